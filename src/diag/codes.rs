@@ -1,0 +1,110 @@
+//! The registry of diagnostic codes: one table a topic, one entry a code.
+//!
+//! To add a code, add an entry to the table of its topic. `virtc explain CODE` prints it; the numbers
+//! are stable and never reused.
+
+/// A diagnostic code.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Code {
+    /// `VC0101`.
+    pub id: &'static str,
+    /// A few words, kebab-case: `wrong-value`.
+    pub name: &'static str,
+    /// What it means, why, and what to do: a short text with an example, for `virtc explain`.
+    pub explain: &'static str,
+}
+
+impl Code {
+    /// Whether both codes speak of the grammar of one place (VC01xx), so that one report is enough.
+    pub fn same_topic(&self, other: &Code) -> bool {
+        self == other || (self.id.starts_with("VC01") && other.id.starts_with("VC01"))
+    }
+}
+
+macro_rules! codes {
+    ($(#[$meta:meta])* $topic:ident { $($konst:ident = $id:literal $name:literal $explain:literal;)* }) => {
+        $(#[$meta])*
+        pub mod $topic {
+            use crate::diag::Code;
+            $(#[doc = $explain] pub static $konst: Code = Code { id: $id, name: $name, explain: $explain };)*
+            /// All codes of this topic.
+            pub static ALL: &[&Code] = &[$(&$konst),*];
+        }
+    };
+}
+pub(crate) use codes;
+
+#[path = "codes/address.rs"]
+mod address_table;
+#[path = "codes/chardev.rs"]
+mod chardev_table;
+#[path = "codes/display.rs"]
+mod display_table;
+#[path = "codes/emit.rs"]
+mod emit_table;
+#[path = "codes/general.rs"]
+mod general_table;
+#[path = "codes/hostdev.rs"]
+mod hostdev_table;
+#[path = "codes/inputs.rs"]
+mod inputs_table;
+#[path = "codes/machine.rs"]
+mod machine_table;
+#[path = "codes/network.rs"]
+mod network_table;
+#[path = "codes/run.rs"]
+mod run_table;
+#[path = "codes/schema.rs"]
+mod schema_table;
+#[path = "codes/storage.rs"]
+mod storage_table;
+#[path = "codes/xml.rs"]
+mod xml_table;
+
+pub use address_table::address;
+pub use chardev_table::chardev;
+pub use display_table::display;
+pub use emit_table::emit;
+pub use general_table::general;
+pub use hostdev_table::hostdev;
+pub use inputs_table::inputs;
+pub use machine_table::machine;
+pub use network_table::network;
+pub use run_table::run;
+pub use schema_table::schema;
+pub use storage_table::storage;
+pub use xml_table::xml;
+
+/// Every code, by topic.
+pub static TOPICS: &[(&str, &[&Code])] = &[
+    ("reading XML", xml::ALL),
+    ("the format", schema::ALL),
+    ("machine, CPU, memory, firmware", machine::ALL),
+    ("addresses", address::ALL),
+    ("storage", storage::ALL),
+    ("network", network::ALL),
+    ("character devices", chardev::ALL),
+    ("display, sound, input", display::ALL),
+    ("host devices and other devices", hostdev::ALL),
+    ("support", general::ALL),
+    ("host facts and capabilities", inputs::ALL),
+    ("outputs", emit::ALL),
+    ("running", run::ALL),
+];
+
+/// The code with this identifier (`VC0101`, in any case).
+pub fn find(id: &str) -> Option<&'static Code> {
+    TOPICS.iter().flat_map(|(_, all)| all.iter()).find(|c| c.id.eq_ignore_ascii_case(id)).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn identifiers_are_unique() {
+        let mut ids: Vec<_> = super::TOPICS.iter().flat_map(|(_, all)| all.iter().map(|c| c.id)).collect();
+        ids.sort_unstable();
+        let before = ids.len();
+        ids.dedup();
+        assert_eq!(ids.len(), before);
+    }
+}

@@ -1,0 +1,172 @@
+//! Diagnostics: what is wrong, where, and what to do about it.
+//!
+//! Every stage collects into one [`Diagnostics`] and goes on, so that a person sees all faults of a
+//! file in one run. A diagnostic carries a stable [`Code`] (`virtc explain CODE`), a message in the
+//! words of the domain format, the [`Span`] of the culprit and, where there is one, a help text.
+
+pub mod codes;
+pub mod render;
+
+pub use codes::Code;
+
+/// A range of bytes of the source text; `Span::NONE` where nothing in the source is the cause.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
+pub struct Span {
+    /// Offset of the first byte.
+    pub start: u32,
+    /// Offset behind the last byte.
+    pub end: u32,
+}
+
+impl Span {
+    /// No place in the source: the cause is a default rule.
+    pub const NONE: Span = Span { start: u32::MAX, end: u32::MAX };
+
+    /// The bytes from `start` up to, not including, `end`.
+    pub fn new(start: usize, end: usize) -> Span {
+        Span { start: start as u32, end: end as u32 }
+    }
+
+    /// Whether this span points nowhere.
+    pub fn is_none(self) -> bool {
+        self == Span::NONE
+    }
+
+    /// This span, or `other` where this one points nowhere.
+    pub fn or(self, other: Span) -> Span {
+        if self.is_none() { other } else { self }
+    }
+
+    /// The bounds as `usize`, for slicing the source. Empty at 0 for [`Span::NONE`].
+    pub fn range(self) -> std::ops::Range<usize> {
+        if self.is_none() { 0..0 } else { self.start as usize..self.end as usize }
+    }
+}
+
+impl Default for Span {
+    fn default() -> Span {
+        Span::NONE
+    }
+}
+
+/// How bad a diagnostic is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing; nothing to do.
+    Note,
+    /// Compiles, but probably not to what was meant.
+    Warning,
+    /// The file does not compile.
+    Error,
+}
+
+/// One fault or remark.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Diagnostic {
+    /// The stable code, with its explanation.
+    pub code: &'static Code,
+    /// How bad it is.
+    pub severity: Severity,
+    /// Where it is.
+    pub span: Span,
+    /// What is wrong, in the words of the format.
+    pub message: String,
+    /// Other places that take part, each with a few words.
+    pub related: Vec<(Span, String)>,
+    /// What to do.
+    pub help: Option<String>,
+}
+
+impl Diagnostic {
+    /// Adds what to do about it.
+    pub fn help(&mut self, text: impl Into<String>) -> &mut Self {
+        self.help = Some(text.into());
+        self
+    }
+
+    /// Adds another place that takes part.
+    pub fn related(&mut self, span: Span, text: impl Into<String>) -> &mut Self {
+        if !span.is_none() {
+            self.related.push((span, text.into()));
+        }
+        self
+    }
+}
+
+/// All diagnostics of one compilation.
+#[derive(Default, Debug, Clone)]
+pub struct Diagnostics {
+    list: Vec<Diagnostic>,
+}
+
+impl Diagnostics {
+    /// No diagnostics yet.
+    pub fn new() -> Diagnostics {
+        Diagnostics::default()
+    }
+
+    fn push(&mut self, severity: Severity, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {
+        // One place, one fault: a value that the schema has already refused is not refused again by
+        // the binder. The worse of the two severities stays.
+        if !span.is_none()
+            && let Some(at) = self.list.iter().position(|d| d.span == span && d.code.same_topic(code))
+        {
+            let first = &mut self.list[at];
+            first.severity = first.severity.max(severity);
+            return first;
+        }
+        self.list.push(Diagnostic { code, severity, span, message, related: Vec::new(), help: None });
+        self.list.last_mut().expect("an element was just pushed")
+    }
+
+    /// Records a fault. The file will not compile.
+    pub fn error(&mut self, code: &'static Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Severity::Error, code, span, message.into())
+    }
+
+    /// Records something that compiles but deserves a look.
+    pub fn warning(&mut self, code: &'static Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Severity::Warning, code, span, message.into())
+    }
+
+    /// Records a remark.
+    pub fn note(&mut self, code: &'static Code, span: Span, message: impl Into<String>) -> &mut Diagnostic {
+        self.push(Severity::Note, code, span, message.into())
+    }
+
+    /// Whether an error was recorded.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|d| d.severity == Severity::Error)
+    }
+
+    /// Whether nothing was recorded.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The diagnostics in source order; those without a place come last.
+    pub fn sorted(&self) -> Vec<&Diagnostic> {
+        let mut all: Vec<&Diagnostic> = self.list.iter().collect();
+        all.sort_by_key(|d| d.span.start);
+        all
+    }
+
+    /// The diagnostics in the order in which they were found.
+    pub fn iter(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.list.iter()
+    }
+
+    /// Turns every warning into an error (`--strict`).
+    pub fn make_strict(&mut self) {
+        for d in &mut self.list {
+            if d.severity == Severity::Warning {
+                d.severity = Severity::Error;
+            }
+        }
+    }
+
+    /// Takes in the diagnostics of another stage.
+    pub fn extend(&mut self, other: Diagnostics) {
+        self.list.extend(other.list);
+    }
+}

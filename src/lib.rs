@@ -1,0 +1,4 @@
+//! virtc compiles libvirt domain XML to everything that a Linux host needs to run the machine.
+pub mod diag;
+pub mod vocab;
+pub mod xml;

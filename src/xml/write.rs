@@ -1,0 +1,146 @@
+//! Writing domain XML: two blanks of indentation and single quotes, as libvirt prints it.
+
+use std::fmt::Write;
+
+/// Builds an XML text. Every value is escaped on its way in.
+#[derive(Default)]
+pub struct XmlWriter {
+    out: String,
+    open: Vec<&'static str>,
+    /// The start tag of the innermost element has not got its `>` yet.
+    in_tag: bool,
+    /// The innermost element has text, so that its end tag stands on the same line.
+    has_text: bool,
+}
+
+impl XmlWriter {
+    /// An empty text.
+    pub fn new() -> XmlWriter {
+        XmlWriter::default()
+    }
+
+    fn close_tag(&mut self) {
+        if self.in_tag {
+            self.out.push('>');
+            self.in_tag = false;
+        }
+    }
+
+    fn indent(&mut self) {
+        if !self.out.is_empty() {
+            self.out.push('\n');
+        }
+        for _ in 0..self.open.len() {
+            self.out.push_str("  ");
+        }
+    }
+
+    /// Begins an element.
+    pub fn start(&mut self, name: &'static str) {
+        self.close_tag();
+        self.indent();
+        self.out.push('<');
+        self.out.push_str(name);
+        self.open.push(name);
+        self.in_tag = true;
+        self.has_text = false;
+    }
+
+    /// Adds an attribute to the element just begun.
+    pub fn attr(&mut self, name: &str, value: &str) {
+        debug_assert!(self.in_tag, "attribute {name} behind the start tag");
+        self.out.push(' ');
+        self.out.push_str(name);
+        self.out.push_str("='");
+        escape(value, &mut self.out);
+        self.out.push('\'');
+    }
+
+    /// Adds an attribute from anything that displays.
+    pub fn attr_display(&mut self, name: &str, value: impl std::fmt::Display) {
+        let mut text = String::new();
+        let _ = write!(text, "{value}");
+        self.attr(name, &text);
+    }
+
+    /// Adds text to the innermost element.
+    pub fn text(&mut self, text: &str) {
+        self.close_tag();
+        escape(text, &mut self.out);
+        self.has_text = true;
+    }
+
+    /// Adds a piece of XML that was well-formed in the source, as it stands.
+    pub fn raw(&mut self, xml: &str) {
+        self.close_tag();
+        self.indent();
+        self.out.push_str(xml);
+        self.has_text = false;
+    }
+
+    /// Ends the innermost element.
+    pub fn end(&mut self) {
+        let Some(name) = self.open.pop() else { return };
+        if self.in_tag {
+            self.out.push_str("/>");
+            self.in_tag = false;
+        } else {
+            if !self.has_text {
+                self.indent();
+            }
+            self.out.push_str("</");
+            self.out.push_str(name);
+            self.out.push('>');
+        }
+        self.has_text = false;
+    }
+
+    /// `<name>text</name>`
+    pub fn leaf(&mut self, name: &'static str, text: &str) {
+        self.start(name);
+        if !text.is_empty() {
+            self.text(text);
+        }
+        self.end();
+    }
+
+    /// `<name/>`
+    pub fn empty(&mut self, name: &'static str) {
+        self.start(name);
+        self.end();
+    }
+
+    /// How many bytes are written: lets a caller see whether a part wrote anything.
+    pub fn position(&self) -> usize {
+        self.out.len()
+    }
+
+    /// The finished text, with a newline at its end.
+    pub fn finish(mut self) -> String {
+        while !self.open.is_empty() {
+            self.end();
+        }
+        self.out.push('\n');
+        self.out
+    }
+}
+
+fn escape(text: &str, out: &mut String) {
+    if !text.bytes().any(|b| matches!(b, b'<' | b'>' | b'&' | b'\'' | b'"' | b'\n' | b'\r' | b'\t')) {
+        out.push_str(text);
+        return;
+    }
+    for c in text.chars() {
+        match c {
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '&' => out.push_str("&amp;"),
+            '\'' => out.push_str("&apos;"),
+            '"' => out.push_str("&quot;"),
+            '\n' => out.push_str("&#xa;"),
+            '\r' => out.push_str("&#xd;"),
+            '\t' => out.push_str("&#x9;"),
+            c => out.push(c),
+        }
+    }
+}
