@@ -1,4 +1,5 @@
 //! virtc compiles libvirt domain XML to everything that a Linux host needs to run the machine.
 pub mod diag;
+pub mod plan;
 pub mod vocab;
 pub mod xml;
