@@ -2,5 +2,6 @@
 pub mod caps;
 pub mod diag;
 pub mod host;
+pub mod plan;
 pub mod vocab;
 pub mod xml;
