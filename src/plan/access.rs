@@ -1,0 +1,132 @@
+//! The access closure: every host resource that a process touches.
+
+use super::Cause;
+use serde::{Deserialize, Serialize};
+
+/// One host resource and what a process may do with it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Access {
+    /// Id of the process that touches it.
+    pub process: String,
+    /// Absolute path, as the XML or a default names it. Symbolic links are resolved at run time.
+    pub path: String,
+    /// What is expected at the path.
+    pub kind: PathKind,
+    /// What the process does with it.
+    pub perms: Perms,
+    /// Who else may use it at the same time.
+    pub sharing: Sharing,
+    /// SELinux label that it gets.
+    pub label: LabelRole,
+    /// Owner that it gets.
+    pub owner: OwnerRule,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What is expected at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathKind {
+    /// A regular file.
+    File,
+    /// A block device.
+    BlockDevice,
+    /// A character device.
+    CharDevice,
+    /// A directory; access is to the directory itself.
+    Directory,
+    /// A directory with everything below.
+    Tree,
+    /// A UNIX socket.
+    Socket,
+    /// A FIFO; `path.in` and `path.out` when both exist.
+    Pipe,
+}
+
+/// What a process does with a path. The letters are AppArmor's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Perms {
+    /// `r`
+    pub read: bool,
+    /// `w`
+    pub write: bool,
+    /// `k`: takes locks.
+    pub lock: bool,
+    /// `a`: appends only (implied by write).
+    pub append: bool,
+    /// `m`: maps executable.
+    pub map: bool,
+    /// `x`: executes.
+    pub execute: bool,
+    /// `l`: makes hard links.
+    pub link: bool,
+}
+
+impl Perms {
+    /// Reads and locks.
+    pub const READ: Perms =
+        Perms { read: true, write: false, lock: true, append: false, map: false, execute: false, link: false };
+    /// Reads, writes and locks.
+    pub const READ_WRITE: Perms = Perms { write: true, ..Perms::READ };
+    /// Writes only (logs).
+    pub const WRITE: Perms = Perms { read: false, lock: false, ..Perms::READ_WRITE };
+
+    /// What either grants.
+    pub fn union(self, other: Perms) -> Perms {
+        Perms {
+            read: self.read | other.read,
+            write: self.write | other.write,
+            lock: self.lock | other.lock,
+            append: self.append | other.append,
+            map: self.map | other.map,
+            execute: self.execute | other.execute,
+            link: self.link | other.link,
+        }
+    }
+}
+
+/// Who else may use a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sharing {
+    /// Only this domain.
+    Exclusive,
+    /// Several domains may write (`<shareable/>`).
+    Shared,
+    /// Several domains may read (`<readonly/>`).
+    ReadOnly,
+    /// Part of the system (`/dev/urandom`, firmware code): not ours to label or own.
+    System,
+}
+
+/// The SELinux label that a resource gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LabelRole {
+    /// The domain's own image label, with its categories.
+    Image,
+    /// The image label without categories.
+    Shared,
+    /// The label of read-only content.
+    Content,
+    /// This one, from a `<seclabel>` of the device.
+    Explicit(String),
+    /// Left as it is.
+    Keep,
+}
+
+/// The owner that a resource gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OwnerRule {
+    /// The domain's user and group.
+    Domain {
+        /// Whether the owner before the start is given back after the stop.
+        restore: bool,
+    },
+    /// This one (`user:group`), from a `<seclabel model='dac'>` of the device.
+    Explicit(String),
+    /// Left as it is.
+    Keep,
+}

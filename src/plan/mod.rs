@@ -1,0 +1,374 @@
+//! The Plan: the one truth that every emitter and the runner read.
+//!
+//! Lowering fills it from a resolved domain; nothing behind this point looks at the domain again.
+//! Every entry says what caused it ([`Cause`]), so that `virtc explain` can answer for each argument,
+//! rule and directive. Units are canonical: bytes, microseconds, and the kernel's own scales.
+//! `plan.json` is this structure in JSON, versioned by [`Plan::VERSION`].
+
+mod access;
+mod args;
+mod limits;
+
+pub use access::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing};
+pub use args::{Arg, ArgValue, Form, Prop, Props};
+pub use limits::{BlockDeviceLimit, Cpus, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
+
+use crate::diag::Span;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// Text that is mostly known when virtc is built.
+pub type Text = Cow<'static, str>;
+
+/// What in the XML, or which default rule, brought an entry about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Line in the domain XML, from 1; 0 when a default rule is the cause.
+    pub line: u32,
+    /// The bytes of the XML that are the cause.
+    #[serde(skip)]
+    pub span: Span,
+    /// A few words: `disk vda`, `default: memory balloon`.
+    pub what: Text,
+}
+
+/// Everything that a host needs to know to run one domain.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Plan {
+    /// Format version of `plan.json`.
+    pub version: u32,
+    /// Name of the domain.
+    pub name: String,
+    /// UUID of the domain, in lower case with hyphens.
+    pub uuid: String,
+    /// Human title, if any.
+    pub title: Option<String>,
+    /// Whether it belongs to the system-wide instance or to a user's session.
+    pub instance: Instance,
+    /// What the command line is for.
+    pub target: Target,
+    /// Hardware virtualisation (`/dev/kvm`) or emulation.
+    pub accelerator: Accelerator,
+    /// QEMU and its helpers, in the order in which they start.
+    pub processes: Vec<Process>,
+    /// The closure of host resources that the processes touch.
+    pub access: Vec<Access>,
+    /// Resource limits and placement.
+    pub limits: Limits,
+    /// Network links that must exist before the start.
+    pub links: Vec<Link>,
+    /// Secrets that must be at hand as files when QEMU starts.
+    pub secrets: Vec<Secret>,
+    /// Directories that must exist.
+    pub directories: Vec<Directory>,
+    /// Sockets on which a process listens.
+    pub sockets: Vec<Socket>,
+    /// Files that must exist, made from a template when missing (NVRAM).
+    pub files: Vec<NewFile>,
+    /// Mandatory access control and ownership of the whole domain.
+    pub confinement: Confinement,
+    /// What to do when the guest powers off, reboots or crashes.
+    pub lifecycle: Lifecycle,
+}
+
+impl Plan {
+    /// The version of the format that this virtc writes.
+    pub const VERSION: u32 = 1;
+
+    /// The QEMU process.
+    pub fn qemu(&self) -> Option<&Process> {
+        self.processes.iter().find(|p| p.role == Role::Qemu)
+    }
+
+    /// The run-time directory of the domain, where its monitor socket is.
+    pub fn run_dir(&self) -> Option<&Directory> {
+        self.directories.iter().find(|d| d.role == DirectoryRole::Runtime)
+    }
+
+    /// The socket on which QEMU's QMP monitor listens.
+    pub fn monitor(&self) -> Option<&Socket> {
+        self.sockets.iter().find(|s| s.role == SocketRole::Monitor)
+    }
+}
+
+/// System-wide instance or user session (`qemu:///system`, `qemu:///session`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Instance {
+    /// Runs under an account of its own, started by root.
+    #[default]
+    System,
+    /// Runs as the user who starts it.
+    Session,
+}
+
+/// What the command line is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// Runs as it stands.
+    #[default]
+    Standalone,
+    /// What libvirt 11.3 would execute; descriptor numbers are placeholders.
+    Libvirt,
+}
+
+/// How the guest's instructions are executed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Accelerator {
+    /// `/dev/kvm`.
+    Kvm,
+    /// QEMU's own emulation.
+    #[default]
+    Tcg,
+    /// Another (hvf, xen).
+    Other,
+}
+
+/// A program to start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Process {
+    /// What it is.
+    pub role: Role,
+    /// A name that is unique in the domain: `qemu`, `swtpm-tpm0`, `virtiofsd-fs0`.
+    pub id: String,
+    /// Absolute path of the program.
+    pub program: String,
+    /// Typed arguments, in order.
+    pub args: Vec<Arg>,
+    /// Environment, in order.
+    pub env: Vec<(Text, String)>,
+    /// Descriptors that the starter passes. Target `libvirt` only: a standalone command line needs none.
+    pub descriptors: Vec<Descriptor>,
+    /// Linux capabilities that the process keeps, `CAP_NET_ADMIN`; all others are dropped.
+    pub capabilities: Vec<Text>,
+    /// How the starter knows that it is ready.
+    pub ready: Ready,
+    /// Whether it locks its memory (needs `LimitMEMLOCK=infinity`).
+    pub locks_memory: bool,
+    /// Why it is there.
+    pub cause: Cause,
+}
+
+/// The part that a process plays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The machine itself.
+    #[default]
+    Qemu,
+    /// TPM emulator.
+    Swtpm,
+    /// File-system sharing.
+    Virtiofsd,
+    /// User-mode networking.
+    Passt,
+    /// Persistent-reservation helper.
+    PrHelper,
+    /// Another vhost-user backend (GPU).
+    VhostUser,
+    /// User-mode networking of the older kind.
+    Slirp,
+    /// Message bus of a D-Bus display.
+    Dbus,
+    /// Network block devices by way of nbdkit.
+    Nbdkit,
+}
+
+/// When a process counts as ready.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ready {
+    /// As soon as it runs.
+    #[default]
+    Started,
+    /// When this socket exists.
+    Socket(String),
+    /// When its QMP monitor answers.
+    Monitor,
+}
+
+/// A descriptor that a parent would pass.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// The placeholder number in the arguments.
+    pub number: u32,
+    /// What it is: `monitor socket`, `tap vnet0`.
+    pub what: Text,
+}
+
+/// A network link on the host.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// What kind of link.
+    pub kind: LinkKind,
+    /// Name of the interface on the host; empty when a helper or the kernel chooses one.
+    pub name: String,
+    /// The bridge that a tap joins, or the device below a macvtap.
+    pub over: Option<String>,
+    /// MAC address of the guest's NIC.
+    pub mac: String,
+    /// MTU, if the XML sets one.
+    pub mtu: Option<u32>,
+    /// The starter creates the link; else it must be there.
+    pub managed: bool,
+    /// Number of queues.
+    pub queues: u32,
+    /// Whether `/dev/vhost-net` is used.
+    pub vhost: bool,
+    /// Traffic shaping as the format gives it: average, peak (KiB/s), burst (KiB); inbound, then outbound.
+    pub bandwidth: Option<[[u64; 3]; 2]>,
+    /// Whether the guest's end of the link starts connected.
+    pub up: bool,
+    /// Why it is there.
+    pub cause: Cause,
+}
+
+/// The kinds of [`Link`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LinkKind {
+    /// A tap on a bridge, or by itself.
+    Tap,
+    /// A macvtap.
+    Macvtap,
+}
+
+/// A secret that QEMU reads from a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Secret {
+    /// QEMU's object id.
+    pub id: String,
+    /// Path of the file with the secret, where it is expected at run time.
+    pub path: String,
+    /// UUID or `type/usage` under which the domain names it.
+    pub source: String,
+    /// Why it is there.
+    pub cause: Cause,
+}
+
+/// A directory that must exist before the start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Directory {
+    /// Its part.
+    pub role: DirectoryRole,
+    /// Absolute path.
+    pub path: String,
+    /// Permission bits.
+    pub mode: u32,
+    /// Why it is there.
+    pub cause: Cause,
+}
+
+/// The part that a directory plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DirectoryRole {
+    /// Sockets and PID files; gone after the stop.
+    Runtime,
+    /// State that survives (NVRAM, TPM).
+    State,
+    /// Logs.
+    Log,
+    /// Backing files of guest memory.
+    Memory,
+}
+
+/// A socket on which a process of the domain listens.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Socket {
+    /// Its part.
+    pub role: SocketRole,
+    /// Absolute path.
+    pub path: String,
+    /// Id of the process that listens.
+    pub process: String,
+    /// Why it is there.
+    pub cause: Cause,
+}
+
+/// The part that a socket plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SocketRole {
+    /// QMP.
+    Monitor,
+    /// A character device of the guest.
+    Chardev,
+    /// A remote display.
+    Display,
+    /// Between QEMU and a helper.
+    Helper,
+}
+
+/// A file that is made before the first start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NewFile {
+    /// Where it is to be.
+    pub path: String,
+    /// The file that it is copied from when it does not exist yet.
+    pub template: Option<String>,
+    /// Why it is there.
+    pub cause: Cause,
+}
+
+/// Mandatory access control and ownership.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Confinement {
+    /// User that QEMU runs as; none: the user who starts it.
+    pub user: Option<String>,
+    /// Group that QEMU runs as.
+    pub group: Option<String>,
+    /// Supplementary groups.
+    pub groups: Vec<String>,
+    /// Whether files are given to the user before the start and back after the stop.
+    pub dynamic_ownership: bool,
+    /// SELinux.
+    pub selinux: Option<Selinux>,
+    /// AppArmor.
+    pub apparmor: Option<Apparmor>,
+    /// Whether QEMU's own seccomp filter is on.
+    pub seccomp: bool,
+}
+
+/// SELinux labels of a domain.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Selinux {
+    /// Context of the processes.
+    pub process: String,
+    /// Context of files that only this domain may use.
+    pub image: String,
+    /// Context of files that several domains may write.
+    pub shared: String,
+    /// Context of files that are only read.
+    pub content: String,
+    /// Whether files are relabelled before the start and back after the stop.
+    pub relabel: bool,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// The AppArmor profile of a domain.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Apparmor {
+    /// Profile name, `libvirt-UUID` unless the XML names another.
+    pub profile: String,
+    /// Whether the profile is generated; else it must be on the host.
+    pub generated: bool,
+    /// Report instead of refuse.
+    pub complain: bool,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What to do at the end of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// `destroy`, `restart`, `preserve`, `rename-restart`.
+    pub on_poweroff: Text,
+    /// `destroy`, `restart`, `preserve`, `rename-restart`.
+    pub on_reboot: Text,
+    /// Also `coredump-destroy`, `coredump-restart`.
+    pub on_crash: Text,
+}
