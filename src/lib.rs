@@ -1,7 +1,12 @@
 //! virtc compiles libvirt domain XML to everything that a Linux host needs to run the machine.
 pub mod caps;
+pub mod compile;
+pub mod device;
 pub mod diag;
+pub mod domain;
 pub mod host;
+pub mod lower;
 pub mod plan;
+pub mod resolve;
 pub mod vocab;
 pub mod xml;

@@ -83,11 +83,19 @@ impl Domain {
 ///
 /// Whatever the format allows but nothing has read is reported as not supported yet. `flagged` tells
 /// whether the schema has already refused the place of a span.
-pub fn bind(doc: &Document<'_>, flagged: &dyn Fn(crate::diag::Span) -> bool, diags: &mut Diagnostics) -> Option<Domain> {
+pub fn bind(
+    doc: &Document<'_>,
+    flagged: &dyn Fn(crate::diag::Span) -> bool,
+    diags: &mut Diagnostics,
+) -> Option<Domain> {
     let root = doc.root()?;
     if !root.is(Domain::ELEMENT) {
         diags
-            .error(&schema::UNKNOWN_ELEMENT, root.span(), format!("unexpected root element <{}>, expecting <domain>", root.name()))
+            .error(
+                &schema::UNKNOWN_ELEMENT,
+                root.span(),
+                format!("unexpected root element <{}>, expecting <domain>", root.name()),
+            )
             .help("virtc compiles domains; networks, pools and other files of libvirt are described in the host facts");
         return None;
     }

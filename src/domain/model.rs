@@ -235,18 +235,27 @@ macro_rules! field_type {
 pub(crate) use field_type;
 
 macro_rules! bind_field {
-    (attr, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => { $to = $cx.attr($el, $xml) };
-    (need, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => { $to = $cx.need($el, $xml) };
+    (attr, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
+        $to = $cx.attr($el, $xml)
+    };
+    (need, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
+        $to = $cx.need($el, $xml)
+    };
     (leaf, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
         $to = $el.child($xml).and_then(|e| $cx.text(e))
     };
     (leaves, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
         $to = $el.children_named($xml).filter_map(|e| $cx.text(e)).collect()
     };
-    (flag, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => { $to = $el.child($xml).is_some() };
-    (text, $to:expr, $el:ident, $cx:ident, $ty:ty) => { $to = $cx.text($el) };
+    (flag, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
+        $to = $el.child($xml).is_some()
+    };
+    (text, $to:expr, $el:ident, $cx:ident, $ty:ty) => {
+        $to = $cx.text($el)
+    };
     (child, $to:expr, $el:ident, $cx:ident, $ty:ty) => {
-        $to = $el.child(<$ty as $crate::domain::model::Model>::ELEMENT)
+        $to = $el
+            .child(<$ty as $crate::domain::model::Model>::ELEMENT)
             .map(|e| <$ty as $crate::domain::model::Model>::read(e, $cx))
     };
     (child, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
@@ -257,31 +266,46 @@ macro_rules! bind_field {
         })
     };
     (many, $to:expr, $el:ident, $cx:ident, $ty:ty) => {
-        $to = $el.children_named(<$ty as $crate::domain::model::Model>::ELEMENT)
-            .map(|e| <$ty as $crate::domain::model::Model>::read(e, $cx)).collect()
+        $to = $el
+            .children_named(<$ty as $crate::domain::model::Model>::ELEMENT)
+            .map(|e| <$ty as $crate::domain::model::Model>::read(e, $cx))
+            .collect()
     };
     (many, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
-        $to = $el.children_named($xml).map(|e| {
-            let mut part = <$ty>::default();
-            $crate::domain::model::Part::bind(&mut part, e, $cx);
-            part
-        }).collect()
+        $to = $el
+            .children_named($xml)
+            .map(|e| {
+                let mut part = <$ty>::default();
+                $crate::domain::model::Part::bind(&mut part, e, $cx);
+                part
+            })
+            .collect()
     };
     (list, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
         if let Some(list) = $el.child($xml) {
-            $to = list.children_named(<$ty as $crate::domain::model::Model>::ELEMENT)
-                .map(|e| <$ty as $crate::domain::model::Model>::read(e, $cx)).collect()
+            $to = list
+                .children_named(<$ty as $crate::domain::model::Model>::ELEMENT)
+                .map(|e| <$ty as $crate::domain::model::Model>::read(e, $cx))
+                .collect()
         }
     };
-    (part, $to:expr, $el:ident, $cx:ident, $ty:ty) => { $crate::domain::model::Part::bind(&mut $to, $el, $cx) };
+    (part, $to:expr, $el:ident, $cx:ident, $ty:ty) => {
+        $crate::domain::model::Part::bind(&mut $to, $el, $cx)
+    };
     (extra, $to:expr, $el:ident, $cx:ident, $ty:ty) => {};
 }
 pub(crate) use bind_field;
 
 macro_rules! print_attr_field {
-    (attr, $from:expr, $out:ident, $xml:literal) => { $crate::domain::model::print_attr($out, $xml, $from) };
-    (need, $from:expr, $out:ident, $xml:literal) => { $crate::domain::model::print_attr($out, $xml, $from) };
-    (part, $from:expr, $out:ident) => { $crate::domain::model::Part::print_attrs($from, $out) };
+    (attr, $from:expr, $out:ident, $xml:literal) => {
+        $crate::domain::model::print_attr($out, $xml, $from)
+    };
+    (need, $from:expr, $out:ident, $xml:literal) => {
+        $crate::domain::model::print_attr($out, $xml, $from)
+    };
+    (part, $from:expr, $out:ident) => {
+        $crate::domain::model::Part::print_attrs($from, $out)
+    };
     ($kind:ident, $from:expr, $out:ident $(, $xml:literal)?) => {};
 }
 pub(crate) use print_attr_field;
@@ -297,51 +321,91 @@ macro_rules! print_body_field {
             $out.leaf($xml, &$crate::vocab::Value::to_text(value));
         }
     };
-    (flag, $from:expr, $out:ident, $xml:literal) => { if *$from { $out.empty($xml); } };
+    (flag, $from:expr, $out:ident, $xml:literal) => {
+        if *$from {
+            $out.empty($xml);
+        }
+    };
     (text, $from:expr, $out:ident) => {
         if let Some(value) = $from {
             $out.text(&$crate::vocab::Value::to_text(value));
         }
     };
     (child, $from:expr, $out:ident) => {
-        if let Some(part) = $from { $crate::domain::model::Model::print(part, $out); }
+        if let Some(part) = $from {
+            $crate::domain::model::Model::print(part, $out);
+        }
     };
     (child, $from:expr, $out:ident, $xml:literal) => {
-        if let Some(part) = $from { $crate::domain::model::print_as($xml, part, $out); }
+        if let Some(part) = $from {
+            $crate::domain::model::print_as($xml, part, $out);
+        }
     };
-    (many, $from:expr, $out:ident) => { for part in $from { $crate::domain::model::Model::print(part, $out); } };
+    (many, $from:expr, $out:ident) => {
+        for part in $from {
+            $crate::domain::model::Model::print(part, $out);
+        }
+    };
     (many, $from:expr, $out:ident, $xml:literal) => {
-        for part in $from { $crate::domain::model::print_as($xml, part, $out); }
+        for part in $from {
+            $crate::domain::model::print_as($xml, part, $out);
+        }
     };
     (list, $from:expr, $out:ident, $xml:literal) => {
         if !$from.is_empty() {
             $out.start($xml);
-            for part in $from { $crate::domain::model::Model::print(part, $out); }
+            for part in $from {
+                $crate::domain::model::Model::print(part, $out);
+            }
             $out.end();
         }
     };
-    (part, $from:expr, $out:ident) => { $crate::domain::model::Part::print_body($from, $out) };
+    (part, $from:expr, $out:ident) => {
+        $crate::domain::model::Part::print_body($from, $out)
+    };
     ($kind:ident, $from:expr, $out:ident $(, $xml:literal)?) => {};
 }
 pub(crate) use print_body_field;
 
 macro_rules! shape_field {
-    (attr, $shape:ident, $ty:ty, $xml:literal) => { $shape.attr($xml) };
-    (need, $shape:ident, $ty:ty, $xml:literal) => { $shape.attr($xml) };
-    (leaf, $shape:ident, $ty:ty, $xml:literal) => { $shape.leaf($xml) };
-    (leaves, $shape:ident, $ty:ty, $xml:literal) => { $shape.leaf($xml) };
-    (flag, $shape:ident, $ty:ty, $xml:literal) => { $shape.leaf($xml) };
-    (text, $shape:ident, $ty:ty) => { $shape.text = true };
-    (child, $shape:ident, $ty:ty) => { $shape.child::<$ty>(<$ty as $crate::domain::model::Model>::ELEMENT) };
-    (child, $shape:ident, $ty:ty, $xml:literal) => { $shape.child::<$ty>($xml) };
-    (many, $shape:ident, $ty:ty) => { $shape.child::<$ty>(<$ty as $crate::domain::model::Model>::ELEMENT) };
-    (many, $shape:ident, $ty:ty, $xml:literal) => { $shape.child::<$ty>($xml) };
+    (attr, $shape:ident, $ty:ty, $xml:literal) => {
+        $shape.attr($xml)
+    };
+    (need, $shape:ident, $ty:ty, $xml:literal) => {
+        $shape.attr($xml)
+    };
+    (leaf, $shape:ident, $ty:ty, $xml:literal) => {
+        $shape.leaf($xml)
+    };
+    (leaves, $shape:ident, $ty:ty, $xml:literal) => {
+        $shape.leaf($xml)
+    };
+    (flag, $shape:ident, $ty:ty, $xml:literal) => {
+        $shape.leaf($xml)
+    };
+    (text, $shape:ident, $ty:ty) => {
+        $shape.text = true
+    };
+    (child, $shape:ident, $ty:ty) => {
+        $shape.child::<$ty>(<$ty as $crate::domain::model::Model>::ELEMENT)
+    };
+    (child, $shape:ident, $ty:ty, $xml:literal) => {
+        $shape.child::<$ty>($xml)
+    };
+    (many, $shape:ident, $ty:ty) => {
+        $shape.child::<$ty>(<$ty as $crate::domain::model::Model>::ELEMENT)
+    };
+    (many, $shape:ident, $ty:ty, $xml:literal) => {
+        $shape.child::<$ty>($xml)
+    };
     (list, $shape:ident, $ty:ty, $xml:literal) => {{
         let mut list = $crate::domain::model::Shape::default();
         list.child::<$ty>(<$ty as $crate::domain::model::Model>::ELEMENT);
         $shape.children.push(($xml, list));
     }};
-    (part, $shape:ident, $ty:ty) => { <$ty as $crate::domain::model::Part>::shape($shape) };
+    (part, $shape:ident, $ty:ty) => {
+        <$ty as $crate::domain::model::Part>::shape($shape)
+    };
     (extra, $shape:ident, $ty:ty) => {};
 }
 pub(crate) use shape_field;
