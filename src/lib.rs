@@ -3,5 +3,6 @@ pub mod caps;
 pub mod diag;
 pub mod host;
 pub mod plan;
+pub mod run;
 pub mod vocab;
 pub mod xml;
