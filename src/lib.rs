@@ -4,5 +4,6 @@ pub mod diag;
 pub mod emit;
 pub mod host;
 pub mod plan;
+pub mod run;
 pub mod vocab;
 pub mod xml;
