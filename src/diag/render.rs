@@ -1,8 +1,469 @@
 //! Diagnostics as a person or a program reads them.
+//!
+//! Four forms: the terminal (source line underlined, help below), JSON lines, SARIF 2.1.0 for code
+//! scanners, and the workflow commands of GitHub. Nothing here runs when nothing is reported, and
+//! miette is touched only for the terminal form.
 
-use super::{Diagnostic, Severity};
+use super::{Diagnostic, Diagnostics, Severity, Span};
+use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
+use serde_json::{Map, Value, json};
+use std::fmt;
+use std::fmt::Write as _;
+use std::io;
 
-/// Renders diagnostics for a person: the source line, underlined, with the help below.
-pub fn human(_d: &Diagnostic) -> Severity {
-    Severity::Note
+/// How diagnostics are printed (`--message-format`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum MessageFormat {
+    /// For a terminal.
+    #[default]
+    Human,
+    /// One JSON object a line.
+    Json,
+    /// One SARIF 2.1.0 log for all files.
+    Sarif,
+    /// GitHub workflow commands: `::error file=…,line=…::…`.
+    Github,
+}
+
+impl MessageFormat {
+    /// Every form, in the order in which the help lists them.
+    pub const ALL: &'static [MessageFormat] =
+        &[MessageFormat::Human, MessageFormat::Json, MessageFormat::Sarif, MessageFormat::Github];
+
+    /// The word of the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            MessageFormat::Human => "human",
+            MessageFormat::Json => "json",
+            MessageFormat::Sarif => "sarif",
+            MessageFormat::Github => "github",
+        }
+    }
+
+    /// The form that a word of the command line names.
+    pub fn parse(word: &str) -> Option<MessageFormat> {
+        MessageFormat::ALL.iter().copied().find(|f| f.as_str() == word)
+    }
+}
+
+/// The diagnostics of one file, with what is needed to show them.
+#[derive(Clone, Copy)]
+pub struct Report<'a> {
+    /// What to print.
+    pub diags: &'a Diagnostics,
+    /// The name of the file as the user gave it; `<stdin>` for standard input.
+    pub name: &'a str,
+    /// The text that the spans point into.
+    pub text: &'a str,
+}
+
+/// Prints the diagnostics of one file to `out`; nothing if there are none (but an empty log for SARIF).
+///
+/// `source_name` is printed as given, `source_text` is the text that the spans point into, `color` allows
+/// terminal colours in the human form.
+pub fn render(
+    diags: &Diagnostics,
+    source_name: &str,
+    source_text: &str,
+    format: MessageFormat,
+    color: bool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    render_all(&[Report { diags, name: source_name, text: source_text }], format, color, out)
+}
+
+/// Prints the diagnostics of many files; SARIF becomes one log. See [`render`].
+pub fn render_all(
+    reports: &[Report<'_>],
+    format: MessageFormat,
+    color: bool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
+    if format == MessageFormat::Sarif {
+        return writeln!(out, "{}", sarif(reports));
+    }
+    for report in reports.iter().filter(|r| !r.diags.is_empty()) {
+        let lines = Lines::of(report.text);
+        for d in report.diags.sorted() {
+            match format {
+                MessageFormat::Human => human(d, report, color, out)?,
+                MessageFormat::Json => writeln!(out, "{}", json_object(d, report, &lines))?,
+                MessageFormat::Github => writeln!(out, "{}", github(d, report, &lines))?,
+                MessageFormat::Sarif => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+impl Severity {
+    /// `error`, `warning` or `note`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        }
+    }
+}
+
+/// Where the lines of a text begin.
+pub struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<u32>,
+}
+
+impl<'a> Lines<'a> {
+    /// Finds the lines of `text`; linear, once a file.
+    pub fn of(text: &'a str) -> Lines<'a> {
+        let ends = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at as u32 + 1);
+        Lines { text, starts: std::iter::once(0).chain(ends).collect() }
+    }
+
+    /// Line and column of a byte offset, both from 1; the column counts characters.
+    pub fn place(&self, offset: u32) -> (usize, usize) {
+        let line = self.starts.partition_point(|s| *s <= offset).max(1);
+        let from = self.starts[line - 1] as usize;
+        let to = (offset as usize).clamp(from, self.text.len());
+        let column = self.text.get(from..to).map_or(to - from, |t| t.chars().count());
+        (line, column + 1)
+    }
+}
+
+/// A diagnostic in miette's terms.
+struct Shown<'a> {
+    d: &'a Diagnostic,
+    source: Option<Named<'a>>,
+    message: String,
+}
+
+/// The text of a file under its name; borrows both, unlike miette's own `NamedSource`.
+struct Named<'a> {
+    name: &'a str,
+    text: &'a str,
+}
+
+impl SourceCode for Named<'_> {
+    fn read_span<'s>(
+        &'s self,
+        span: &miette::SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn miette::SpanContents<'s> + 's>, miette::MietteError> {
+        let inner = self.text.read_span(span, before, after)?;
+        Ok(Box::new(
+            miette::MietteSpanContents::new_named(
+                self.name.to_string(),
+                inner.data(),
+                *inner.span(),
+                inner.line(),
+                inner.column(),
+                inner.line_count(),
+            )
+            .with_language("xml"),
+        ))
+    }
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Shown<'_> {}
+
+impl miette::Diagnostic for Shown<'_> {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(format!("{} {}[{}]", self.d.severity.as_str(), self.d.code.id, self.d.code.name)))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(match self.d.severity {
+            Severity::Error => miette::Severity::Error,
+            Severity::Warning => miette::Severity::Warning,
+            Severity::Note => miette::Severity::Advice,
+        })
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.d.help.as_deref().map(|h| Box::new(h) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|s| s as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let text = self.source.as_ref()?.text;
+        let main = LabeledSpan::new_primary_with_span(None, marked(self.d.span, text));
+        let related = self
+            .d
+            .related
+            .iter()
+            .map(move |(span, words)| LabeledSpan::new_with_span(Some(words.clone()), marked(*span, text)));
+        Some(Box::new(std::iter::once(main).chain(related)))
+    }
+}
+
+/// The part of a span that is underlined: its first line, without a line break, within the text.
+fn marked(span: Span, text: &str) -> std::ops::Range<usize> {
+    let range = span.range();
+    let start = floor(text, range.start);
+    let end = floor(text, range.end).max(start);
+    let first_line = text[start..end].find('\n').map_or(end, |n| start + n);
+    start..first_line
+}
+
+/// The largest character boundary of `text` up to `at`.
+fn floor(text: &str, at: usize) -> usize {
+    let mut at = at.min(text.len());
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+fn human(d: &Diagnostic, report: &Report<'_>, color: bool, out: &mut dyn io::Write) -> io::Result<()> {
+    let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme)
+        .with_width(100)
+        .with_context_lines(1)
+        .with_links(false)
+        .without_cause_chain();
+    let placed = !d.span.is_none() && !report.text.is_empty();
+    let source = placed.then_some(Named { name: report.name, text: report.text });
+    let message = if placed { d.message.clone() } else { format!("{}: {}", report.name, d.message) };
+    let mut text = String::new();
+    let shown = Shown { d, source, message };
+    if handler.render_report(&mut text, &shown).is_err() {
+        // Only if the source could not be read at the span; the message still has to arrive.
+        text.clear();
+        let _ = writeln!(text, "{} {}: {}: {}", d.severity.as_str(), d.code.id, report.name, d.message);
+    }
+    writeln!(out, "{}", text.trim_end())?;
+    writeln!(out)
+}
+
+/// Adds line, column and byte range of a span, unless it points nowhere.
+fn place(object: &mut Map<String, Value>, span: Span, lines: &Lines<'_>) {
+    if span.is_none() {
+        return;
+    }
+    let ((line, column), (end_line, end_column)) = (lines.place(span.start), lines.place(span.end));
+    for (key, value) in [
+        ("line", line),
+        ("column", column),
+        ("endLine", end_line),
+        ("endColumn", end_column),
+        ("offset", span.start as usize),
+        ("length", span.range().len()),
+    ] {
+        object.insert(key.to_string(), value.into());
+    }
+}
+
+fn json_object(d: &Diagnostic, report: &Report<'_>, lines: &Lines<'_>) -> Value {
+    let mut object = Map::new();
+    object.insert("severity".to_string(), d.severity.as_str().into());
+    object.insert("code".to_string(), d.code.id.into());
+    object.insert("name".to_string(), d.code.name.into());
+    object.insert("message".to_string(), d.message.clone().into());
+    object.insert("file".to_string(), report.name.into());
+    place(&mut object, d.span, lines);
+    if let Some(help) = &d.help {
+        object.insert("help".to_string(), help.clone().into());
+    }
+    if !d.related.is_empty() {
+        let related = d.related.iter().map(|(span, words)| {
+            let mut other = Map::new();
+            other.insert("message".to_string(), words.clone().into());
+            place(&mut other, *span, lines);
+            Value::Object(other)
+        });
+        object.insert("related".to_string(), Value::Array(related.collect()));
+    }
+    Value::Object(object)
+}
+
+/// A workflow command. GitHub's runner decodes %25, %0D, %0A everywhere and %3A, %2C in properties.
+fn github(d: &Diagnostic, report: &Report<'_>, lines: &Lines<'_>) -> String {
+    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    let command = match d.severity {
+        Severity::Note => "notice",
+        other => other.as_str(),
+    };
+    let mut line = format!("::{command} file={}", property(report.name));
+    if !d.span.is_none() {
+        let ((from, column), (to, end_column)) = (lines.place(d.span.start), lines.place(d.span.end));
+        let _ = write!(line, ",line={from},endLine={to}");
+        // The runner accepts columns only where the range stays on one line.
+        if from == to {
+            let _ = write!(line, ",col={column},endColumn={end_column}");
+        }
+    }
+    let _ = write!(line, ",title={}::{}", property(&format!("{} {}", d.code.id, d.code.name)), data(&d.message));
+    if let Some(help) = &d.help {
+        let _ = write!(line, "%0A{}", data(help));
+    }
+    line
+}
+
+fn sarif_location(name: &str, span: Span, lines: &Lines<'_>, message: Option<&str>) -> Value {
+    let mut physical = json!({ "artifactLocation": { "uri": uri(name) } });
+    if !span.is_none() {
+        let ((line, column), (end_line, end_column)) = (lines.place(span.start), lines.place(span.end));
+        physical["region"] =
+            json!({ "startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column });
+    }
+    let mut location = json!({ "physicalLocation": physical });
+    if let Some(text) = message {
+        location["message"] = json!({ "text": text });
+    }
+    location
+}
+
+/// A path as a URI reference: everything that is not unreserved, `/` or `:` is percent-encoded.
+fn uri(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for byte in path.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
+            out.push(byte as char);
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+fn sarif(reports: &[Report<'_>]) -> Value {
+    let mut rules: Vec<&'static super::Code> = Vec::new();
+    let mut results = Vec::new();
+    for report in reports.iter().filter(|r| !r.diags.is_empty()) {
+        let lines = Lines::of(report.text);
+        for d in report.diags.sorted() {
+            let index = rules.iter().position(|r| *r == d.code).unwrap_or_else(|| {
+                rules.push(d.code);
+                rules.len() - 1
+            });
+            let text = match &d.help {
+                Some(help) => format!("{}\n\n{help}", d.message),
+                None => d.message.clone(),
+            };
+            let related: Vec<Value> = (d.related.iter())
+                .map(|(span, words)| sarif_location(report.name, *span, &lines, Some(words)))
+                .collect();
+            let mut result = json!({
+                "ruleId": d.code.id,
+                "ruleIndex": index,
+                "level": d.severity.as_str(),
+                "message": { "text": text },
+                "locations": [sarif_location(report.name, d.span, &lines, None)],
+            });
+            if !related.is_empty() {
+                result["relatedLocations"] = Value::Array(related);
+            }
+            results.push(result);
+        }
+    }
+    let rules: Vec<Value> = (rules.iter())
+        .map(|c| {
+            json!({
+                "id": c.id,
+                "name": c.name,
+                "shortDescription": { "text": c.explain.lines().next().unwrap_or(c.name) },
+                "help": { "text": c.explain },
+            })
+        })
+        .collect();
+    json!({
+        "$schema": "https://docs.oasis-open.org/sarif/sarif/v2.1.0/os/schemas/sarif-schema-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": { "name": "virtc", "version": env!("CARGO_PKG_VERSION"), "rules": rules } },
+            "columnKind": "unicodeCodePoints",
+            "results": results,
+        }],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diag::codes::schema;
+
+    const TEXT: &str = "<domain>\n  <näme>vm</näme>\n  <vcpu unit='x'>4</vcpu>\n</domain>\n";
+
+    fn sample() -> Diagnostics {
+        let mut diags = Diagnostics::new();
+        let unit = TEXT.find("unit").unwrap();
+        let name = TEXT.find("näme").unwrap();
+        diags
+            .error(&schema::UNKNOWN_ATTRIBUTE, Span::new(unit, unit + 4), "<vcpu> has no attribute 'unit'")
+            .related(Span::new(name, name + 5), "a place\nto compare")
+            .help("remove it, 100%");
+        diags.warning(&schema::MISSING_ELEMENT, Span::NONE, "no place");
+        diags
+    }
+
+    fn shown(format: MessageFormat) -> String {
+        let mut out = Vec::new();
+        render(&sample(), "a b.xml", TEXT, format, false, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn terminal_form_names_the_place_and_underlines() {
+        let text = shown(MessageFormat::Human);
+        assert!(text.contains("error VC0102[unknown-attribute]"), "{text}");
+        assert!(text.contains("a b.xml:3:9"), "{text}");
+        assert!(text.contains("<vcpu unit='x'>4</vcpu>"), "{text}");
+        assert!(text.contains("help: remove it, 100%"), "{text}");
+        assert!(text.contains("a b.xml: no place"), "{text}");
+    }
+
+    #[test]
+    fn json_is_one_object_a_line() {
+        let text = shown(MessageFormat::Json);
+        let all: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        assert_eq!(all.len(), 2);
+        assert_eq!((&all[0]["line"], &all[0]["column"], &all[0]["length"]), (&json!(3), &json!(9), &json!(4)));
+        assert_eq!(all[0]["related"][0]["line"], 2);
+        assert_eq!(all[1].get("line"), None);
+    }
+
+    #[test]
+    fn github_escapes_what_the_runner_decodes() {
+        let text = shown(MessageFormat::Github);
+        assert!(text.starts_with("::error file=a b.xml,line=3,endLine=3,col=9,endColumn=13,title=VC0102"), "{text}");
+        assert!(text.contains("%0Aremove it, 100%25"), "{text}");
+    }
+
+    #[test]
+    fn sarif_is_one_log_with_rules() {
+        let log: Value = serde_json::from_str(&shown(MessageFormat::Sarif)).unwrap();
+        let run = &log["runs"][0];
+        assert_eq!(run["results"].as_array().unwrap().len(), 2);
+        assert_eq!(run["tool"]["driver"]["rules"][0]["id"], "VC0102");
+        assert_eq!(run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"], "a%20b.xml");
+    }
+
+    #[test]
+    fn columns_count_characters_and_any_span_is_shown() {
+        let lines = Lines::of(TEXT);
+        assert_eq!(lines.place(TEXT.find("vm").unwrap() as u32), (2, 9));
+        let mut diags = Diagnostics::new();
+        diags.error(&schema::DUPLICATE, Span::new(9000, 9005), "beyond the end");
+        diags.error(&schema::DUPLICATE, Span::new(13, 14), "inside a character");
+        for format in MessageFormat::ALL {
+            render(&diags, "x", TEXT, *format, true, &mut Vec::new()).unwrap();
+        }
+    }
 }
