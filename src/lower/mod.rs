@@ -164,10 +164,9 @@ impl<'a> Lower<'a> {
             args: self.args,
             env,
             descriptors: self.descriptors,
-            capabilities: Vec::new(),
             ready: Ready::Monitor,
-            locks_memory: false,
             cause,
+            ..Process::default()
         });
         self.plan
     }
