@@ -4,11 +4,16 @@
 //! that can influence an output; the core asks nothing of the world. The format is `host.kdl`.
 
 mod default;
+mod facts;
 mod files;
+mod kdl;
 mod pci;
+mod read;
 
+pub use facts::{parse_numbers, print_numbers};
 pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};
 pub use pci::PciAddress;
+pub use read::read;
 
 use crate::vocab::{Arch, Uuid, keywords};
 

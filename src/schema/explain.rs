@@ -97,7 +97,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
     pub fn wrong_text(&mut self, me: &Parent<'_, '_>, ty: &Type) {
         self.out.flagged.add(me.el.whole());
         let value = me.el.text().trim_ascii();
-        self.wrong_value(&tag(me.el), value, ty, me.el.text_span());
+        self.wrong_value(&tag(me.el), value, ty, trimmed(me.el));
     }
 
     fn wrong_value(&mut self, what: &str, value: &str, ty: &Type, span: Span) {
@@ -183,7 +183,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
             (attrs, _) => format!("remove it; what {el} says stands in its attributes: {}", list(attrs)),
         };
         self.out
-            .report(&codes::UNEXPECTED_TEXT, me.el.text_span(), format!("{el} holds no text, but has '{shown}'"))
+            .report(&codes::UNEXPECTED_TEXT, trimmed(me.el), format!("{el} holds no text, but has '{shown}'"))
             .help(help);
     }
 
@@ -244,6 +244,15 @@ impl<'r, 'd> Explainer<'r, 'd> {
         self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), format!("{parent} has no element {child}")).help(help);
         None
     }
+}
+
+/// The span of an element's text without the blanks around it.
+fn trimmed(el: El<'_>) -> Span {
+    let span = el.text_span();
+    let raw = el.document().source().get(span.range()).unwrap_or("");
+    let start = span.range().start + (raw.len() - raw.trim_ascii_start().len());
+    let text = raw.trim_ascii();
+    if text.is_empty() { span } else { Span::new(start, start + text.len()) }
 }
 
 /// `<name>`, with the usual prefix for libvirt's own namespaces.

@@ -234,7 +234,7 @@ impl<'d> Validator<'d, '_> {
         let mut guessed: Vec<Name> = Vec::new();
         for at in from..to {
             let (name, el) = self.children[at];
-            if me.def.foreign && el.namespace() != Namespace::None {
+            if me.def.foreign {
                 continue;
             }
             let (mut active, mut unsure, mut inactive) = (None, Vec::new(), false);

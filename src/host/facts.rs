@@ -1,0 +1,231 @@
+//! How the values of host facts are written: sizes, paths, lists of CPUs, times.
+
+use super::kdl::Fact;
+use super::*;
+use crate::vocab::{Value, parse_iec};
+use ::kdl::KdlValue;
+
+/// The text of a value.
+fn text(value: &KdlValue, expected: &str) -> Result<String, String> {
+    String::read(value).map_err(|_| expected.to_string())
+}
+
+macro_rules! word_facts {
+    ($($ty:ty),+ $(,)?) => { $(
+        impl Fact for $ty {
+            fn read(value: &KdlValue) -> Result<Self, String> {
+                let word = text(value, "a string in quotes")?;
+                <$ty as Value>::parse(&word)
+            }
+        }
+    )+ };
+}
+word_facts!(
+    Arch,
+    Uuid,
+    VhostNetPolicy,
+    InstanceMode,
+    SecurityDriver,
+    Seccomp,
+    Deprecation,
+    VhostUserKind,
+    SecretUsage,
+    ForwardMode,
+    Plug,
+    PoolKind,
+    VolumeKind,
+);
+
+/// A size in bytes, written as `"2MiB"`.
+pub struct Bytes(pub u64);
+
+impl Fact for Bytes {
+    fn read(value: &KdlValue) -> Result<Self, String> {
+        let expected = "a size with a unit, such as \"4KiB\" or \"2MiB\"";
+        let text = text(value, expected)?;
+        parse_iec(&text).filter(|_| text.ends_with('B')).map(Bytes).ok_or_else(|| expected.to_string())
+    }
+}
+
+/// An absolute path.
+pub struct Path(pub String);
+
+impl Fact for Path {
+    fn read(value: &KdlValue) -> Result<Self, String> {
+        let expected = "an absolute path";
+        let text = text(value, expected)?;
+        if text.starts_with('/') { Ok(Path(text)) } else { Err(expected.to_string()) }
+    }
+}
+
+/// A list of numbers and ranges: `"0-3,8"`.
+pub struct Numbers(pub Vec<u32>);
+
+/// The highest number of a CPU or node.
+const MAX_NUMBER: u32 = 65535;
+
+impl Fact for Numbers {
+    fn read(value: &KdlValue) -> Result<Self, String> {
+        let expected = "a list of numbers and ranges up to 65535, such as \"0-3,8\"";
+        parse_numbers(&text(value, expected)?).map(Numbers).ok_or_else(|| expected.to_string())
+    }
+}
+
+/// Reads `0-3,8`: the numbers, ascending, each once.
+pub fn parse_numbers(text: &str) -> Option<Vec<u32>> {
+    let number = |digits: &str| -> Option<u32> {
+        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        if plain { digits.parse().ok().filter(|n| *n <= MAX_NUMBER) } else { None }
+    };
+    let mut all = std::collections::BTreeSet::new();
+    for part in text.split(',').map(str::trim) {
+        match part.split_once('-') {
+            Some((first, last)) => {
+                let (first, last) = (number(first)?, number(last)?);
+                if last < first {
+                    return None;
+                }
+                all.extend(first..=last);
+            }
+            None => {
+                all.insert(number(part)?);
+            }
+        }
+    }
+    Some(all.into_iter().collect())
+}
+
+/// Writes `0-3,8`.
+pub fn print_numbers(numbers: &[u32]) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut rest = numbers;
+    while let Some((&first, _)) = rest.split_first() {
+        let run = rest.iter().zip(first..).take_while(|(n, expected)| **n == *expected).count().max(1);
+        let last = rest[run - 1];
+        parts.push(if run == 1 { first.to_string() } else { format!("{first}-{last}") });
+        rest = &rest[run..];
+    }
+    parts.join(",")
+}
+
+impl Fact for PciAddress {
+    fn read(value: &KdlValue) -> Result<Self, String> {
+        let expected = "a PCI address such as \"0000:06:12.1\"";
+        PciAddress::parse(&text(value, expected)?).ok_or_else(|| expected.to_string())
+    }
+}
+
+impl Fact for Random {
+    fn read(value: &KdlValue) -> Result<Self, String> {
+        let expected = "\"derived\", \"counting\" or \"seed:\" and an even number of hexadecimal digits";
+        let text = text(value, expected)?;
+        match text.as_str() {
+            "derived" => Ok(Random::Derived),
+            "counting" => Ok(Random::Counting),
+            other => other
+                .strip_prefix("seed:")
+                .and_then(|hex| {
+                    let digits: Option<Vec<u8>> = hex.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect();
+                    digits.filter(|d| !d.is_empty() && d.len() % 2 == 0)
+                })
+                .map(|digits| Random::Seed(digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()))
+                .ok_or_else(|| expected.to_string()),
+        }
+    }
+}
+
+/// Seconds since 1970, written as an RFC 3339 time in UTC.
+pub struct Time(pub i64);
+
+impl Fact for Time {
+    fn read(value: &KdlValue) -> Result<Self, String> {
+        let expected = "a time in UTC such as \"2009-02-13T23:31:30Z\"";
+        parse_time(&text(value, expected)?).map(Time).ok_or_else(|| expected.to_string())
+    }
+}
+
+/// Reads `2009-02-13T23:31:30Z`; a fraction of a second does not count.
+fn parse_time(text: &str) -> Option<i64> {
+    let text = text.strip_suffix(['Z', 'z']).or_else(|| text.strip_suffix("+00:00"))?;
+    let (date, time) = text.split_once(['T', 't', ' '])?;
+    let time = match time.split_once('.') {
+        Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit()) => whole,
+        Some(_) => return None,
+        None => time,
+    };
+    let fields = |text: &str, separator: char, widths: [usize; 3]| -> Option<[i64; 3]> {
+        let mut parts = text.split(separator);
+        let mut out = [0; 3];
+        for (slot, width) in out.iter_mut().zip(widths) {
+            let part = parts.next()?;
+            if part.len() != width || !part.bytes().all(|b| b.is_ascii_digit()) {
+                return None;
+            }
+            *slot = part.parse().ok()?;
+        }
+        if parts.next().is_none() { Some(out) } else { None }
+    };
+    let [year, month, day] = fields(date, '-', [4, 2, 2])?;
+    let [hour, minute, second] = fields(time, ':', [2, 2, 2])?;
+    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let month_length = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if !(1..=month_length).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Days since 1970 of the proleptic Gregorian calendar, counted in years that begin in March.
+    let year = if month <= 2 { year - 1 } else { year };
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+}
+
+/// An address with a prefix length: `192.168.122.1/24`.
+pub struct Cidr(pub String);
+
+impl Fact for Cidr {
+    fn read(value: &KdlValue) -> Result<Self, String> {
+        let expected = "an address with a prefix length, such as \"192.168.122.1/24\"";
+        let text = text(value, expected)?;
+        let valid = text.split_once('/').is_some_and(|(address, prefix)| {
+            let most = match address.parse::<std::net::IpAddr>() {
+                Ok(std::net::IpAddr::V4(_)) => 32,
+                Ok(std::net::IpAddr::V6(_)) => 128,
+                Err(_) => return false,
+            };
+            prefix.bytes().all(|b| b.is_ascii_digit()) && prefix.parse::<u8>().is_ok_and(|bits| bits <= most)
+        });
+        if valid { Ok(Cidr(text)) } else { Err(expected.to_string()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_read() {
+        assert_eq!(parse_time("1970-01-01T00:00:00Z"), Some(0));
+        assert_eq!(parse_time("2009-02-13T23:31:30Z"), Some(1_234_567_890));
+        assert_eq!(parse_time("2000-02-29T12:00:00.5+00:00"), Some(951_825_600));
+        for wrong in ["", "2009-02-13", "2009-02-30T00:00:00Z", "2009-02-13T24:00:00Z", "2009-02-13T00:00:00", "é"] {
+            assert_eq!(parse_time(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn lists_of_numbers_are_read_and_printed() {
+        assert_eq!(parse_numbers("0-3,8"), Some(vec![0, 1, 2, 3, 8]));
+        assert_eq!(print_numbers(&[0, 1, 2, 3, 8]), "0-3,8");
+        assert_eq!(print_numbers(&[5]), "5");
+        assert_eq!(print_numbers(&[]), "");
+        for wrong in ["", "3-1", "a", "1-", "0-99999999", "-1", "1,,2"] {
+            assert_eq!(parse_numbers(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,685 @@
+//! Reads `host.kdl`.
+
+use super::facts::{Bytes, Cidr, Numbers, Path, Time};
+use super::kdl::{self, Reader, Times, Times::*};
+use super::*;
+use crate::diag::{Diagnostics, Span};
+use ::kdl::KdlNode;
+
+type Table = &'static [(&'static str, Times)];
+
+/// The nodes of the document.
+const TOP: Table = &[
+    ("host-facts", Once),
+    ("root", Once),
+    ("random", Once),
+    ("clock", Once),
+    ("ports", Once),
+    ("machine", Once),
+    ("numa", Once),
+    ("hugepages", Once),
+    ("environment", Once),
+    ("instance", Once),
+    ("directories", Once),
+    ("vnc", Once),
+    ("spice", Once),
+    ("rdp", Once),
+    ("chardev", Once),
+    ("nbd", Once),
+    ("vxhs", Once),
+    ("migration", Once),
+    ("backup", Once),
+    ("firmware", Once),
+    ("vhost-user", Once),
+    ("swtpm", Once),
+    ("nbdkit", Once),
+    ("secret", Many),
+    ("network", Many),
+    ("storage-pool", Many),
+    ("pci-device", Many),
+    ("scsi-device", Many),
+    ("fd-group", Many),
+];
+
+const MACHINE: Table = &[
+    ("arch", Once),
+    ("page-size", Once),
+    ("transparent-hugepage-size", Once),
+    ("cpu", Once),
+    ("physical-address-bits", Once),
+    ("kvm", Once),
+    ("vhost-net", Once),
+    ("vhost-vsock", Once),
+    ("drm-render-node", Once),
+    ("cdrom", Many),
+    ("tpm", Once),
+];
+
+const INSTANCE: Table = &[
+    ("mode", Once),
+    ("domain-id", Once),
+    ("security-driver", Once),
+    ("log-timestamp", Once),
+    ("dump-guest-core", Once),
+    ("seccomp-sandbox", Once),
+    ("deprecation-behavior", Once),
+    ("nographics-allow-host-audio", Once),
+    ("gluster-debug-level", Once),
+];
+
+const DIRECTORIES: Table = &[
+    ("lib", Once),
+    ("channel-target", Once),
+    ("memory-backing", Once),
+    ("nvram", Once),
+    ("passt", Once),
+    ("dbus", Once),
+    ("rdp", Once),
+];
+
+const SERVICE: Table = &[
+    ("listen", Once),
+    ("tls", Once),
+    ("tls-verify", Once),
+    ("tls-dir", Once),
+    ("tls-secret", Once),
+    ("sasl", Once),
+    ("sasl-dir", Once),
+    ("password", Once),
+    ("auto-unix-socket", Once),
+    ("allow-host-audio", Once),
+];
+
+/// Reads host facts. All faults are reported in one run, with their spans; the facts are of use only
+/// when there is none.
+pub fn read(text: &str, diags: &mut Diagnostics) -> Host {
+    let mut host = Host::default();
+    let Some(document) = kdl::parse(text, diags) else { return host };
+    let mut r = Reader::new(diags);
+    match document.nodes().first() {
+        Some(first) if first.name().value() == "host-facts" => {
+            let mut entries = r.entries(first);
+            let version = entries.required_prop::<u32>("version");
+            entries.finish();
+            r.no_children(first);
+            if version.is_some_and(|v| v != 1) {
+                r.bad_value(kdl::name_span(first), "'version'", "1, the only version there is");
+            }
+        }
+        Some(other) => r.missing(kdl::name_span(other), "'host-facts version=1' as its first node", "the document"),
+        None => r.missing(Span::new(0, 0), "'host-facts version=1' as its first node", "the document"),
+    }
+    let nodes = r.known(document.nodes(), "of the document", TOP);
+    if !nodes.iter().any(|n| n.name().value() == "machine") {
+        r.missing(Span::new(text.len(), text.len()), "the node 'machine' with 'arch'", "the document");
+    }
+    for node in nodes {
+        top(&mut r, node, &mut host);
+    }
+    host
+}
+
+fn top(r: &mut Reader, node: &KdlNode, host: &mut Host) {
+    match node.name().value() {
+        "root" => r.value(node, &mut host.root),
+        "random" => r.value(node, &mut host.random),
+        "clock" => clock(r, node, &mut host.clock),
+        "ports" => ports(r, node, &mut host.ports),
+        "machine" => machine(r, node, &mut host.machine),
+        "numa" => numa(r, node, &mut host.numa),
+        "hugepages" => hugepages(r, node, &mut host.hugepages),
+        "environment" => environment(r, node, host),
+        "instance" => instance(r, node, &mut host.instance),
+        "directories" => directories(r, node, &mut host.directories),
+        "vnc" => service(r, node, &mut host.vnc),
+        "spice" => service(r, node, &mut host.spice),
+        "rdp" => service(r, node, &mut host.rdp),
+        "chardev" => service(r, node, &mut host.chardev),
+        "nbd" => service(r, node, &mut host.nbd),
+        "vxhs" => service(r, node, &mut host.vxhs),
+        "migration" => service(r, node, &mut host.migration),
+        "backup" => service(r, node, &mut host.backup),
+        "firmware" => firmware(r, node, &mut host.firmware),
+        "vhost-user" => vhost_user(r, node, &mut host.vhost_user),
+        "swtpm" => host.swtpm = Some(swtpm(r, node)),
+        "nbdkit" => host.nbdkit = nbdkit(r, node),
+        "secret" => {
+            if let Some(secret) = secret(r, node) {
+                if host.secrets.iter().any(|s| s.key == secret.key) {
+                    r.twice(kdl::name_span(node), "a secret with this key");
+                }
+                host.secrets.push(secret);
+            }
+        }
+        "network" => {
+            if let Some(network) = network(r, node) {
+                if host.network(&network.name).is_some() {
+                    r.twice(kdl::name_span(node), &format!("the network '{}'", network.name));
+                }
+                host.networks.push(network);
+            }
+        }
+        "storage-pool" => {
+            if let Some(pool) = storage_pool(r, node) {
+                if host.pool(&pool.name).is_some() {
+                    r.twice(kdl::name_span(node), &format!("the storage pool '{}'", pool.name));
+                }
+                host.pools.push(pool);
+            }
+        }
+        "pci-device" => {
+            if let Some(device) = pci_device(r, node) {
+                if host.pci_device(device.address).is_some() {
+                    r.twice(kdl::name_span(node), &format!("the PCI device '{}'", device.address));
+                }
+                host.pci_devices.push(device);
+            }
+        }
+        "scsi-device" => host.scsi_devices.extend(scsi_device(r, node)),
+        "fd-group" => host.fd_groups.extend(fd_group(r, node)),
+        // `host-facts` was read first; the table knows no other.
+        _ => {}
+    }
+}
+
+fn path(r: &mut Reader, node: &KdlNode, into: &mut String) {
+    let mut value = None;
+    r.option::<Path>(node, &mut value);
+    if let Some(Path(path)) = value {
+        *into = path;
+    }
+}
+
+fn optional_path(r: &mut Reader, node: &KdlNode, into: &mut Option<String>) {
+    let mut value = None;
+    r.option::<Path>(node, &mut value);
+    if let Some(Path(path)) = value {
+        *into = Some(path);
+    }
+}
+
+fn paths(r: &mut Reader, node: &KdlNode, into: &mut Vec<String>) {
+    let mut list = Vec::new();
+    r.list::<Path>(node, &mut list);
+    into.extend(list.into_iter().map(|p| p.0));
+}
+
+fn size(r: &mut Reader, node: &KdlNode, into: &mut u64) {
+    let mut value = None;
+    r.option::<Bytes>(node, &mut value);
+    if let Some(Bytes(bytes)) = value {
+        *into = bytes;
+    }
+}
+
+fn clock(r: &mut Reader, node: &KdlNode, clock: &mut Clock) {
+    let mut e = r.entries(node);
+    if let Some(Time(now)) = e.prop("now") {
+        clock.now = Some(now);
+    }
+    e.set("timezone", &mut clock.timezone);
+    e.finish();
+    r.no_children(node);
+}
+
+fn ports(r: &mut Reader, node: &KdlNode, ports: &mut Ports) {
+    let mut e = r.entries(node);
+    e.set("vnc", &mut ports.vnc);
+    e.set("vnc-websocket", &mut ports.vnc_websocket);
+    e.set("spice", &mut ports.spice);
+    e.set("spice-tls", &mut ports.spice_tls);
+    e.set("rdp", &mut ports.rdp);
+    e.finish();
+    r.no_children(node);
+}
+
+fn machine(r: &mut Reader, node: &KdlNode, machine: &mut Machine) {
+    let mut has_arch = false;
+    for child in r.block(node, MACHINE) {
+        match child.name().value() {
+            "arch" => {
+                has_arch = true;
+                r.value(child, &mut machine.arch);
+            }
+            "page-size" => size(r, child, &mut machine.page_size),
+            "transparent-hugepage-size" => size(r, child, &mut machine.transparent_hugepage_size),
+            "cpu" => machine.cpu = cpu(r, child),
+            "physical-address-bits" => r.value(child, &mut machine.physical_address_bits),
+            "kvm" => {
+                let mut e = r.entries(child);
+                e.set("max-vcpus", &mut machine.kvm_max_vcpus);
+                e.finish();
+                r.no_children(child);
+            }
+            "vhost-net" => {
+                let mut e = r.entries(child);
+                e.set("policy", &mut machine.vhost_net);
+                e.finish();
+                r.no_children(child);
+            }
+            "vhost-vsock" => {
+                let mut e = r.entries(child);
+                e.set("next-cid", &mut machine.vsock_next_cid);
+                e.finish();
+                r.no_children(child);
+            }
+            "drm-render-node" => optional_path(r, child, &mut machine.drm_render_node),
+            "cdrom" => paths(r, child, &mut machine.cdrom),
+            "tpm" => {
+                let mut e = r.entries(child);
+                let device = e.required_arg::<Path>("the path of the device");
+                let cancel = e.prop::<Path>("cancel-path");
+                e.finish();
+                r.no_children(child);
+                machine.tpm = device.map(|Path(path)| Tpm { path, cancel_path: cancel.map(|p| p.0) });
+            }
+            _ => {}
+        }
+    }
+    if !has_arch {
+        r.missing(kdl::name_span(node), "'arch'", "machine");
+    }
+}
+
+fn cpu(r: &mut Reader, node: &KdlNode) -> Option<HostCpu> {
+    let mut cpu = HostCpu { sockets: 1, cores: 1, threads: 1, ..HostCpu::default() };
+    let mut e = r.entries(node);
+    let model = e.required_prop("model");
+    e.set_option("vendor", &mut cpu.vendor);
+    e.set("sockets", &mut cpu.sockets);
+    e.set("cores", &mut cpu.cores);
+    e.set("threads", &mut cpu.threads);
+    e.finish();
+    for child in r.children(node, &[("feature", Many)]) {
+        r.list(child, &mut cpu.features);
+    }
+    cpu.model = model?;
+    Some(cpu)
+}
+
+fn numa(r: &mut Reader, node: &KdlNode, numa: &mut Numa) {
+    let mut nodes: Vec<NumaNode> = Vec::new();
+    for child in r.block(node, &[("node", Many), ("placement-advice", Once)]) {
+        if child.name().value() == "placement-advice" {
+            let mut advice = None;
+            r.option::<Numbers>(child, &mut advice);
+            numa.placement_advice = advice.map(|n| n.0);
+            continue;
+        }
+        let mut e = r.entries(child);
+        let id = e.required_arg::<u32>("its number");
+        let cpus = e.prop::<Numbers>("cpus");
+        let memory = e.prop::<Bytes>("memory");
+        let free = e.prop::<Bytes>("free");
+        e.finish();
+        let mut pages = Vec::new();
+        for list in r.children(child, &[("pages", Many)]) {
+            r.list::<Bytes>(list, &mut pages);
+        }
+        let Some(id) = id else { continue };
+        if nodes.iter().any(|n| n.id == id) {
+            r.twice(kdl::name_span(child), &format!("the NUMA node {id}"));
+        }
+        nodes.push(NumaNode {
+            id,
+            cpus: cpus.map(|n| n.0),
+            memory: memory.map(|b| b.0),
+            free: free.map(|b| b.0),
+            pages: pages.into_iter().map(|b| b.0).collect(),
+        });
+    }
+    if !nodes.is_empty() {
+        nodes.sort_by_key(|n| n.id);
+        numa.nodes = nodes;
+    }
+}
+
+fn hugepages(r: &mut Reader, node: &KdlNode, mounts: &mut Vec<HugepageMount>) {
+    for child in r.block(node, &[("mount", Many)]) {
+        let mut e = r.entries(child);
+        let path = e.required_arg::<Path>("the mount point");
+        let page_size = e.required_prop::<Bytes>("page-size");
+        let default = e.prop("default").unwrap_or(false);
+        e.finish();
+        r.no_children(child);
+        if let (Some(Path(path)), Some(Bytes(page_size))) = (path, page_size) {
+            mounts.push(HugepageMount { path, page_size, default });
+        }
+    }
+}
+
+fn environment(r: &mut Reader, node: &KdlNode, host: &mut Host) {
+    r.entries(node).finish();
+    let Some(block) = node.children() else { return };
+    for child in block.nodes() {
+        let name = child.name().value();
+        if name.is_empty() || name.contains(['=', '\0']) {
+            r.bad_value(kdl::name_span(child), "'environment'", "names of variables, without '='");
+            continue;
+        }
+        if host.env(name).is_some() {
+            r.twice(kdl::name_span(child), &format!("the variable '{name}'"));
+        }
+        let mut value = String::new();
+        r.value(child, &mut value);
+        host.set_env(name, &value);
+    }
+}
+
+fn instance(r: &mut Reader, node: &KdlNode, instance: &mut Instance) {
+    for child in r.block(node, INSTANCE) {
+        match child.name().value() {
+            "mode" => r.value(child, &mut instance.mode),
+            "domain-id" => r.value(child, &mut instance.domain_id),
+            "security-driver" => r.value(child, &mut instance.security_driver),
+            "log-timestamp" => r.value(child, &mut instance.log_timestamp),
+            "dump-guest-core" => r.value(child, &mut instance.dump_guest_core),
+            "seccomp-sandbox" => r.value(child, &mut instance.seccomp_sandbox),
+            "deprecation-behavior" => r.value(child, &mut instance.deprecation_behavior),
+            "nographics-allow-host-audio" => r.value(child, &mut instance.nographics_allow_host_audio),
+            "gluster-debug-level" => {
+                r.value(child, &mut instance.gluster_debug_level);
+                if instance.gluster_debug_level > 9 {
+                    r.bad_value(kdl::name_span(child), "'gluster-debug-level'", "a number from 0 to 9");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn directories(r: &mut Reader, node: &KdlNode, directories: &mut Directories) {
+    for child in r.block(node, DIRECTORIES) {
+        let into = match child.name().value() {
+            "lib" => &mut directories.lib,
+            "channel-target" => &mut directories.channel_target,
+            "memory-backing" => &mut directories.memory_backing,
+            "nvram" => &mut directories.nvram,
+            "passt" => &mut directories.passt,
+            "dbus" => &mut directories.dbus,
+            "rdp" => &mut directories.rdp,
+            _ => continue,
+        };
+        path(r, child, into);
+    }
+}
+
+/// The settings of a service stand as children or as properties.
+fn service(r: &mut Reader, node: &KdlNode, service: &mut Service) {
+    let mut e = r.entries(node);
+    e.set("listen", &mut service.listen);
+    e.set("tls", &mut service.tls);
+    e.set("tls-verify", &mut service.tls_verify);
+    if let Some(Path(path)) = e.prop("tls-dir") {
+        service.tls_dir = path;
+    }
+    e.set_option("tls-secret", &mut service.tls_secret);
+    e.set("sasl", &mut service.sasl);
+    if let Some(Path(path)) = e.prop("sasl-dir") {
+        service.sasl_dir = Some(path);
+    }
+    e.set_option("password", &mut service.password);
+    e.set("auto-unix-socket", &mut service.auto_unix_socket);
+    e.set("allow-host-audio", &mut service.allow_host_audio);
+    e.finish();
+    for child in r.children(node, SERVICE) {
+        match child.name().value() {
+            "listen" => r.value(child, &mut service.listen),
+            "tls" => r.value(child, &mut service.tls),
+            "tls-verify" => r.value(child, &mut service.tls_verify),
+            "tls-dir" => path(r, child, &mut service.tls_dir),
+            "tls-secret" => r.option(child, &mut service.tls_secret),
+            "sasl" => r.value(child, &mut service.sasl),
+            "sasl-dir" => optional_path(r, child, &mut service.sasl_dir),
+            "password" => r.option(child, &mut service.password),
+            "auto-unix-socket" => r.value(child, &mut service.auto_unix_socket),
+            "allow-host-audio" => r.value(child, &mut service.allow_host_audio),
+            _ => {}
+        }
+    }
+}
+
+fn firmware(r: &mut Reader, node: &KdlNode, firmware: &mut Firmware) {
+    let mut templates = Vec::new();
+    let mut descriptors = None;
+    let mut any = false;
+    for child in r.block(node, &[("descriptors", Many), ("nvram-template", Many)]) {
+        if child.name().value() == "descriptors" {
+            paths(r, child, descriptors.get_or_insert_default());
+            continue;
+        }
+        any = true;
+        let mut e = r.entries(child);
+        let code = e.required_prop::<Path>("code");
+        let vars = e.required_prop::<Path>("vars");
+        e.finish();
+        r.no_children(child);
+        if let (Some(Path(code)), Some(Path(vars))) = (code, vars) {
+            templates.push(NvramTemplate { code, vars });
+        }
+    }
+    if let Some(directories) = descriptors {
+        firmware.descriptors = directories;
+    }
+    if any {
+        firmware.nvram_templates = templates;
+    }
+}
+
+fn vhost_user(r: &mut Reader, node: &KdlNode, vhost_user: &mut VhostUser) {
+    let mut descriptors = None;
+    for child in r.block(node, &[("descriptors", Many), ("helper", Many)]) {
+        if child.name().value() == "descriptors" {
+            paths(r, child, descriptors.get_or_insert_default());
+            continue;
+        }
+        let mut e = r.entries(child);
+        let program = e.required_arg::<Path>("the path of the program");
+        let kind = e.required_prop("type");
+        e.finish();
+        let mut features = Vec::new();
+        for list in r.children(child, &[("feature", Many)]) {
+            r.list(list, &mut features);
+        }
+        if let (Some(Path(path)), Some(kind)) = (program, kind) {
+            vhost_user.helpers.push(VhostUserHelper { path, kind, features });
+        }
+    }
+    if let Some(directories) = descriptors {
+        vhost_user.descriptors = directories;
+    }
+}
+
+fn swtpm(r: &mut Reader, node: &KdlNode) -> Swtpm {
+    let mut swtpm = Swtpm::default();
+    let mut e = r.entries(node);
+    swtpm.socket = e.prop::<Path>("socket").map(|p| p.0);
+    e.finish();
+    for child in r.children(node, &[("tpm-version", Many)]) {
+        let before = swtpm.tpm_versions.len();
+        r.list(child, &mut swtpm.tpm_versions);
+        if swtpm.tpm_versions[before..].iter().any(|v| v != "1.2" && v != "2.0") {
+            r.bad_value(kdl::name_span(child), "'tpm-version'", "\"1.2\" or \"2.0\"");
+        }
+    }
+    swtpm
+}
+
+fn nbdkit(r: &mut Reader, node: &KdlNode) -> Option<Nbdkit> {
+    let mut e = r.entries(node);
+    let program = e.required_arg::<Path>("the path of the program");
+    let enabled = e.prop("enabled").unwrap_or(false);
+    e.finish();
+    let mut plugins = Vec::new();
+    for child in r.children(node, &[("plugin", Many)]) {
+        r.list(child, &mut plugins);
+    }
+    program.map(|Path(path)| Nbdkit { path, enabled, plugins })
+}
+
+fn secret(r: &mut Reader, node: &KdlNode) -> Option<Secret> {
+    let mut e = r.entries(node);
+    let uuid = e.arg::<Uuid>();
+    let kind = e.prop("usage-type");
+    let name = e.prop("usage");
+    let value = e.required_prop("value");
+    e.finish();
+    r.no_children(node);
+    let key = match (uuid, kind, name) {
+        (Some(uuid), None, None) => SecretKey::Uuid(uuid),
+        (None, Some(kind), Some(name)) => SecretKey::Usage { kind, name },
+        _ => {
+            let expected = "either a UUID, or both 'usage-type' and 'usage'";
+            r.bad_value(kdl::name_span(node), "'secret'", expected);
+            return None;
+        }
+    };
+    Some(Secret { key, value: value? })
+}
+
+fn network(r: &mut Reader, node: &KdlNode) -> Option<Network> {
+    let mut network = Network::default();
+    let mut e = r.entries(node);
+    let name = e.required_arg("its name");
+    e.finish();
+    let table: Table = &[("forward", Once), ("bridge", Once), ("address", Many), ("virtualport", Once), ("port", Once)];
+    for child in r.children(node, table) {
+        match child.name().value() {
+            "forward" => {
+                let mut e = r.entries(child);
+                let mode = e.required_arg("the mode");
+                let managed = e.prop("managed").unwrap_or(false);
+                e.finish();
+                let mut interfaces = Vec::new();
+                for list in r.children(child, &[("interface", Many)]) {
+                    r.list(list, &mut interfaces);
+                }
+                network.forward = mode.map(|mode| Forward { mode, managed, interfaces });
+            }
+            "bridge" => r.option(child, &mut network.bridge),
+            "address" => {
+                let mut list = Vec::new();
+                r.list::<Cidr>(child, &mut list);
+                network.addresses.extend(list.into_iter().map(|a| a.0));
+            }
+            "virtualport" => r.option(child, &mut network.virtualport),
+            "port" => {
+                let mut e = r.entries(child);
+                let plug = e.required_prop("plug");
+                let bridge = e.prop("bridge");
+                let address = e.prop("address");
+                let managed = e.prop("managed");
+                let trust_guest_rx_filters = e.prop("trust-guest-rx-filters");
+                e.finish();
+                r.no_children(child);
+                network.port = plug.map(|plug| NetworkPort { plug, bridge, address, managed, trust_guest_rx_filters });
+            }
+            _ => {}
+        }
+    }
+    network.name = name?;
+    Some(network)
+}
+
+fn storage_pool(r: &mut Reader, node: &KdlNode) -> Option<StoragePool> {
+    let mut e = r.entries(node);
+    let name = e.required_arg("its name");
+    let kind = e.prop("type");
+    let state = e.prop::<String>("state");
+    e.finish();
+    let active = match state.as_deref() {
+        None | Some("active") => true,
+        Some("inactive") => false,
+        Some(_) => {
+            r.bad_value(kdl::name_span(node), "'state'", "\"active\" or \"inactive\"");
+            true
+        }
+    };
+    let mut pool = StoragePool {
+        name: String::new(),
+        kind,
+        active,
+        host: None,
+        device: None,
+        target: None,
+        auth: None,
+        volumes: Vec::new(),
+    };
+    let table: Table = &[("host", Once), ("device", Once), ("target", Once), ("auth", Once), ("volume", Many)];
+    for child in r.children(node, table) {
+        match child.name().value() {
+            "host" => r.option(child, &mut pool.host),
+            "device" => r.option(child, &mut pool.device),
+            "target" => r.option(child, &mut pool.target),
+            "auth" => {
+                let mut e = r.entries(child);
+                let kind = e.required_prop("type");
+                let username = e.required_prop("username");
+                let secret = e.required_prop("secret");
+                e.finish();
+                r.no_children(child);
+                if let (Some(kind), Some(username), Some(secret)) = (kind, username, secret) {
+                    pool.auth = Some(PoolAuth { kind, username, secret });
+                }
+            }
+            "volume" => {
+                let mut e = r.entries(child);
+                let name = e.required_arg::<String>("its name");
+                let kind = e.required_prop("type");
+                let path = e.required_prop("path");
+                e.finish();
+                r.no_children(child);
+                if let (Some(name), Some(kind), Some(path)) = (name, kind, path) {
+                    if pool.volume(&name).is_some() {
+                        r.twice(kdl::name_span(child), &format!("the volume '{name}'"));
+                    }
+                    pool.volumes.push(Volume { name, kind, path });
+                }
+            }
+            _ => {}
+        }
+    }
+    pool.name = name?;
+    Some(pool)
+}
+
+fn pci_device(r: &mut Reader, node: &KdlNode) -> Option<PciDevice> {
+    let mut e = r.entries(node);
+    let address = e.required_arg("its address");
+    let device = PciDevice {
+        address: address.unwrap_or_default(),
+        vendor: e.prop("vendor"),
+        device: e.prop("device"),
+        class: e.prop("class"),
+        iommu_group: e.prop("iommu-group"),
+        express: e.prop("express").unwrap_or(true),
+        physfn: e.prop("physfn"),
+    };
+    e.finish();
+    r.no_children(node);
+    address.map(|_| device)
+}
+
+fn scsi_device(r: &mut Reader, node: &KdlNode) -> Option<ScsiDevice> {
+    let mut e = r.entries(node);
+    let numbers = (e.required_prop("host"), e.required_prop("bus"), e.required_prop("target"), e.required_prop("unit"));
+    let sg = e.required_prop("sg");
+    e.finish();
+    r.no_children(node);
+    let (Some(host), Some(bus), Some(target), Some(unit)) = numbers else { return None };
+    Some(ScsiDevice { host, bus, target, unit, sg: sg? })
+}
+
+fn fd_group(r: &mut Reader, node: &KdlNode) -> Option<FdGroup> {
+    let mut e = r.entries(node);
+    let name = e.required_arg("its name");
+    let count = e.required_prop("count");
+    let writable = e.prop("writable").unwrap_or(false);
+    e.finish();
+    r.no_children(node);
+    Some(FdGroup { name: name?, count: count?, writable })
+}
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod tests;

@@ -1,0 +1,134 @@
+use super::*;
+
+const MINIMAL: &str = "/- kdl-version 2\nhost-facts version=1\nmachine { arch \"x86_64\"; }\n";
+
+fn faults(text: &str) -> (Host, Vec<(String, String)>) {
+    let mut diags = Diagnostics::new();
+    let host = read(text, &mut diags);
+    let list = diags
+        .sorted()
+        .iter()
+        .map(|d| (d.message.clone(), text.get(d.span.range()).unwrap_or("<outside>").to_string()))
+        .collect();
+    (host, list)
+}
+
+#[test]
+fn the_minimal_document_is_the_default() {
+    let (host, list) = faults(MINIMAL);
+    assert_eq!(list, []);
+    assert_eq!(host, Host::default());
+}
+
+#[test]
+fn every_fault_is_reported_in_one_run() {
+    let text = r#"host-facts version=1
+machine {
+    arch "x86-64"
+    page-size 4096
+    cpu model="a" colour="red" { feature 5; }
+    arch "aarch64"
+}
+numma { }
+directories { lib "relative"; nvram "/n" "/m"; }
+instance { mode "both"; log-timestamp "yes"; gluster-debug-level 10; }
+secret value="x"
+pci-device "0:0:0.9"
+network "a" { forward "nat" { interface "e"; }; address "1.2.3.4"; }
+clock now="yesterday"
+"#;
+    let (_, list) = faults(text);
+    let places: Vec<&str> = list.iter().map(|(_, place)| place.trim()).collect();
+    assert_eq!(
+        places,
+        [
+            "\"x86-64\"",
+            "4096",
+            "colour=\"red\"",
+            "5",
+            "arch",
+            "numma",
+            "\"relative\"",
+            "\"/m\"",
+            "\"both\"",
+            "\"yes\"",
+            "gluster-debug-level",
+            "secret",
+            "\"0:0:0.9\"",
+            "\"1.2.3.4\"",
+            "now=\"yesterday\"",
+        ]
+    );
+}
+
+#[test]
+fn an_unknown_node_gets_a_guess() {
+    let text = format!("{MINIMAL}enviroment {{ }}\n");
+    let mut diags = Diagnostics::new();
+    read(&text, &mut diags);
+    let help = diags.sorted()[0].help.clone().unwrap_or_default();
+    assert!(help.starts_with("did you mean 'environment'?"), "{help}");
+}
+
+#[test]
+fn what_is_missing_is_reported() {
+    let (_, list) = faults("machine { page-size \"4KiB\"; }");
+    let messages: Vec<&str> = list.iter().map(|(message, _)| message.as_str()).collect();
+    assert_eq!(messages.len(), 1, "{messages:?}");
+    let (_, list) = faults("host-facts version=2");
+    assert_eq!(list.len(), 2, "{list:?}");
+}
+
+#[test]
+fn values_arrive_where_they_belong() {
+    let text = format!(
+        "{MINIMAL}{}",
+        r##"
+numa { node 1 cpus="4-7" memory="2GiB"; node 0 cpus="0-3" { pages "4KiB" "2MiB"; }; placement-advice "0"; }
+hugepages { mount "/a" page-size="2MiB"; mount "/b" page-size="1GiB" default=#true; }
+environment { PATH "/bin"; HOME "/root"; }
+vnc { tls #true; tls-secret "6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea"; }
+migration tls-dir="/x"
+random "seed:00ff"
+secret usage-type="ceph" usage="me" value="key"
+fd-group "g" count=2 writable=#true
+"##
+    );
+    let (host, list) = faults(&text);
+    assert_eq!(list, []);
+    assert_eq!(host.numa.nodes_of_cpus(&[3, 4]), [0, 1]);
+    assert_eq!(host.numa.advice(), [0]);
+    assert_eq!(host.numa.node(0).map(|n| n.pages.clone()), Some(vec![4096, 2 << 20]));
+    assert_eq!(host.default_hugepage_mount().map(|m| m.path.as_str()), Some("/b"));
+    assert_eq!(host.env("HOME"), Some("/root"));
+    assert!(host.vnc.tls && host.vnc.tls_secret.is_some());
+    assert_eq!(host.migration.tls_dir, "/x");
+    assert_eq!(host.random, Random::Seed(vec![0, 255]));
+    assert_eq!(host.secret_by_usage(SecretUsage::Ceph, "me").map(|s| s.value.as_str()), Some("key"));
+    assert_eq!(host.fd_group("g").map(|g| (g.count, g.writable)), Some((2, true)));
+}
+
+#[test]
+fn garbage_never_panics() {
+    let text = format!(
+        "{MINIMAL}numa {{ node 0 cpus=\"0-3\" memory=\"1GiB\" {{ pages \"4KiB\" \"2MiB\"; }} }}\nenvironment {{ A \"é\"; }}\nsecret \"6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea\" value=#\"x\"#\n"
+    );
+    for end in (0..text.len()).filter(|i| text.is_char_boundary(*i)) {
+        let (_, list) = faults(&text[..end]);
+        assert!(list.iter().all(|(_, place)| place != "<outside>"), "{end}");
+    }
+    let replacements =
+        ["{", "}", "\"", "/*", "/-", "\\", "#", "(", "=", "\u{0}", "9999999999999999999999", "é", "-", "0x"];
+    for at in (0..text.len()).filter(|i| text.is_char_boundary(*i)) {
+        for replacement in replacements {
+            let mutated = format!("{}{replacement}{}", &text[..at], &text[at..]);
+            faults(&mutated);
+        }
+    }
+    for deep in
+        ["a {".repeat(100_000), "/*".repeat(100_000), "(".repeat(10_000), "/-".repeat(10_000), "\\".repeat(10_000)]
+    {
+        let (_, list) = faults(&deep);
+        assert!(!list.is_empty());
+    }
+}
