@@ -1,11 +1,12 @@
 //! Makefiles (GNU make).
 
-use super::{Language, Unfit, refuse_control, unfit};
+use super::{Language, Unfit, format, refuse_control, unfit};
 
 /// A target or prerequisite.
 pub struct MakePath;
 
 impl Language for MakePath {
+    type Format = format::Plain;
     const NAME: &'static str = "a Makefile";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         refuse_control::<Self>(value, &['\t'])?;
