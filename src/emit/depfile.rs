@@ -12,6 +12,7 @@ pub fn emit(tree: &[Artifact], names: &Names, extras: &Extras<'_>, diags: &mut D
     let cause = Cause { what: "dependency file".into(), ..Cause::default() };
     let plan = tree.iter().find(|a| a.path.ends_with("/plan.json"))?;
     let target = fit.fit::<MakePath>(&format!("{}{}", extras.target_prefix, plan.path), &cause)?;
+    let target = target.as_str().replace('%', "\\%");
     let mut inputs = Vec::new();
     for input in extras.inputs {
         inputs.push(fit.fit::<MakePath>(input, &cause)?);
@@ -22,7 +23,7 @@ pub fn emit(tree: &[Artifact], names: &Names, extras: &Extras<'_>, diags: &mut D
         text.push_str(input.as_str());
     }
     text.push('\n');
-    for input in &inputs {
+    for input in inputs.iter().filter(|input| !input.as_str().contains('%')) {
         text.push_str(&format!("\n{input}:\n"));
     }
     Some(Artifact::new(format!("{}.d", names.name), text))

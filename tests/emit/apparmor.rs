@@ -10,7 +10,10 @@ pub fn compile(root: &Path, uuid: &str, extra: &[&str]) -> Option<(bool, String)
     let base = root.join("etc/apparmor.d");
     let mut command = Command::new(parser);
     command.args(["-Q", "-K", "-I"]).arg(&base).args(extra).arg(base.join(format!("libvirt/libvirt-{uuid}")));
-    Some(tools::run(&mut command))
+    let (success, output) = tools::run(&mut command);
+    // Said where the kernel has no AppArmor.
+    let said = output.lines().filter(|l| !l.is_empty() && !l.starts_with("Cache read/write disabled"));
+    Some((success, said.collect::<Vec<_>>().join("\n")))
 }
 
 #[test]
@@ -30,7 +33,7 @@ fn one_rule_for_each_access_with_its_reason() {
     for rule in [
         "\"/srv/file\" rwk,  # disk vda (line 12)",
         "\"/srv/iso/install cd.iso\" rk,  # disk sda (line 30)",
-        "\"/srv/share/\" rk,",
+        "\"/srv/share/\" r,",
         "\"/srv/share/**\" rwk,",
         "\"/srv/log\" w,",
         "\"/srv/pipe.in\" rwk,",
