@@ -4,3 +4,4 @@
 //! domain, the host or the world. Whatever an output's language cannot express is a diagnostic.
 
 pub mod argv;
+pub mod escape;

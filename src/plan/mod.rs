@@ -141,6 +141,10 @@ pub struct Process {
     pub env: Vec<(Text, String)>,
     /// Descriptors that the starter passes. Target `libvirt` only: a standalone command line needs none.
     pub descriptors: Vec<Descriptor>,
+    /// User that it runs as; none: that of [`Confinement`].
+    pub user: Option<String>,
+    /// Group that it runs as; none: that of [`Confinement`].
+    pub group: Option<String>,
     /// Linux capabilities that the process keeps, `CAP_NET_ADMIN`; all others are dropped.
     pub capabilities: Vec<Text>,
     /// How the starter knows that it is ready.

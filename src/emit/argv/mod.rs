@@ -7,6 +7,7 @@ mod format;
 mod json;
 mod options;
 
+pub(crate) use format::write_quoted as write_shell_word;
 pub use format::{Format, write};
 pub use json::{write_props, write_string};
 pub use options::{unfit, write_options};

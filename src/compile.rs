@@ -1,0 +1,71 @@
+//! The compiler as one pure function.
+
+use crate::caps::Capabilities;
+use crate::diag::{Diagnostics, Severity};
+use crate::domain::{self, Domain};
+use crate::host::Host;
+use crate::lower;
+use crate::plan::{Plan, Target};
+use crate::resolve::{self, Cx, Env, Options};
+use crate::xml;
+
+/// What a compilation gives.
+pub struct Compiled {
+    /// The resolved domain; none if the XML holds none.
+    pub domain: Option<Domain>,
+    /// The Plan; none if there were errors.
+    pub plan: Option<Plan>,
+    /// All faults and remarks.
+    pub diags: Diagnostics,
+}
+
+/// How far to compile.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Until {
+    /// Through all checks (`virtc check`, `virtc normalize`).
+    Resolved,
+    /// Through the Plan.
+    Planned,
+}
+
+/// Compiles the text of a domain. Reads nothing, starts nothing, knows no clock: the same arguments give
+/// the same result.
+pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options, until: Until) -> Compiled {
+    let mut diags = Diagnostics::new();
+    let doc = xml::parse(text, &mut diags);
+    if diags.has_errors() {
+        return Compiled { domain: None, plan: None, diags };
+    }
+    let severity = if options.target == Target::Libvirt { Severity::Warning } else { Severity::Error };
+    let _ = severity;
+    let Some(mut domain) = domain::bind(&doc, &|_| false, &mut diags) else {
+        return Compiled { domain: None, plan: None, diags };
+    };
+    let mut env = Env { host, caps, flags: caps.flags, options };
+    for edit in &domain.qemu.capabilities {
+        match crate::caps::Cap::parse(&edit.capability) {
+            Some(cap) if edit.add => env.flags.set(cap, true),
+            Some(cap) => env.flags.set(cap, false),
+            None => {
+                diags.error(
+                    &crate::diag::codes::schema::WRONG_VALUE,
+                    doc.span_of_attr(edit.site, "capability"),
+                    format!("invalid qemu namespace capability '{}'", edit.capability),
+                );
+            }
+        }
+    }
+    let mut cx = Cx { env, doc: &doc, diags: &mut diags };
+    let machine = resolve::resolve(&mut domain, &mut cx);
+    let mut plan = None;
+    if let Some(machine) = machine
+        && until >= Until::Planned
+        && !cx.diags.has_errors()
+    {
+        plan = Some(lower::lower(&domain, &machine, &mut cx));
+    }
+    if diags.has_errors() {
+        plan = None;
+    }
+    Compiled { domain: Some(domain), plan, diags }
+}

@@ -1,0 +1,98 @@
+//! What every device can have: boot order, alias, option ROM, ACPI index, address.
+
+use super::address::{Address, AddressPart, PciAddress};
+use crate::domain::model::{Binder, Part, Shape, model};
+use crate::vocab::{OnOff, YesNo};
+use crate::xml::{El, Site, XmlWriter};
+
+model! {
+    /// `<boot order='1'/>` of a device.
+    pub struct DeviceBoot = "boot" {
+        need order: u32 = "order",
+        attr loadparm: String = "loadparm",
+    }
+}
+
+model! {
+    /// `<rom>`: the option ROM of a PCI device.
+    pub struct Rom = "rom" {
+        attr enabled: YesNo = "enabled",
+        attr bar: OnOff = "bar",
+        attr file: String = "file",
+    }
+}
+
+model! {
+    /// `<acpi index='1'/>`
+    pub struct Acpi = "acpi" {
+        attr index: u32 = "index",
+    }
+}
+
+/// `<alias name='ua-…'/>`. Only names that begin with `ua-` are the user's; libvirt ignores others.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Alias {
+    /// The user's name of the device, kept in the XML.
+    pub user: Option<String>,
+}
+
+impl Part for Alias {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        if let Some(alias) = el.child("alias") {
+            self.user = cx.attr::<String>(alias, "name").filter(|n| n.starts_with("ua-"));
+        }
+    }
+    fn print_attrs(&self, _: &mut XmlWriter) {}
+    fn print_body(&self, out: &mut XmlWriter) {
+        if let Some(name) = &self.user {
+            out.start("alias");
+            out.attr("name", name);
+            out.end();
+        }
+    }
+    fn shape(shape: &mut Shape) {
+        let mut alias = Shape::default();
+        alias.attr("name");
+        shape.children.push(("alias", alias));
+    }
+}
+
+model! {
+    /// The part that all devices share.
+    pub struct DeviceInfo {
+        child boot: DeviceBoot,
+        part alias: Alias,
+        child rom: Rom,
+        child acpi: Acpi,
+        part address: AddressPart,
+        /// The id of the device in QEMU, set when aliases are assigned.
+        extra id: String,
+        /// Position in the boot order, from 1, set when boot indexes are assigned.
+        extra bootindex: Option<u32>,
+    }
+}
+
+impl DeviceInfo {
+    /// The PCI address, if the device has one.
+    pub fn pci(&self) -> Option<&PciAddress> {
+        match &self.address.address {
+            Some(Address::Pci(pci)) => Some(pci),
+            _ => None,
+        }
+    }
+
+    /// Whether an address has been given or assigned.
+    pub fn has_address(&self) -> bool {
+        self.address.address.is_some()
+    }
+
+    /// Gives the device an address.
+    pub fn place(&mut self, address: Address) {
+        self.address.address = Some(address);
+    }
+
+    /// Where the address stands; the device itself if it was assigned.
+    pub fn address_site(&self) -> Site {
+        if self.address.site.is_none() { self.site } else { self.address.site }
+    }
+}

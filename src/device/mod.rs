@@ -1,0 +1,127 @@
+//! Devices: one folder a family, everything about it inside.
+//!
+//! A family has a model with its binding (`mod.rs`), what the format leaves open (`defaults.rs`),
+//! semantic checks (`rules.rs`) and the way into the Plan (`lower.rs`). The table at the end of this
+//! file is the list of families; [`Family`] is what each one answers.
+
+pub mod address;
+pub mod controller;
+pub mod disk;
+pub mod info;
+pub mod input;
+pub mod memballoon;
+
+use crate::domain::model::{Binder, Model, Part, Shape};
+use crate::lower::Lower;
+use crate::resolve::{Cx, Machine};
+use crate::xml::{El, Site, XmlWriter};
+use info::DeviceInfo;
+
+/// What the passes over all devices ask of each.
+pub trait Device {
+    /// The word for it in messages and reasons: `disk`.
+    fn family(&self) -> &'static str;
+    /// Where it stands in the source.
+    fn site(&self) -> Site;
+    /// Boot order, alias, address.
+    fn info(&self) -> &DeviceInfo;
+    /// The same, to be filled in.
+    fn info_mut(&mut self) -> &mut DeviceInfo;
+}
+
+/// A device family: what the stages ask of it. Each method is one stage.
+pub trait Family: Model + Device {
+    /// Fills in what the format leaves open (bus, model, driver…), before addresses are assigned.
+    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>);
+    /// Checks the complete device. `domain` is the whole, for checks across devices.
+    fn rules(&self, domain: &crate::domain::Domain, machine: &Machine, cx: &mut Cx<'_>);
+    /// Adds its arguments, accesses and helpers to the Plan.
+    fn lower(&self, lx: &mut Lower<'_>);
+}
+
+/// Declares that a struct with an `info` and a `site` field is a device.
+macro_rules! device {
+    ($ty:ty, $family:literal) => {
+        impl $crate::device::Device for $ty {
+            fn family(&self) -> &'static str {
+                $family
+            }
+            fn site(&self) -> $crate::xml::Site {
+                self.site
+            }
+            fn info(&self) -> &$crate::device::info::DeviceInfo {
+                &self.info
+            }
+            fn info_mut(&mut self) -> &mut $crate::device::info::DeviceInfo {
+                &mut self.info
+            }
+        }
+    };
+}
+pub(crate) use device;
+
+macro_rules! devices {
+    ($($(#[$meta:meta])* $field:ident: $ty:ty,)*) => {
+        /// `<devices>`: every device, by family, in the order in which libvirt prints them.
+        #[derive(Clone, Debug, Default, PartialEq)]
+        pub struct Devices {
+            /// `<emulator>`: the QEMU binary.
+            pub emulator: Option<String>,
+            $($(#[$meta])* #[doc = concat!("`", stringify!($field), "`")] pub $field: Vec<$ty>,)*
+            /// Where the element stands.
+            pub site: Site,
+        }
+
+        impl Part for Devices {
+            fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+                self.site = el.site();
+                self.emulator = el.child("emulator").and_then(|e| cx.text(e));
+                $(self.$field = el.children_named(<$ty>::ELEMENT).map(|e| <$ty>::read(e, cx)).collect();)*
+            }
+            fn print_attrs(&self, _: &mut XmlWriter) {}
+            fn print_body(&self, out: &mut XmlWriter) {
+                if let Some(emulator) = &self.emulator {
+                    out.leaf("emulator", emulator);
+                }
+                $(self.$field.iter().for_each(|d| d.print(out));)*
+            }
+            fn shape(shape: &mut Shape) {
+                shape.leaf("emulator");
+                $(shape.child::<$ty>(<$ty>::ELEMENT);)*
+            }
+        }
+
+        impl Devices {
+            /// Visits every device.
+            pub fn each<'a>(&'a self, f: &mut dyn FnMut(&'a dyn Device)) {
+                $(self.$field.iter().for_each(|d| f(d));)*
+            }
+
+            /// Visits every device, to fill something in.
+            pub fn each_mut(&mut self, f: &mut dyn FnMut(&mut dyn Device)) {
+                $(self.$field.iter_mut().for_each(|d| f(d));)*
+            }
+
+            /// Runs the defaults of every device.
+            pub fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
+                $(self.$field.iter_mut().for_each(|d| d.defaults(machine, cx));)*
+            }
+
+            /// Runs the rules of every device.
+            pub fn rules(&self, domain: &crate::domain::Domain, machine: &Machine, cx: &mut Cx<'_>) {
+                $(self.$field.iter().for_each(|d| d.rules(domain, machine, cx));)*
+            }
+        }
+    };
+}
+
+impl Model for Devices {
+    const ELEMENT: &'static str = "devices";
+}
+
+devices! {
+    disks: disk::Disk,
+    controllers: controller::Controller,
+    inputs: input::Input,
+    memballoons: memballoon::Memballoon,
+}

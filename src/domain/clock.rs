@@ -1,0 +1,64 @@
+//! `<clock>`: what time the guest sees.
+
+use super::model::model;
+use crate::vocab::{YesNo, keywords};
+
+keywords! {
+    /// What the guest's clock follows.
+    pub enum ClockOffset {
+        Utc = "utc",
+        Localtime = "localtime",
+        Variable = "variable",
+        Timezone = "timezone",
+        Absolute = "absolute",
+    }
+}
+
+keywords! {
+    /// `<timer name='…'>`
+    pub enum TimerName {
+        Platform = "platform",
+        Pit = "pit",
+        Rtc = "rtc",
+        Hpet = "hpet",
+        Tsc = "tsc",
+        Kvmclock = "kvmclock",
+        Hypervclock = "hypervclock",
+        Armvtimer = "armvtimer",
+    }
+}
+
+keywords! {
+    /// What to do with ticks that came too late.
+    pub enum TickPolicy { Delay = "delay", Catchup = "catchup", Merge = "merge", Discard = "discard" }
+}
+
+keywords! {
+    /// What a timer follows.
+    pub enum TimerTrack { Boot = "boot", Guest = "guest", Wall = "wall", Realtime = "realtime" }
+}
+
+model! {
+    /// `<timer>`
+    pub struct Timer = "timer" {
+        need name: TimerName = "name",
+        attr present: YesNo = "present",
+        attr tick_policy: TickPolicy = "tickpolicy",
+        attr track: TimerTrack = "track",
+    }
+}
+
+model! {
+    /// `<clock>`
+    pub struct Clock = "clock" {
+        attr offset: ClockOffset = "offset",
+        many timers: Timer,
+    }
+}
+
+impl Clock {
+    /// The timer of this name.
+    pub fn timer(&self, name: TimerName) -> Option<&Timer> {
+        self.timers.iter().find(|t| t.name == Some(name))
+    }
+}

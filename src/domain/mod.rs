@@ -1,0 +1,138 @@
+//! The typed domain: what the XML says, and after resolving, what it means.
+//!
+//! Each part of `<domain>` that is not a device has a module here; the devices are in
+//! [`crate::device`]. Parts remember their [`Site`](crate::xml::Site), so that later stages can point at
+//! the element or attribute that is at fault.
+
+pub mod clock;
+pub mod cpu;
+pub mod features;
+pub mod general;
+pub mod memory;
+pub mod model;
+pub mod os;
+pub mod qemu;
+pub mod vcpu;
+
+use crate::device::Devices;
+use crate::diag::Diagnostics;
+use crate::diag::codes::{general as support, schema};
+use crate::vocab::{Uuid, keywords};
+use crate::xml::{Document, Namespace, XmlWriter};
+use model::{Binder, Model, Part, model};
+
+keywords! {
+    /// `<domain type='…'>`: which hypervisor runs the guest.
+    pub enum DomainKind {
+        Qemu = "qemu",
+        Kqemu = "kqemu",
+        Kvm = "kvm",
+        Xen = "xen",
+        Lxc = "lxc",
+        Uml = "uml",
+        Openvz = "openvz",
+        Test = "test",
+        Vmware = "vmware",
+        Hyperv = "hyperv",
+        Vbox = "vbox",
+        Phyp = "phyp",
+        Parallels = "parallels",
+        Bhyve = "bhyve",
+        Vz = "vz",
+        Hvf = "hvf",
+    }
+}
+
+model! {
+    /// `<domain>`: one virtual machine. The fields stand in the order in which libvirt prints them.
+    pub struct Domain = "domain" {
+        need kind: DomainKind = "type",
+        leaf name: String = "name",
+        leaf uuid: Uuid = "uuid",
+        leaf title: String = "title",
+        leaf description: String = "description",
+        child metadata: general::Metadata,
+        child memory: memory::Memory = "memory",
+        child current_memory: memory::Amount = "currentMemory",
+        child vcpu: vcpu::Vcpu,
+        child os: os::Os,
+        child features: features::Features,
+        child cpu: cpu::Cpu,
+        child clock: clock::Clock,
+        leaf on_poweroff: general::LifecycleAction = "on_poweroff",
+        leaf on_reboot: general::LifecycleAction = "on_reboot",
+        leaf on_crash: general::CrashAction = "on_crash",
+        child devices: Devices,
+        part qemu: qemu::QemuNamespace,
+    }
+}
+
+impl Domain {
+    /// The name, or an empty text while it is unknown (a fault that the schema has reported).
+    pub fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or("")
+    }
+
+    /// The hypervisor; `qemu` while it is unknown.
+    pub fn kind(&self) -> DomainKind {
+        self.kind.unwrap_or(DomainKind::Qemu)
+    }
+}
+
+/// Reads the domain of a document.
+///
+/// Whatever the format allows but nothing has read is reported as not supported yet. `flagged` tells
+/// whether the schema has already refused the place of a span.
+pub fn bind(
+    doc: &Document<'_>,
+    flagged: &dyn Fn(crate::diag::Span) -> bool,
+    diags: &mut Diagnostics,
+) -> Option<Domain> {
+    let root = doc.root()?;
+    if !root.is(Domain::ELEMENT) {
+        diags
+            .error(
+                &schema::UNKNOWN_ELEMENT,
+                root.span(),
+                format!("unexpected root element <{}>, expecting <domain>", root.name()),
+            )
+            .help("virtc compiles domains; networks, pools and other files of libvirt are described in the host facts");
+        return None;
+    }
+    root.mark();
+    let domain = Domain::read(root, &mut Binder { diags });
+    for el in doc.elements() {
+        if !el.is_used() {
+            // Foreign elements outside <metadata> mean nothing to libvirt either.
+            if el.namespace() != Namespace::Foreign && !flagged(el.span()) {
+                diags
+                    .error(&support::NOT_YET, el.span(), format!("the element <{}> is not supported yet at this place", el.name()))
+                    .help("virtc refuses what it would have to leave out; remove the element or compile this domain with a later version");
+            }
+            el.mark_all();
+            continue;
+        }
+        for attr in el.attrs().filter(|a| !a.is_used() && a.namespace() == Namespace::None) {
+            if !flagged(attr.span()) && !flagged(attr.name_span()) {
+                diags.error(
+                    &support::NOT_YET,
+                    attr.span(),
+                    format!("the attribute '{}' of <{}> is not supported yet", attr.name(), el.name()),
+                );
+            }
+        }
+    }
+    Some(domain)
+}
+
+/// Prints the domain as libvirt would.
+pub fn print(domain: &Domain) -> String {
+    let mut out = XmlWriter::new();
+    out.start(Domain::ELEMENT);
+    if domain.qemu.is_present() {
+        out.attr("xmlns:qemu", "http://libvirt.org/schemas/domain/qemu/1.0");
+    }
+    domain.print_attrs(&mut out);
+    domain.print_body(&mut out);
+    out.finish()
+}

@@ -1,0 +1,217 @@
+//! Escaping is a type: a value reaches an output only as [`Escaped`] text of that output's language.
+//!
+//! Each [`Language`] says in one function how a value is spelled, or that it cannot be
+//! ([`Unfit`]). Nothing is dropped or changed silently: what a language cannot express is refused, but
+//! for prose (descriptions, comments), which may be shortened because no program reads it.
+//! The rules were checked with the programs themselves: `tests/emit_escape.rs` asks them again.
+
+mod apparmor;
+mod make;
+mod selinux;
+mod systemd;
+
+pub use apparmor::{ApparmorName, ApparmorPath, ApparmorText};
+pub use make::MakePath;
+pub use selinux::{CilName, FileContextsPath, SelinuxContext};
+pub use systemd::{EnvAssignment, ExecArg, ExecProgram, UnitName, UnitPath, UnitText, UnitWord};
+
+use std::fmt;
+use std::marker::PhantomData;
+
+/// A language that an output is written in, or one kind of place in it.
+pub trait Language {
+    /// What it is called in a diagnostic: "a systemd unit".
+    const NAME: &'static str;
+    /// Appends `value` as this language spells it.
+    fn spell(value: &str, out: &mut String) -> Result<(), Unfit>;
+}
+
+/// Why a value cannot be written: the end of a sentence, "…a newline".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// What it holds or lacks: "a newline".
+    pub what: String,
+    /// The language that cannot express it.
+    pub language: &'static str,
+}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} cannot express {}", self.language, self.what)
+    }
+}
+
+/// Text that is safe to stand in language `L`. Only a constructor of this module makes one.
+pub struct Escaped<L: Language> {
+    text: String,
+    language: PhantomData<L>,
+}
+
+impl<L: Language> Escaped<L> {
+    /// `value` as `L` spells it.
+    pub fn new(value: &str) -> Result<Escaped<L>, Unfit> {
+        let mut text = String::with_capacity(value.len() + 8);
+        L::spell(value, &mut text)?;
+        Ok(Escaped { text, language: PhantomData })
+    }
+
+    /// The spelled text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Several values with blanks between them.
+    pub fn words(words: impl IntoIterator<Item = Escaped<L>>) -> Escaped<L> {
+        let mut text = String::new();
+        for word in words {
+            if !text.is_empty() {
+                text.push(' ');
+            }
+            text.push_str(&word.text);
+        }
+        Escaped { text, language: PhantomData }
+    }
+
+    /// Text that virtc itself wrote, so that no value from outside is in it.
+    pub fn literal(text: &'static str) -> Escaped<L> {
+        Escaped { text: text.to_string(), language: PhantomData }
+    }
+
+    /// A number.
+    pub fn number(number: impl Into<u64>) -> Escaped<L> {
+        Escaped { text: number.into().to_string(), language: PhantomData }
+    }
+
+    /// This text, a blank, and a keyword of the language.
+    pub fn followed_by(mut self, keyword: &'static str) -> Escaped<L> {
+        self.text.push(' ');
+        self.text.push_str(keyword);
+        self
+    }
+
+    /// This text between literal parts of the language.
+    pub fn between(mut self, before: &'static str, after: &'static str) -> Escaped<L> {
+        self.text.insert_str(0, before);
+        self.text.push_str(after);
+        self
+    }
+}
+
+impl<L: Language> Clone for Escaped<L> {
+    fn clone(&self) -> Self {
+        Escaped { text: self.text.clone(), language: PhantomData }
+    }
+}
+
+impl<L: Language> fmt::Display for Escaped<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl<L: Language> fmt::Debug for Escaped<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.text, f)
+    }
+}
+
+/// A word of a POSIX shell.
+pub struct ShellWord;
+
+impl Language for ShellWord {
+    const NAME: &'static str = "a shell command";
+    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
+        refuse_control::<Self>(value, &['\n', '\t'])?;
+        super::argv::write_shell_word(out, value);
+        Ok(())
+    }
+}
+
+/// A string of JSON, with its quotes.
+pub struct JsonString;
+
+impl Language for JsonString {
+    const NAME: &'static str = "JSON";
+    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
+        super::argv::write_string(out, value);
+        Ok(())
+    }
+}
+
+/// The value of a key in QEMU's option notation.
+pub struct QemuOption;
+
+impl Language for QemuOption {
+    const NAME: &'static str = "a QEMU option list";
+    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
+        if value.contains('\0') {
+            return Err(unfit::<Self>("a NUL byte"));
+        }
+        out.push_str(&value.replace(',', ",,"));
+        Ok(())
+    }
+}
+
+/// A field of a table: one line a record, tabs between fields, values as they are.
+pub struct TableField;
+
+impl Language for TableField {
+    const NAME: &'static str = "a table";
+    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
+        refuse_control::<Self>(value, &[])?;
+        out.push_str(value);
+        Ok(())
+    }
+}
+
+/// An error of language `L`.
+fn unfit<L: Language>(what: impl Into<String>) -> Unfit {
+    Unfit { what: what.into(), language: L::NAME }
+}
+
+/// Refuses control characters but those in `allowed`.
+fn refuse_control<L: Language>(value: &str, allowed: &[char]) -> Result<(), Unfit> {
+    match value.chars().find(|c| c.is_ascii_control() && !allowed.contains(c)) {
+        None => Ok(()),
+        Some('\n') => Err(unfit::<L>("a newline")),
+        Some('\t') => Err(unfit::<L>("a tab")),
+        Some(other) => Err(unfit::<L>(format!("the control character U+{:04X}", u32::from(other)))),
+    }
+}
+
+/// Refuses what is no absolute path in its shortest form; gives the path without repeated or trailing
+/// slashes and without `.` components.
+fn absolute<L: Language>(path: &str) -> Result<String, Unfit> {
+    refuse_control::<L>(path, &['\t'])?;
+    if !path.starts_with('/') {
+        return Err(unfit::<L>(format!("the relative path '{path}'")));
+    }
+    let mut out = String::with_capacity(path.len());
+    for component in path.split('/') {
+        match component {
+            "" | "." => {}
+            ".." => return Err(unfit::<L>(format!("the path '{path}', which holds '..'"))),
+            name => {
+                out.push('/');
+                out.push_str(name);
+            }
+        }
+    }
+    if out.is_empty() {
+        out.push('/');
+    }
+    Ok(out)
+}
+
+/// Appends prose: control characters become blanks, and it is cut at 200 characters.
+fn spell_prose(value: &str, out: &mut String, mut each: impl FnMut(char, &mut String)) {
+    const LONGEST: usize = 200;
+    for (i, c) in value.chars().enumerate() {
+        if i == LONGEST {
+            out.push('…');
+            break;
+        }
+        // Line separators of Unicode look like newlines to some readers.
+        each(if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') { ' ' } else { c }, out);
+    }
+}

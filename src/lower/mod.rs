@@ -1,0 +1,322 @@
+//! From a resolved domain to the Plan.
+//!
+//! The order of QEMU's arguments is libvirt's; [`lower`] is that order, written down. Families add their
+//! parts with the methods of [`Lower`]: an argument with its cause, an access, a limit.
+
+mod cpu;
+mod machine;
+mod memory;
+mod monitor;
+mod paths;
+
+use crate::caps::Cap;
+use crate::device::address::Address;
+use crate::device::controller::ControllerKind;
+use crate::device::info::DeviceInfo;
+use crate::device::{Device, Devices, Family};
+use crate::diag::{Code, Diagnostic, Diagnostics};
+use crate::domain::qemu::OverrideType;
+use crate::domain::{Domain, DomainKind};
+use crate::plan::{
+    Accelerator, Access, Arg, Cause, Descriptor, Form, Instance, LabelRole, Lifecycle, OwnerRule, PathKind, Perms,
+    Plan, Process, Prop, Props, Ready, Role, Sharing, Text,
+};
+use crate::resolve::{Cx, Env, Machine};
+use crate::vocab::Value;
+use crate::xml::{Document, Site};
+pub use paths::Paths;
+
+/// Numbers of the block nodes: the first disk of the domain gets the highest.
+#[derive(Debug, Default)]
+pub struct BlockNodes {
+    left: u32,
+}
+
+impl BlockNodes {
+    /// The number of the next node.
+    pub fn take(&mut self) -> u32 {
+        let number = self.left;
+        self.left = self.left.saturating_sub(1);
+        number
+    }
+}
+
+/// The context of lowering: what it reads, and the Plan that it fills.
+pub struct Lower<'a> {
+    /// What the compilation depends on.
+    pub env: Env<'a>,
+    /// The source, for causes.
+    pub doc: &'a Document<'a>,
+    /// The resolved domain.
+    pub domain: &'a Domain,
+    /// Its devices.
+    pub devices: &'a Devices,
+    /// Its machine.
+    pub machine: &'a Machine,
+    /// Where the domain's own files are.
+    pub paths: Paths,
+    /// The Plan so far.
+    pub plan: Plan,
+    /// QEMU's arguments so far.
+    pub args: Vec<Arg>,
+    /// Descriptors that libvirt would pass.
+    pub descriptors: Vec<Descriptor>,
+    /// Numbers of block nodes.
+    pub block_nodes: BlockNodes,
+    /// Starts of lines in the source, for causes.
+    lines: Vec<u32>,
+    /// Where faults go.
+    pub diags: &'a mut Diagnostics,
+}
+
+/// Lowers a resolved domain.
+pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
+    let no_devices = Devices::default();
+    let devices = domain.devices.as_ref().unwrap_or(&no_devices);
+    let mut lx = Lower {
+        env: cx.env,
+        doc: cx.doc,
+        domain,
+        devices,
+        machine,
+        paths: Paths::of(domain, &cx.env),
+        plan: Plan { version: Plan::VERSION, ..Plan::default() },
+        args: Vec::with_capacity(64),
+        descriptors: Vec::new(),
+        block_nodes: BlockNodes { left: devices.disks.len() as u32 },
+        lines: line_starts(cx.doc.source()),
+        diags: cx.diags,
+    };
+    lx.head();
+    machine::name(&mut lx);
+    monitor::stopped(&mut lx);
+    machine::master_key(&mut lx);
+    machine::machine(&mut lx);
+    machine::accel(&mut lx);
+    cpu::cpu(&mut lx);
+    memory::memory(&mut lx);
+    memory::overcommit(&mut lx);
+    cpu::smp(&mut lx);
+    machine::uuid(&mut lx);
+    machine::display(&mut lx);
+    lx.switch("-no-user-config", "default: no configuration of the user");
+    lx.switch("-nodefaults", "default: no devices but those named");
+    monitor::monitor(&mut lx);
+    machine::rtc(&mut lx);
+    machine::shutdown(&mut lx);
+    machine::boot(&mut lx);
+    lower_all(&devices.controllers, &mut lx);
+    lower_all(&devices.disks, &mut lx);
+    lower_all(&devices.inputs, &mut lx);
+    machine::default_audio(&mut lx);
+    lower_all(&devices.memballoons, &mut lx);
+    machine::sandbox(&mut lx);
+    machine::handed_through(&mut lx);
+    machine::msg(&mut lx);
+    lx.finish()
+}
+
+fn lower_all<F: Family>(family: &[F], lx: &mut Lower<'_>) {
+    family.iter().for_each(|d| d.lower(lx));
+}
+
+fn line_starts(source: &str) -> Vec<u32> {
+    std::iter::once(0)
+        .chain(source.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(i, _)| i as u32 + 1))
+        .collect()
+}
+
+impl<'a> Lower<'a> {
+    /// The general part of the Plan.
+    fn head(&mut self) {
+        let domain = self.domain;
+        let text = |v: &'static str| Text::Borrowed(v);
+        self.plan.name = domain.name().to_string();
+        self.plan.uuid = domain.uuid.map(|u| u.to_string()).unwrap_or_default();
+        self.plan.title = domain.title.clone();
+        self.plan.target = self.env.options.target;
+        self.plan.instance = match self.env.host.instance.mode {
+            crate::host::InstanceMode::System => Instance::System,
+            crate::host::InstanceMode::Session => Instance::Session,
+        };
+        self.plan.accelerator = match domain.kind() {
+            DomainKind::Kvm => Accelerator::Kvm,
+            DomainKind::Qemu => Accelerator::Tcg,
+            _ => Accelerator::Other,
+        };
+        self.plan.lifecycle = Lifecycle {
+            on_poweroff: text(domain.on_poweroff.map_or("destroy", |a| a.as_str())),
+            on_reboot: text(domain.on_reboot.map_or("restart", |a| a.as_str())),
+            on_crash: text(domain.on_crash.map_or("destroy", |a| a.as_str())),
+        };
+        self.plan.limits.vcpus = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
+        self.plan.limits.memory = domain.memory.as_ref().map_or(0, |m| m.amount.size.0);
+    }
+
+    /// Puts QEMU's process into the Plan.
+    fn finish(mut self) -> Plan {
+        let env = monitor::environment(&self);
+        let cause = self.cause(self.domain.site, "the domain");
+        self.plan.processes.push(Process {
+            role: Role::Qemu,
+            id: "qemu".to_string(),
+            program: self.devices.emulator.clone().unwrap_or_default(),
+            args: self.args,
+            env,
+            descriptors: self.descriptors,
+            ready: Ready::Monitor,
+            cause,
+            ..Process::default()
+        });
+        self.plan
+    }
+
+    /// Whether QEMU can do this.
+    pub fn has(&self, cap: Cap) -> bool {
+        self.env.has(cap)
+    }
+
+    /// The cause of an entry: an element of the XML, and a few words.
+    pub fn cause(&self, site: Site, what: impl Into<Text>) -> Cause {
+        let span = self.doc.span_of(site);
+        let line = if span.is_none() { 0 } else { self.lines.partition_point(|&at| at <= span.start) as u32 };
+        Cause { line, span, what: what.into() }
+    }
+
+    /// Records a fault that only shows when the command line is made.
+    pub fn error(&mut self, code: &'static Code, site: Site, message: impl Into<String>) -> &mut Diagnostic {
+        let span = self.doc.span_of(site);
+        self.diags.error(code, span, message)
+    }
+
+    /// Adds a switch without a value that a default rule asks for.
+    pub fn switch(&mut self, switch: &'static str, why: &'static str) {
+        self.args.push(Arg::switch(switch, Cause { line: 0, what: why.into(), ..Cause::default() }));
+    }
+
+    /// Adds a switch with a plain token.
+    pub fn text(&mut self, switch: &'static str, text: impl Into<String>, site: Site, what: impl Into<Text>) {
+        let cause = self.cause(site, what);
+        self.args.push(Arg::text(switch, text, cause));
+    }
+
+    /// Adds a switch with an option list.
+    pub fn options(&mut self, switch: &'static str, props: Props, site: Site, what: impl Into<Text>) {
+        let cause = self.cause(site, what);
+        self.args.push(Arg::props(switch, props, Form::Options, cause));
+    }
+
+    /// Adds a switch whose properties are written in JSON.
+    fn json(&mut self, switch: &'static str, props: Props, site: Site, what: impl Into<Text>) {
+        let cause = self.cause(site, what);
+        self.args.push(Arg::props(switch, props, Form::Json, cause));
+    }
+
+    /// Adds an `-object`.
+    pub fn object(&mut self, props: Props, site: Site, what: impl Into<Text>) {
+        self.json("-object", props, site, what);
+    }
+
+    /// Adds a `-blockdev`.
+    pub fn blockdev(&mut self, props: Props, site: Site) {
+        self.json("-blockdev", props, site, "disk");
+    }
+
+    /// Adds a `-netdev`.
+    pub fn netdev(&mut self, props: Props, site: Site) {
+        let form = if self.has(Cap::NetdevJson) { Form::Json } else { Form::Options };
+        let cause = self.cause(site, "interface");
+        self.args.push(Arg::props("-netdev", props, form, cause));
+    }
+
+    /// Adds the `-device` of a device, with the properties that `<qemu:override>` changes.
+    pub fn device(&mut self, mut props: Props, device: &dyn Device) {
+        let id = &device.info().id;
+        for change in self.domain.qemu.overrides.iter().filter(|o| o.alias == *id) {
+            let value = change.value.as_deref().unwrap_or("");
+            let prop = match change.kind {
+                OverrideType::Remove => {
+                    props.0.retain(|(key, _)| *key != change.name);
+                    continue;
+                }
+                OverrideType::String => Prop::from(value.to_string()),
+                OverrideType::Signed => Prop::from(i64::parse(value).unwrap_or(0)),
+                OverrideType::Unsigned => Prop::from(u64::parse(value).unwrap_or(0)),
+                OverrideType::Bool => Prop::from(value == "true"),
+            };
+            props.replace(change.name.clone(), prop);
+        }
+        let form = if self.has(Cap::DeviceJsonHotplug) { Form::Json } else { Form::Options };
+        let cause = self.cause(device.site(), device.family());
+        self.args.push(Arg::props("-device", props, form, cause));
+    }
+
+    /// The driver of a virtio device: `virtio-blk-pci`, `-ccw` or `-device` by its address.
+    pub fn virtio_driver(&self, base: &str, info: &DeviceInfo, suffix: &str) -> String {
+        let transport = match &info.address.address {
+            Some(Address::Ccw(_)) => "-ccw",
+            Some(Address::VirtioMmio) => "-device",
+            _ => "-pci",
+        };
+        format!("{base}{transport}{suffix}")
+    }
+
+    /// The id of a controller, by kind and index.
+    pub fn controller_id(&self, kind: ControllerKind, index: u32) -> String {
+        let found = self.devices.controllers.iter().find(|c| c.is(kind) && c.index() == index);
+        found.map_or_else(|| format!("{kind}{index}"), |c| c.info.id.clone())
+    }
+
+    /// Adds `bus` and `addr`, or what the kind of the address has in their place.
+    pub fn address(&self, props: &mut Props, info: &DeviceInfo) {
+        match &info.address.address {
+            Some(Address::Pci(pci)) => {
+                props.set("bus", self.controller_id(ControllerKind::Pci, pci.bus));
+                if pci.multifunction.is_some_and(|m| m.is_on()) {
+                    props.set("multifunction", true);
+                }
+                let place = if pci.function == 0 {
+                    format!("0x{:x}", pci.slot)
+                } else {
+                    format!("0x{:x}.0x{:x}", pci.slot, pci.function)
+                };
+                props.set("addr", place);
+            }
+            Some(Address::Usb(usb)) => {
+                props.set("bus", format!("{}.0", self.controller_id(ControllerKind::Usb, usb.bus)));
+                if !usb.port.is_empty() {
+                    props.set("port", usb.port_text());
+                }
+            }
+            Some(Address::Ccw(Some(ccw))) => {
+                props.set("devno", ccw.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// A descriptor that libvirt would pass: a placeholder number.
+    pub fn descriptor(&mut self, what: impl Into<Text>) -> String {
+        let number = 3 + self.descriptors.len() as u32;
+        self.descriptors.push(Descriptor { number, what: what.into() });
+        number.to_string()
+    }
+
+    /// Adds a resource to the access closure.
+    #[allow(clippy::too_many_arguments)]
+    pub fn access(
+        &mut self,
+        path: &str,
+        kind: PathKind,
+        perms: Perms,
+        sharing: Sharing,
+        label: LabelRole,
+        owner: OwnerRule,
+        site: Site,
+        what: impl Into<Text>,
+    ) {
+        let cause = self.cause(site, what);
+        let process = "qemu".to_string();
+        self.plan.access.push(Access { process, path: path.to_string(), kind, perms, sharing, label, owner, cause });
+    }
+}

@@ -1,0 +1,65 @@
+//! Monitor, environment, and the state in which QEMU starts.
+
+use super::Lower;
+use crate::plan::{Directory, DirectoryRole, Props, Socket, SocketRole, Text};
+
+/// `-S`: a controller starts the CPUs when it is ready. Nobody does that for a standalone guest.
+pub fn stopped(lx: &mut Lower<'_>) {
+    if lx.env.is_libvirt() {
+        lx.switch("-S", "default: the controller starts the CPUs");
+    }
+}
+
+/// `-chardev` and `-mon` of the QMP monitor.
+pub fn monitor(lx: &mut Lower<'_>) {
+    let site = lx.domain.site;
+    let mut chardev = Props::new();
+    chardev.bare("socket").set("id", "charmonitor");
+    if lx.env.is_libvirt() {
+        let fd = lx.descriptor("monitor socket");
+        chardev.set("fd", fd);
+    } else {
+        let path = format!("{}/monitor.sock", lx.paths.run);
+        chardev.set("path", path.clone());
+        let cause = lx.cause(site, "default: QMP monitor");
+        lx.plan.sockets.push(Socket {
+            role: SocketRole::Monitor,
+            path,
+            process: "qemu".to_string(),
+            cause: cause.clone(),
+        });
+        let path = lx.paths.run.clone();
+        lx.plan.directories.push(Directory { role: DirectoryRole::Runtime, path, mode: 0o700, cause });
+    }
+    chardev.set("server", true).set("wait", false);
+    lx.options("-chardev", chardev, site, "default: QMP monitor");
+    let mut mon = Props::with("chardev", "charmonitor");
+    mon.set("id", "monitor").set("mode", "control");
+    lx.options("-mon", mon, site, "default: QMP monitor");
+}
+
+/// The environment of QEMU: what libvirt passes on, or nothing that a unit does not set.
+pub fn environment(lx: &Lower<'_>) -> Vec<(Text, String)> {
+    let mut env: Vec<(Text, String)> = vec![("LC_ALL".into(), "C".to_string())];
+    let launcher = &lx.env.host.environment;
+    let get = |name: &str| launcher.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v.clone());
+    if lx.env.is_libvirt() {
+        let pass = |env: &mut Vec<(Text, String)>, name: &'static str| {
+            env.extend(get(name).map(|v| (Text::Borrowed(name), v)));
+        };
+        pass(&mut env, "LD_PRELOAD");
+        pass(&mut env, "LD_LIBRARY_PATH");
+        pass(&mut env, "PATH");
+        let lib = &lx.paths.lib;
+        env.push(("HOME".into(), lib.clone()));
+        pass(&mut env, "USER");
+        pass(&mut env, "LOGNAME");
+        pass(&mut env, "TMPDIR");
+        env.push(("XDG_DATA_HOME".into(), format!("{lib}/.local/share")));
+        env.push(("XDG_CACHE_HOME".into(), format!("{lib}/.cache")));
+        env.push(("XDG_CONFIG_HOME".into(), format!("{lib}/.config")));
+    }
+    let own = lx.domain.qemu.env.iter().map(|e| (Text::Owned(e.name.clone()), e.value.clone().unwrap_or_default()));
+    env.extend(own);
+    env
+}

@@ -1,0 +1,58 @@
+//! Ids of the devices in QEMU, derived from kind, position and address.
+
+use super::Machine;
+use crate::device::Device;
+use crate::device::address::Address;
+use crate::device::controller::{Controller, ControllerKind};
+use crate::device::disk::{Disk, DiskBus};
+use crate::domain::Domain;
+
+/// Gives every device its id: the user's alias, or one derived as libvirt does.
+pub fn assign(domain: &mut Domain, machine: &Machine) {
+    let Some(devices) = &mut domain.devices else { return };
+    for disk in &mut devices.disks {
+        let id = disk_id(disk);
+        set(disk, id);
+    }
+    for controller in &mut devices.controllers {
+        let id = controller_id(controller, machine);
+        set(controller, id);
+    }
+    number(&mut devices.inputs, "input");
+    number(&mut devices.memballoons, "balloon");
+}
+
+fn set(device: &mut dyn Device, id: String) {
+    let info = device.info_mut();
+    info.id = info.alias.user.clone().unwrap_or(id);
+}
+
+fn number<D: Device>(devices: &mut [D], prefix: &str) {
+    for (i, device) in devices.iter_mut().enumerate() {
+        set(device, format!("{prefix}{i}"));
+    }
+}
+
+fn disk_id(disk: &Disk) -> String {
+    let bus = disk.bus().map_or("disk", DiskBus::as_str);
+    match (&disk.info.address.address, disk.bus()) {
+        (Some(Address::Drive(d)), Some(DiskBus::Ide | DiskBus::Sata | DiskBus::Fdc)) => {
+            format!("{bus}{}-{}-{}", d.controller, d.bus, d.unit)
+        }
+        (Some(Address::Drive(d)), Some(DiskBus::Scsi)) => format!("scsi{}-{}-{}", d.controller, d.bus, d.unit),
+        _ => format!("{bus}-disk{}", disk.number().unwrap_or(0)),
+    }
+}
+
+fn controller_id(controller: &Controller, machine: &Machine) -> String {
+    let index = controller.index();
+    match controller.kind {
+        Some(ControllerKind::Pci) if index == 0 && machine.has_pcie_root() => "pcie.0".to_string(),
+        Some(ControllerKind::Pci) => format!("pci.{index}"),
+        Some(ControllerKind::Ide) if index == 0 => "ide".to_string(),
+        Some(ControllerKind::Sata) if index == 0 => "ide".to_string(),
+        Some(ControllerKind::Usb) if index == 0 => "usb".to_string(),
+        Some(kind) => format!("{kind}{index}"),
+        None => String::new(),
+    }
+}

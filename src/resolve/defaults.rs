@@ -1,0 +1,153 @@
+//! First pass: what the XML leaves open.
+
+use super::{Board, Cx, Machine, controllers};
+use crate::caps::Accel;
+use crate::device::memballoon::{Memballoon, MemballoonModel};
+use crate::diag::codes::{general as support, machine as codes};
+use crate::domain::cpu::{Cpu, CpuCheck, CpuFallback, CpuMatch, CpuMode, CpuModel};
+use crate::domain::general::{CrashAction, LifecycleAction};
+use crate::domain::memory::Amount;
+use crate::domain::os::{Boot, BootDevice, Os, OsKind};
+use crate::domain::vcpu::{Placement, Vcpu};
+use crate::domain::{Domain, DomainKind, clock};
+use crate::vocab::Uuid;
+use crate::xml::Site;
+
+/// Completes a domain up to, not including, addresses.
+pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
+    general(domain, cx);
+    let machine = machine(domain, cx)?;
+    cpu(domain, &machine);
+    let mut devices = domain.devices.take().unwrap_or_default();
+    devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
+    devices.defaults(&machine, cx);
+    domain.devices = Some(devices);
+    controllers::add_implicit(domain, &machine, cx);
+    if let Some(devices) = &mut domain.devices
+        && devices.memballoons.is_empty()
+    {
+        devices.memballoons.push(Memballoon { model: Some(MemballoonModel::Virtio), ..Memballoon::default() });
+    }
+    Some(machine)
+}
+
+/// Name, UUID, memory, CPUs, lifecycle, clock.
+fn general(domain: &mut Domain, cx: &mut Cx<'_>) {
+    if domain.uuid.is_none() {
+        domain.uuid = Some(derived_uuid(domain.name()));
+    }
+    let memory = domain.memory.as_ref().map_or(0, |m| m.amount.kib());
+    domain.current_memory.get_or_insert_with(|| Amount::implied(memory));
+    let vcpu = domain.vcpu.get_or_insert_with(|| Vcpu { count: Some(1), ..Vcpu::default() });
+    vcpu.placement.get_or_insert(Placement::Static);
+    domain.on_poweroff.get_or_insert(LifecycleAction::Destroy);
+    domain.on_reboot.get_or_insert(LifecycleAction::Restart);
+    domain.on_crash.get_or_insert(CrashAction::Destroy);
+    let clock = domain.clock.get_or_insert_with(clock::Clock::default);
+    clock.offset.get_or_insert(clock::ClockOffset::Utc);
+    let _ = cx;
+}
+
+/// A UUID that depends on the name alone, so that the same file gives the same output.
+fn derived_uuid(name: &str) -> Uuid {
+    // FNV-1a over the name, twice with different seeds: no cryptographic strength is needed.
+    let hash = |seed: u64| name.bytes().fold(seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
+    let (high, low) = (hash(0xcbf2_9ce4_8422_2325), hash(0x6c62_272e_07bb_0142));
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&high.to_be_bytes());
+    bytes[8..].copy_from_slice(&low.to_be_bytes());
+    Uuid::from_random(bytes)
+}
+
+/// Architecture, accelerator, machine type.
+fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
+    let accel = match domain.kind() {
+        DomainKind::Kvm => Accel::Kvm,
+        DomainKind::Qemu => Accel::Tcg,
+        DomainKind::Hvf => Accel::Hvf,
+        other => {
+            cx.error_at(
+                &support::NOT_BY_QEMU,
+                domain.site,
+                "type",
+                format!("QEMU does not run domains of type '{other}'"),
+            )
+            .help("use type='kvm', or type='qemu' for emulation");
+            return None;
+        }
+    };
+    let emulator =
+        domain.devices.as_ref().and_then(|d| d.emulator.clone()).unwrap_or_else(|| cx.env.caps.emulator.to_string());
+    let os = domain.os.get_or_insert_with(Os::default);
+    let kind = os.kind.get_or_insert_with(Default::default);
+    kind.kind.get_or_insert(OsKind::Hvm);
+    let arch = *kind.arch.get_or_insert(cx.env.caps.arch);
+    if arch != cx.env.caps.arch && !(arch.is_x86() && cx.env.caps.arch.is_x86()) {
+        let (site, qemu) = (kind.site, cx.env.caps.arch);
+        cx.error_at(
+            &support::NOT_BY_QEMU,
+            site,
+            "arch",
+            format!("emulator '{emulator}' does not support arch '{arch}'"),
+        )
+        .help(format!("the capabilities in use are those of a QEMU for {qemu}"));
+        return None;
+    }
+    let site = kind.site;
+    let name = match &kind.machine {
+        Some(name) => {
+            let canonical =
+                cx.env.caps.canonical_machine(accel, name).or_else(|| cx.env.caps.canonical_machine(Accel::Tcg, name));
+            let Some(canonical) = canonical else {
+                let name = name.clone();
+                cx.error_at(
+                    &codes::UNKNOWN_MACHINE,
+                    site,
+                    "machine",
+                    format!("emulator '{emulator}' does not support machine type '{name}'"),
+                );
+                return None;
+            };
+            canonical.to_string()
+        }
+        None => {
+            let default = cx.env.caps.default_machine(accel).or_else(|| cx.env.caps.default_machine(Accel::Tcg));
+            let Some(default) = default else {
+                cx.error(&codes::UNKNOWN_MACHINE, site, "no machine type is given, and this QEMU has no default");
+                return None;
+            };
+            default.name.to_string()
+        }
+    };
+    kind.machine = Some(name.clone());
+    if os.boot.is_empty() && os.kernel.is_none() && !has_boot_order(domain) {
+        let boot = Boot { dev: Some(BootDevice::Hd), site: Site::NONE };
+        domain.os.get_or_insert_with(Os::default).boot.push(boot);
+    }
+    Some(Machine { arch, board: Board::of(arch, &name), name, accel })
+}
+
+fn has_boot_order(domain: &Domain) -> bool {
+    let mut found = false;
+    if let Some(devices) = &domain.devices {
+        devices.each(&mut |d| found |= d.info().boot.is_some());
+    }
+    found
+}
+
+/// The CPU that the machine has by default.
+fn cpu(domain: &mut Domain, machine: &Machine) {
+    if domain.cpu.is_none() && machine.arch.is_x86() {
+        domain.cpu = Some(Cpu {
+            mode: Some(CpuMode::Custom),
+            matching: Some(CpuMatch::Exact),
+            check: Some(CpuCheck::None),
+            model: Some(CpuModel {
+                fallback: Some(CpuFallback::Forbid),
+                name: Some("qemu64".to_string()),
+                ..CpuModel::default()
+            }),
+            ..Cpu::default()
+        });
+    }
+}

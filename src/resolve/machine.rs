@@ -1,0 +1,90 @@
+//! What the machine type says about the board.
+
+use crate::caps::Accel;
+use crate::vocab::Arch;
+
+/// The board behind a machine type.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Board {
+    /// x86: `pc`, `pc-i440fx-*`.
+    I440fx,
+    /// x86: `q35`, `pc-q35-*`.
+    Q35,
+    /// x86 without PCI: `isapc`.
+    Isapc,
+    /// x86 without chipset: `microvm`.
+    Microvm,
+    /// x86 under Xen: `xenfv`, `xenpv`.
+    Xen,
+    /// ARM and others: `virt`, `virt-*`.
+    Virt,
+    /// POWER: `pseries*`.
+    Pseries,
+    /// POWER on bare metal: `powernv*`.
+    Powernv,
+    /// S/390: `s390-ccw-virtio*`.
+    CcwVirtio,
+    /// Any other.
+    Other,
+}
+
+/// Facts about the guest's machine that most decisions depend on.
+#[derive(Clone, Debug)]
+pub struct Machine {
+    /// Architecture of the guest.
+    pub arch: Arch,
+    /// Canonical machine type.
+    pub name: String,
+    /// The board.
+    pub board: Board,
+    /// How the guest is executed.
+    pub accel: Accel,
+}
+
+impl Board {
+    /// The board of a machine type.
+    pub fn of(arch: Arch, machine: &str) -> Board {
+        let is = |name: &str| machine == name || machine.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
+        match arch {
+            Arch::X86_64 | Arch::I686 => {
+                if is("q35") || is("pc-q35") {
+                    Board::Q35
+                } else if machine == "pc"
+                    || is("pc-i440fx")
+                    || machine.starts_with("pc-0.")
+                    || machine.starts_with("pc-1.")
+                    || machine.starts_with("rhel")
+                {
+                    Board::I440fx
+                } else if machine == "isapc" {
+                    Board::Isapc
+                } else if is("microvm") {
+                    Board::Microvm
+                } else if is("xenfv") || is("xenpv") {
+                    Board::Xen
+                } else {
+                    Board::Other
+                }
+            }
+            Arch::Ppc64 | Arch::Ppc64le if is("pseries") => Board::Pseries,
+            Arch::Ppc64 | Arch::Ppc64le if machine.starts_with("powernv") => Board::Powernv,
+            Arch::S390 | Arch::S390x if is("s390-ccw-virtio") || machine == "s390-ccw" => Board::CcwVirtio,
+            _ if is("virt") => Board::Virt,
+            _ => Board::Other,
+        }
+    }
+}
+
+impl Machine {
+    /// Whether the root bus is conventional PCI.
+    pub fn has_pci_root(&self) -> bool {
+        matches!(self.board, Board::I440fx | Board::Pseries | Board::Xen)
+            || (self.board == Board::CcwVirtio)
+            || matches!(self.name.as_str(), "mac99" | "g3beige" | "ppce500" | "versatilepb")
+    }
+
+    /// Whether the root bus is PCI Express.
+    pub fn has_pcie_root(&self) -> bool {
+        matches!(self.board, Board::Q35 | Board::Virt)
+    }
+}
