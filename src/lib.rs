@@ -1,5 +1,6 @@
 //! virtc compiles libvirt domain XML to everything that a Linux host needs to run the machine.
 pub mod caps;
+pub mod cli;
 pub mod compile;
 pub mod device;
 pub mod diag;

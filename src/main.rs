@@ -1,1 +1,7 @@
-fn main() {}
+//! The `virtc` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    virtc::cli::main(std::env::args_os())
+}

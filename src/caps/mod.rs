@@ -4,12 +4,22 @@
 //! QEMU (that is `probe`'s). Strings and lists are [`Cow`]s of static data, so that an embedded
 //! profile costs nothing to use.
 
+pub mod compact;
 mod flags;
+pub mod libvirt;
+pub mod libvirt_write;
+#[cfg(test)]
+mod tests;
 
 pub use flags::{Cap, Flags};
 
+use crate::diag::codes::inputs as codes;
+use crate::diag::{Diagnostics, Span};
 use crate::vocab::{Arch, keywords};
 use std::borrow::Cow;
+
+/// The largest file that is read, bytes.
+const MAX_SIZE: usize = 16 << 20;
 
 /// A string that may be static data.
 pub type Str = Cow<'static, str>;
@@ -78,6 +88,35 @@ pub struct Capabilities {
     pub sgx: Option<Sgx>,
     /// Enlightenments for Windows guests that KVM supports; none when QEMU was not asked.
     pub hyperv: Option<Hyperv>,
+}
+
+/// A list of names, none of which holds a comma. Kept as one string: there are thousands of them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Names(Str);
+
+impl Names {
+    /// The empty list.
+    pub const NONE: Names = Names(Cow::Borrowed(""));
+
+    /// The names in this text, separated by commas.
+    pub fn new(joined: impl Into<Str>) -> Names {
+        Names(joined.into())
+    }
+
+    /// The names, separated by commas.
+    pub fn joined(&self) -> &str {
+        &self.0
+    }
+
+    /// The names.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(',').filter(|name| !name.is_empty())
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 /// What QEMU can do with one accelerator.
@@ -150,7 +189,7 @@ pub struct CpuModel {
     /// Whether the host can run it.
     pub usable: Usable,
     /// The features that the host lacks.
-    pub blockers: List<Str>,
+    pub blockers: Names,
     /// Whether QEMU will drop it.
     pub deprecated: bool,
 }
@@ -236,6 +275,32 @@ impl Hyperv {
     /// Whether the enlightenment is there.
     pub fn has(&self, name: &str) -> bool {
         self.caps.iter().any(|cap| cap == name)
+    }
+}
+
+/// Reads a capabilities file, libvirt's `<qemuCaps>` or virtc's own format; none, with diagnostics,
+/// when it has a fault.
+pub fn read(bytes: &[u8], diags: &mut Diagnostics) -> Option<Capabilities> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(e) => {
+            let at = e.valid_up_to();
+            diags.error(&codes::CAPS, Span::new(at, at), "the capabilities file is not text in UTF-8");
+            return None;
+        }
+    };
+    if bytes.len() > MAX_SIZE {
+        diags.error(&codes::CAPS, Span::new(0, 0), "the capabilities file has more than 16 MiB");
+        return None;
+    }
+    if text.starts_with("virtc-capabilities") {
+        compact::read(text, diags)
+    } else if text.trim_start().starts_with('<') {
+        libvirt::read(text, diags)
+    } else {
+        let message = "the file is neither libvirt's <qemuCaps> nor virtc's own format of capabilities";
+        diags.error(&codes::CAPS, Span::new(0, 0), message);
+        None
     }
 }
 

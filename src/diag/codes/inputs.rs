@@ -7,6 +7,7 @@ super::codes! {
         HOST_VALUE = "VC1004" "host-facts-value" "A host fact has a value that it cannot have: a wrong type, a word that is not one of its words, a number out of range. Sizes are strings with a unit, paths are absolute.\n\nbefore: page-size 4096\nafter:  page-size \"4KiB\"";
         HOST_MISSING = "VC1005" "host-facts-missing" "A host fact lacks a part that it cannot do without. The document begins with 'host-facts version=1' and has a 'machine' with 'arch'.\n\nbefore: hugepages { mount \"/dev/hugepages\" }\nafter:  hugepages { mount \"/dev/hugepages\" page-size=\"2MiB\" }";
         HOST_TWICE = "VC1006" "host-facts-twice" "A host fact that there can be only one of stands twice. Remove one of them.";
-        CAPS = "VC1003" "capabilities" "The capabilities file cannot be read: it is neither libvirt's `<qemuCaps>` XML nor virtc's own format.";
+        CAPS = "VC1003" "capabilities" "The capabilities file cannot be read: it is neither libvirt's `<qemuCaps>` XML nor virtc's own format, or it is damaged.\n\nMake a new one with `virtc probe qemu`, or leave `--caps` out to use the embedded profile.";
+        CAPS_UNKNOWN = "VC1007" "capabilities-unknown" "The capabilities file has something that this version of virtc does not know, as a newer libvirt or QEMU may write. It is not used.";
     }
 }

@@ -1,0 +1,626 @@
+//! virtc's own format of capabilities: one fact a line, so that two QEMUs can be compared with diff.
+//!
+//! `docs/capabilities.md` describes it. A line is words separated by blanks; the first says what the
+//! line is about, words of the form `key=value` are attributes, the others are positional. `%XX` stands
+//! for a byte that would otherwise end a word. Reading is cheap enough that the embedded profiles are
+//! kept in this form: no table of pointers has to be relocated when the program starts.
+
+use super::*;
+use crate::diag::codes::inputs as codes;
+use crate::diag::{Diagnostics, Span};
+
+/// The first line of a file.
+pub const HEADER: &str = "virtc-capabilities 1";
+
+/// Reads a file; none, with diagnostics, when it has a fault.
+pub fn read(text: &str, diags: &mut Diagnostics) -> Option<Capabilities> {
+    Parser::new(text, diags, |word| Cow::Owned(word.to_string())).run()
+}
+
+/// Reads text that lives as long as the program, without copying it.
+pub fn read_static(text: &'static str, diags: &mut Diagnostics) -> Option<Capabilities> {
+    Parser::new(text, diags, Cow::Borrowed).run()
+}
+
+struct Parser<'t, 'd, K: Fn(&'t str) -> Str> {
+    text: &'t str,
+    diags: &'d mut Diagnostics,
+    /// Makes a word last: borrows it or copies it.
+    keep: K,
+    failed: bool,
+    caps: Capabilities,
+    arch: Option<Arch>,
+    accels: Vec<Building>,
+    gic: Vec<Gic>,
+    hyperv: Option<(bool, Vec<Str>)>,
+    sgx_sections: Vec<(u32, u64)>,
+}
+
+/// One accelerator while it is read.
+struct Building {
+    accel: Accel,
+    host_cpu: Option<HostCpu>,
+    properties: Vec<CpuProperty>,
+    deprecated: Vec<Str>,
+    cpus: Vec<CpuModel>,
+    machines: Vec<Machine>,
+}
+
+/// The words of a line that nobody has taken yet.
+struct Line<'t> {
+    rest: &'t str,
+    span: Span,
+    taken: usize,
+}
+
+impl<'t> Line<'t> {
+    /// The next word.
+    fn word(&mut self) -> Option<&'t str> {
+        let rest = self.rest.trim_start_matches(' ');
+        if rest.is_empty() {
+            self.rest = rest;
+            return None;
+        }
+        let end = rest.find(' ').unwrap_or(rest.len());
+        self.rest = &rest[end..];
+        self.taken += 1;
+        Some(&rest[..end])
+    }
+}
+
+impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
+    fn new(text: &'t str, diags: &'d mut Diagnostics, keep: K) -> Self {
+        Parser {
+            text,
+            diags,
+            keep,
+            failed: false,
+            caps: Capabilities::new(Arch::X86_64, Version(0)),
+            arch: None,
+            accels: Vec::new(),
+            gic: Vec::new(),
+            hyperv: None,
+            sgx_sections: Vec::new(),
+        }
+    }
+
+    fn error(&mut self, span: Span, message: String) {
+        self.failed = true;
+        self.diags.error(&codes::CAPS, span, message);
+    }
+
+    fn run(mut self) -> Option<Capabilities> {
+        let mut at = 0;
+        let mut first = true;
+        for text in self.text.split_inclusive('\n') {
+            let start = at;
+            at += text.len();
+            let body = text.trim_end_matches(['\n', '\r']);
+            let mut line = Line { rest: body, span: Span::new(start, start + body.len()), taken: 0 };
+            if std::mem::take(&mut first) {
+                if body != HEADER {
+                    self.error(line.span, format!("the first line is not '{HEADER}'"));
+                    return None;
+                }
+                continue;
+            }
+            match line.word() {
+                None => {}
+                Some(word) if word.starts_with('#') => {}
+                Some(word) => self.line(word, line),
+            }
+        }
+        if first {
+            self.error(Span::new(0, 0), "the file is empty".to_string());
+        }
+        self.finish()
+    }
+
+    /// A word, with `%XX` resolved.
+    fn kept(&mut self, word: &'t str, span: Span) -> Str {
+        if !word.contains('%') {
+            return (self.keep)(word);
+        }
+        match decode(word) {
+            Some(text) => Cow::Owned(text),
+            None => {
+                self.error(span, format!("'{word}' has a '%' without two hexadecimal digits"));
+                Cow::Borrowed("")
+            }
+        }
+    }
+
+    fn required(&mut self, line: &mut Line<'t>, what: &str) -> Str {
+        match line.word() {
+            Some(word) => self.kept(word, line.span),
+            None => {
+                self.error(line.span, format!("the line lacks {what}"));
+                Cow::Borrowed("")
+            }
+        }
+    }
+
+    fn number<T: std::str::FromStr + Default>(&mut self, text: &str, span: Span) -> T {
+        text.parse().unwrap_or_else(|_| {
+            self.error(span, format!("'{text}' is not a number that fits here"));
+            T::default()
+        })
+    }
+
+    fn truth(&mut self, text: &str, span: Span) -> bool {
+        match text {
+            "yes" => true,
+            "no" => false,
+            other => {
+                self.error(span, format!("'{other}' is neither 'yes' nor 'no'"));
+                false
+            }
+        }
+    }
+
+    fn unknown(&mut self, word: &str, span: Span) {
+        self.error(span, format!("'{word}' is not known here"));
+    }
+
+    /// The entry of the accelerator that the file speaks of.
+    fn current(&mut self, span: Span) -> Option<&mut Building> {
+        if self.accels.is_empty() {
+            self.error(span, "the line stands before the first 'accel'".to_string());
+        }
+        self.accels.last_mut()
+    }
+
+    fn line(&mut self, keyword: &'t str, mut line: Line<'t>) {
+        let span = line.span;
+        match keyword {
+            "emulator" => self.caps.emulator = self.required(&mut line, "a path"),
+            "package" => self.caps.package = self.required(&mut line, "a name"),
+            "version" => {
+                let text = self.required(&mut line, "a version");
+                match parse_version(&text) {
+                    Some(version) => self.caps.version = version,
+                    None => self.error(span, format!("'{text}' is not a version such as 7.2.0")),
+                }
+            }
+            "microcode" => {
+                let text = self.required(&mut line, "a number");
+                self.caps.microcode_version = self.number(&text, span);
+            }
+            "arch" => {
+                let text = self.required(&mut line, "an architecture");
+                match Arch::parse(&text) {
+                    Some(arch) => self.arch = Some(arch),
+                    None => self.error(span, format!("'{text}' is not an architecture")),
+                }
+            }
+            "flag" => {
+                let name = self.required(&mut line, "a name");
+                match Cap::parse(&name) {
+                    Some(cap) => self.caps.flags.set(cap, true),
+                    None => {
+                        let message = format!("the flag '{name}' is not known and not used");
+                        self.diags.note(&codes::CAPS_UNKNOWN, span, message);
+                    }
+                }
+            }
+            "gic" => self.gic(&mut line),
+            "hyperv" => {
+                let supported = self.required(&mut line, "'yes' or 'no'");
+                let supported = self.truth(&supported, span);
+                let mut caps = Vec::new();
+                while let Some(word) = line.word() {
+                    caps.push(self.kept(word, span));
+                }
+                self.hyperv = Some((supported, caps));
+            }
+            "sev" => self.sev(&mut line),
+            "sgx" => self.sgx(&mut line),
+            "sgx-section" => {
+                let node = self.required(&mut line, "a node");
+                let size = self.required(&mut line, "a size");
+                let section = (self.number(&node, span), self.number(&size, span));
+                self.sgx_sections.push(section);
+            }
+            "accel" => {
+                let name = self.required(&mut line, "a name");
+                match Accel::parse(&name) {
+                    Some(accel) => self.accels.push(Building {
+                        accel,
+                        host_cpu: None,
+                        properties: Vec::new(),
+                        deprecated: Vec::new(),
+                        cpus: Vec::new(),
+                        machines: Vec::new(),
+                    }),
+                    None => self.error(span, format!("'{name}' is not an accelerator")),
+                }
+            }
+            "host-cpu" => {
+                let model = self.required(&mut line, "a model");
+                let migratability = match line.word() {
+                    Some("migratability") => true,
+                    Some(other) => {
+                        self.unknown(other, span);
+                        false
+                    }
+                    None => false,
+                };
+                if let Some(current) = self.current(span) {
+                    current.host_cpu = Some(HostCpu {
+                        model,
+                        migratability,
+                        properties: Cow::Borrowed(&[]),
+                        deprecated_features: Cow::Borrowed(&[]),
+                    });
+                }
+            }
+            "property" => self.property(&mut line),
+            "deprecated-feature" => {
+                let name = self.required(&mut line, "a name");
+                if let Some(current) = self.current(span) {
+                    current.deprecated.push(name);
+                }
+            }
+            "cpu" => self.cpu(&mut line),
+            "machine" => self.machine(&mut line),
+            other => self.unknown(other, span),
+        }
+        if let Some(word) = line.word() {
+            self.error(span, format!("'{word}' is one word too many"));
+        }
+    }
+
+    fn gic(&mut self, line: &mut Line<'t>) {
+        let span = line.span;
+        let version = self.required(line, "a version");
+        let mut gic = Gic { version: self.number(&version, span), kernel: false, emulated: false };
+        while let Some(word) = line.word() {
+            match word {
+                "kernel" => gic.kernel = true,
+                "emulated" => gic.emulated = true,
+                other => self.unknown(other, span),
+            }
+        }
+        self.gic.push(gic);
+    }
+
+    fn sev(&mut self, line: &mut Line<'t>) {
+        let span = line.span;
+        let mut sev = Sev {
+            cbitpos: 0,
+            reduced_phys_bits: 0,
+            pdh: Cow::Borrowed(""),
+            cert_chain: Cow::Borrowed(""),
+            cpu0_id: None,
+            max_guests: None,
+        };
+        while let Some(word) = line.word() {
+            match word.split_once('=') {
+                Some(("cbitpos", n)) => sev.cbitpos = self.number(n, span),
+                Some(("reduced-phys-bits", n)) => sev.reduced_phys_bits = self.number(n, span),
+                Some(("max-guests", n)) => sev.max_guests.get_or_insert_default().0 = self.number(n, span),
+                Some(("max-es-guests", n)) => sev.max_guests.get_or_insert_default().1 = self.number(n, span),
+                Some(("pdh", text)) => sev.pdh = self.kept(text, span),
+                Some(("cert-chain", text)) => sev.cert_chain = self.kept(text, span),
+                Some(("cpu0-id", text)) => sev.cpu0_id = Some(self.kept(text, span)),
+                _ => self.unknown(word, span),
+            }
+        }
+        self.caps.sev = Some(sev);
+    }
+
+    fn sgx(&mut self, line: &mut Line<'t>) {
+        let span = line.span;
+        let mut sgx = Sgx { flc: false, sgx1: false, sgx2: false, section_size: 0, sections: Cow::Borrowed(&[]) };
+        while let Some(word) = line.word() {
+            match word.split_once('=') {
+                None if word == "flc" => sgx.flc = true,
+                None if word == "sgx1" => sgx.sgx1 = true,
+                None if word == "sgx2" => sgx.sgx2 = true,
+                Some(("size", n)) => sgx.section_size = self.number(n, span),
+                _ => self.unknown(word, span),
+            }
+        }
+        self.caps.sgx = Some(sgx);
+    }
+
+    fn property(&mut self, line: &mut Line<'t>) {
+        let span = line.span;
+        let name = self.required(line, "a name");
+        let value = match line.word() {
+            Some("true") => PropertyValue::Boolean(true),
+            Some("false") => PropertyValue::Boolean(false),
+            Some(word) => match word.split_once('=') {
+                Some(("number", n)) => PropertyValue::Number(self.number(n, span)),
+                Some(("string", text)) => PropertyValue::String(self.kept(text, span)),
+                _ => return self.unknown(word, span),
+            },
+            None => return self.error(span, "the line lacks a value".to_string()),
+        };
+        let migratable = match line.word() {
+            None => None,
+            Some("migratable") => Some(true),
+            Some("not-migratable") => Some(false),
+            Some(other) => return self.unknown(other, span),
+        };
+        if let Some(current) = self.current(span) {
+            current.properties.push(CpuProperty { name, value, migratable });
+        }
+    }
+
+    fn cpu(&mut self, line: &mut Line<'t>) {
+        let span = line.span;
+        let mut cpu = CpuModel {
+            name: self.required(line, "a name"),
+            type_name: Cow::Borrowed(""),
+            usable: Usable::Unknown,
+            blockers: Names::NONE,
+            deprecated: false,
+        };
+        while let Some(word) = line.word() {
+            match word.split_once('=') {
+                None if word == "usable" => cpu.usable = Usable::Yes,
+                None if word == "unusable" => cpu.usable = Usable::No,
+                None if word == "deprecated" => cpu.deprecated = true,
+                Some(("type", text)) => cpu.type_name = self.kept(text, span),
+                Some(("blockers", text)) => cpu.blockers = Names(self.kept(text, span)),
+                _ => self.unknown(word, span),
+            }
+        }
+        if let Some(current) = self.current(span) {
+            current.cpus.push(cpu);
+        }
+    }
+
+    fn machine(&mut self, line: &mut Line<'t>) {
+        let span = line.span;
+        let mut machine = Machine {
+            name: self.required(line, "a name"),
+            alias: None,
+            max_cpus: 0,
+            default: false,
+            hotplug_cpus: false,
+            default_cpu: None,
+            numa_mem_supported: false,
+            default_ram_id: None,
+            deprecated: false,
+            acpi: None,
+        };
+        while let Some(word) = line.word() {
+            match word.split_once('=') {
+                None if word == "default" => machine.default = true,
+                None if word == "hotplug-cpus" => machine.hotplug_cpus = true,
+                None if word == "numa-mem" => machine.numa_mem_supported = true,
+                None if word == "deprecated" => machine.deprecated = true,
+                Some(("alias", text)) => machine.alias = Some(self.kept(text, span)),
+                Some(("max-cpus", n)) => machine.max_cpus = self.number(n, span),
+                Some(("default-cpu", text)) => machine.default_cpu = Some(self.kept(text, span)),
+                Some(("default-ram-id", text)) => machine.default_ram_id = Some(self.kept(text, span)),
+                Some(("acpi", text)) => machine.acpi = Some(self.truth(text, span)),
+                _ => self.unknown(word, span),
+            }
+        }
+        if let Some(current) = self.current(span) {
+            current.machines.push(machine);
+        }
+    }
+
+    fn finish(mut self) -> Option<Capabilities> {
+        match self.arch {
+            Some(arch) => self.caps.arch = arch,
+            None if !self.failed => self.error(Span::new(0, 0), "the file lacks 'arch'".to_string()),
+            None => {}
+        }
+        if self.caps.version == Version(0) && !self.failed {
+            self.error(Span::new(0, 0), "the file lacks 'version'".to_string());
+        }
+        if self.failed {
+            return None;
+        }
+        let accels = self.accels.into_iter().map(|a| AccelCaps {
+            accel: a.accel,
+            host_cpu: a.host_cpu.map(|cpu| HostCpu {
+                properties: a.properties.into(),
+                deprecated_features: a.deprecated.into(),
+                ..cpu
+            }),
+            cpus: a.cpus.into(),
+            machines: a.machines.into(),
+        });
+        self.caps.accels = accels.collect::<Vec<_>>().into();
+        self.caps.gic = self.gic.into();
+        self.caps.hyperv = self.hyperv.map(|(supported, caps)| Hyperv { supported, caps: caps.into() });
+        if let Some(sgx) = &mut self.caps.sgx {
+            sgx.sections = self.sgx_sections.into();
+        }
+        Some(self.caps)
+    }
+}
+
+/// Reads `7.2.0`.
+fn parse_version(text: &str) -> Option<Version> {
+    let mut parts = text.split('.');
+    let mut number = || parts.next()?.parse::<u32>().ok().filter(|n| *n < 1000);
+    let version = Version::new(number()?, number()?, number()?);
+    if parts.next().is_none() { Some(version) } else { None }
+}
+
+/// Resolves `%XX`.
+fn decode(word: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(word.len());
+    let mut bytes = word.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let high = (bytes.next()? as char).to_digit(16)?;
+            let low = (bytes.next()? as char).to_digit(16)?;
+            out.push((high << 4 | low) as u8);
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+/// Writes a word so that it stays one.
+fn encode(out: &mut String, word: &str) {
+    use std::fmt::Write;
+    for c in word.chars() {
+        match c {
+            ' ' | '%' | '=' | '\0'..='\x1f' => {
+                let _ = write!(out, "%{:02x}", c as u32);
+            }
+            _ => out.push(c),
+        }
+    }
+}
+
+/// Writes capabilities. Reading the text gives the same capabilities.
+pub fn write(caps: &Capabilities) -> String {
+    let mut w = Writer { out: String::with_capacity(32 << 10) };
+    w.out.push_str(HEADER);
+    w.out.push('\n');
+    w.line("version", &[&caps.version.to_string()]);
+    w.line("arch", &[caps.arch.as_str()]);
+    for (keyword, text) in [("emulator", &caps.emulator), ("package", &caps.package)] {
+        if !text.is_empty() {
+            w.line(keyword, &[text]);
+        }
+    }
+    if caps.microcode_version != 0 {
+        w.line("microcode", &[&caps.microcode_version.to_string()]);
+    }
+    for flag in caps.flags.iter() {
+        w.line("flag", &[flag.as_str()]);
+    }
+    for gic in caps.gic.iter() {
+        w.start("gic", &gic.version.to_string());
+        w.mark("kernel", gic.kernel);
+        w.mark("emulated", gic.emulated);
+        w.end();
+    }
+    if let Some(sev) = &caps.sev {
+        w.out.push_str("sev");
+        w.pair("cbitpos", &sev.cbitpos.to_string());
+        w.pair("reduced-phys-bits", &sev.reduced_phys_bits.to_string());
+        if let Some((sev_guests, es_guests)) = sev.max_guests {
+            w.pair("max-guests", &sev_guests.to_string());
+            w.pair("max-es-guests", &es_guests.to_string());
+        }
+        w.pair("cpu0-id", sev.cpu0_id.as_deref().unwrap_or(""));
+        w.pair("pdh", &sev.pdh);
+        w.pair("cert-chain", &sev.cert_chain);
+        w.end();
+    }
+    if let Some(sgx) = &caps.sgx {
+        w.out.push_str("sgx");
+        w.mark("flc", sgx.flc);
+        w.mark("sgx1", sgx.sgx1);
+        w.mark("sgx2", sgx.sgx2);
+        w.pair("size", &sgx.section_size.to_string());
+        w.end();
+        for (node, size) in sgx.sections.iter() {
+            w.line("sgx-section", &[&node.to_string(), &size.to_string()]);
+        }
+    }
+    if let Some(hyperv) = &caps.hyperv {
+        let mut words = vec![if hyperv.supported { "yes" } else { "no" }];
+        words.extend(hyperv.caps.iter().map(|c| &**c));
+        w.line("hyperv", &words);
+    }
+    for accel in caps.accels.iter() {
+        w.out.push('\n');
+        w.line("accel", &[accel.accel.as_str()]);
+        w.accel(accel);
+    }
+    w.out
+}
+
+struct Writer {
+    out: String,
+}
+
+impl Writer {
+    fn line(&mut self, keyword: &str, words: &[&str]) {
+        self.out.push_str(keyword);
+        for word in words {
+            self.out.push(' ');
+            encode(&mut self.out, word);
+        }
+        self.end();
+    }
+
+    fn start(&mut self, keyword: &str, word: &str) {
+        self.out.push_str(keyword);
+        self.out.push(' ');
+        encode(&mut self.out, word);
+    }
+
+    fn mark(&mut self, word: &str, on: bool) {
+        if on {
+            self.out.push(' ');
+            self.out.push_str(word);
+        }
+    }
+
+    fn pair(&mut self, key: &str, value: &str) {
+        if !value.is_empty() {
+            self.out.push(' ');
+            self.out.push_str(key);
+            self.out.push('=');
+            encode(&mut self.out, value);
+        }
+    }
+
+    fn end(&mut self) {
+        self.out.push('\n');
+    }
+
+    fn accel(&mut self, accel: &AccelCaps) {
+        if let Some(cpu) = &accel.host_cpu {
+            self.start("host-cpu", &cpu.model);
+            self.mark("migratability", cpu.migratability);
+            self.end();
+            for property in cpu.properties.iter() {
+                self.start("property", &property.name);
+                match &property.value {
+                    PropertyValue::Boolean(true) => self.mark("true", true),
+                    PropertyValue::Boolean(false) => self.mark("false", true),
+                    PropertyValue::Number(n) => self.pair("number", &n.to_string()),
+                    PropertyValue::String(text) => {
+                        // Written even when empty: the type is part of the value.
+                        self.out.push_str(" string=");
+                        encode(&mut self.out, text);
+                    }
+                }
+                self.mark("migratable", property.migratable == Some(true));
+                self.mark("not-migratable", property.migratable == Some(false));
+                self.end();
+            }
+            for name in cpu.deprecated_features.iter() {
+                self.line("deprecated-feature", &[name]);
+            }
+        }
+        for cpu in accel.cpus.iter() {
+            self.start("cpu", &cpu.name);
+            self.pair("type", &cpu.type_name);
+            self.mark("usable", cpu.usable == Usable::Yes);
+            self.mark("unusable", cpu.usable == Usable::No);
+            self.mark("deprecated", cpu.deprecated);
+            self.pair("blockers", cpu.blockers.joined());
+            self.end();
+        }
+        for machine in accel.machines.iter() {
+            self.start("machine", &machine.name);
+            self.pair("alias", machine.alias.as_deref().unwrap_or(""));
+            self.mark("default", machine.default);
+            self.pair("max-cpus", &machine.max_cpus.to_string());
+            self.mark("hotplug-cpus", machine.hotplug_cpus);
+            self.mark("numa-mem", machine.numa_mem_supported);
+            self.mark("deprecated", machine.deprecated);
+            self.pair("acpi", machine.acpi.map_or("", |on| if on { "yes" } else { "no" }));
+            self.pair("default-cpu", machine.default_cpu.as_deref().unwrap_or(""));
+            self.pair("default-ram-id", machine.default_ram_id.as_deref().unwrap_or(""));
+            self.end();
+        }
+    }
+}

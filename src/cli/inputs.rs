@@ -1,0 +1,176 @@
+//! Reading what a compilation depends on: the domain, host facts, capabilities.
+
+use super::{Exit, Shared, complain};
+use crate::caps::Capabilities;
+use crate::compile::{Compiled, Until, compile};
+use crate::diag::render::render;
+use crate::diag::{Diagnostics, Severity};
+use crate::host::{DescriptorFile, Host, HostFiles, InstanceMode, files_needed, in_order};
+use crate::resolve::Options;
+use std::borrow::Cow;
+use std::io::{IsTerminal, Read};
+use std::path::{Path, PathBuf};
+
+/// Everything besides the domain.
+pub struct World<'a> {
+    /// Host facts.
+    pub host: Host,
+    /// What QEMU can do.
+    pub caps: Cow<'static, Capabilities>,
+    /// What the user asked for.
+    pub options: Options,
+    /// The shared options.
+    pub shared: &'a Shared,
+    /// Files that were read, for dependency files.
+    pub read: Vec<PathBuf>,
+}
+
+/// A file with its text.
+pub struct Source {
+    /// As the user named it.
+    pub name: String,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// Reads a file; `-` is standard input. A fault is told to the user.
+pub fn read(path: &Path) -> Result<Source, Exit> {
+    let mut bytes = Vec::new();
+    if path.as_os_str() == "-" {
+        return match std::io::stdin().lock().read_to_end(&mut bytes) {
+            Ok(_) => Ok(Source { name: "<stdin>".to_string(), bytes }),
+            Err(e) => {
+                complain(&format!("cannot read standard input: {e}"));
+                Err(Exit::Environment)
+            }
+        };
+    }
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Source { name: path.display().to_string(), bytes }),
+        Err(e) => {
+            let what = match e.kind() {
+                std::io::ErrorKind::NotFound => "No such file or directory".to_string(),
+                _ => e.to_string(),
+            };
+            complain(&format!("Failed to open file '{}': {what}", path.display()));
+            Err(Exit::Environment)
+        }
+    }
+}
+
+impl<'a> World<'a> {
+    /// Reads host facts and capabilities. Faults are told to the user.
+    pub fn load(shared: &'a Shared) -> Result<World<'a>, Exit> {
+        let mut files = Vec::new();
+        let mut host = match &shared.host {
+            Some(path) => {
+                files.push(path.clone());
+                read_host(path, shared)?
+            }
+            None => Host::default(),
+        };
+        for pair in &shared.env {
+            let Some((key, value)) = pair.split_once('=') else {
+                complain(&format!("--env {pair}: expected KEY=VALUE"));
+                return Err(Exit::Usage);
+            };
+            match host.environment.iter_mut().find(|(k, _)| k == key) {
+                Some(slot) => slot.1 = value.to_string(),
+                None => host.environment.push((key.to_string(), value.to_string())),
+            }
+        }
+        match shared.connect.as_deref() {
+            None => {}
+            Some("qemu:///system" | "qemu+unix:///system") => host.instance.mode = InstanceMode::System,
+            Some("qemu:///session" | "qemu+unix:///session") => host.instance.mode = InstanceMode::Session,
+            Some(other) => {
+                complain(&format!("--connect {other}: expected qemu:///system or qemu:///session"));
+                return Err(Exit::Usage);
+            }
+        }
+        let caps = match &shared.caps {
+            Some(path) => {
+                files.push(path.clone());
+                Cow::Owned(read_caps(path, shared)?)
+            }
+            None => Cow::Owned(Capabilities::new(crate::vocab::Arch::X86_64, crate::caps::Version(7_002_000))),
+        };
+        let options =
+            Options { target: shared.target.into(), define: shared.define, incoming: shared.incoming.clone() };
+        Ok(World { host, caps, options, shared, read: files })
+    }
+
+    /// Compiles one file and reports its diagnostics. The exit status is that of the input.
+    pub fn compile(&self, source: &Source, until: Until) -> (Compiled, Exit) {
+        let mut compiled = compile(&source.bytes, &self.host, &self.caps, &self.options, until);
+        if self.shared.strict {
+            compiled.diags.make_strict();
+        }
+        report(&compiled.diags, source, self.shared);
+        let exit = if compiled.diags.has_errors() { Exit::Input } else { Exit::Done };
+        (compiled, exit)
+    }
+}
+
+/// Prints diagnostics on standard error.
+pub fn report(diags: &Diagnostics, source: &Source, shared: &Shared) {
+    let quiet = shared.quiet && !diags.iter().any(|d| d.severity == Severity::Error);
+    if diags.is_empty() || quiet {
+        return;
+    }
+    let text = String::from_utf8_lossy(&source.bytes);
+    let mut err = std::io::stderr().lock();
+    let _ = render(diags, &source.name, &text, shared.message_format.into(), use_color(shared), &mut err);
+}
+
+/// Whether messages are coloured.
+pub fn use_color(shared: &Shared) -> bool {
+    match shared.color {
+        super::Color::Always => true,
+        super::Color::Never => false,
+        super::Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+    }
+}
+
+fn read_host(path: &Path, shared: &Shared) -> Result<Host, Exit> {
+    let source = read(path)?;
+    let mut diags = Diagnostics::new();
+    let text = String::from_utf8_lossy(&source.bytes);
+    let mut host = crate::host::read(&text, &mut diags);
+    report(&diags, &source, shared);
+    if diags.has_errors() {
+        return Err(Exit::Input);
+    }
+    let root = path.parent().unwrap_or(Path::new(".")).join(&host.root);
+    let needed = files_needed(&host);
+    host.files = HostFiles {
+        firmware: descriptors(&root, &needed.firmware),
+        vhost_user: descriptors(&root, &needed.vhost_user),
+    };
+    Ok(host)
+}
+
+/// The descriptor files of some directories, in the order in which they count. A directory that is not
+/// there holds none.
+fn descriptors(root: &Path, directories: &[String]) -> Vec<DescriptorFile> {
+    let read = |directory: &String| -> Vec<DescriptorFile> {
+        let Ok(entries) = std::fs::read_dir(root.join(directory.trim_start_matches('/'))) else { return Vec::new() };
+        let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+        names
+            .filter(|n| n.ends_with(".json") && !n.starts_with('.'))
+            .filter_map(|n| {
+                let text = std::fs::read_to_string(root.join(directory.trim_start_matches('/')).join(&n)).ok()?;
+                Some(DescriptorFile { path: format!("{directory}/{n}"), text })
+            })
+            .collect()
+    };
+    in_order(directories.iter().map(read).collect())
+}
+
+fn read_caps(path: &Path, shared: &Shared) -> Result<Capabilities, Exit> {
+    let source = read(path)?;
+    let mut diags = Diagnostics::new();
+    let caps = crate::caps::read(&source.bytes, &mut diags);
+    report(&diags, &source, shared);
+    caps.filter(|_| !diags.has_errors()).ok_or(Exit::Input)
+}

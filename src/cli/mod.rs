@@ -1,0 +1,231 @@
+//! The command line: the rim where files are read and written.
+//!
+//! Each command is a file of its own with an `Args` struct and a `run` function. Exit status: 0 done,
+//! 1 the input has errors, 2 wrong usage, 3 `diff` or `golden` found differences, 4 the environment failed.
+
+mod argv;
+mod check;
+mod completions;
+mod explain;
+mod inputs;
+mod machines;
+mod normalize;
+mod run;
+
+use crate::diag::render::MessageFormat;
+use crate::plan::Target;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Compile libvirt domain XML to what a Linux host needs to run the machine.
+#[derive(Parser)]
+#[command(name = "virtc", version, propagate_version = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// Options that all commands take.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Shared {
+    /// Facts about the host that the domain will run on
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Inputs")]
+    pub host: Option<PathBuf>,
+    /// Capabilities of QEMU: a file, or the name of an embedded profile
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Inputs")]
+    pub caps: Option<PathBuf>,
+    /// Add a variable to the launcher's environment in the host facts
+    #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Inputs")]
+    pub env: Vec<String>,
+    /// What the command line is for
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Compiling")]
+    pub target: TargetName,
+    /// Instance: qemu:///system or qemu:///session
+    #[arg(long, global = true, value_name = "URI", help_heading = "Compiling")]
+    pub connect: Option<String>,
+    /// Treat the XML as newly defined: newest defaults
+    #[arg(long, global = true, help_heading = "Compiling")]
+    pub define: bool,
+    /// Where a migration comes from
+    #[arg(long, global = true, value_name = "URI", help_heading = "Compiling")]
+    pub incoming: Option<String>,
+    /// Templates that replace the built-in ones
+    #[arg(long, global = true, value_name = "DIR", help_heading = "Compiling")]
+    pub templates: Option<PathBuf>,
+    /// Treat warnings as errors
+    #[arg(long, global = true, help_heading = "Messages")]
+    pub strict: bool,
+    /// How diagnostics are printed
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Messages")]
+    pub message_format: MessageFormatName,
+    /// When to use colours
+    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Messages")]
+    pub color: Color,
+    /// Print errors only
+    #[arg(short, long, global = true, help_heading = "Messages")]
+    pub quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Messages")]
+    pub verbose: u8,
+}
+
+/// `--target`
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetName {
+    /// Runs as it stands
+    #[default]
+    Standalone,
+    /// Byte for byte what libvirt 11.3 would execute
+    Libvirt,
+}
+
+impl From<TargetName> for Target {
+    fn from(name: TargetName) -> Target {
+        match name {
+            TargetName::Standalone => Target::Standalone,
+            TargetName::Libvirt => Target::Libvirt,
+        }
+    }
+}
+
+/// `--message-format`
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessageFormatName {
+    /// For a terminal
+    #[default]
+    Human,
+    /// One JSON object a line
+    Json,
+    /// One SARIF log
+    Sarif,
+    /// GitHub workflow commands
+    Github,
+}
+
+impl From<MessageFormatName> for MessageFormat {
+    fn from(name: MessageFormatName) -> MessageFormat {
+        match name {
+            MessageFormatName::Human => MessageFormat::Human,
+            MessageFormatName::Json => MessageFormat::Json,
+            MessageFormatName::Sarif => MessageFormat::Sarif,
+            MessageFormatName::Github => MessageFormat::Github,
+        }
+    }
+}
+
+/// `--color`
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    #[default]
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print the QEMU command line
+    Argv(argv::Args),
+    /// Check domains and report everything that is wrong
+    Check(check::Args),
+    /// Print the domain with defaults and addresses filled in
+    Normalize(normalize::Args),
+    /// Start a machine, in the foreground or (-d) in the background
+    Run(run::Args),
+    /// List the machines that `virtc run` has started
+    List(machines::List),
+    /// Shut machines down
+    Stop(machines::StopArgs),
+    /// Send a QMP or HMP command to a machine
+    Monitor(machines::Monitor),
+    /// Look after a QEMU that was started by hand
+    Attach(machines::Attach),
+    /// Remove what machines whose runner was killed have left
+    Clean,
+    /// Say what a diagnostic code means
+    Explain(explain::Args),
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+}
+
+/// How a command ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Done.
+    Done = 0,
+    /// The input has errors.
+    Input = 1,
+    /// Wrong usage.
+    Usage = 2,
+    /// Differences were found.
+    Differs = 3,
+    /// The environment failed: I/O, QEMU did not start.
+    Environment = 4,
+}
+
+impl Exit {
+    /// The worse of two ends.
+    pub fn and(self, other: Exit) -> Exit {
+        if other as u8 > self as u8 { other } else { self }
+    }
+}
+
+/// Runs the command line; gives the exit status.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(status) = run::internal(&args) {
+        return ExitCode::from(status);
+    }
+    let cli = match Cli::command().try_get_matches_from(args).and_then(|m| Cli::from_arg_matches(&m)) {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are no errors.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { Exit::Usage } else { Exit::Done } as u8);
+        }
+    };
+    let shared = &cli.shared;
+    let exit = match cli.command {
+        Command::Argv(args) => argv::run(&args, shared),
+        Command::Check(args) => check::run(&args, shared),
+        Command::Normalize(args) => normalize::run(&args, shared),
+        Command::Run(args) => run::run(&args, shared),
+        Command::List(args) => machines::list(&args, shared),
+        Command::Stop(args) => machines::stop(&args, shared),
+        Command::Monitor(args) => machines::monitor(&args, shared),
+        Command::Attach(args) => machines::attach(&args, shared),
+        Command::Clean => machines::clean(shared),
+        Command::Explain(args) => explain::run(&args, shared),
+        Command::Completions(args) => completions::run(&args),
+    };
+    ExitCode::from(exit as u8)
+}
+
+/// Writes to standard output. A reader that went away (`| head`) is no error of ours.
+pub fn print(text: &str) -> Exit {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+            complain(&format!("cannot write to standard output: {e}"));
+            Exit::Environment
+        }
+        _ => Exit::Done,
+    }
+}
+
+/// Says on standard error what went wrong in the environment.
+pub fn complain(message: &str) {
+    let _ = writeln!(std::io::stderr(), "virtc: {message}");
+}
+
+/// The command as clap sees it, for completions and the manual.
+fn command() -> clap::Command {
+    Cli::command()
+}
