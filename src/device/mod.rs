@@ -9,6 +9,7 @@ pub mod controller;
 pub mod disk;
 pub mod info;
 pub mod input;
+pub mod interface;
 pub mod memballoon;
 pub mod plug;
 pub mod virtio;
@@ -130,6 +131,7 @@ impl Model for Devices {
 devices! {
     disks: disk::Disk,
     controllers: controller::Controller,
+    interfaces: interface::Interface,
     inputs: input::Input,
     memballoons: memballoon::Memballoon,
 }

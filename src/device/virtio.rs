@@ -34,7 +34,7 @@ impl VirtioOptions {
     }
 
     /// Adds QEMU's properties. They stand right behind the driver.
-    pub fn set(&self, props: &mut Props) {
+    pub fn lower(&self, props: &mut Props, _: &Lower<'_>) {
         props.maybe("iommu_platform", self.iommu.map(OnOff::is_on));
         props.maybe("ats", self.ats.map(OnOff::is_on));
         props.maybe("packed", self.packed.map(OnOff::is_on));
@@ -90,7 +90,7 @@ impl Lower<'_> {
         };
         let mut props = Props::driver(self.virtio_driver(base, info, suffix));
         if let Some(options) = options {
-            options.set(&mut props);
+            options.lower(&mut props, self);
         }
         props
     }
