@@ -9,7 +9,9 @@ pub mod controller;
 pub mod disk;
 pub mod info;
 pub mod input;
+pub mod interface;
 pub mod memballoon;
+pub mod virtio;
 
 use crate::domain::model::{Binder, Model, Part, Shape};
 use crate::lower::Lower;
@@ -122,6 +124,7 @@ impl Model for Devices {
 devices! {
     disks: disk::Disk,
     controllers: controller::Controller,
+    interfaces: interface::Interface,
     inputs: input::Input,
     memballoons: memballoon::Memballoon,
 }

@@ -107,6 +107,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     machine::boot(&mut lx);
     lower_all(&devices.controllers, &mut lx);
     lower_all(&devices.disks, &mut lx);
+    lower_all(&devices.interfaces, &mut lx);
     lower_all(&devices.inputs, &mut lx);
     machine::default_audio(&mut lx);
     lower_all(&devices.memballoons, &mut lx);
@@ -281,6 +282,12 @@ impl<'a> Lower<'a> {
                     format!("0x{:x}.0x{:x}", pci.slot, pci.function)
                 };
                 props.set("addr", place);
+                props.maybe("acpi-index", info.acpi.as_ref().and_then(|a| a.index));
+                if let Some(rom) = &info.rom {
+                    props.maybe("rombar", rom.bar.map(|b| u32::from(b.is_on())));
+                    let disabled = rom.enabled.is_some_and(|e| !e.is_yes());
+                    props.maybe("romfile", if disabled { Some(String::new()) } else { rom.file.clone() });
+                }
             }
             Some(Address::Usb(usb)) => {
                 props.set("bus", format!("{}.0", self.controller_id(ControllerKind::Usb, usb.bus)));
@@ -293,6 +300,12 @@ impl<'a> Lower<'a> {
             }
             _ => {}
         }
+    }
+
+    /// Adds the place in the boot order.
+    pub fn boot(&self, props: &mut Props, info: &DeviceInfo) {
+        props.maybe("bootindex", info.bootindex);
+        props.maybe("loadparm", info.boot.as_ref().and_then(|b| b.loadparm.clone()));
     }
 
     /// A descriptor that libvirt would pass: a placeholder number.
