@@ -9,6 +9,7 @@ pub mod emit;
 pub mod host;
 pub mod lower;
 pub mod plan;
+pub mod probe;
 pub mod resolve;
 pub mod run;
 pub mod vocab;

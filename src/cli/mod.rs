@@ -9,6 +9,7 @@ mod completions;
 mod explain;
 mod inputs;
 mod normalize;
+mod probe;
 
 use crate::diag::render::MessageFormat;
 use crate::plan::Target;
@@ -136,6 +137,8 @@ enum Command {
     Check(check::Args),
     /// Print the domain with defaults and addresses filled in
     Normalize(normalize::Args),
+    /// Ask QEMU or this machine, and print capabilities or host facts
+    Probe(probe::Args),
     /// Say what a diagnostic code means
     Explain(explain::Args),
     /// Print a completion script for a shell
@@ -179,6 +182,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
+        Command::Probe(args) => probe::run(&args, shared),
         Command::Explain(args) => explain::run(&args, shared),
         Command::Completions(args) => completions::run(&args),
     };
