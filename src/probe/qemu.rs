@@ -209,7 +209,7 @@ fn questions(binary: &Path, accel: Accel) -> Result<(Capabilities, AccelCaps)> {
     let mut caps = Capabilities::new(arch, Version::new(major as u32, minor as u32, micro as u32));
     caps.emulator = binary.display().to_string().into();
     caps.package = session.qmp.greeting()["version"]["package"].as_str().unwrap_or_default().trim().to_string().into();
-    let machines = machines(session.ask("query-machines")?);
+    let machines = machines(session.ask("query-machines")?, arch);
     // The flags are the same with either accelerator, so they are asked for once.
     if accel == Accel::Tcg {
         caps.flags = flags(&mut session, &machines)?;
@@ -253,8 +253,8 @@ fn array(value: Value) -> Vec<Value> {
     }
 }
 
-/// The machine types in QEMU's order, the default one first.
-fn machines(reply: Value) -> Vec<Machine> {
+/// The machine types in QEMU's order, the one first that serves when none is named.
+fn machines(reply: Value, arch: Arch) -> Vec<Machine> {
     let mut machines: Vec<Machine> = array(reply)
         .iter()
         // `none` is no machine; the Xen ones are not for a domain of type kvm or qemu.
@@ -272,7 +272,11 @@ fn machines(reply: Value) -> Vec<Machine> {
             acpi: m["acpi"].as_bool(),
         })
         .collect();
-    if let Some(at) = machines.iter().position(|m| m.default) {
+    // Boards are no choice for a guest that names none, whatever QEMU does then.
+    let virt = |m: &Machine| m.name == "virt" || m.alias.as_deref() == Some("virt");
+    let prefers_virt = arch.is_arm() || arch.is_riscv() || arch.is_loongarch();
+    let first = machines.iter().position(|m| prefers_virt && virt(m)).or(machines.iter().position(|m| m.default));
+    if let Some(at) = first {
         machines[..=at].rotate_right(1);
     }
     machines

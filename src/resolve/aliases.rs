@@ -18,6 +18,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
         let id = controller_id(controller, machine);
         set(controller, id);
     }
+    number(&mut devices.interfaces, "net");
     number(&mut devices.inputs, "input");
     number(&mut devices.memballoons, "balloon");
 }

@@ -2,6 +2,9 @@
 super::codes! {
     /// Codes of network interfaces.
     network {
-        NO_NETWORK = "VC0501" "unknown-network" "The host facts hold no network of this name. Add a `network` node to the host facts, or use another `<source>`.";
+        NO_NETWORK = "VC0501" "unknown-network" "The host facts hold no network of this name, so virtc cannot know which bridge the interface joins. Add a `network` node to the host facts, or name the bridge itself.\n\nbefore: <interface type='network'><source network='office'/></interface>\nafter:  <interface type='bridge'><source bridge='br0'/></interface>";
+        NOT_FOR_TYPE = "VC0502" "not-for-this-type" "An element or attribute of `<interface>` means nothing for this type of interface, and QEMU could not be told about it.\n\nbefore: <interface type='user'><portForward proto='tcp'/></interface>\nafter:  <interface type='user'><backend type='passt'/><portForward proto='tcp'/></interface>";
+        QUEUE_SIZE = "VC0503" "queue-size" "virtio queues have a size that is a power of two: 256, 512, 1024.\n\nbefore: <driver rx_queue_size='300'/>\nafter:  <driver rx_queue_size='512'/>";
+        BAD_NAME = "VC0504" "interface-name" "The kernel takes names of network interfaces of at most 15 bytes, without '/', ':' and blanks.\n\nbefore: <target dev='my network interface'/>\nafter:  <target dev='mynet0'/>";
     }
 }

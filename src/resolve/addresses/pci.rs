@@ -34,6 +34,9 @@ pub fn assign(domain: &mut Domain, machine: &Machine, _: &mut Cx<'_>) {
         used.insert(slot);
         Address::Pci(PciAddress { slot, ..PciAddress::default() })
     };
+    for interface in devices.interfaces.iter_mut().filter(|i| !i.info.has_address()) {
+        interface.info.place(next());
+    }
     for controller in &mut devices.controllers {
         let on_pci =
             matches!(controller.kind, Some(ControllerKind::Scsi | ControllerKind::Sata | ControllerKind::VirtioSerial));

@@ -1,0 +1,61 @@
+//! What the XML of an interface leaves open.
+
+use super::{Interface, InterfaceType, MacAddress, NicModel};
+use crate::caps::Cap;
+use crate::resolve::{Board, Cx, Machine};
+use crate::vocab::{Arch, Mac};
+
+/// Fills in MAC address and model.
+pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) {
+    if interface.mac.is_none() {
+        interface.mac = Some(MacAddress { address: Some(derived_mac(interface, cx)), ..MacAddress::default() });
+    }
+    // libvirt writes the family of an address down.
+    for ip in interface.ips.iter_mut().chain(&mut interface.source.fields.ips) {
+        let v6 = ip.address.as_deref().is_some_and(|a| a.contains(':'));
+        ip.family.get_or_insert_with(|| if v6 { "ipv6" } else { "ipv4" }.to_string());
+    }
+    if interface.kind() == InterfaceType::Hostdev || interface.model.is_some() {
+        return;
+    }
+    if let Some(model) = default_model(interface, machine, cx) {
+        interface.model = Some(NicModel { kind: Some(model.to_string()), ..NicModel::default() });
+    }
+}
+
+/// A MAC address under QEMU's prefix that depends on the domain's text alone: its place in the file.
+fn derived_mac(interface: &Interface, cx: &Cx<'_>) -> Mac {
+    if cx.env.host.random == crate::host::Random::Counting {
+        return Mac([0x52, 0x54, 0x00, 0x00, 0x01, 0x02]);
+    }
+    let span = cx.span(interface.site);
+    let before = cx.doc.source().get(..span.start as usize).unwrap_or("");
+    let hash =
+        before.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
+    let bytes = hash.to_be_bytes();
+    Mac([0x52, 0x54, 0x00, bytes[5], bytes[6], bytes[7]])
+}
+
+/// The model that libvirt gives an interface: virtio where it always works, else what the board's
+/// guests know.
+fn default_model(interface: &Interface, machine: &Machine, cx: &Cx<'_>) -> Option<&'static str> {
+    if matches!(interface.kind(), InterfaceType::Vdpa)
+        || (interface.kind() == InterfaceType::Vhostuser && interface.uses_passt())
+    {
+        return Some("virtio");
+    }
+    Some(match machine.arch {
+        arch if arch.is_s390() || arch.is_loongarch() || arch.is_riscv() => "virtio",
+        arch if arch.is_arm() => match machine.name.as_str() {
+            "versatilepb" => "smc91c111",
+            _ if machine.board == Board::Virt => "virtio",
+            _ => "lan9118",
+        },
+        Arch::Ppc64 | Arch::Ppc64le if machine.board == Board::Pseries => "spapr-vlan",
+        Arch::Ppc | Arch::Ppc64 | Arch::Ppc64le if machine.name == "mac99" || machine.name == "g3beige" => "e1000",
+        _ if cx.has(Cap::Rtl8139) => "rtl8139",
+        _ if cx.has(Cap::E1000) => "e1000",
+        _ if cx.has(Cap::VirtioNet) => "virtio",
+        _ => return None,
+    })
+}

@@ -1,0 +1,302 @@
+//! Interfaces on the command line: a `-netdev` for the host's side, a `-device` for the guest's.
+
+use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode, passt};
+use crate::caps::Accel;
+use crate::diag::codes::general as support;
+use crate::host::{Network, Plug, VhostNetPolicy};
+use crate::lower::Lower;
+use crate::plan::{LabelRole, Link, LinkKind, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::resolve::Env;
+use crate::vocab::OnOff;
+
+/// Adds one interface.
+pub fn interface(interface: &Interface, lx: &mut Lower<'_>) {
+    let id = format!("host{}", interface.info.id);
+    let Some(mut netdev) = netdev(interface, lx) else { return };
+    netdev.set("id", id.clone());
+    lx.netdev(netdev, interface.site);
+    device(interface, &id, lx);
+}
+
+/// The network of this name: from the host facts, or libvirt's own `default` where there are none.
+pub fn network<'a>(name: &str, env: Env<'a>) -> Option<std::borrow::Cow<'a, Network>> {
+    use std::borrow::Cow;
+    if let Some(network) = env.host.network(name) {
+        return Some(Cow::Borrowed(network));
+    }
+    let default = name == "default" && env.host.networks.is_empty();
+    default.then(|| {
+        Cow::Owned(Network { name: name.to_string(), bridge: Some("virbr0".to_string()), ..Network::default() })
+    })
+}
+
+/// The `-netdev`, without its id; none after a fault.
+fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
+    let source = &interface.source.fields;
+    let address = |sep: &str| format!("{}{sep}{}", source.address.as_deref().unwrap_or(""), source.port.unwrap_or(0));
+    Some(match interface.kind() {
+        InterfaceType::User if !interface.uses_passt() => user(interface),
+        InterfaceType::Network => {
+            let name = source.network.clone().unwrap_or_default();
+            let network = network(&name, lx.env)?;
+            let bridge = network.port.as_ref().and_then(|p| p.bridge.clone()).or_else(|| network.bridge.clone());
+            match network.port.as_ref().map(|p| p.plug) {
+                None | Some(Plug::Network | Plug::Bridge) => tap(interface, bridge, lx),
+                Some(_) => return not_yet(interface, lx),
+            }
+        }
+        InterfaceType::Bridge => tap(interface, source.bridge.clone(), lx),
+        InterfaceType::Ethernet => tap(interface, None, lx),
+        InterfaceType::Server => with_type("socket", "listen", address(":")),
+        InterfaceType::Client => with_type("socket", "connect", address(":")),
+        InterfaceType::Mcast => with_type("socket", "mcast", address(":")),
+        InterfaceType::Udp => {
+            let local = source.local.clone().unwrap_or_default();
+            let mut props = with_type("socket", "udp", address(":"));
+            props.set("localaddr", format!("{}:{}", local.address.unwrap_or_default(), local.port.unwrap_or(0)));
+            props
+        }
+        InterfaceType::Vhostuser if interface.uses_passt() => {
+            let socket = passt::start(interface, lx);
+            passt::vhost_user(interface, socket, lx)
+        }
+        InterfaceType::User => {
+            let socket = passt::start(interface, lx);
+            passt::stream(socket, lx)
+        }
+        InterfaceType::Vhostuser => vhost_user(interface, lx),
+        InterfaceType::Vdpa => vdpa(interface, lx),
+        _ => return not_yet(interface, lx),
+    })
+}
+
+fn not_yet(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
+    let message = format!("interfaces of type '{}' with this backend are not supported yet", interface.kind());
+    lx.error(&support::NOT_YET, interface.site, message);
+    None
+}
+
+fn with_type(kind: &'static str, key: &'static str, value: String) -> Props {
+    let mut props = Props::with("type", kind);
+    props.set(key, value);
+    props
+}
+
+/// User-mode networking inside QEMU.
+fn user(interface: &Interface) -> Props {
+    let mut props = Props::with("type", "user");
+    for ip in &interface.ips {
+        let address = ip.address.clone().unwrap_or_default();
+        if ip.family.as_deref() == Some("ipv6") {
+            props.set("ipv6-prefix", address).maybe("ipv6-prefixlen", ip.prefix);
+        } else {
+            props.set("net", ip.prefix.map_or(address.clone(), |p| format!("{address}/{p}")));
+        }
+    }
+    props
+}
+
+/// A tap of the host, joined to a bridge if there is one.
+fn tap(interface: &Interface, bridge: Option<String>, lx: &mut Lower<'_>) -> Props {
+    let queues = interface.queues();
+    let vhost = wants_vhost(interface, lx);
+    let mut props = Props::with("type", "tap");
+    if lx.env.is_libvirt() {
+        descriptors(&mut props, ["fd", "fds"], queues, "tap", lx);
+        if vhost {
+            props.set("vhost", true);
+            descriptors(&mut props, ["vhostfd", "vhostfds"], queues, "vhost-net", lx);
+        }
+    } else {
+        props.set("ifname", tap_name(interface, lx)).set("script", "no").set("downscript", "no");
+        if queues > 1 {
+            props.set("queues", queues);
+        }
+        if vhost {
+            props.set("vhost", true);
+        }
+    }
+    props.maybe("sndbuf", interface.tune.as_ref().and_then(|t| t.sndbuf));
+    link(interface, bridge, vhost, lx);
+    props
+}
+
+/// One descriptor, or a list of them under the plural name.
+fn descriptors(props: &mut Props, names: [&'static str; 2], count: u32, what: &'static str, lx: &mut Lower<'_>) {
+    let list: Vec<String> = (0..count).map(|_| lx.descriptor(what)).collect();
+    props.set(if count > 1 { names[1] } else { names[0] }, list.join(":"));
+}
+
+/// The name of the tap: the one of `<target>`, or one derived from UUID and device, short enough for the
+/// kernel (15 bytes).
+fn tap_name(interface: &Interface, lx: &Lower<'_>) -> String {
+    if let Some(name) = interface.target.as_ref().and_then(|t| t.dev.clone()) {
+        return name;
+    }
+    let uuid = lx.domain.uuid.map(|u| u.0).unwrap_or_default();
+    let number = lx.devices.interfaces.iter().position(|i| std::ptr::eq(i, interface)).unwrap_or(0);
+    format!("vt{:02x}{:02x}{:02x}{:02x}-{number}", uuid[0], uuid[1], uuid[2], uuid[3])
+}
+
+/// Whether the kernel moves the frames (vhost-net), see `vhost-net` of the host facts.
+fn wants_vhost(interface: &Interface, lx: &Lower<'_>) -> bool {
+    interface.is_virtio()
+        && match lx.env.host.machine.vhost_net {
+            VhostNetPolicy::Always => true,
+            VhostNetPolicy::Never => false,
+            VhostNetPolicy::Auto => {
+                lx.machine.accel == Accel::Kvm && interface.driver.as_ref().and_then(|d| d.name) != Some(Backend::Qemu)
+            }
+        }
+}
+
+/// Tells the Plan about the tap and the device nodes behind it.
+fn link(interface: &Interface, bridge: Option<String>, vhost: bool, lx: &mut Lower<'_>) {
+    let what = format!("interface {}", interface.info.id);
+    if !lx.env.is_libvirt() {
+        node("/dev/net/tun", interface, &what, lx);
+    }
+    if vhost {
+        node("/dev/vhost-net", interface, &what, lx);
+    }
+    let rate = |r: &Option<Rate>| {
+        let get = |v: Option<u64>| v.unwrap_or(0);
+        r.as_ref().map_or([0; 3], |r| [get(r.average), get(r.peak), get(r.burst)])
+    };
+    let cause = lx.cause(interface.site, what);
+    let name = tap_name(interface, lx);
+    lx.plan.links.push(Link {
+        kind: LinkKind::Tap,
+        name,
+        over: bridge,
+        mac: interface.mac(),
+        mtu: interface.mtu.as_ref().and_then(|m| m.size),
+        managed: interface.target.as_ref().and_then(|t| t.managed).is_none_or(|m| m.is_yes()),
+        queues: interface.queues(),
+        vhost,
+        bandwidth: interface.bandwidth.as_ref().map(|b| [rate(&b.inbound), rate(&b.outbound)]),
+        up: interface.link.as_ref().is_none_or(|l| l.state != Some(LinkState::Down)),
+        cause,
+    });
+}
+
+fn node(path: &str, interface: &Interface, what: &str, lx: &mut Lower<'_>) {
+    lx.access(
+        path,
+        PathKind::CharDevice,
+        Perms { lock: false, ..Perms::READ_WRITE },
+        Sharing::System,
+        LabelRole::Keep,
+        OwnerRule::Keep,
+        interface.site,
+        what.to_string(),
+    );
+}
+
+/// A vhost-user switch behind a socket.
+fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
+    let source = &interface.source.fields;
+    let path = source.path.clone().unwrap_or_default();
+    let id = format!("char{}", interface.info.id);
+    let mut chardev = Props::new();
+    chardev.bare("socket").set("id", id.clone()).set("path", path.clone());
+    if source.mode.as_deref() == Some("server") {
+        chardev.set("server", true);
+    } else if let Some(reconnect) = &source.reconnect
+        && reconnect.enabled.is_some_and(|e| e.is_yes())
+    {
+        chardev.maybe("reconnect", reconnect.timeout);
+    }
+    let what = format!("interface {}", interface.info.id);
+    lx.access(
+        &path,
+        PathKind::Socket,
+        Perms { lock: false, ..Perms::READ_WRITE },
+        Sharing::Exclusive,
+        LabelRole::Keep,
+        OwnerRule::Keep,
+        interface.source.site,
+        what,
+    );
+    lx.options("-chardev", chardev, interface.source.site, "interface");
+    let mut props = Props::with("type", "vhost-user");
+    props.set("chardev", id);
+    if interface.queues() > 1 {
+        props.set("queues", interface.queues());
+    }
+    props
+}
+
+/// A vDPA device of the host.
+fn vdpa(interface: &Interface, lx: &mut Lower<'_>) -> Props {
+    let path = interface.source.fields.dev.clone().unwrap_or_default();
+    node(&path, interface, &format!("interface {}", interface.info.id), lx);
+    let path =
+        if lx.env.is_libvirt() { lx.fd_set(format!("{}-vdpa", interface.info.id), interface.site) } else { path };
+    let mut props = with_type("vhost-vdpa", "vhostdev", path);
+    if interface.queues() > 1 {
+        props.set("queues", interface.queues());
+    }
+    props
+}
+
+/// The `-device` of an interface.
+fn device(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
+    let model = interface.model();
+    let mut props = match model {
+        "virtio" => Props::driver(lx.virtio_driver("virtio-net", &interface.info, "")),
+        "virtio-transitional" => Props::driver(lx.virtio_driver("virtio-net", &interface.info, "-transitional")),
+        "virtio-non-transitional" => {
+            Props::driver(lx.virtio_driver("virtio-net", &interface.info, "-non-transitional"))
+        }
+        other => Props::driver(other.to_string()),
+    };
+    if interface.is_virtio() {
+        virtio(interface, &mut props, lx);
+    }
+    props.maybe("host_mtu", interface.mtu.as_ref().filter(|_| interface.is_virtio()).and_then(|m| m.size));
+    if interface.teaming.as_ref().is_some_and(|t| t.kind == Some(TeamingType::Persistent)) {
+        props.set("failover", true);
+    }
+    props.set("netdev", netdev.to_string()).set("id", interface.info.id.clone()).set("mac", interface.mac());
+    lx.boot(&mut props, &interface.info);
+    lx.address(&mut props, &interface.info);
+    lx.device(props, interface);
+}
+
+fn virtio(interface: &Interface, props: &mut Props, lx: &mut Lower<'_>) {
+    let Some(driver) = &interface.driver else { return };
+    let on = |v: Option<OnOff>| v.map(OnOff::is_on);
+    driver.virtio.lower(props, lx);
+    match driver.txmode {
+        Some(TxMode::Iothread) => {
+            props.set("tx", "bh");
+        }
+        Some(TxMode::Timer) => {
+            props.set("tx", "timer");
+        }
+        None => {}
+    }
+    props.maybe("ioeventfd", on(driver.ioeventfd)).maybe("event_idx", on(driver.event_idx));
+    if let Some(host) = &driver.host {
+        props.maybe("csum", on(host.csum)).maybe("gso", on(host.gso));
+        props.maybe("host_tso4", on(host.tso4)).maybe("host_tso6", on(host.tso6));
+        props.maybe("host_ecn", on(host.ecn)).maybe("host_ufo", on(host.ufo));
+        props.maybe("mrg_rxbuf", on(host.mrg_rxbuf));
+    }
+    if let Some(guest) = &driver.guest {
+        props.maybe("guest_csum", on(guest.csum));
+        props.maybe("guest_tso4", on(guest.tso4)).maybe("guest_tso6", on(guest.tso6));
+        props.maybe("guest_ecn", on(guest.ecn)).maybe("guest_ufo", on(guest.ufo));
+    }
+    let queues = interface.queues();
+    if queues > 1 {
+        // One vector for each direction of each queue, one for configuration, one for control.
+        props.set("mq", true);
+        if !matches!(&interface.info.address.address, Some(crate::device::address::Address::Ccw(_))) {
+            props.set("vectors", 2 * queues + 2);
+        }
+    }
+    props.maybe("rx_queue_size", driver.rx_queue_size).maybe("tx_queue_size", driver.tx_queue_size);
+    props.maybe("rss", on(driver.rss)).maybe("hash", on(driver.rss_hash_report));
+}

@@ -1,0 +1,386 @@
+//! Network interfaces.
+
+mod defaults;
+mod lower;
+mod passt;
+mod rules;
+mod source;
+
+pub use source::NetSource;
+
+use super::info::DeviceInfo;
+use super::{Family, device};
+use crate::domain::Domain;
+use crate::domain::model::model;
+use crate::lower::Lower;
+use crate::resolve::{Cx, Machine};
+use crate::vocab::{Mac, OnOff, YesNo, keywords};
+
+keywords! {
+    /// `<interface type='…'>`: what the interface is connected to.
+    pub enum InterfaceType {
+        User = "user",
+        Ethernet = "ethernet",
+        Vhostuser = "vhostuser",
+        Server = "server",
+        Client = "client",
+        Mcast = "mcast",
+        Network = "network",
+        Bridge = "bridge",
+        Internal = "internal",
+        Direct = "direct",
+        Hostdev = "hostdev",
+        Udp = "udp",
+        Vdpa = "vdpa",
+        Null = "null",
+        Vds = "vds",
+    }
+}
+
+model! {
+    /// `<mac>`
+    pub struct MacAddress = "mac" {
+        need address: Mac = "address",
+        attr kind: String = "type",
+        attr check: YesNo = "check",
+    }
+}
+
+model! {
+    /// `<ip>`: an address that the guest gets from user-mode networking.
+    pub struct Ip = "ip" {
+        need address: String = "address",
+        attr family: String = "family",
+        attr prefix: u32 = "prefix",
+        attr peer: String = "peer",
+    }
+}
+
+model! {
+    /// `<route>`
+    pub struct Route = "route" {
+        attr family: String = "family",
+        attr address: String = "address",
+        attr netmask: String = "netmask",
+        attr prefix: u32 = "prefix",
+        attr gateway: String = "gateway",
+        attr metric: u32 = "metric",
+    }
+}
+
+model! {
+    /// `<range>` of `<portForward>`.
+    pub struct PortRange = "range" {
+        need start: u16 = "start",
+        attr end: u16 = "end",
+        attr to: u16 = "to",
+        attr exclude: YesNo = "exclude",
+    }
+}
+
+model! {
+    /// `<portForward>`: ports of the host that lead into the guest (passt).
+    pub struct PortForward = "portForward" {
+        need proto: String = "proto",
+        attr address: String = "address",
+        attr dev: String = "dev",
+        many ranges: PortRange,
+    }
+}
+
+model! {
+    /// `<tag>` of `<vlan>`.
+    pub struct VlanTag = "tag" {
+        need id: u32 = "id",
+        attr native_mode: String = "nativeMode",
+    }
+}
+
+model! {
+    /// `<vlan>`: tags that the switch puts on the guest's frames.
+    pub struct Vlan = "vlan" {
+        attr trunk: YesNo = "trunk",
+        many tags: VlanTag,
+    }
+}
+
+model! {
+    /// `<parameters>` of `<virtualport>`.
+    pub struct PortParameters = "parameters" {
+        attr managerid: String = "managerid",
+        attr typeid: String = "typeid",
+        attr typeidversion: String = "typeidversion",
+        attr instanceid: String = "instanceid",
+        attr interfaceid: String = "interfaceid",
+        attr profileid: String = "profileid",
+    }
+}
+
+model! {
+    /// `<virtualport>`
+    pub struct VirtualPort = "virtualport" {
+        attr kind: String = "type",
+        child parameters: PortParameters,
+    }
+}
+
+model! {
+    /// `<inbound>` or `<outbound>`: KiB/s, KiB.
+    pub struct Rate {
+        attr average: u64 = "average",
+        attr peak: u64 = "peak",
+        attr floor: u64 = "floor",
+        attr burst: u64 = "burst",
+    }
+}
+
+model! {
+    /// `<bandwidth>`: traffic shaping.
+    pub struct Bandwidth = "bandwidth" {
+        child inbound: Rate = "inbound",
+        child outbound: Rate = "outbound",
+    }
+}
+
+model! {
+    /// `<port isolated='yes'/>`
+    pub struct Port = "port" {
+        attr isolated: YesNo = "isolated",
+    }
+}
+
+model! {
+    /// `<script>` or `<downscript>`.
+    pub struct Script {
+        need path: String = "path",
+    }
+}
+
+model! {
+    /// `<target>`: the name on the host.
+    pub struct Target = "target" {
+        attr dev: String = "dev",
+        attr managed: YesNo = "managed",
+    }
+}
+
+model! {
+    /// `<model>`: what the guest sees.
+    pub struct NicModel = "model" {
+        need kind: String = "type",
+    }
+}
+
+model! {
+    /// `<host>` or `<guest>` of `<driver>`: offloads on one side.
+    pub struct Offloads {
+        attr csum: OnOff = "csum",
+        attr gso: OnOff = "gso",
+        attr tso4: OnOff = "tso4",
+        attr tso6: OnOff = "tso6",
+        attr ecn: OnOff = "ecn",
+        attr ufo: OnOff = "ufo",
+        attr mrg_rxbuf: OnOff = "mrg_rxbuf",
+    }
+}
+
+keywords! {
+    /// `<driver name='…'>`
+    pub enum Backend { Qemu = "qemu", Vhost = "vhost", Vfio = "vfio", Kvm = "kvm", Xen = "xen" }
+}
+
+keywords! {
+    /// `<driver txmode='…'>`: when QEMU sends.
+    pub enum TxMode { Iothread = "iothread", Timer = "timer" }
+}
+
+model! {
+    /// `<driver>`
+    pub struct Driver = "driver" {
+        attr name: Backend = "name",
+        attr model: String = "model",
+        attr txmode: TxMode = "txmode",
+        attr ioeventfd: OnOff = "ioeventfd",
+        attr event_idx: OnOff = "event_idx",
+        attr queues: u32 = "queues",
+        attr rx_queue_size: u32 = "rx_queue_size",
+        attr tx_queue_size: u32 = "tx_queue_size",
+        attr rss: OnOff = "rss",
+        attr rss_hash_report: OnOff = "rss_hash_report",
+        part virtio: super::virtio::VirtioOptions,
+        child host: Offloads = "host",
+        child guest: Offloads = "guest",
+    }
+}
+
+keywords! {
+    /// `<backend type='…'>`
+    pub enum NetBackendType { Default = "default", Passt = "passt" }
+}
+
+model! {
+    /// `<backend>`: the program or device behind the interface.
+    pub struct NetBackend = "backend" {
+        attr kind: NetBackendType = "type",
+        attr tap: String = "tap",
+        attr vhost: String = "vhost",
+        attr log_file: String = "logFile",
+        attr hostname: String = "hostname",
+        attr fqdn: String = "fqdn",
+    }
+}
+
+model! {
+    /// `<parameter>` of `<filterref>`.
+    pub struct FilterParameter = "parameter" {
+        need name: String = "name",
+        need value: String = "value",
+    }
+}
+
+model! {
+    /// `<filterref>`: a network filter of the host.
+    pub struct FilterRef = "filterref" {
+        need filter: String = "filter",
+        many parameters: FilterParameter,
+    }
+}
+
+model! {
+    /// `<tune>`
+    pub struct Tune = "tune" {
+        leaf sndbuf: u64 = "sndbuf",
+    }
+}
+
+keywords! {
+    /// `<teaming type='…'>`
+    pub enum TeamingType { Persistent = "persistent", Transient = "transient" }
+}
+
+model! {
+    /// `<teaming>`: two interfaces that the guest joins, so that one can be unplugged.
+    pub struct Teaming = "teaming" {
+        need kind: TeamingType = "type",
+        attr persistent: String = "persistent",
+    }
+}
+
+keywords! {
+    /// `<link state='…'>`
+    pub enum LinkState { Up = "up", Down = "down" }
+}
+
+model! {
+    /// `<link>`
+    pub struct LinkElement = "link" {
+        need state: LinkState = "state",
+    }
+}
+
+model! {
+    /// `<mtu>`
+    pub struct Mtu = "mtu" {
+        need size: u32 = "size",
+    }
+}
+
+model! {
+    /// `<frames>` of `<coalesce>`.
+    pub struct Frames = "frames" {
+        attr max: u32 = "max",
+    }
+}
+
+model! {
+    /// `<rx>` of `<coalesce>`.
+    pub struct CoalesceRx = "rx" {
+        child frames: Frames,
+    }
+}
+
+model! {
+    /// `<coalesce>`: interrupt coalescing of the host's side.
+    pub struct Coalesce = "coalesce" {
+        child rx: CoalesceRx,
+    }
+}
+
+model! {
+    /// `<interface>`
+    pub struct Interface = "interface" {
+        need kind: InterfaceType = "type",
+        attr managed: YesNo = "managed",
+        attr trust_guest_rx_filters: YesNo = "trustGuestRxFilters",
+        child mac: MacAddress,
+        part source: NetSource,
+        many ips: Ip,
+        many routes: Route,
+        many port_forwards: PortForward,
+        child vlan: Vlan,
+        child virtualport: VirtualPort,
+        child bandwidth: Bandwidth,
+        child port: Port,
+        child script: Script = "script",
+        child downscript: Script = "downscript",
+        child target: Target,
+        child model: NicModel,
+        child driver: Driver,
+        child backend: NetBackend,
+        child filterref: FilterRef,
+        child tune: Tune,
+        child teaming: Teaming,
+        child link: LinkElement,
+        child mtu: Mtu,
+        child coalesce: Coalesce,
+        part info: DeviceInfo,
+    }
+}
+
+device!(Interface, "interface");
+
+impl Interface {
+    /// The type; `user` while it is unknown.
+    pub fn kind(&self) -> InterfaceType {
+        self.kind.unwrap_or(InterfaceType::User)
+    }
+
+    /// The model: `virtio`, `e1000`.
+    pub fn model(&self) -> &str {
+        self.model.as_ref().and_then(|m| m.kind.as_deref()).unwrap_or("")
+    }
+
+    /// Whether the model is a virtio one.
+    pub fn is_virtio(&self) -> bool {
+        matches!(self.model(), "virtio" | "virtio-transitional" | "virtio-non-transitional")
+    }
+
+    /// The MAC address in text form.
+    pub fn mac(&self) -> String {
+        self.mac.as_ref().and_then(|m| m.address).map(|m| m.to_string()).unwrap_or_default()
+    }
+
+    /// The number of queues, at least 1.
+    pub fn queues(&self) -> u32 {
+        self.driver.as_ref().and_then(|d| d.queues).unwrap_or(1).max(1)
+    }
+
+    /// Whether passt is behind it.
+    pub fn uses_passt(&self) -> bool {
+        self.backend.as_ref().is_some_and(|b| b.kind == Some(NetBackendType::Passt))
+    }
+}
+
+impl Family for Interface {
+    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
+        defaults::interface(self, machine, cx);
+    }
+
+    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+        rules::interface(self, domain, machine, cx);
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        lower::interface(self, lx);
+    }
+}

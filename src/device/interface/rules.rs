@@ -1,0 +1,74 @@
+//! Checks of a complete interface.
+
+use super::{Interface, InterfaceType};
+use crate::diag::codes::network as codes;
+use crate::domain::Domain;
+use crate::resolve::{Cx, Machine};
+
+/// Checks one interface.
+pub fn interface(interface: &Interface, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+    let kind = interface.kind();
+    let mac = interface.mac();
+    let has_tap_backend = interface.backend.as_ref().is_some_and(|b| b.tap.is_some());
+    if has_tap_backend && !takes_tap(kind) {
+        cx.error(
+            &codes::NOT_FOR_TYPE,
+            interface.backend.as_ref().map_or(interface.site, |b| b.site),
+            format!(
+                "interface {mac} - a custom tap device path is not supported for network interfaces of type {kind}"
+            ),
+        )
+        .help(
+            "remove the 'tap' attribute of <backend>, or use an interface that has a tap: network, bridge or ethernet",
+        );
+    }
+    let port_forward_works = interface.uses_passt() && matches!(kind, InterfaceType::User | InterfaceType::Vhostuser);
+    if let Some(forward) = interface.port_forwards.first()
+        && !port_forward_works
+    {
+        cx.error(
+            &codes::NOT_FOR_TYPE,
+            forward.site,
+            "the <portForward> element can only be used with the 'passt' backend of interface type='user' or type='vhostuser'",
+        )
+        .help("add <backend type='passt'/>");
+    }
+    if let Some(driver) = &interface.driver {
+        for (name, size) in [("rx_queue_size", driver.rx_queue_size), ("tx_queue_size", driver.tx_queue_size)] {
+            if size.is_some_and(|s| !s.is_power_of_two()) {
+                cx.error_at(&codes::QUEUE_SIZE, driver.site, name, format!("{name} has to be a power of two"))
+                    .help("256, 512 and 1024 are sizes that QEMU takes");
+            }
+        }
+    }
+    if kind == InterfaceType::Network
+        && let Some(name) = &interface.source.fields.network
+        && super::lower::network(name, cx.env).is_none()
+        && !cx.env.is_libvirt()
+    {
+        cx.error_at(
+            &codes::NO_NETWORK,
+            interface.source.site,
+            "network",
+            format!("the host facts hold no network '{name}'"),
+        )
+        .help(format!(
+            "add to the host facts: network \"{name}\" {{ bridge \"virbr0\"; port plug=\"network\" bridge=\"virbr0\" }}"
+        ));
+    }
+    if let Some(name) = interface.target.as_ref().and_then(|t| t.dev.as_ref())
+        && (name.len() > 15 || name.contains(['/', ' ', ':']) || name == "." || name == "..")
+    {
+        cx.error_at(
+            &codes::BAD_NAME,
+            interface.target.as_ref().map_or(interface.site, |t| t.site),
+            "dev",
+            format!("'{name}' is no name for a network interface"),
+        )
+        .help("use at most 15 characters, without '/', ':' and blanks");
+    }
+}
+
+fn takes_tap(kind: InterfaceType) -> bool {
+    matches!(kind, InterfaceType::Network | InterfaceType::Bridge | InterfaceType::Ethernet | InterfaceType::Direct)
+}
