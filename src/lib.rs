@@ -6,6 +6,7 @@ pub mod device;
 pub mod diag;
 pub mod domain;
 pub mod emit;
+pub mod fleet;
 pub mod host;
 pub mod lower;
 pub mod plan;

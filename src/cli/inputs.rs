@@ -100,6 +100,15 @@ impl<'a> World<'a> {
         Ok(World { host, caps, options, shared, read: files })
     }
 
+    /// Which capabilities are in use, for `-v`.
+    pub fn describe(&self) -> String {
+        let from = match &self.shared.caps {
+            Some(path) => path.display().to_string(),
+            None => "built in".to_string(),
+        };
+        format!("capabilities: {from}, QEMU {}, {}", self.caps.version, self.caps.arch)
+    }
+
     /// Compiles one file and reports its diagnostics. The exit status is that of the input.
     pub fn compile(&self, source: &Source, until: Until) -> (Compiled, Exit) {
         let mut compiled = compile(&source.bytes, &self.host, &self.caps, &self.options, until);
