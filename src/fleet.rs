@@ -35,7 +35,11 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
             let line = if place.line > 0 { format!(":{}", place.line) } else { String::new() };
             let span = if cause.line > 0 { cause.span } else { Span::NONE };
             faults[*at]
-                .error(&codes::FLEET, span, format!("the {kind} '{value}' is also that of {}{line}", members[other].file))
+                .error(
+                    &codes::FLEET,
+                    span,
+                    format!("the {kind} '{value}' is also that of {}{line}", members[other].file),
+                )
                 .help(format!("give one of the domains another {kind}"));
         }
     }

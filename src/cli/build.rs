@@ -98,10 +98,8 @@ pub fn artifacts(files: &[PathBuf], world: &World<'_>) -> Result<Vec<Artifact>, 
             Err(failed) => exit = exit.and(failed),
         }
     }
-    let members: Vec<Member<'_>> = ready
-        .iter()
-        .filter_map(|u| Some(Member { file: &u.source.name, plan: u.compiled.plan.as_ref()? }))
-        .collect();
+    let members: Vec<Member<'_>> =
+        ready.iter().filter_map(|u| Some(Member { file: &u.source.name, plan: u.compiled.plan.as_ref()? })).collect();
     let conflicts = fleet::conflicts(&members);
     let emitted: Vec<(Vec<Artifact>, Diagnostics)> =
         ready.par_iter().map(|unit| emit_unit(unit, world, &templates)).collect();

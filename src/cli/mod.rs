@@ -11,8 +11,8 @@ mod explain;
 mod inputs;
 mod machines;
 mod normalize;
-mod tree;
 mod run;
+mod tree;
 
 use crate::diag::render::MessageFormat;
 use crate::plan::Target;
