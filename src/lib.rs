@@ -12,5 +12,6 @@ pub mod lower;
 pub mod plan;
 pub mod resolve;
 pub mod run;
+pub mod schema;
 pub mod vocab;
 pub mod xml;
