@@ -4,6 +4,7 @@
 //! 1 the input has errors, 2 wrong usage, 3 `diff` or `golden` found differences, 4 the environment failed.
 
 mod argv;
+mod build;
 mod check;
 mod completions;
 mod explain;
@@ -12,6 +13,7 @@ mod machines;
 mod normalize;
 mod probe;
 mod run;
+mod tree;
 
 use crate::diag::render::MessageFormat;
 use crate::plan::Target;
@@ -133,6 +135,8 @@ pub enum Color {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Compile domains to a tree that can be deployed
+    Build(build::Args),
     /// Print the QEMU command line
     Argv(argv::Args),
     /// Check domains and report everything that is wrong
@@ -197,6 +201,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let shared = &cli.shared;
     let exit = match cli.command {
+        Command::Build(args) => build::run(&args, shared),
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
