@@ -4,11 +4,16 @@
 //! 1 the input has errors, 2 wrong usage, 3 `diff` or `golden` found differences, 4 the environment failed.
 
 mod argv;
+mod build;
 mod check;
 mod completions;
 mod explain;
 mod inputs;
+mod machines;
 mod normalize;
+mod probe;
+mod run;
+mod tree;
 
 use crate::diag::render::MessageFormat;
 use crate::plan::Target;
@@ -130,12 +135,28 @@ pub enum Color {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Compile domains to a tree that can be deployed
+    Build(build::Args),
     /// Print the QEMU command line
     Argv(argv::Args),
     /// Check domains and report everything that is wrong
     Check(check::Args),
     /// Print the domain with defaults and addresses filled in
     Normalize(normalize::Args),
+    /// Ask QEMU or this machine, and print capabilities or host facts
+    Probe(probe::Args),
+    /// Start a machine, in the foreground or (-d) in the background
+    Run(run::Args),
+    /// List the machines that `virtc run` has started
+    List(machines::List),
+    /// Shut machines down
+    Stop(machines::StopArgs),
+    /// Send a QMP or HMP command to a machine
+    Monitor(machines::Monitor),
+    /// Look after a QEMU that was started by hand
+    Attach(machines::Attach),
+    /// Remove what machines whose runner was killed have left
+    Clean,
     /// Say what a diagnostic code means
     Explain(explain::Args),
     /// Print a completion script for a shell
@@ -166,6 +187,10 @@ impl Exit {
 
 /// Runs the command line; gives the exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if let Some(status) = run::internal(&args) {
+        return ExitCode::from(status);
+    }
     let cli = match Cli::command().try_get_matches_from(args).and_then(|m| Cli::from_arg_matches(&m)) {
         Ok(cli) => cli,
         Err(e) => {
@@ -176,9 +201,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let shared = &cli.shared;
     let exit = match cli.command {
+        Command::Build(args) => build::run(&args, shared),
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
+        Command::Probe(args) => probe::run(&args, shared),
+        Command::Run(args) => run::run(&args, shared),
+        Command::List(args) => machines::list(&args, shared),
+        Command::Stop(args) => machines::stop(&args, shared),
+        Command::Monitor(args) => machines::monitor(&args, shared),
+        Command::Attach(args) => machines::attach(&args, shared),
+        Command::Clean => machines::clean(shared),
         Command::Explain(args) => explain::run(&args, shared),
         Command::Completions(args) => completions::run(&args),
     };

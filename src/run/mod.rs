@@ -2,5 +2,65 @@
 //!
 //! This is one of the three edges of virtc (with `cli` and `probe`): here files are made, processes
 //! started and clocks read. Everything it does comes from the Plan; it decides nothing about the machine.
+//!
+//! One *runner* looks after one machine: `virtc run` itself, or with `-d` a second virtc in a session of
+//! its own. What it changes on the host it first writes into a journal ([`journal`]); the lock on the
+//! journal says that the runner lives. So the next virtc can undo what a killed runner left.
 
+pub mod control;
+pub mod detach;
+mod errors;
+pub mod journal;
+mod kvm;
+mod links;
+mod own;
+mod prepare;
+mod process;
+mod proxy;
 pub mod qmp;
+pub mod registry;
+pub mod remote;
+mod signals;
+mod start;
+mod supervise;
+mod trampoline;
+
+pub use errors::{Fault, fault};
+pub use start::{Machine, start};
+pub use supervise::Outcome;
+pub use trampoline::{EXEC, exec};
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to run a machine: what the Plan does not say.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The virtc program, for what has to happen in the child before QEMU's own program begins.
+    pub virtc: PathBuf,
+    /// Where machines are registered.
+    pub registry: registry::Registry,
+    /// How long the guest may take to power off when asked to; then QEMU is told to quit.
+    pub stop_timeout: Duration,
+    /// How long QEMU and each helper may take to get ready.
+    pub ready_timeout: Duration,
+    /// The directory that holds the values of secrets, one file each.
+    pub secrets: PathBuf,
+    /// Whether QEMU may use our standard input and output (`<serial type='stdio'>`).
+    pub terminal: bool,
+}
+
+impl Options {
+    /// The defaults for machines registered in `registry`.
+    pub fn new(virtc: PathBuf, registry: registry::Registry) -> Options {
+        let secrets = registry.secrets();
+        Options {
+            virtc,
+            registry,
+            stop_timeout: Duration::from_secs(30),
+            ready_timeout: Duration::from_secs(30),
+            secrets,
+            terminal: true,
+        }
+    }
+}

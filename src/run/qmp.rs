@@ -73,6 +73,15 @@ pub struct Event {
     pub timestamp: (i64, i64),
 }
 
+/// What arrives without being waited for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Incoming {
+    /// An event.
+    Event(Event),
+    /// The reply to a request that was posted: the id that [`Qmp::post`] gave it, and QEMU's object.
+    Reply(u64, Value),
+}
+
 /// A reader and a writer as one stream: the output and the input of a child process.
 pub struct Duplex<R, W> {
     /// What is read.
@@ -108,7 +117,8 @@ pub struct Qmp<S> {
     /// Bytes that were read and not yet taken; `scanned` of them hold no line end.
     buffer: Vec<u8>,
     scanned: usize,
-    events: VecDeque<Event>,
+    /// What came while something else was waited for.
+    kept: VecDeque<Incoming>,
     next_id: u64,
     /// How long a command may take.
     timeout: Duration,
@@ -133,18 +143,13 @@ impl<S: Read + Write + AsFd> Qmp<S> {
             stream,
             buffer: Vec::with_capacity(4096),
             scanned: 0,
-            events: VecDeque::new(),
+            kept: VecDeque::new(),
             next_id: 1,
             timeout,
             greeting: Value::Null,
         };
         let deadline = Instant::now() + timeout;
-        let greeting = loop {
-            match qmp.message(Some(deadline))? {
-                Some(value) => break value,
-                None => return Err(QmpError::TimedOut),
-            }
-        };
+        let Some(greeting) = qmp.message(Some(deadline))? else { return Err(QmpError::TimedOut) };
         match greeting.get("QMP") {
             Some(inner) => qmp.greeting = inner.clone(),
             None => return Err(QmpError::Protocol(format!("expected a greeting, got {greeting}"))),
@@ -184,26 +189,16 @@ impl<S: Read + Write + AsFd> Qmp<S> {
         let id = self.post(&mut request)?;
         let deadline = Instant::now() + self.timeout;
         loop {
-            let Some(mut message) = self.message(Some(deadline))? else { return Err(QmpError::TimedOut) };
-            if self.keep_event(&message) {
-                continue;
-            }
-            // An error in the request's syntax is answered without an id.
-            if message.get("id").is_some_and(|i| i.as_u64() != Some(id)) {
-                continue;
-            }
-            if let Some(error) = message.get("error") {
-                let text = |key: &str| error[key].as_str().unwrap_or_default().to_string();
-                return Err(QmpError::Refused { class: text("class"), description: text("desc") });
-            }
-            match message.get_mut("return") {
-                Some(value) => return Ok(value.take()),
-                None => return Err(QmpError::Protocol(format!("neither a reply nor an event: {message}"))),
+            let Some(message) = self.message(Some(deadline))? else { return Err(QmpError::TimedOut) };
+            match sort(message) {
+                // An error in the request's syntax is answered without an id.
+                Incoming::Reply(reply_id, body) if reply_id == id || reply_id == 0 => return result(body),
+                other => self.kept.push_back(other),
             }
         }
     }
 
-    /// Sends a request without waiting for its reply, which is dropped when it comes (`quit`).
+    /// Sends a request without waiting for its reply; the id it was given finds the reply among [`Qmp::incoming`].
     pub fn post(&mut self, request: &mut Value) -> Result<u64, QmpError> {
         let id = self.next_id;
         self.next_id += 1;
@@ -225,31 +220,28 @@ impl<S: Read + Write + AsFd> Qmp<S> {
     }
 
     /// The next event: one that was kept, or one that comes within `timeout` (`None`: wait for ever).
-    /// `Ok(None)` when none came.
+    /// `Ok(None)` when none came. Replies to posted requests are dropped.
     pub fn event(&mut self, timeout: Option<Duration>) -> Result<Option<Event>, QmpError> {
         let deadline = timeout.map(|t| Instant::now() + t);
         loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(Some(event));
-            }
-            match self.message(deadline)? {
-                Some(message) => {
-                    self.keep_event(&message);
-                }
+            match self.next(deadline)? {
+                Some(Incoming::Event(event)) => return Ok(Some(event)),
+                Some(Incoming::Reply(..)) => {}
                 None => return Ok(None),
             }
         }
     }
 
-    fn keep_event(&mut self, message: &Value) -> bool {
-        let Some(name) = message.get("event").and_then(Value::as_str) else { return false };
-        let stamp = |part| message["timestamp"][part].as_i64().unwrap_or(0);
-        self.events.push_back(Event {
-            name: name.to_string(),
-            data: message.get("data").cloned().unwrap_or(Value::Null),
-            timestamp: (stamp("seconds"), stamp("microseconds")),
-        });
-        true
+    /// The next event or reply that is here already; `Ok(None)` when there is none.
+    pub fn incoming(&mut self) -> Result<Option<Incoming>, QmpError> {
+        self.next(Some(Instant::now()))
+    }
+
+    fn next(&mut self, deadline: Option<Instant>) -> Result<Option<Incoming>, QmpError> {
+        match self.kept.pop_front() {
+            Some(kept) => Ok(Some(kept)),
+            None => Ok(self.message(deadline)?.map(sort)),
+        }
     }
 
     /// The next line as JSON; `None` when the deadline passes.
@@ -281,6 +273,39 @@ impl<S: Read + Write + AsFd> Qmp<S> {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// Tells an event from a reply; a reply without an id has id 0.
+fn sort(mut message: Value) -> Incoming {
+    match message.get("event").and_then(Value::as_str) {
+        Some(name) => {
+            let stamp = |part| message["timestamp"][part].as_i64().unwrap_or(0);
+            Incoming::Event(Event {
+                name: name.to_string(),
+                timestamp: (stamp("seconds"), stamp("microseconds")),
+                data: message.get("data").cloned().unwrap_or(Value::Null),
+            })
+        }
+        None => {
+            let id = message.get("id").and_then(Value::as_u64).unwrap_or(0);
+            if let Some(object) = message.as_object_mut() {
+                object.shift_remove("id");
+            }
+            Incoming::Reply(id, message)
+        }
+    }
+}
+
+/// What a command returned, out of the object of its reply.
+fn result(mut body: Value) -> Result<Value, QmpError> {
+    if let Some(error) = body.get("error") {
+        let text = |key: &str| error[key].as_str().unwrap_or_default().to_string();
+        return Err(QmpError::Refused { class: text("class"), description: text("desc") });
+    }
+    match body.get_mut("return") {
+        Some(value) => Ok(value.take()),
+        None => Err(QmpError::Protocol(format!("neither a reply nor an event: {body}"))),
     }
 }
 

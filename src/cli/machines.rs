@@ -1,0 +1,284 @@
+//! `virtc list`, `stop`, `monitor`, `attach`, `clean`: machines that `virtc run` has started.
+
+use super::run::{Patience, end, fail, instance, options, remarks};
+use super::{Exit, Shared, print};
+use crate::run::control::{self, Stop};
+use crate::run::detach::adopt_detached;
+use crate::run::registry::{Record, Registry};
+use crate::run::remote::{self, Connection};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Arguments of `virtc list`.
+#[derive(clap::Args)]
+pub struct List {
+    /// Print JSON, one object a machine
+    #[arg(long)]
+    json: bool,
+    /// Print names only
+    #[arg(long, conflicts_with = "json")]
+    names: bool,
+}
+
+/// Arguments of `virtc stop`.
+#[derive(clap::Args)]
+pub struct StopArgs {
+    /// Names or UUIDs of machines
+    #[arg(required = true)]
+    names: Vec<String>,
+    /// End it without asking the guest
+    #[arg(short, long)]
+    force: bool,
+    /// Seconds that the guest has to power off; then it is ended
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u64,
+}
+
+/// Arguments of `virtc monitor`.
+#[derive(clap::Args)]
+pub struct Monitor {
+    /// Name or UUID of a machine
+    name: String,
+    /// A QMP command with key=value arguments, or a JSON object with `execute`
+    #[arg(required_unless_present = "events", allow_hyphen_values = true)]
+    command: Vec<String>,
+    /// The command is one of the human monitor
+    #[arg(long)]
+    hmp: bool,
+    /// Print events as they come, one JSON object a line, until interrupted
+    #[arg(long, conflicts_with_all = ["command", "hmp"])]
+    events: bool,
+}
+
+/// Arguments of `virtc attach`.
+#[derive(clap::Args)]
+pub struct Attach {
+    /// The QMP socket of a QEMU that was started by hand
+    socket: PathBuf,
+    /// The name to register it under, in place of its own
+    #[arg(long)]
+    name: Option<String>,
+    /// Go to the background
+    #[arg(short, long)]
+    detach: bool,
+    #[command(flatten)]
+    patience: Patience,
+}
+
+/// Where the machines are: this host's registry, or the exit status of virtc on another host.
+fn place(shared: &Shared, args: &[String]) -> Result<Registry, Exit> {
+    if let Some(uri) = &shared.connect
+        && let Ok(Connection { instance, host: Some(host) }) = remote::parse(uri)
+    {
+        return Err(match host.run(instance, args).map(|status| status.code()) {
+            Ok(Some(0)) => Exit::Done,
+            Ok(Some(1)) => Exit::Input,
+            Ok(Some(2)) => Exit::Usage,
+            Ok(Some(3)) => Exit::Differs,
+            Ok(_) => Exit::Environment,
+            Err(fault) => fail(&fault, shared),
+        });
+    }
+    Registry::of(instance(shared)?).map_err(|fault| fail(&fault, shared))
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|w| w.to_string()).collect()
+}
+
+/// Prints the machines of this instance.
+pub fn list(args: &List, shared: &Shared) -> Exit {
+    let mut command = words(&["list"]);
+    command.extend(args.json.then(|| "--json".to_string()));
+    command.extend(args.names.then(|| "--names".to_string()));
+    let registry = match place(shared, &command) {
+        Ok(registry) => registry,
+        Err(exit) => return exit,
+    };
+    let records: Vec<Record> = registry.list().into_iter().filter(|r| !r.header.name.is_empty()).collect();
+    if args.names {
+        return print(&records.iter().map(|r| format!("{}\n", r.header.name)).collect::<String>());
+    }
+    if args.json {
+        return print(&records.iter().map(|r| format!("{}\n", object(r))).collect::<String>());
+    }
+    let name_width = records.iter().map(|r| r.header.name.chars().count()).max().unwrap_or(0).max(4);
+    let mut text = String::new();
+    if !records.is_empty() && !shared.quiet {
+        text.push_str(&format!("{:name_width$}  {:>8}  {:>8}  {}\n", "NAME", "PID", "UP", "STATE"));
+    }
+    for record in &records {
+        let pid = record.qemu().map_or("-".to_string(), |q| q.pid.to_string());
+        let state = control::status(record);
+        text.push_str(&format!("{:name_width$}  {pid:>8}  {:>8}  {state}\n", record.header.name, up(record)));
+    }
+    print(&text)
+}
+
+fn seconds_up(record: &Record) -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    now.saturating_sub(record.header.started)
+}
+
+/// How long it has run, in its two largest units.
+fn up(record: &Record) -> String {
+    let seconds = seconds_up(record);
+    match (seconds / 86400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
+        (0, 0, 0, s) => format!("{s}s"),
+        (0, 0, m, s) => format!("{m}m{s:02}s"),
+        (0, h, m, _) => format!("{h}h{m:02}m"),
+        (d, h, ..) => format!("{d}d{h:02}h"),
+    }
+}
+
+fn object(record: &Record) -> Value {
+    json!({
+        "name": record.header.name,
+        "uuid": record.header.uuid,
+        "title": record.header.title,
+        "state": control::status(record),
+        "qemu": record.qemu().map(|q| q.pid),
+        "runner": record.supervised.then_some(record.header.runner.pid),
+        "adopted": record.header.adopted,
+        "started": record.header.started,
+        "monitor": record.header.monitor,
+        "control": record.control,
+    })
+}
+
+/// Stops machines.
+pub fn stop(args: &StopArgs, shared: &Shared) -> Exit {
+    let mut command = words(&["stop", "--timeout", &args.timeout.to_string()]);
+    command.extend(args.force.then(|| "--force".to_string()));
+    command.push("--".to_string());
+    command.extend(args.names.iter().cloned());
+    let registry = match place(shared, &command) {
+        Ok(registry) => registry,
+        Err(exit) => return exit,
+    };
+    let how = Stop { force: args.force, timeout: Duration::from_secs(args.timeout) };
+    let mut exit = Exit::Done;
+    let mut say = remarks(shared);
+    for name in &args.names {
+        match control::find(&registry, name).and_then(|record| control::stop(&registry, &record, how)) {
+            Ok(left) if left.is_empty() => {}
+            Ok(left) => {
+                left.iter().for_each(|text| say(text));
+                exit = exit.and(Exit::Environment);
+            }
+            Err(fault) => exit = exit.and(fail(&fault, shared)),
+        }
+    }
+    exit
+}
+
+/// Sends a command to a machine.
+pub fn monitor(args: &Monitor, shared: &Shared) -> Exit {
+    let mut command = words(&["monitor"]);
+    command.extend(args.hmp.then(|| "--hmp".to_string()));
+    command.extend(args.events.then(|| "--events".to_string()));
+    command.extend(["--".to_string(), args.name.clone()]);
+    command.extend(args.command.iter().cloned());
+    let registry = match place(shared, &command) {
+        Ok(registry) => registry,
+        Err(exit) => return exit,
+    };
+    let record = match control::find(&registry, &args.name) {
+        Ok(record) => record,
+        Err(fault) => return fail(&fault, shared),
+    };
+    if args.events {
+        return events(&record, shared);
+    }
+    if args.hmp {
+        return match control::ask_human(&record, &args.command.join(" ")) {
+            Ok(text) => print(&text),
+            Err(fault) => fail(&fault, shared),
+        };
+    }
+    let request = match control::request(&args.command) {
+        Ok(request) => request,
+        Err(fault) => {
+            fail(&fault, shared);
+            return Exit::Usage;
+        }
+    };
+    match control::ask(&record, request) {
+        Ok(value) => {
+            let text = serde_json::to_string_pretty(&value).unwrap_or_else(|_| value.to_string());
+            print(&format!("{text}\n"))
+        }
+        Err(fault) => fail(&fault, shared),
+    }
+}
+
+fn events(record: &Record, shared: &Shared) -> Exit {
+    let mut qmp = match control::connect(record) {
+        Ok(qmp) => qmp,
+        Err(fault) => return fail(&fault, shared),
+    };
+    // Until the machine ends or the reader goes away.
+    while let Ok(Some(event)) = qmp.event(None) {
+        let (seconds, microseconds) = event.timestamp;
+        let line = json!({
+            "event": event.name,
+            "data": event.data,
+            "timestamp": { "seconds": seconds, "microseconds": microseconds },
+        });
+        if print(&format!("{line}\n")) != Exit::Done {
+            break;
+        }
+    }
+    Exit::Done
+}
+
+/// Adopts a QEMU that was started by hand.
+pub fn attach(args: &Attach, shared: &Shared) -> Exit {
+    let registry = match instance(shared).and_then(|i| Registry::of(i).map_err(|fault| fail(&fault, shared))) {
+        Ok(registry) => registry,
+        Err(exit) => return exit,
+    };
+    let options = match options(registry, &args.patience) {
+        Ok(options) => options,
+        Err(exit) => return exit,
+    };
+    let mut say = remarks(shared);
+    let socket = std::path::absolute(&args.socket).unwrap_or_else(|_| args.socket.clone());
+    if args.detach {
+        return match adopt_detached(&socket, args.name.as_deref(), &options) {
+            Ok(detached) => {
+                say(&format!("'{}' is adopted (QEMU: process {})", detached.name, detached.pid));
+                Exit::Done
+            }
+            Err(fault) => fail(&fault, shared),
+        };
+    }
+    match control::adopt(&socket, args.name.as_deref(), &options, &mut say) {
+        Ok(mut machine) => {
+            say(&format!("'{}' is adopted (QEMU: process {})", machine.name, machine.pid()));
+            end(machine.supervise(&mut say), shared, &mut say)
+        }
+        Err(fault) => fail(&fault, shared),
+    }
+}
+
+/// Removes what machines whose runner was killed have left.
+pub fn clean(shared: &Shared) -> Exit {
+    let registry = match place(shared, &words(&["clean"])) {
+        Ok(registry) => registry,
+        Err(exit) => return exit,
+    };
+    let mut say = remarks(shared);
+    let mut exit = Exit::Done;
+    for cleaned in control::clean(&registry) {
+        if cleaned.left.is_empty() && !cleaned.name.is_empty() {
+            say(&format!("tidied up after '{}'", cleaned.name));
+        }
+        for left in cleaned.left {
+            super::complain(&left);
+            exit = Exit::Environment;
+        }
+    }
+    exit
+}

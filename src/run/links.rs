@@ -1,0 +1,122 @@
+//! Network interfaces: made when the plan says so and we may, else the commands are told.
+
+use super::errors::{Fault, WithHelp, fault};
+use super::journal::{Entry, Journal};
+use crate::diag::codes::run as codes;
+use crate::plan::{Link, LinkKind, Plan};
+use std::path::Path;
+use std::process::Command;
+
+/// Whether the host has an interface of this name.
+pub(super) fn exists(name: &str) -> bool {
+    !name.is_empty() && !name.contains('/') && Path::new("/sys/class/net").join(name).exists()
+}
+
+/// The commands that make a link, each as its words. `user` may open it without privileges.
+pub(super) fn commands(link: &Link, user: Option<&str>) -> Vec<Vec<String>> {
+    let words = |text: &[&str]| Vec::from_iter(text.iter().map(|w| w.to_string()));
+    let name = link.name.as_str();
+    let mut all = Vec::new();
+    match link.kind {
+        LinkKind::Tap => {
+            let mut make = words(&["ip", "tuntap", "add", "dev", name, "mode", "tap"]);
+            if let Some(user) = user {
+                make.extend(words(&["user", user]));
+            }
+            if link.queues > 1 {
+                make.extend(words(&["multi_queue"]));
+            }
+            all.push(make);
+            // A bridge takes the lowest address of its ports as its own; fe: is above all others.
+            if let Some((_, rest)) = link.mac.split_once(':') {
+                all.push(words(&["ip", "link", "set", "dev", name, "address", &format!("fe:{rest}")]));
+            }
+            if let Some(bridge) = &link.over {
+                all.push(words(&["ip", "link", "set", "dev", name, "master", bridge]));
+            }
+        }
+        LinkKind::Macvtap => {
+            let below = link.over.as_deref().unwrap_or_default();
+            let mut make = words(&["ip", "link", "add", "link", below, "name", name]);
+            make.extend(words(&["address", &link.mac, "type", "macvtap", "mode", "bridge"]));
+            all.push(make);
+        }
+    }
+    if let Some(mtu) = link.mtu {
+        all.push(words(&["ip", "link", "set", "dev", name, "mtu", &mtu.to_string()]));
+    }
+    if link.up {
+        all.push(words(&["ip", "link", "set", "dev", name, "up"]));
+    }
+    all
+}
+
+/// Commands as lines for a shell.
+pub(super) fn as_text(commands: &[Vec<String>]) -> String {
+    Vec::from_iter(commands.iter().map(|words| words.join(" "))).join("\n")
+}
+
+/// What is missing for a link, as a fault with the commands that put it right.
+pub(super) fn missing(link: &Link, user: Option<&str>) -> Option<Fault> {
+    if let Some(over) = &link.over
+        && !exists(over)
+    {
+        let what = if link.kind == LinkKind::Tap { "bridge" } else { "device" };
+        let help = match link.kind {
+            LinkKind::Tap => format!("as root: ip link add {over} type bridge && ip link set {over} up"),
+            LinkKind::Macvtap => "name an interface of this host in <source dev='…'>".to_string(),
+        };
+        let text = format!("the {what} '{over}' of the interface {} is not there", link.mac);
+        return Some(fault(&codes::NO_LINK, text).with_help(help));
+    }
+    if link.name.is_empty() || exists(&link.name) {
+        return None;
+    }
+    let text = format!("the {} '{}' of the interface {} is not there", kind(link), link.name, link.mac);
+    Some(fault(&codes::NO_LINK, text).with_help(format!("as root:\n{}", as_text(&commands(link, user)))))
+}
+
+fn kind(link: &Link) -> &'static str {
+    match link.kind {
+        LinkKind::Tap => "tap",
+        LinkKind::Macvtap => "macvtap",
+    }
+}
+
+/// Makes the links that are missing, if they are ours to make.
+pub(super) fn make(plan: &Plan, user: Option<&str>, journal: &mut Journal) -> Result<(), Fault> {
+    let root = rustix::process::geteuid().is_root();
+    for link in &plan.links {
+        let Some(fault) = missing(link, user) else { continue };
+        let has_ground = link.over.as_deref().is_none_or(exists);
+        if !(root && link.managed && has_ground && !link.name.is_empty()) {
+            return Err(fault);
+        }
+        journal.add(Entry::Link(link.name.clone()))?;
+        for words in commands(link, user) {
+            run(&words).map_err(|why| {
+                super::fault(&codes::NO_LINK, format!("cannot make the {} '{}': {why}", kind(link), link.name))
+                    .with_help(format!("this was: {}", words.join(" ")))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a link that we made.
+pub(super) fn remove(name: &str) -> Result<(), String> {
+    if !exists(name) {
+        return Ok(());
+    }
+    let words = ["ip", "link", "delete", "dev", name].map(str::to_string);
+    run(&words).map_err(|why| format!("cannot remove the interface {name}: {why}"))
+}
+
+fn run(words: &[String]) -> Result<(), String> {
+    let Some((program, args)) = words.split_first() else { return Ok(()) };
+    let out = Command::new(program).args(args).output().map_err(|e| format!("{program}: {e}"))?;
+    if out.status.success() {
+        return Ok(());
+    }
+    Err(String::from_utf8_lossy(&out.stderr).trim().to_string())
+}

@@ -1,0 +1,311 @@
+//! Owners and labels of the files that a machine uses: given before the start, taken back after the stop.
+//!
+//! A path is resolved once; what is changed is the file behind an open descriptor that no symbolic link
+//! led to. So a path that is swapped between the look and the change leads nowhere.
+
+use super::errors::{Fault, WithHelp, fault};
+use super::journal::{Entry, FileId, Journal};
+use super::registry::Registry;
+use crate::diag::codes::run as codes;
+use crate::plan::{Access, LabelRole, OwnerRule, PathKind, Plan, Sharing};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstat, openat2};
+use rustix::io::Errno;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Extended attribute that holds a file's SELinux context.
+const SELINUX: &str = "security.selinux";
+
+/// The user and the groups that a machine runs as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Account {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+}
+
+/// The account of a plan; none when it runs as the user who starts it.
+pub(super) fn account(plan: &Plan) -> Result<Option<Account>, Fault> {
+    let confinement = &plan.confinement;
+    let Some(user) = &confinement.user else { return Ok(None) };
+    let (uid, mut gid) = find_user(user)?;
+    if let Some(group) = &confinement.group {
+        gid = find_group(group)?;
+    }
+    let mut groups = vec![gid];
+    for group in &confinement.groups {
+        groups.push(find_group(group)?);
+    }
+    groups.extend(groups_of(user));
+    groups.sort_unstable();
+    groups.dedup();
+    Ok(Some(Account { uid, gid, groups }))
+}
+
+/// A line of a name database: the local file first, then whatever else the system asks (NSS).
+fn lookup(database: &str, name: &str) -> Option<Vec<String>> {
+    let fields = |line: &str| Vec::from_iter(line.split(':').map(str::to_string));
+    if let Ok(text) = std::fs::read_to_string(format!("/etc/{database}"))
+        && let Some(found) = text.lines().map(fields).find(|f| f.first().is_some_and(|n| n == name))
+    {
+        return Some(found);
+    }
+    let out = Command::new("getent").arg(database).arg("--").arg(name).output().ok()?;
+    out.status.success().then(|| fields(String::from_utf8_lossy(&out.stdout).trim_end()))
+}
+
+/// A number, with or without the `+` that forces one.
+fn number(name: &str) -> Option<u32> {
+    name.strip_prefix('+').unwrap_or(name).parse().ok()
+}
+
+fn find_user(name: &str) -> Result<(u32, u32), Fault> {
+    if !name.starts_with('+')
+        && let Some(fields) = lookup("passwd", name)
+        && let (Some(Ok(uid)), Some(Ok(gid))) = (fields.get(2).map(|f| f.parse()), fields.get(3).map(|f| f.parse()))
+    {
+        return Ok((uid, gid));
+    }
+    number(name).map(|n| (n, n)).ok_or_else(|| {
+        fault(&codes::OWNER, format!("there is no user '{name}' on this host")).with_help(format!(
+            "create it (useradd --system --no-create-home {name}), or name another in the host facts"
+        ))
+    })
+}
+
+fn find_group(name: &str) -> Result<u32, Fault> {
+    if !name.starts_with('+')
+        && let Some(fields) = lookup("group", name)
+        && let Some(Ok(gid)) = fields.get(2).map(|f| f.parse())
+    {
+        return Ok(gid);
+    }
+    number(name).ok_or_else(|| {
+        fault(&codes::OWNER, format!("there is no group '{name}' on this host"))
+            .with_help(format!("create it (groupadd --system {name}), or name another in the host facts"))
+    })
+}
+
+/// The groups of which a user is a member, in the local file.
+fn groups_of(user: &str) -> Vec<u32> {
+    let text = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    text.lines()
+        .filter_map(|line| {
+            let mut fields = line.split(':').skip(2);
+            let gid = fields.next()?.parse().ok()?;
+            fields.next()?.split(',').any(|member| member == user).then_some(gid)
+        })
+        .collect()
+}
+
+/// Opens the file behind `path` for nothing but being changed, without following a symbolic link.
+fn open(path: &Path) -> rustix::io::Result<(OwnedFd, FileId, rustix::fs::Stat)> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS)?;
+    let stat = fstat(&fd)?;
+    let id = FileId { path: path.to_path_buf(), device: stat.st_dev, inode: stat.st_ino };
+    Ok((fd, id, stat))
+}
+
+/// The path of an open descriptor, for the calls that take no descriptor that was opened for nothing.
+fn by_descriptor(fd: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
+}
+
+fn label_of(fd: &OwnedFd) -> Option<String> {
+    let mut buffer = [0_u8; 4096];
+    let length = rustix::fs::getxattr(by_descriptor(fd), SELINUX, &mut buffer).ok()?;
+    let text = buffer.get(..length)?;
+    Some(String::from_utf8_lossy(text).trim_end_matches('\0').to_string())
+}
+
+fn set_label(fd: &OwnedFd, label: &str) -> rustix::io::Result<()> {
+    let mut value = label.as_bytes().to_vec();
+    value.push(0);
+    rustix::fs::setxattr(by_descriptor(fd), SELINUX, &value, rustix::fs::XattrFlags::empty())
+}
+
+/// The paths that an access stands for on this host; none when there is nothing to change yet.
+fn paths(access: &Access) -> Vec<PathBuf> {
+    let resolved = |path: String| std::fs::canonicalize(path).ok();
+    if access.kind == PathKind::Pipe
+        && let (Some(input), Some(output)) =
+            (resolved(format!("{}.in", access.path)), resolved(format!("{}.out", access.path)))
+    {
+        return vec![input, output];
+    }
+    resolved(access.path.clone()).into_iter().collect()
+}
+
+/// Whether this host runs SELinux.
+pub(super) fn has_selinux() -> bool {
+    Path::new("/sys/fs/selinux/enforce").exists()
+}
+
+/// Whether this host runs AppArmor.
+pub(super) fn has_apparmor() -> bool {
+    Path::new("/sys/kernel/security/apparmor/profiles").exists()
+}
+
+/// Gives the machine's files to its account and labels them. Notes what could not be done and does not matter to
+/// a file system that has no owners or labels.
+pub(super) fn give(
+    plan: &Plan,
+    account: Option<&Account>,
+    journal: &mut Journal,
+    registry: &Registry,
+) -> Result<Vec<String>, Fault> {
+    let mut notes = Vec::new();
+    let may_own = rustix::process::geteuid().is_root();
+    let selinux = plan.confinement.selinux.as_ref().filter(|s| s.relabel && has_selinux());
+    let others = other_entries(registry, journal);
+    for access in plan.access.iter().filter(|a| a.sharing != Sharing::System) {
+        let owner = match &access.owner {
+            OwnerRule::Keep => None,
+            OwnerRule::Domain { restore } => {
+                account.filter(|_| plan.confinement.dynamic_ownership).map(|a| (a.uid, a.gid, *restore))
+            }
+            OwnerRule::Explicit(text) => match text.split_once(':') {
+                Some((user, group)) => Some((find_user(user)?.0, find_group(group)?, true)),
+                None => Some((find_user(text)?.0, find_user(text)?.1, true)),
+            },
+        };
+        let label = selinux.and_then(|s| match &access.label {
+            LabelRole::Image => Some(&s.image),
+            LabelRole::Shared => Some(&s.shared),
+            LabelRole::Content => Some(&s.content),
+            LabelRole::Explicit(label) => Some(label),
+            LabelRole::Keep => None,
+        });
+        if (owner.is_none() || !may_own) && label.is_none() {
+            continue;
+        }
+        for path in paths(access) {
+            let failed = |what: &str, e: Errno| {
+                fault(
+                    &codes::OWNER,
+                    format!("cannot set the {what} of {} ({}): {e}", path.display(), access.cause.what),
+                )
+            };
+            let (fd, id, stat) = open(&path).map_err(|e| failed("owner", e))?;
+            if let Some((uid, gid, restore)) = owner.filter(|_| may_own)
+                && (stat.st_uid, stat.st_gid) != (uid, gid)
+            {
+                // Another machine may have changed it before: what it remembers is the true owner.
+                let before = others.iter().find_map(|e| match e {
+                    Entry::Owner(other, uid, gid) if same(other, &id) => Some((*uid, *gid)),
+                    _ => None,
+                });
+                let (old_uid, old_gid) = before.unwrap_or((stat.st_uid, stat.st_gid));
+                if restore {
+                    journal.add(Entry::Owner(id.clone(), old_uid, old_gid))?;
+                }
+                tolerate(own(&fd, uid, gid), &mut notes, "owner", &path).map_err(|e| failed("owner", e))?;
+            }
+            if let Some(label) = label {
+                let old = label_of(&fd);
+                if old.as_ref() != Some(label) {
+                    let before = others.iter().find_map(|e| match e {
+                        Entry::Label(other, label) if same(other, &id) => Some(label.clone()),
+                        _ => None,
+                    });
+                    if let Some(old) = before.or(old) {
+                        journal.add(Entry::Label(id, old))?;
+                    }
+                    tolerate(set_label(&fd, label), &mut notes, "label", &path).map_err(|e| failed("label", e))?;
+                }
+            }
+        }
+    }
+    Ok(notes)
+}
+
+/// Network and read-only file systems refuse owners and labels; whether QEMU can use the file is seen when it opens it.
+fn tolerate(
+    result: rustix::io::Result<()>,
+    notes: &mut Vec<String>,
+    what: &str,
+    path: &Path,
+) -> rustix::io::Result<()> {
+    match result {
+        Err(error @ (Errno::PERM | Errno::ROFS | Errno::INVAL | Errno::OPNOTSUPP)) => {
+            notes.push(format!("the {what} of {} stays as it is: {error}", path.display()));
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+fn own(fd: &OwnedFd, uid: u32, gid: u32) -> rustix::io::Result<()> {
+    chownat(fd, "", Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::EMPTY_PATH)
+}
+
+fn same(a: &FileId, b: &FileId) -> bool {
+    (a.device, a.inode) == (b.device, b.inode)
+}
+
+/// What the journals of the other machines tell.
+fn other_entries(registry: &Registry, journal: &Journal) -> Vec<Entry> {
+    registry.list().into_iter().filter(|r| r.journal != journal.path()).flat_map(|r| r.entries).collect()
+}
+
+/// Gives a file its former owner or label back, unless another machine still needs it or it is another file by now.
+pub(super) fn take_back(entry: &Entry, registry: &Registry, journal: &Journal) -> Result<(), String> {
+    let (Entry::Owner(id, ..) | Entry::Label(id, _)) = entry else { return Ok(()) };
+    let needed = other_entries(registry, journal).iter().any(|other| match (entry, other) {
+        (Entry::Owner(..), Entry::Owner(other, ..)) | (Entry::Label(..), Entry::Label(other, _)) => same(id, other),
+        _ => false,
+    });
+    if needed {
+        return Ok(());
+    }
+    let Ok((fd, now, _)) = open(&id.path) else { return Ok(()) };
+    if !same(&now, id) {
+        return Ok(());
+    }
+    let result = match entry {
+        Entry::Owner(_, uid, gid) => own(&fd, *uid, *gid),
+        Entry::Label(_, label) => set_label(&fd, label),
+        _ => Ok(()),
+    };
+    result.map_err(|e| format!("cannot give {} its owner or label back: {e}", id.path.display()))
+}
+
+/// Gives something that the runner made itself to the machine's account.
+pub(super) fn hand_over(path: &Path, account: Option<&Account>) -> Result<(), Fault> {
+    let Some(account) = account else { return Ok(()) };
+    let failed = |e: Errno| fault(&codes::OWNER, format!("cannot set the owner of {}: {e}", path.display()));
+    let path = std::fs::canonicalize(path)
+        .map_err(|e| fault(&codes::OWNER, format!("cannot set the owner of {}: {e}", path.display())))?;
+    let (fd, _, stat) = open(&path).map_err(failed)?;
+    if (stat.st_uid, stat.st_gid) == (account.uid, account.gid) {
+        return Ok(());
+    }
+    own(&fd, account.uid, account.gid).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbolic_links_are_not_followed() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let base = std::fs::canonicalize(dir.path()).expect("a path");
+        std::fs::write(base.join("image"), "x").expect("written");
+        std::os::unix::fs::symlink(base.join("image"), base.join("link")).expect("linked");
+        assert!(open(&base.join("image")).is_ok());
+        assert!(open(&base.join("link")).is_err());
+    }
+
+    #[test]
+    fn numbers_and_names_are_accounts() {
+        assert_eq!(find_user("root").expect("root"), (0, 0));
+        assert_eq!(find_user("+107").expect("a number"), (107, 107));
+        assert!(find_user("no-such-user-here").is_err());
+    }
+}

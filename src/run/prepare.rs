@@ -1,0 +1,292 @@
+//! Directories, files, secrets and sockets: made before the start, removed after the stop.
+
+use super::errors::{Fault, WithHelp, fault};
+use super::journal::{Entry, Journal};
+use super::own::{self, Account};
+use super::process::{self, ProcessRef};
+use super::registry::Registry;
+use super::{Options, links};
+use crate::diag::codes::run as codes;
+use crate::plan::{ArgValue, DirectoryRole, Plan, Prop, Secret};
+use rustix::process::Signal;
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+fn cannot(what: &str, path: &Path, error: std::io::Error) -> Fault {
+    let denied = error.kind() == ErrorKind::PermissionDenied;
+    let fault = fault(&codes::PREPARE, format!("cannot {what} {}: {error}", path.display()));
+    if denied && !rustix::process::geteuid().is_root() {
+        return fault.with_help("run as root, or compile for the session: --connect qemu:///session");
+    }
+    fault
+}
+
+/// Makes everything that must exist before the first process starts.
+pub(super) fn prepare(
+    plan: &Plan,
+    options: &Options,
+    account: Option<&Account>,
+    journal: &mut Journal,
+) -> Result<(), Fault> {
+    for directory in &plan.directories {
+        let path = Path::new(&directory.path);
+        make_directory(path, directory.mode, directory.role, journal)?;
+        own::hand_over(path, account)?;
+    }
+    for file in &plan.files {
+        make_file(Path::new(&file.path), file.template.as_deref().map(Path::new), account)?;
+    }
+    for secret in &plan.secrets {
+        make_secret(plan, secret, options, account, journal)?;
+    }
+    for socket in &plan.sockets {
+        free_socket(Path::new(&socket.path), journal)?;
+    }
+    Ok(())
+}
+
+fn make_directory(path: &Path, mode: u32, role: DirectoryRole, journal: &mut Journal) -> Result<(), Fault> {
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(|e| cannot("make", parent, e))?;
+    }
+    let transient = matches!(role, DirectoryRole::Runtime | DirectoryRole::Memory);
+    // The entry goes first; an entry for a directory that was there before would remove a stranger's files.
+    let exists = path.symlink_metadata();
+    match exists {
+        Ok(meta) if meta.is_dir() => {}
+        Ok(_) => return Err(cannot("use", path, ErrorKind::NotADirectory.into())),
+        Err(_) => {
+            if transient {
+                journal.add(Entry::RunDirectory(path.to_path_buf()))?;
+            }
+            DirBuilder::new().mode(mode).create(path).map_err(|e| cannot("make", path, e))?;
+            // The umask does not apply to what the Plan says.
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| cannot("make", path, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a file that survives the run (NVRAM) from its template, complete or not at all.
+fn make_file(path: &Path, template: Option<&Path>, account: Option<&Account>) -> Result<(), Fault> {
+    if path.exists() {
+        return Ok(());
+    }
+    let Some(template) = template else {
+        return Err(fault(
+            &codes::PREPARE,
+            format!("{} is not there, and there is no template for it", path.display()),
+        ));
+    };
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(|e| cannot("make", parent, e))?;
+    }
+    let bytes = std::fs::read(template).map_err(|e| cannot("read the template", template, e))?;
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".new{}", std::process::id()));
+    let new = path.with_file_name(name);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| file.write_all(&bytes))
+        .map_err(|e| cannot("write", &new, e))
+        .and_then(|()| own::hand_over(&new, account))
+        .and_then(|()| std::fs::rename(&new, path).map_err(|e| cannot("make", path, e)));
+    if written.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    written
+}
+
+/// Puts the value of a secret where QEMU looks for it, unless it is there.
+fn make_secret(
+    plan: &Plan,
+    secret: &Secret,
+    options: &Options,
+    account: Option<&Account>,
+    journal: &mut Journal,
+) -> Result<(), Fault> {
+    let path = Path::new(&secret.path);
+    if path.exists() {
+        return Ok(());
+    }
+    let name = secret.source.replace('/', "%2F");
+    let from = options.secrets.join(&name);
+    let encoded = options.secrets.join(format!("{name}.base64"));
+    let wants_base64 = wants_base64(plan, &secret.id);
+    let value = match (std::fs::read(&from), std::fs::read(&encoded)) {
+        (Ok(value), _) if wants_base64 => base64_encode(&value).into_bytes(),
+        (Ok(value), _) => value,
+        (Err(_), Ok(value)) if wants_base64 => value,
+        (Err(_), Ok(value)) => base64_decode(&value)
+            .ok_or_else(|| fault(&codes::NO_SECRET, format!("{} does not hold base64", encoded.display())))?,
+        (Err(error), Err(_)) => {
+            let why = if error.kind() == ErrorKind::NotFound { String::new() } else { format!(" ({error})") };
+            return Err(fault(
+                &codes::NO_SECRET,
+                format!("the secret '{}' of {} has no value on this host{why}", secret.source, secret.cause.what),
+            )
+            .with_help(format!(
+                "put the value into {} (mode 0600), or name another directory with --secrets",
+                from.display()
+            )));
+        }
+    };
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|e| cannot("make", parent, e))?;
+    }
+    journal.add(Entry::File(path.to_path_buf()))?;
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(&value))
+        .map_err(|e| cannot("write", path, e))?;
+    own::hand_over(path, account)
+}
+
+/// Whether QEMU's object of this id reads base64.
+fn wants_base64(plan: &Plan, id: &str) -> bool {
+    plan.processes.iter().flat_map(|p| &p.args).any(|arg| match &arg.value {
+        ArgValue::Props(props, _) => {
+            props.text("id") == Some(id) && matches!(props.get("format"), Some(Prop::Text(f)) if f == "base64")
+        }
+        _ => false,
+    })
+}
+
+const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+fn base64_encode(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let block = chunk.iter().fold(0_u32, |b, byte| (b << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for digit in 0..4 {
+            let index = (block >> (18 - 6 * digit)) & 63;
+            out.push(if digit <= chunk.len() { char::from(ALPHABET[index as usize]) } else { '=' });
+        }
+    }
+    out
+}
+
+fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
+    let (mut out, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for byte in text.iter().filter(|b| !b.is_ascii_whitespace() && **b != b'=') {
+        bits = (bits << 6) | ALPHABET.iter().position(|a| a == byte)? as u32;
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            out.push((bits >> count) as u8);
+            bits &= (1 << count) - 1;
+        }
+    }
+    Some(out)
+}
+
+/// Removes a socket that nobody listens on any more, and notes that a process of ours will make it.
+fn free_socket(path: &Path, journal: &mut Journal) -> Result<(), Fault> {
+    if let Ok(meta) = path.symlink_metadata() {
+        if !meta.file_type().is_socket() {
+            return Err(fault(&codes::PREPARE, format!("{} is in the way: it is not a socket", path.display())));
+        }
+        if UnixStream::connect(path).is_ok() {
+            return Err(fault(&codes::PREPARE, format!("another process listens on {}", path.display())));
+        }
+        std::fs::remove_file(path).map_err(|e| cannot("remove", path, e))?;
+    }
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(|e| cannot("make", parent, e))?;
+    }
+    journal.add(Entry::Socket(path.to_path_buf()))
+}
+
+/// How long a process may take to end before it is killed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Undoes everything in the journal, last first, and removes it. Returns what could not be undone; then
+/// the journal stays, for another try.
+pub(super) fn undo(journal: Journal, registry: &Registry) -> Vec<String> {
+    let mut left = Vec::new();
+    // A runner may have been killed between starting a process and writing its number down.
+    for _ in 0..3 {
+        let strays = process::marked(journal.path());
+        if strays.is_empty() {
+            break;
+        }
+        for stray in strays {
+            end(stray);
+        }
+    }
+    for entry in journal.entries().iter().rev() {
+        let removed = match entry {
+            Entry::Machine(_) | Entry::Ready => Ok(()),
+            // An adopted QEMU is not ours to end; the others were started by us.
+            Entry::Process { id, process } if !is_adopted(&journal, id) => {
+                end(*process);
+                Ok(())
+            }
+            Entry::Process { .. } => Ok(()),
+            Entry::Socket(path) => match path.symlink_metadata() {
+                Ok(meta) if meta.file_type().is_socket() => std::fs::remove_file(path).map_err(|e| (path.clone(), e)),
+                _ => Ok(()),
+            },
+            Entry::File(path) => std::fs::remove_file(path).map_err(|e| (path.clone(), e)),
+            Entry::Directory(path) => std::fs::remove_dir(path).map_err(|e| (path.clone(), e)),
+            Entry::RunDirectory(path) => std::fs::remove_dir_all(path).map_err(|e| (path.clone(), e)),
+            Entry::Link(name) => {
+                if let Err(why) = links::remove(name) {
+                    left.push(why);
+                }
+                Ok(())
+            }
+            Entry::Owner(..) | Entry::Label(..) => {
+                if let Err(why) = own::take_back(entry, registry, &journal) {
+                    left.push(why);
+                }
+                Ok(())
+            }
+        };
+        match removed {
+            Ok(()) => {}
+            Err((_, error)) if error.kind() == ErrorKind::NotFound => {}
+            Err((path, error)) => left.push(format!("cannot remove {}: {error}", path.display())),
+        }
+    }
+    let _ = std::fs::remove_file(journal.path().with_extension("qmp"));
+    if left.is_empty() {
+        journal.remove();
+    }
+    left
+}
+
+fn is_adopted(journal: &Journal, id: &str) -> bool {
+    id == "qemu" && super::journal::header(journal.entries()).is_some_and(|h| h.adopted)
+}
+
+fn end(process: ProcessRef) {
+    if process.signal(Signal::TERM) && !process.wait_gone(PATIENCE) {
+        process.signal(Signal::KILL);
+        process.wait_gone(PATIENCE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_both_ways() {
+        for text in ["", "a", "ab", "abc", "letmein\0ÿ"] {
+            assert_eq!(base64_decode(base64_encode(text.as_bytes()).as_bytes()).expect("base64"), text.as_bytes());
+        }
+        assert_eq!(base64_encode(b"ab"), "YWI=");
+        assert_eq!(base64_decode(b"!"), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! Where the machines of one instance are registered: a directory with a journal and a control socket each.
+
+use super::errors::{Fault, fault};
+use super::journal::{self, Entry, Header, Journal};
+use super::process::ProcessRef;
+use crate::diag::codes::run as codes;
+use crate::plan::Instance;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The machines of one instance.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    base: PathBuf,
+    instance: Instance,
+}
+
+/// One registered machine, as its journal tells.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Whose journal it is.
+    pub header: Header,
+    /// Everything in the journal.
+    pub entries: Vec<Entry>,
+    /// Path of the journal.
+    pub journal: PathBuf,
+    /// Path of the runner's control socket.
+    pub control: PathBuf,
+    /// Whether its runner lives.
+    pub supervised: bool,
+}
+
+impl Record {
+    /// The QEMU process, if it was started and lives.
+    pub fn qemu(&self) -> Option<ProcessRef> {
+        journal::processes(&self.entries)
+            .filter(|(id, _)| *id == "qemu")
+            .map(|(_, p)| p)
+            .last()
+            .filter(|p| p.is_alive())
+    }
+
+    /// Whether it got as far as running.
+    pub fn is_ready(&self) -> bool {
+        self.entries.contains(&Entry::Ready)
+    }
+}
+
+impl Registry {
+    /// The registry of an instance: below `/run/virtc` or `$XDG_RUNTIME_DIR/virtc`.
+    /// `VIRTC_RUNTIME_DIR` names another directory, for tests and for containers.
+    pub fn of(instance: Instance) -> Result<Registry, Fault> {
+        if let Some(base) = std::env::var_os("VIRTC_RUNTIME_DIR").filter(|d| !d.is_empty()) {
+            return Ok(Registry { base: PathBuf::from(base), instance });
+        }
+        let base = match instance {
+            Instance::System => PathBuf::from("/run/virtc"),
+            Instance::Session => match std::env::var_os("XDG_RUNTIME_DIR").filter(|d| !d.is_empty()) {
+                Some(dir) => Path::new(&dir).join("virtc"),
+                None => {
+                    let uid = rustix::process::getuid().as_raw();
+                    PathBuf::from(format!("/run/user/{uid}/virtc"))
+                }
+            },
+        };
+        Ok(Registry { base, instance })
+    }
+
+    /// The registry below `base`.
+    pub fn at(base: impl Into<PathBuf>, instance: Instance) -> Registry {
+        Registry { base: base.into(), instance }
+    }
+
+    /// The directory that holds the registry.
+    pub fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// Whose machines they are.
+    pub fn instance(&self) -> Instance {
+        self.instance
+    }
+
+    /// Where the values of secrets are looked for by default.
+    pub fn secrets(&self) -> PathBuf {
+        match self.instance {
+            Instance::System => PathBuf::from("/etc/virtc/secrets"),
+            Instance::Session => {
+                let var = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+                var("XDG_CONFIG_HOME")
+                    .or_else(|| var("HOME").map(|home| home.join(".config")))
+                    .unwrap_or_else(|| PathBuf::from("/etc"))
+                    .join("virtc/secrets")
+            }
+        }
+    }
+
+    /// The directory of journals. The dot keeps it apart from the machines' own directories beside it.
+    fn machines(&self) -> PathBuf {
+        self.base.join(".machines")
+    }
+
+    /// The journal's path for a machine of this name.
+    pub fn journal(&self, name: &str) -> PathBuf {
+        self.machines().join(format!("{}.journal", file_name(name)))
+    }
+
+    /// The control socket's path for a machine of this name.
+    pub fn control(&self, name: &str) -> PathBuf {
+        self.machines().join(format!("{}.qmp", file_name(name)))
+    }
+
+    /// Locks the journal of a machine of this name. `Ok(None)`: it runs already.
+    pub fn claim(&self, name: &str) -> Result<Option<Journal>, Fault> {
+        let machines = self.machines();
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&self.base)
+            .and_then(|()| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&machines))
+            .map_err(|e| {
+                let mut fault = fault(&codes::PREPARE, format!("cannot make {}: {e}", machines.display()));
+                if e.kind() == std::io::ErrorKind::PermissionDenied {
+                    fault.help("run as root, or as a user's own machine with --connect qemu:///session");
+                }
+                fault
+            })?;
+        Journal::claim(&self.journal(name))
+    }
+
+    /// All registered machines, by name.
+    pub fn list(&self) -> Vec<Record> {
+        let Ok(dir) = std::fs::read_dir(self.machines()) else { return Vec::new() };
+        let mut records: Vec<Record> = dir
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| path.extension().is_some_and(|e| e == "journal"))
+            .map(|path| self.record(path))
+            .filter(|record| !record.entries.is_empty() || !record.supervised)
+            .collect();
+        records.sort_by(|a, b| a.header.name.cmp(&b.header.name));
+        records
+    }
+
+    /// The machine of this name (or UUID).
+    pub fn find(&self, name: &str) -> Option<Record> {
+        let path = self.journal(name);
+        if path.exists() {
+            return Some(self.record(path));
+        }
+        self.list().into_iter().find(|r| r.header.uuid == name)
+    }
+
+    fn record(&self, journal: PathBuf) -> Record {
+        let supervised = Journal::is_held(&journal);
+        let entries = Journal::read(&journal);
+        let header = journal::header(&entries).cloned().unwrap_or_default();
+        let control = journal.with_extension("qmp");
+        Record { header, entries, journal, control, supervised }
+    }
+}
+
+/// A file name for a domain's name: unsafe bytes as `%XX`; a long name is cut and told apart by a sum.
+/// Socket paths are limited to 107 bytes, so it stays below 50.
+pub(super) fn file_name(name: &str) -> String {
+    let mut out = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-' => out.push(byte as char),
+            b'.' if !out.is_empty() => out.push('.'),
+            other => out.push_str(&format!("%{other:02X}")),
+        }
+    }
+    if out.len() > 48 {
+        // FNV-1a: stable, and no attack matters here: a clash is a refused start.
+        let sum = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        out.truncate(31);
+        out.push_str(&format!("~{sum:016x}"));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_safe_file_names() {
+        assert_eq!(file_name("web-1.example"), "web-1.example");
+        assert_eq!(file_name("../x"), "%2E.%2Fx");
+        let long = "ä".repeat(200);
+        assert!(file_name(&long).len() <= 48 && file_name(&long) != file_name(&"ä".repeat(201)));
+    }
+
+    #[test]
+    fn machines_are_listed_with_the_life_of_their_runner() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let registry = Registry::at(dir.path(), Instance::Session);
+        assert!(registry.list().is_empty());
+        let mut journal = registry.claim("b").expect("no fault").expect("free");
+        let header = Header { name: "b".into(), ..Header::default() };
+        journal.add(Entry::Machine(header)).expect("written");
+        assert!(registry.list()[0].supervised);
+        drop(journal);
+        assert!(!registry.find("b").expect("listed").supervised);
+        assert!(registry.find("c").is_none());
+    }
+}

@@ -1,0 +1,563 @@
+//! From a Plan to a machine that runs, and back to nothing when a step fails.
+
+use super::errors::{Fault, WithHelp, fault, meaning};
+use super::journal::{Entry, Header, Journal};
+use super::own::{self, Account};
+use super::process::{ProcessRef, Starter, Watched, ended};
+use super::proxy::Proxy;
+use super::qmp::{Qmp, QmpError};
+use super::registry::Registry;
+use super::signals::Signals;
+use super::trampoline::Confine;
+use super::{Options, kvm, links, prepare};
+use crate::diag::codes::run as codes;
+use crate::emit::argv;
+use crate::plan::{Accelerator, Instance, Lifecycle, Plan, Ready, Role, Target};
+use serde_json::{Value, json};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How often something that gives no sign is looked at.
+const GLANCE: Duration = Duration::from_millis(1);
+
+/// A machine that runs, with all that belongs to it. Dropping it ends the machine and tidies up.
+pub struct Machine {
+    /// Name of the domain.
+    pub name: String,
+    pub(super) lifecycle: Lifecycle,
+    pub(super) stop_timeout: Duration,
+    pub(super) registry: Registry,
+    pub(super) journal: Option<Journal>,
+    pub(super) helpers: Vec<Watched>,
+    pub(super) qemu: Option<Watched>,
+    pub(super) qmp: Option<Qmp<UnixStream>>,
+    pub(super) proxy: Option<Proxy>,
+    pub(super) signals: Signals,
+    pub(super) dump_directory: PathBuf,
+    /// QEMU was started by somebody else.
+    pub(super) adopted: bool,
+}
+
+impl Machine {
+    /// Number of the QEMU process.
+    pub fn pid(&self) -> i32 {
+        self.qemu.as_ref().map_or(0, |q| q.process.pid)
+    }
+
+    /// Ends what still runs and removes what was made. Returns what could not be removed.
+    pub fn finish(&mut self) -> Vec<String> {
+        self.proxy = None;
+        self.qmp = None;
+        if let Some(mut qemu) = self.qemu.take().filter(|_| !self.adopted) {
+            qemu.end(Duration::from_secs(5));
+        }
+        for helper in self.helpers.iter_mut().rev() {
+            helper.end(Duration::from_secs(5));
+        }
+        self.helpers.clear();
+        self.journal.take().map(|journal| prepare::undo(journal, &self.registry)).unwrap_or_default()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+/// Starts the machine of a plan and waits until it runs. `say` gets remarks, a line each.
+///
+/// When a step fails, everything before it is undone.
+pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Result<Machine, Fault> {
+    let signals = Signals::listen().map_err(|e| fault(&codes::PREPARE, format!("cannot listen to signals: {e}")))?;
+    runnable(plan)?;
+    let mut journal = claim(&options.registry, &plan.name, say)?;
+    let monitor = plan.monitor().map(|s| PathBuf::from(&s.path)).unwrap_or_default();
+    journal.add(Entry::Machine(Header {
+        name: plan.name.clone(),
+        uuid: plan.uuid.clone(),
+        title: plan.title.clone(),
+        runner: ProcessRef::me(),
+        started: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+        monitor: monitor.clone(),
+        adopted: false,
+    }))?;
+    let mut machine = Machine {
+        name: plan.name.clone(),
+        lifecycle: plan.lifecycle.clone(),
+        stop_timeout: options.stop_timeout,
+        registry: options.registry.clone(),
+        journal: Some(journal),
+        helpers: Vec::new(),
+        qemu: None,
+        qmp: None,
+        proxy: None,
+        signals,
+        dump_directory: dump_directory(plan, &options.registry),
+        adopted: false,
+    };
+    // From here on a fault drops the machine, and that undoes what was done.
+    let account = account(plan, say)?;
+    if plan.accelerator == Accelerator::Kvm {
+        kvm::check()?;
+    }
+    for program in &plan.processes {
+        has_program(&program.program)?;
+    }
+    let user = plan.confinement.user.as_deref().filter(|_| account.is_some());
+    {
+        let Some(journal) = &mut machine.journal else { return Err(interrupted()) };
+        links::make(plan, user, journal)?;
+        prepare::prepare(plan, options, account.as_ref(), journal)?;
+        for note in own::give(plan, account.as_ref(), journal, &options.registry)? {
+            say(&note);
+        }
+    }
+    for note in not_applied(plan) {
+        say(&note);
+    }
+    let starter = Starter {
+        virtc: options.virtc.clone(),
+        journal: options.registry.journal(&plan.name),
+        confine: confine(plan, account.as_ref()),
+    };
+    for process in plan.processes.iter().filter(|p| p.role != Role::Qemu) {
+        let helper = starter.start(process, &argv::tokens(process), false)?;
+        machine.note_process(&helper)?;
+        let ready = await_helper(&helper, &process.ready, options.ready_timeout, &mut machine.signals);
+        machine.helpers.push(helper);
+        ready.map_err(|why| machine.helper_fault(&process.program, &why))?;
+        for (path, account) in helper_socket(&process.ready).zip(account.as_ref()) {
+            own::hand_over(path, Some(account))?;
+        }
+    }
+    let Some(process) = plan.qemu() else { return Err(interrupted()) };
+    let tokens = argv::tokens(process);
+    let terminal = options.terminal && uses_terminal(&tokens);
+    let qemu = starter.start(process, &tokens, terminal)?;
+    machine.note_process(&qemu)?;
+    machine.qemu = Some(qemu);
+    machine.await_monitor(&monitor, options.ready_timeout)?;
+    machine.await_running(plan, tokens.iter().any(|t| t == "-S"), options.ready_timeout)?;
+    machine.pin_threads(plan, say);
+    if let Some(qemu) = &machine.qemu {
+        qemu.messages.go_live();
+    }
+    machine.open_proxy()?;
+    machine.note(Entry::Ready)?;
+    Ok(machine)
+}
+
+/// Refuses a plan that is not made for running.
+fn runnable(plan: &Plan) -> Result<(), Fault> {
+    let refuse = |text: String| Err(fault(&codes::NOT_RUNNABLE, text));
+    if plan.version > Plan::VERSION {
+        return refuse(format!("the plan has version {}, and this virtc knows {}", plan.version, Plan::VERSION));
+    }
+    let Some(qemu) = plan.qemu() else { return refuse(format!("the plan of '{}' holds no QEMU", plan.name)) };
+    if plan.target == Target::Libvirt || !qemu.descriptors.is_empty() {
+        return Err(fault(
+            &codes::NOT_RUNNABLE,
+            format!(
+                "the command line of '{}' is made for libvirt, which passes it {} descriptors",
+                plan.name,
+                qemu.descriptors.len()
+            ),
+        )
+        .with_help("compile it with --target standalone, the default"));
+    }
+    if plan.monitor().is_none() {
+        return refuse(format!("the plan of '{}' has no monitor socket", plan.name));
+    }
+    Ok(())
+}
+
+/// Claims the name, after tidying up behind a runner that was killed.
+pub(super) fn claim(registry: &Registry, name: &str, say: &mut dyn FnMut(&str)) -> Result<Journal, Fault> {
+    let running = |pid: i32| {
+        fault(&codes::RUNNING, format!("the machine '{name}' runs already (virtc, process {pid})"))
+            .with_help(format!("virtc stop {name}"))
+    };
+    let Some(journal) = registry.claim(name)? else {
+        return Err(running(registry.find(name).map_or(0, |r| r.header.runner.pid)));
+    };
+    if journal.entries().is_empty() {
+        return Ok(journal);
+    }
+    let alive = registry.find(name).and_then(|r| r.qemu());
+    if let Some(qemu) = alive {
+        return Err(fault(
+            &codes::ORPHAN,
+            format!("the machine '{name}' still runs (QEMU, process {}), though its runner is gone", qemu.pid),
+        )
+        .with_help(format!("virtc stop {name}")));
+    }
+    let left = prepare::undo(journal, registry);
+    if left.is_empty() {
+        say(&format!("tidied up after an earlier run of '{name}' that was killed"));
+    } else {
+        return Err(fault(
+            &codes::LEFT_OVER,
+            format!("an earlier run of '{name}' left something behind: {}", left.join("; ")),
+        ));
+    }
+    registry.claim(name)?.ok_or_else(|| running(0))
+}
+
+/// The account to run under. Only root can change to it; another user runs the machine as himself.
+fn account(plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Option<Account>, Fault> {
+    let Some(user) = &plan.confinement.user else { return Ok(None) };
+    if !rustix::process::geteuid().is_root() {
+        let me = rustix::process::geteuid().as_raw();
+        if own::account(plan).is_ok_and(|a| a.is_none_or(|a| a.uid != me)) && plan.instance == Instance::System {
+            say(&format!("the machine runs as you, not as '{user}': only root can change the user"));
+        }
+        return Ok(None);
+    }
+    let account = own::account(plan)?;
+    // Root that stays root needs no change, and keeps its rights.
+    Ok(account.filter(|a| a.uid != 0))
+}
+
+fn has_program(program: &str) -> Result<(), Fault> {
+    use std::os::unix::fs::PermissionsExt;
+    let missing = |why: &str| {
+        Err(fault(&codes::NO_PROGRAM, format!("{program} {why}"))
+            .with_help(format!("install {}, or name another program", package(program))))
+    };
+    match std::fs::metadata(program) {
+        Ok(meta) if meta.is_file() && meta.permissions().mode() & 0o111 != 0 => Ok(()),
+        Ok(_) => missing("is not an executable file"),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => missing("is not on this host"),
+        Err(error) => missing(&format!("cannot be used: {error}")),
+    }
+}
+
+/// The package that brings a program, as Debian and Fedora name it, where they differ from its name.
+pub(super) fn package(program: &str) -> String {
+    let name = Path::new(program).file_name().and_then(|n| n.to_str()).unwrap_or(program);
+    match name.strip_prefix("qemu-system-") {
+        Some("x86_64" | "i386") => "qemu-system-x86 (Fedora: qemu-system-x86-core)".to_string(),
+        Some("aarch64" | "arm") => "qemu-system-arm (Fedora: qemu-system-aarch64-core)".to_string(),
+        Some("ppc64" | "ppc") => "qemu-system-ppc".to_string(),
+        Some("riscv64" | "s390x" | "loongarch64") => "qemu-system-misc".to_string(),
+        _ if name == "qemu-pr-helper" => "qemu-system-common".to_string(),
+        _ => name.to_string(),
+    }
+}
+
+fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
+    let confinement = &plan.confinement;
+    // The whole process starts on the emulator's CPUs; virtual CPUs and I/O threads move later.
+    let pinned = plan.limits.pins.iter().find(|p| p.thread == "emulator").map(|p| &p.cpus);
+    Confine {
+        account: account.map(|a| (a.uid, a.gid, a.groups.clone())),
+        keep: Vec::new(),
+        locks_memory: false,
+        selinux: confinement.selinux.as_ref().filter(|_| own::has_selinux()).map(|s| s.process.clone()),
+        apparmor: confinement
+            .apparmor
+            .as_ref()
+            .filter(|a| own::has_apparmor() && profile_is_loaded(&a.profile))
+            .map(|a| a.profile.clone()),
+        cpus: pinned.or(plan.limits.cpuset.as_ref()).map(|c| cpu_list(c)).unwrap_or_default(),
+    }
+}
+
+fn profile_is_loaded(profile: &str) -> bool {
+    std::fs::read_to_string("/sys/kernel/security/apparmor/profiles")
+        .is_ok_and(|text| text.lines().any(|line| line.rsplit_once(" (").is_some_and(|(name, _)| name == profile)))
+}
+
+/// The numbers of a list such as `0-3,8,^2`.
+fn cpu_list(text: &str) -> Vec<usize> {
+    let mut cpus = std::collections::BTreeSet::new();
+    for part in text.split(',').map(str::trim) {
+        let (remove, part) = part.strip_prefix('^').map_or((false, part), |rest| (true, rest));
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        if let (Ok(first), Ok(last)) = (first.parse::<usize>(), last.parse::<usize>()) {
+            for cpu in first..=last.min(first.saturating_add(4096)) {
+                if remove {
+                    cpus.remove(&cpu);
+                } else {
+                    cpus.insert(cpu);
+                }
+            }
+        }
+    }
+    cpus.into_iter().collect()
+}
+
+/// Limits and confinement that only the systemd unit sets.
+fn not_applied(plan: &Plan) -> Vec<String> {
+    let limits = &plan.limits;
+    let groups = limits.cpu_shares.is_some()
+        || !limits.cpu_bandwidth.is_empty()
+        || limits.memory_hard.is_some()
+        || limits.memory_soft.is_some()
+        || limits.memory_swap.is_some()
+        || limits.io_weight.is_some()
+        || !limits.io_devices.is_empty();
+    let mut notes = Vec::new();
+    if groups {
+        notes.push("not set by `virtc run`: limits of CPU time, memory and block I/O (cgroup); the unit of `virtc build` sets them".into());
+    }
+    if !limits.schedules.is_empty() {
+        notes.push("not set by `virtc run`: <vcpusched> and its like; the unit of `virtc build` sets them".into());
+    }
+    if plan.links.iter().any(|l| l.bandwidth.is_some()) {
+        notes.push("not set by `virtc run`: <bandwidth> of interfaces".into());
+    }
+    if let Some(apparmor) = &plan.confinement.apparmor
+        && own::has_apparmor()
+        && !profile_is_loaded(&apparmor.profile)
+    {
+        notes.push(format!("not confined by AppArmor: the profile {} is not loaded", apparmor.profile));
+    }
+    notes
+}
+
+/// Where a dump of a crashed guest goes.
+fn dump_directory(plan: &Plan, registry: &Registry) -> PathBuf {
+    use crate::plan::DirectoryRole;
+    let of = |role| plan.directories.iter().find(|d| d.role == role).map(|d| PathBuf::from(&d.path));
+    of(DirectoryRole::State).or_else(|| of(DirectoryRole::Log)).unwrap_or_else(|| registry.base().to_path_buf())
+}
+
+fn helper_socket(ready: &Ready) -> impl Iterator<Item = &Path> {
+    match ready {
+        Ready::Socket(path) => Some(Path::new(path)),
+        _ => None,
+    }
+    .into_iter()
+}
+
+fn await_helper(helper: &Watched, ready: &Ready, timeout: Duration, signals: &mut Signals) -> Result<(), String> {
+    let Ready::Socket(path) = ready else { return Ok(()) };
+    let deadline = Instant::now() + timeout;
+    while !Path::new(path).exists() {
+        if helper.wait(GLANCE) && !Path::new(path).exists() {
+            return Err("before it was ready".to_string());
+        }
+        if Instant::now() > deadline {
+            return Err(format!("its socket {path} did not appear within {} s", timeout.as_secs()));
+        }
+        if signals.take().is_some() {
+            return Err("interrupted".to_string());
+        }
+    }
+    Ok(())
+}
+
+/// Whether QEMU itself talks to the terminal: some switch names `stdio`.
+fn uses_terminal(tokens: &[String]) -> bool {
+    let names_stdio = |value: &str| {
+        value == "stdio"
+            || value == "mon:stdio"
+            || value.starts_with("stdio,")
+            || value.contains("\"type\":\"stdio\"")
+            || value.contains("\"backend\":\"stdio\"")
+    };
+    tokens.windows(2).any(|pair| match pair {
+        [switch, value] => {
+            matches!(switch.as_str(), "-chardev" | "-serial" | "-parallel" | "-monitor" | "-qmp" | "-debugcon")
+                && names_stdio(value)
+        }
+        _ => false,
+    }) || tokens.iter().any(|t| t == "-nographic")
+}
+
+pub(super) fn interrupted() -> Fault {
+    fault(&codes::FAILED, "the start was interrupted")
+}
+
+impl Machine {
+    pub(super) fn note(&mut self, entry: Entry) -> Result<(), Fault> {
+        self.journal.as_mut().map_or(Ok(()), |journal| journal.add(entry))
+    }
+
+    fn note_process(&mut self, process: &Watched) -> Result<(), Fault> {
+        self.note(Entry::Process { id: process.id.clone(), process: process.process })
+    }
+
+    /// Why the helper that was started last did not get ready.
+    fn helper_fault(&mut self, program: &str, why: &str) -> Fault {
+        let Some(helper) = self.helpers.last_mut() else { return interrupted() };
+        let how = if helper.has_ended() { ended(helper.reap()) } else { "did not get ready".to_string() };
+        let text = helper.messages.text();
+        let said = if text.is_empty() { String::new() } else { format!("\n{text}") };
+        fault(&codes::HELPER, format!("{program} ({}) {how}: {why}{said}", helper.id))
+    }
+
+    /// Why QEMU ended before it was ready.
+    pub(super) fn qemu_fault(&mut self, when: &str) -> Fault {
+        let Some(qemu) = &mut self.qemu else { return interrupted() };
+        if !qemu.wait(Duration::from_secs(2)) {
+            return fault(&codes::FAILED, format!("QEMU closed its monitor {when}"));
+        }
+        let how = ended(qemu.reap());
+        let text = qemu.messages.text();
+        let fault = if text.is_empty() {
+            fault(&codes::FAILED, format!("QEMU {how} {when}, without a message"))
+        } else {
+            fault(&codes::FAILED, format!("QEMU {how} {when}:\n{text}"))
+        };
+        match meaning(&text) {
+            Some(help) => fault.with_help(help),
+            None => fault,
+        }
+    }
+
+    /// Connects to the monitor as soon as QEMU listens, and shakes hands.
+    fn await_monitor(&mut self, path: &Path, timeout: Duration) -> Result<(), Fault> {
+        let deadline = Instant::now() + timeout;
+        let stream = loop {
+            match UnixStream::connect(path) {
+                Ok(stream) => break stream,
+                Err(error) if Instant::now() > deadline => {
+                    let text = format!("QEMU's monitor {} does not open: {error}", path.display());
+                    return Err(fault(&codes::MONITOR, text));
+                }
+                Err(_) => {}
+            }
+            if self.signals.take().is_some() {
+                return Err(interrupted());
+            }
+            if self.qemu.as_ref().is_none_or(|qemu| qemu.wait(GLANCE)) {
+                return Err(self.qemu_fault("before it was ready"));
+            }
+        };
+        match Qmp::new(stream, timeout) {
+            Ok(qmp) => self.qmp = Some(qmp),
+            Err(error) => return Err(self.qmp_fault(error)),
+        }
+        Ok(())
+    }
+
+    /// A failed conversation: if QEMU has died, its own words say more.
+    pub(super) fn qmp_fault(&mut self, error: QmpError) -> Fault {
+        match error {
+            QmpError::Closed => self.qemu_fault("before it was ready"),
+            other => fault(&codes::MONITOR, format!("the machine '{}': {other}", self.name)),
+        }
+    }
+
+    /// Executes a command during the start.
+    pub(super) fn command(&mut self, name: &str, arguments: Value) -> Result<Value, Fault> {
+        let Some(qmp) = &mut self.qmp else { return Err(interrupted()) };
+        let result = qmp.execute(name, arguments);
+        result.map_err(|e| self.qmp_fault(e))
+    }
+
+    /// Tells QEMU what to do at the end of the guest, lets a paused start go on, and waits for `running`.
+    fn await_running(&mut self, plan: &Plan, paused: bool, timeout: Duration) -> Result<(), Fault> {
+        if let Some(actions) = self.lifecycle_actions() {
+            // QEMU before 6.0 has no such command; then the events of the supervisor have to do.
+            if let Some(qmp) = &mut self.qmp {
+                match qmp.execute("set-action", actions) {
+                    Ok(_) | Err(QmpError::Refused { .. }) => {}
+                    Err(error) => return Err(self.qmp_fault(error)),
+                }
+            }
+        }
+        if paused {
+            self.command("cont", json!({}))?;
+        }
+        let deadline = Instant::now() + timeout;
+        loop {
+            let status = self.command("query-status", json!({}))?;
+            match status["status"].as_str().unwrap_or_default() {
+                // An incoming migration runs when its state has come.
+                "running" | "inmigrate" => return Ok(()),
+                "internal-error" | "io-error" => {
+                    let why = if plan.accelerator == Accelerator::Kvm {
+                        "KVM cannot run this guest's instructions; to emulate: <domain type='qemu'>"
+                    } else {
+                        "see the messages above"
+                    };
+                    return Err(fault(
+                        &codes::FAILED,
+                        format!("the guest stopped with {} at its start", status["status"]),
+                    )
+                    .with_help(why));
+                }
+                // The guest was faster than we are: it has powered off already.
+                "shutdown" | "guest-panicked" | "paused" | "suspended" => return Ok(()),
+                other if Instant::now() > deadline => {
+                    return Err(fault(&codes::FAILED, format!("the machine is not running, but {other}")));
+                }
+                _ => std::thread::sleep(GLANCE),
+            }
+            if self.signals.take().is_some() {
+                return Err(interrupted());
+            }
+        }
+    }
+
+    /// Moves virtual CPUs and I/O threads to their CPUs.
+    fn pin_threads(&mut self, plan: &Plan, say: &mut dyn FnMut(&str)) {
+        let limits = &plan.limits;
+        if limits.pins.is_empty() {
+            return;
+        }
+        let emulator = limits.pins.iter().any(|p| p.thread == "emulator");
+        let mut threads = Vec::new();
+        if let Ok(reply) = self.command("query-cpus-fast", json!({})) {
+            for cpu in reply.as_array().into_iter().flatten() {
+                threads.push((format!("vcpu{}", cpu["cpu-index"]), cpu["thread-id"].as_i64().unwrap_or(0)));
+            }
+        }
+        if let Ok(reply) = self.command("query-iothreads", json!({})) {
+            for thread in reply.as_array().into_iter().flatten() {
+                let id = thread["id"].as_str().unwrap_or_default().to_string();
+                threads.push((id, thread["thread-id"].as_i64().unwrap_or(0)));
+            }
+        }
+        for (name, thread) in threads {
+            let own = limits.pins.iter().find(|p| p.thread == name).map(|p| p.cpus.as_str());
+            let cpus = match own.or(limits.cpuset.as_deref()) {
+                Some(list) => cpu_list(list),
+                // It began on the emulator's CPUs, which are not meant for it.
+                None if emulator => (0..rustix::thread::CpuSet::MAX_CPU).collect(),
+                None => continue,
+            };
+            let mut set = rustix::thread::CpuSet::new();
+            cpus.iter().filter(|c| **c < rustix::thread::CpuSet::MAX_CPU).for_each(|c| set.set(*c));
+            let pid = i32::try_from(thread).ok().and_then(rustix::process::Pid::from_raw);
+            if pid.is_none() || rustix::thread::sched_setaffinity(pid, &set).is_err() {
+                say(&format!("cannot bind {name} to CPUs {}", own.unwrap_or("of the domain")));
+            }
+        }
+    }
+
+    /// Listens for `virtc monitor` and its like.
+    pub(super) fn open_proxy(&mut self) -> Result<(), Fault> {
+        let path = self.registry.control(&self.name);
+        let greeting = self.qmp.as_ref().map(|q| q.greeting().clone()).unwrap_or_default();
+        let _ = std::fs::remove_file(&path);
+        let proxy = Proxy::listen(&path, greeting)
+            .map_err(|e| fault(&codes::PREPARE, format!("cannot listen on {}: {e}", path.display())))?;
+        self.proxy = Some(proxy);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_lists_are_read() {
+        assert_eq!(cpu_list("0-3,8,^2"), [0, 1, 3, 8]);
+        assert!(cpu_list("x").is_empty());
+    }
+
+    #[test]
+    fn the_terminal_is_shared_only_when_asked() {
+        let tokens = |text: &str| Vec::from_iter(text.split(' ').map(str::to_string));
+        assert!(uses_terminal(&tokens("-chardev stdio,id=charserial0")));
+        assert!(uses_terminal(&tokens("-serial mon:stdio")));
+        assert!(!uses_terminal(&tokens("-chardev socket,id=stdio -name stdio")));
+    }
+}

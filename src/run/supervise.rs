@@ -1,0 +1,382 @@
+//! Looks after a running machine: its events, its end, and requests to end it.
+
+use super::errors::{Fault, WithHelp, fault, meaning};
+use super::process::ended;
+use super::qmp::{Event, Incoming, QmpError};
+use super::signals::Request;
+use super::start::Machine;
+use crate::diag::codes::run as codes;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+/// How long QEMU may take to quit when told to; then it is killed.
+const QUIT: Duration = Duration::from_secs(5);
+/// How long a dump of a crashed guest may take.
+const DUMP: Duration = Duration::from_secs(600);
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The guest powered off.
+    PoweredOff,
+    /// The guest rebooted, and `<on_reboot>` says to end it then.
+    Rebooted,
+    /// Somebody stopped it.
+    Stopped,
+}
+
+/// What the guest does at its end, and what then happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    /// End it.
+    Destroy,
+    /// Start it again in the same QEMU.
+    Restart,
+    /// Leave it as it is, for a look.
+    Preserve,
+}
+
+impl Action {
+    /// An action of the format; `None` for an empty one. The second: whether to dump memory first.
+    fn of(text: &str) -> (Option<Action>, bool) {
+        let action = match text {
+            "destroy" | "coredump-destroy" => Some(Action::Destroy),
+            // There is no second name to give: a restart is what libvirt does, too.
+            "restart" | "rename-restart" | "coredump-restart" => Some(Action::Restart),
+            "preserve" => Some(Action::Preserve),
+            _ => None,
+        };
+        (action, text.starts_with("coredump"))
+    }
+}
+
+/// How far a stop has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    /// Nobody has asked.
+    No,
+    /// The guest was asked to power off; it has until then.
+    Asked(Instant),
+    /// QEMU was told to quit; it has until then.
+    Told(Instant),
+    /// It was killed.
+    Killed,
+}
+
+impl Machine {
+    /// What QEMU has to be told so that the ends of the guest can be acted on; `None` when its own
+    /// behaviour (end at power-off and crash, restart at reboot) is what the domain wants.
+    pub(super) fn lifecycle_actions(&self) -> Option<Value> {
+        let mut actions = serde_json::Map::new();
+        if matches!(Action::of(&self.lifecycle.on_poweroff).0, Some(Action::Restart | Action::Preserve)) {
+            actions.insert("shutdown".into(), "pause".into());
+        }
+        match Action::of(&self.lifecycle.on_reboot).0 {
+            Some(Action::Destroy) => {
+                actions.insert("reboot".into(), "shutdown".into());
+            }
+            Some(Action::Preserve) => {
+                actions.insert("reboot".into(), "shutdown".into());
+                actions.insert("shutdown".into(), "pause".into());
+            }
+            _ => {}
+        }
+        match Action::of(&self.lifecycle.on_crash) {
+            (Some(Action::Destroy), false) | (None, _) => {}
+            _ => {
+                actions.insert("panic".into(), "pause".into());
+            }
+        }
+        (!actions.is_empty()).then_some(Value::Object(actions))
+    }
+
+    /// Waits until the machine ends, serving `virtc monitor` and acting on events and signals; then
+    /// tidies up. `say` gets remarks.
+    pub fn supervise(&mut self, say: &mut dyn FnMut(&str)) -> Result<Outcome, Fault> {
+        let result = self.watch(say);
+        for left in self.finish() {
+            say(&left);
+        }
+        result
+    }
+
+    fn watch(&mut self, say: &mut dyn FnMut(&str)) -> Result<Outcome, Fault> {
+        let mut stopping = Stopping::No;
+        let mut reason: Option<String> = None;
+        loop {
+            // First everything that has come, so that nothing waits behind the poll.
+            let mut closed = false;
+            while !closed {
+                let incoming = match &mut self.qmp {
+                    Some(qmp) => qmp.incoming(),
+                    None => Ok(None),
+                };
+                match incoming {
+                    Ok(None) => break,
+                    Ok(Some(Incoming::Reply(id, body))) => {
+                        if let Some(proxy) = &mut self.proxy {
+                            proxy.reply(id, body);
+                        }
+                    }
+                    Ok(Some(Incoming::Event(event))) => {
+                        if let Some(proxy) = &mut self.proxy {
+                            proxy.broadcast(&event);
+                        }
+                        if let Some(why) = self.act(&event, &mut stopping, say)? {
+                            reason = Some(why);
+                        }
+                    }
+                    Err(_) => closed = true,
+                }
+            }
+            if closed {
+                self.qmp = None;
+            }
+            if self.qemu.as_ref().is_none_or(|q| q.has_ended()) {
+                return self.outcome(reason.as_deref(), stopping);
+            }
+            match self.signals.take() {
+                Some(Request::Stop) if stopping == Stopping::No => {
+                    say(&format!("asked the guest of '{}' to power off; ask again to end it now", self.name));
+                    stopping = match self.tell("system_powerdown") {
+                        Ok(()) => Stopping::Asked(Instant::now() + self.stop_timeout),
+                        Err(_) => self.kill(),
+                    };
+                }
+                Some(_) if !matches!(stopping, Stopping::Told(_) | Stopping::Killed) => stopping = self.quit(),
+                _ => {}
+            }
+            let now = Instant::now();
+            match stopping {
+                Stopping::Asked(deadline) if deadline <= now => {
+                    say(&format!(
+                        "the guest of '{}' did not power off within {} s: ending it",
+                        self.name,
+                        self.stop_timeout.as_secs()
+                    ));
+                    stopping = self.quit();
+                }
+                Stopping::Told(deadline) if deadline <= now => stopping = self.kill(),
+                _ => {}
+            }
+            self.check_helpers(say);
+            self.wait(match stopping {
+                Stopping::Asked(deadline) | Stopping::Told(deadline) => Some(deadline),
+                _ => None,
+            });
+            if let (Some(proxy), Some(qmp)) = (&mut self.proxy, &mut self.qmp) {
+                // A monitor that fails is seen at the next turn.
+                let _ = proxy.serve(qmp);
+            }
+        }
+    }
+
+    /// Sleeps until something happens.
+    fn wait(&self, deadline: Option<Instant>) {
+        let mut fds = Vec::with_capacity(8);
+        fds.extend(self.signals.fds().map(|fd| (fd, PollFlags::IN)));
+        fds.extend(self.qmp.as_ref().map(|qmp| (qmp.as_fd(), PollFlags::IN)));
+        fds.extend(self.qemu.iter().chain(&self.helpers).map(|p| (p.as_fd(), PollFlags::IN)));
+        if let Some(proxy) = &self.proxy {
+            fds.extend(proxy.fds());
+        }
+        let mut polled: Vec<PollFd<'_>> =
+            fds.into_iter().map(|(fd, flags)| PollFd::from_borrowed_fd(fd, flags)).collect();
+        let left = deadline.map(|d| d.saturating_duration_since(Instant::now()));
+        let spec = left.map(|l| Timespec { tv_sec: l.as_secs().min(1 << 30) as i64, tv_nsec: l.subsec_nanos().into() });
+        // Whatever poll says, the loop looks at everything.
+        let _ = poll(&mut polled, spec.as_ref());
+    }
+
+    /// Acts on an event. Returns the reason when it announces the end of QEMU.
+    fn act(
+        &mut self,
+        event: &Event,
+        stopping: &mut Stopping,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Option<String>, Fault> {
+        let told = matches!(stopping, Stopping::Told(_) | Stopping::Killed);
+        match event.name.as_str() {
+            "SHUTDOWN" => {
+                let reason = event.data["reason"].as_str().unwrap_or_default().to_string();
+                let (wish, _) = match reason.as_str() {
+                    "guest-reset" => Action::of(&self.lifecycle.on_reboot),
+                    "guest-panic" => Action::of(&self.lifecycle.on_crash),
+                    "guest-shutdown" => Action::of(&self.lifecycle.on_poweroff),
+                    _ => (Some(Action::Destroy), false),
+                };
+                // A guest that was asked to stop stays stopped.
+                let asked = *stopping != Stopping::No;
+                match wish {
+                    Some(Action::Restart) if !asked && reason == "guest-shutdown" => {
+                        say(&format!(
+                            "the guest of '{}' powered off: starting it again, as <on_poweroff> says",
+                            self.name
+                        ));
+                        self.restart();
+                    }
+                    Some(Action::Preserve) if !asked => {
+                        say(&format!("the guest of '{}' has ended and is preserved; virtc stop ends it", self.name));
+                    }
+                    // QEMU may wait after the guest's end (-no-shutdown); when it does not, this finds it gone.
+                    None if self.adopted && !asked => {}
+                    _ if !told => *stopping = self.quit(),
+                    _ => {}
+                }
+                return Ok(Some(reason));
+            }
+            "RESET"
+                if event.data["reason"] == "guest-reset"
+                    && Action::of(&self.lifecycle.on_reboot).0 == Some(Action::Destroy)
+                    && !told =>
+            {
+                *stopping = self.quit();
+                return Ok(Some("guest-reset".to_string()));
+            }
+            "GUEST_PANICKED" => return self.crashed(event, stopping, say),
+            "BLOCK_IO_ERROR" => say(&format!(
+                "a disk of '{}' failed: {} of {}: {}",
+                self.name, event.data["operation"], event.data["device"], event.data["reason"]
+            )),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    fn crashed(
+        &mut self,
+        event: &Event,
+        stopping: &mut Stopping,
+        say: &mut dyn FnMut(&str),
+    ) -> Result<Option<String>, Fault> {
+        let (wish, dump) = Action::of(&self.lifecycle.on_crash);
+        say(&format!("the guest of '{}' crashed", self.name));
+        if event.data["action"] == "run" {
+            return Ok(None);
+        }
+        if dump {
+            match self.dump() {
+                Ok(path) => say(&format!("its memory is in {path}")),
+                Err(error) => say(&format!("its memory could not be dumped: {error}")),
+            }
+        }
+        match wish {
+            Some(Action::Restart) => {
+                self.restart();
+                Ok(None)
+            }
+            Some(Action::Preserve) => {
+                say("it is preserved; virtc stop ends it");
+                Ok(None)
+            }
+            _ => {
+                if !matches!(stopping, Stopping::Told(_) | Stopping::Killed) {
+                    *stopping = self.quit();
+                }
+                Ok(Some("guest-panic".to_string()))
+            }
+        }
+    }
+
+    fn dump(&mut self) -> Result<String, QmpError> {
+        let file = self.dump_directory.join(format!("{}.core", super::registry::file_name(&self.name)));
+        let path = file.display().to_string();
+        let Some(qmp) = &mut self.qmp else { return Err(QmpError::Closed) };
+        qmp.set_timeout(DUMP);
+        qmp.execute("dump-guest-memory", json!({ "paging": false, "protocol": format!("file:{path}") }))?;
+        Ok(path)
+    }
+
+    /// Resets the guest and lets it run: what a restart is, without a new process.
+    fn restart(&mut self) {
+        for command in ["system_reset", "cont"] {
+            // QEMU refuses only when it ends; then its end is what counts.
+            let _ = self.tell(command);
+        }
+    }
+
+    /// Sends a command whose reply does not matter.
+    fn tell(&mut self, command: &str) -> Result<(), QmpError> {
+        match &mut self.qmp {
+            Some(qmp) => qmp.post(&mut json!({ "execute": command })).map(|_| ()),
+            None => Err(QmpError::Closed),
+        }
+    }
+
+    fn quit(&mut self) -> Stopping {
+        match self.tell("quit") {
+            Ok(()) => Stopping::Told(Instant::now() + QUIT),
+            // The monitor may be closed because QEMU is about to end: it has as long.
+            Err(_) => {
+                if let Some(qemu) = &self.qemu {
+                    qemu.signal(Signal::TERM);
+                }
+                Stopping::Told(Instant::now() + QUIT)
+            }
+        }
+    }
+
+    fn kill(&mut self) -> Stopping {
+        if let Some(qemu) = &self.qemu {
+            qemu.signal(Signal::KILL);
+        }
+        Stopping::Killed
+    }
+
+    /// Says which helper has ended while the machine runs.
+    fn check_helpers(&mut self, say: &mut dyn FnMut(&str)) {
+        let mut at = 0;
+        while let Some(helper) = self.helpers.get_mut(at) {
+            if !helper.has_ended() {
+                at += 1;
+                continue;
+            }
+            let how = ended(helper.reap());
+            let text = helper.messages.text();
+            say(&format!("{} of '{}' {how}{}{text}", helper.id, self.name, if text.is_empty() { "" } else { ": " }));
+            self.helpers.remove(at);
+        }
+    }
+
+    /// What the end of QEMU means.
+    fn outcome(&mut self, reason: Option<&str>, stopping: Stopping) -> Result<Outcome, Fault> {
+        let Some(qemu) = &mut self.qemu else { return Ok(Outcome::Stopped) };
+        let status = qemu.reap();
+        let text = qemu.messages.text();
+        match reason {
+            Some("guest-shutdown") => return Ok(Outcome::PoweredOff),
+            Some("guest-reset") => return Ok(Outcome::Rebooted),
+            Some("guest-panic") => {
+                let text = format!("the guest of '{}' crashed and was ended, as <on_crash> says", self.name);
+                return Err(fault(&codes::CRASHED, text));
+            }
+            // quit, SIGTERM, the window's close button.
+            Some(_) => return Ok(Outcome::Stopped),
+            None => {}
+        }
+        if stopping != Stopping::No || self.adopted || status.is_some_and(|s| s.success()) {
+            return Ok(Outcome::Stopped);
+        }
+        let said = if text.is_empty() { ", without a message".to_string() } else { format!(":\n{text}") };
+        let fault = fault(&codes::FAILED, format!("QEMU {} while '{}' ran{said}", ended(status), self.name));
+        Err(match meaning(&text) {
+            Some(help) => fault.with_help(help),
+            None => fault,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn actions_of_the_format() {
+        assert_eq!(Action::of("coredump-restart"), (Some(Action::Restart), true));
+        assert_eq!(Action::of("rename-restart"), (Some(Action::Restart), false));
+        assert_eq!(Action::of(""), (None, false));
+    }
+}

@@ -1,0 +1,138 @@
+//! What has to happen inside a child before its program begins: user, groups, capabilities, labels, CPUs.
+//!
+//! The runner starts `virtc __exec SETTINGS PROGRAM ARGS…`, which applies the settings to itself and then
+//! becomes the program. This needs no code between fork and exec, and hence no unsafe code.
+
+use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, CpuSet, remove_capability_from_bounding_set, sched_setaffinity, set_capabilities,
+    set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+
+/// The hidden first argument under which virtc becomes another program.
+pub const EXEC: &str = "__exec";
+
+/// The settings.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Confine {
+    /// User, group and supplementary groups.
+    pub account: Option<(u32, u32, Vec<u32>)>,
+    /// Capabilities that are kept when the account changes, by name.
+    pub keep: Vec<String>,
+    /// Whether memory may be locked without limit.
+    pub locks_memory: bool,
+    /// SELinux context of the program.
+    pub selinux: Option<String>,
+    /// AppArmor profile of the program.
+    pub apparmor: Option<String>,
+    /// CPUs that it may use.
+    pub cpus: Vec<usize>,
+}
+
+impl Confine {
+    /// Whether there is nothing to do.
+    pub(super) fn is_nothing(&self) -> bool {
+        Confine { keep: Vec::new(), ..self.clone() } == Confine::default()
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Applies the settings to this process.
+    fn apply(&self) -> Result<(), String> {
+        let failed = |what: &str, e: rustix::io::Errno| format!("cannot set {what}: {e}");
+        if !self.cpus.is_empty() {
+            let mut set = CpuSet::new();
+            for cpu in self.cpus.iter().filter(|c| **c < CpuSet::MAX_CPU) {
+                set.set(*cpu);
+            }
+            sched_setaffinity(None, &set).map_err(|e| failed("the CPUs", e))?;
+        }
+        if self.locks_memory {
+            // Without the privilege for it QEMU itself says what it misses.
+            let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
+        }
+        // Labels take effect at the next exec, and need the rights that go with the account.
+        for (file, value) in [
+            ("/proc/thread-self/attr/exec", self.selinux.clone()),
+            ("/proc/thread-self/attr/apparmor/exec", self.apparmor.as_ref().map(|p| format!("exec {p}"))),
+        ] {
+            if let Some(value) = value {
+                std::fs::write(file, &value).map_err(|e| format!("cannot enter {value}: {e}"))?;
+            }
+        }
+        if let Some((uid, gid, groups)) = &self.account {
+            let keep = self.keep.iter().filter_map(|c| capability(c)).fold(CapabilitySet::empty(), |a, b| a | b);
+            for bit in CapabilitySet::all().difference(keep).iter() {
+                // A kernel that does not know a capability refuses to remove it.
+                let _ = remove_capability_from_bounding_set(bit);
+            }
+            let groups: Vec<Gid> = groups.iter().map(|g| Gid::from_raw(*g)).collect();
+            let (uid, gid) = (Uid::from_raw(*uid), Gid::from_raw(*gid));
+            set_thread_groups(&groups).map_err(|e| failed("the groups", e))?;
+            set_thread_res_gid(gid, gid, gid).map_err(|e| failed("the group", e))?;
+            if !keep.is_empty() {
+                rustix::thread::set_keep_capabilities(true).map_err(|e| failed("capabilities", e))?;
+            }
+            set_thread_res_uid(uid, uid, uid).map_err(|e| failed("the user", e))?;
+            if !keep.is_empty() {
+                set_capabilities(None, CapabilitySets { effective: keep, permitted: keep, inheritable: keep })
+                    .map_err(|e| failed("capabilities", e))?;
+                for bit in keep.iter() {
+                    rustix::thread::configure_capability_in_ambient_set(bit, true)
+                        .map_err(|e| failed("capabilities", e))?;
+                }
+            }
+            if self.selinux.is_none() && self.apparmor.is_none() {
+                // A label change at exec is itself such a privilege.
+                set_no_new_privs(true).map_err(|e| failed("no_new_privs", e))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A capability by its name. Only those that a Plan asks for.
+fn capability(name: &str) -> Option<CapabilitySet> {
+    Some(match name.to_ascii_uppercase().trim_start_matches("CAP_") {
+        "CHOWN" => CapabilitySet::CHOWN,
+        "DAC_OVERRIDE" => CapabilitySet::DAC_OVERRIDE,
+        "DAC_READ_SEARCH" => CapabilitySet::DAC_READ_SEARCH,
+        "FOWNER" => CapabilitySet::FOWNER,
+        "FSETID" => CapabilitySet::FSETID,
+        "IPC_LOCK" => CapabilitySet::IPC_LOCK,
+        "KILL" => CapabilitySet::KILL,
+        "MKNOD" => CapabilitySet::MKNOD,
+        "NET_ADMIN" => CapabilitySet::NET_ADMIN,
+        "NET_BIND_SERVICE" => CapabilitySet::NET_BIND_SERVICE,
+        "NET_RAW" => CapabilitySet::NET_RAW,
+        "SETFCAP" => CapabilitySet::SETFCAP,
+        "SETGID" => CapabilitySet::SETGID,
+        "SETUID" => CapabilitySet::SETUID,
+        "SYS_ADMIN" => CapabilitySet::SYS_ADMIN,
+        "SYS_NICE" => CapabilitySet::SYS_NICE,
+        "SYS_RAWIO" => CapabilitySet::SYS_RAWIO,
+        "SYS_RESOURCE" => CapabilitySet::SYS_RESOURCE,
+        _ => return None,
+    })
+}
+
+/// `virtc __exec SETTINGS PROGRAM ARGS…`: applies the settings and becomes the program. Returns only
+/// when that fails, with what to print.
+pub fn exec(args: impl IntoIterator<Item = OsString>) -> String {
+    let mut args = args.into_iter();
+    let settings = args.next().and_then(|s| s.into_string().ok());
+    let Some(confine) = settings.and_then(|s| serde_json::from_str::<Confine>(&s).ok()) else {
+        return "the settings are not understood".to_string();
+    };
+    let Some(program) = args.next() else { return "no program".to_string() };
+    if let Err(why) = confine.apply() {
+        return why;
+    }
+    let error = std::process::Command::new(&program).args(args).exec();
+    format!("cannot start {}: {error}", program.to_string_lossy())
+}
