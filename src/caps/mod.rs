@@ -8,6 +8,7 @@ pub mod compact;
 mod flags;
 pub mod libvirt;
 pub mod libvirt_write;
+pub mod profiles;
 #[cfg(test)]
 mod tests;
 
