@@ -74,7 +74,13 @@ pub fn artifacts(files: &[PathBuf], world: &World<'_>) -> Result<Vec<Artifact>, 
         .par_iter()
         .map(|file| {
             let source = read(file)?;
-            let compiled = compile(&source.bytes, &world.host, &world.caps, &world.options, Until::Planned);
+            let compiled = compile(
+                &source.bytes,
+                &world.host,
+                world.caps.for_domain(&source.bytes),
+                &world.options,
+                Until::Planned,
+            );
             progress.step();
             Ok(Unit { source, compiled })
         })
