@@ -8,7 +8,7 @@ use crate::diag::{Diagnostics, Severity};
 use crate::host::{DescriptorFile, Host, HostFiles, InstanceMode, files_needed, in_order};
 use crate::resolve::Options;
 use std::borrow::Cow;
-use std::io::{IsTerminal, Read};
+use std::io::{IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 /// Everything besides the domain.
@@ -100,6 +100,11 @@ impl<'a> World<'a> {
         Ok(World { host, caps, options, shared, read: files })
     }
 
+    /// Compiles one file; its diagnostics are the caller's to report.
+    pub fn compile_quietly(&self, source: &Source, until: Until) -> Compiled {
+        compile(&source.bytes, &self.host, &self.caps, &self.options, until)
+    }
+
     /// Compiles one file and reports its diagnostics. The exit status is that of the input.
     pub fn compile(&self, source: &Source, until: Until) -> (Compiled, Exit) {
         let mut compiled = compile(&source.bytes, &self.host, &self.caps, &self.options, until);
@@ -114,13 +119,20 @@ impl<'a> World<'a> {
 
 /// Prints diagnostics on standard error.
 pub fn report(diags: &Diagnostics, source: &Source, shared: &Shared) {
+    let _ = std::io::stderr().lock().write_all(rendered(diags, source, shared).as_bytes());
+}
+
+/// Diagnostics as they are printed; empty when there are none to show.
+pub fn rendered(diags: &Diagnostics, source: &Source, shared: &Shared) -> String {
     let quiet = shared.quiet && !diags.iter().any(|d| d.severity == Severity::Error);
     if diags.is_empty() || quiet {
-        return;
+        return String::new();
     }
     let text = String::from_utf8_lossy(&source.bytes);
-    let mut err = std::io::stderr().lock();
-    let _ = render(diags, &source.name, &text, shared.message_format.into(), use_color(shared), &mut err);
+    let mut out = Vec::new();
+    // Writing to memory cannot fail.
+    let _ = render(diags, &source.name, &text, shared.message_format.into(), use_color(shared), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Whether messages are coloured.
