@@ -1,16 +1,13 @@
 //! `virtc golden`: a folder of domains and the tree that they compile to, compared or renewed.
 
-use super::build::{Job, broken, templates, together};
-use super::check::expand;
+use super::build::{Naming, artifacts};
 use super::inputs::World;
 use super::tree::Staging;
-use super::{Exit, Shared, print};
+use super::{Exit, Shared, complain, print};
 use crate::emit::Artifact;
-use rayon::prelude::*;
 use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 
 /// Arguments of `virtc golden`.
 #[derive(clap::Args)]
@@ -58,31 +55,9 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
 /// The tree of all domains of a folder, by path.
 fn compile(folder: &Path, shared: &Shared) -> Result<BTreeMap<String, Artifact>, Exit> {
     let world = World::load(shared)?;
-    let templates = templates(shared)?;
-    let files = expand(folder);
-    let job = Job {
-        world: &world,
-        templates: &templates.set,
-        template_files: &templates.files,
-        prefix: String::new(),
-        depfiles: true,
-        base: Some(folder),
-    };
-    let tree = Mutex::new(BTreeMap::new());
-    let built = files
-        .par_iter()
-        .map(|file| {
-            job.compile(file, |artifact| {
-                // A thread that panicked would have ended the process.
-                if let Ok(mut tree) = tree.lock() {
-                    tree.insert(artifact.path.clone(), artifact.clone());
-                }
-                Ok(())
-            })
-        })
-        .collect();
-    together(built, &files)?;
-    Ok(tree.into_inner().unwrap_or_default())
+    let naming = Naming { prefix: String::new(), base: Some(folder) };
+    let artifacts = artifacts(&[folder.to_path_buf()], &world, &naming)?;
+    Ok(artifacts.into_iter().map(|a| (a.path.clone(), a)).collect())
 }
 
 /// Prints what differs, artifact by artifact.
@@ -120,7 +95,10 @@ fn renew(tree: &BTreeMap<String, Artifact>, stored: &Path) -> Exit {
     };
     match write() {
         Ok(()) => Exit::Done,
-        Err(fault) => broken(&fault),
+        Err(fault) => {
+            complain(&fault.to_string());
+            Exit::Environment
+        }
     }
 }
 

@@ -12,6 +12,7 @@ mod golden;
 mod inputs;
 mod machines;
 mod normalize;
+mod probe;
 mod run;
 mod tree;
 
@@ -135,7 +136,7 @@ pub enum Color {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Compile domains to a tree: units, profiles, labels, limits, command lines
+    /// Compile domains to a tree that can be deployed
     Build(build::Args),
     /// Print the QEMU command line
     Argv(argv::Args),
@@ -143,6 +144,8 @@ enum Command {
     Check(check::Args),
     /// Print the domain with defaults and addresses filled in
     Normalize(normalize::Args),
+    /// Ask QEMU or this machine, and print capabilities or host facts
+    Probe(probe::Args),
     /// Compare or renew stored outputs of a folder of domains
     Golden(golden::Args),
     /// Start a machine, in the foreground or (-d) in the background
@@ -205,6 +208,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
+        Command::Probe(args) => probe::run(&args, shared),
         Command::Golden(args) => golden::run(&args, shared),
         Command::Run(args) => run::run(&args, shared),
         Command::List(args) => machines::list(&args, shared),

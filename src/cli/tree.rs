@@ -34,6 +34,31 @@ impl std::fmt::Display for Fault {
     }
 }
 
+/// Puts artifacts into their place below `target`: all of them, or nothing has changed. Files that an
+/// earlier build of the same domains made, and this one does not, go away.
+pub fn write(target: &Path, artifacts: &[Artifact]) -> Result<(), Fault> {
+    let staging = Staging::new(target)?;
+    for artifact in artifacts {
+        staging.add(artifact)?;
+    }
+    let files: BTreeSet<String> = artifacts.iter().map(|a| a.path.clone()).collect();
+    let stale = stale(target, artifacts, &files);
+    staging.commit(&files, &stale)
+}
+
+/// Files of an earlier build of the same domains: named in its `usr/share/virtc/NAME/files`, and no more made.
+fn stale(target: &Path, artifacts: &[Artifact], files: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut stale = BTreeSet::new();
+    let list = |a: &&Artifact| a.path.starts_with("usr/share/virtc/") && a.path.ends_with("/files");
+    for list in artifacts.iter().filter(list) {
+        let Ok(text) = fs::read_to_string(target.join(&list.path)) else { continue };
+        let own = |line: &&str| ["usr/", "etc/"].iter().any(|top| line.starts_with(top)) || line.ends_with(".d");
+        stale.extend(text.lines().filter(own).filter(|l| !files.contains(*l)).map(str::to_string));
+    }
+    // A path that leads elsewhere is refused when it is to be removed.
+    stale
+}
+
 /// Attaches a path to an I/O fault.
 fn at<T>(path: &Path, result: io::Result<T>) -> Result<T, Fault> {
     result.map_err(|error| Fault { path: path.to_path_buf(), error })
@@ -62,7 +87,7 @@ impl Staging {
         Ok(Staging { target: target.to_path_buf(), folder, fresh: !exists })
     }
 
-    /// Writes an artifact into the staging folder. Several threads may do so at once.
+    /// Writes an artifact into the staging folder.
     pub fn add(&self, artifact: &Artifact) -> Result<(), Fault> {
         let path = self.new_files().join(relative(&artifact.path)?);
         if let Some(parent) = path.parent() {
