@@ -55,6 +55,7 @@ model! {
         child memory: memory::Memory = "memory",
         child current_memory: memory::Amount = "currentMemory",
         child vcpu: vcpu::Vcpu,
+        list throttle_groups: crate::device::disk::ThrottleGroup = "throttlegroups",
         child os: os::Os,
         child features: features::Features,
         child cpu: cpu::Cpu,

@@ -20,6 +20,7 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     cpu(domain, &machine);
     let mut devices = domain.devices.take().unwrap_or_default();
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
+    crate::device::disk::sort(&mut devices.disks);
     devices.defaults(&machine, cx);
     domain.devices = Some(devices);
     controllers::add_implicit(domain, &machine, cx);

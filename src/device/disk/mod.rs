@@ -304,4 +304,4 @@ impl Family for Disk {
     }
 }
 
-pub use lower::{node_numbers, throttle_groups};
+pub use lower::{floppy_controller, node_numbers, reservations, throttle_groups};

@@ -1,6 +1,7 @@
 //! Credentials and encryption of a source.
 
 use crate::domain::model::{Binder, Part, Shape, model};
+use crate::host::SecretUsage;
 use crate::vocab::{Uuid, keywords};
 use crate::xml::{El, Site, XmlWriter};
 
@@ -22,6 +23,17 @@ pub struct SecretRef {
     pub name: Option<SecretName>,
     /// Where it stands.
     pub site: Site,
+}
+
+impl SecretRef {
+    /// Under which name the host looks for it: the UUID, or `usage-type/usage`.
+    pub fn source(&self, usage: SecretUsage) -> String {
+        match &self.name {
+            Some(SecretName::Uuid(uuid)) => uuid.to_string(),
+            Some(SecretName::Usage(text)) => format!("{usage}/{text}"),
+            None => String::new(),
+        }
+    }
 }
 
 impl Part for SecretRef {

@@ -2,12 +2,14 @@
 
 pub mod credentials;
 mod kinds;
+pub mod lower;
 mod network;
+pub mod rules;
 mod source;
 
 pub use credentials::{Auth, Encryption, EncryptionEngine, EncryptionFormat, SecretName, SecretRef};
 pub use kinds::{Format, Protocol, StartupPolicy, StorageKind, Transport, VolumeMode};
-pub use network::{Initiator, Network, StorageHost};
+pub use network::{Cookie, Initiator, Network, StorageHost};
 pub use source::{
     Layer, LayerFormat, Location, MetadataCache, Nvme, Reconnect, Reservations, Slice, SocketSource, StorageSource,
     VolumeRef, bind_backing,

@@ -5,7 +5,7 @@ use super::kinds::{Format, StartupPolicy, StorageKind, VolumeMode};
 use super::network::Network;
 use crate::device::address::{PciAddress, bind_pci, print_pci};
 use crate::device::seclabel::DeviceSeclabel;
-use crate::domain::model::{Binder, Model, Part, Shape, model, print_attr, print_as};
+use crate::domain::model::{Binder, Model, Part, Shape, model, print_as, print_attr};
 use crate::vocab::{YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
 
@@ -305,8 +305,19 @@ impl Part for StorageSource {
 
     fn shape(shape: &mut Shape) {
         for name in [
-            "file", "dev", "dir", "pool", "volume", "mode", "type", "managed", "namespace", "path", "fdgroup",
-            "startupPolicy", "index",
+            "file",
+            "dev",
+            "dir",
+            "pool",
+            "volume",
+            "mode",
+            "type",
+            "managed",
+            "namespace",
+            "path",
+            "fdgroup",
+            "startupPolicy",
+            "index",
         ] {
             shape.attr(name);
         }
@@ -352,7 +363,8 @@ impl Part for MaxSize {
         match size {
             Some(size) => self.bytes = size.0,
             None => {
-                let message = format!("invalid value '{}' for attribute 'unit' in element 'max_size'", unit.unwrap_or_default());
+                let message =
+                    format!("invalid value '{}' for attribute 'unit' in element 'max_size'", unit.unwrap_or_default());
                 cx.diags.error(&crate::diag::codes::schema::WRONG_VALUE, el.span(), message);
             }
         }
