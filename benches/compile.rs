@@ -5,12 +5,13 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::fmt::Write;
 use std::hint::black_box;
-use virtc::caps::default_profile;
+use virtc::caps::profiles;
 use virtc::compile::{Until, compile};
 use virtc::diag::{Diagnostics, Severity};
 use virtc::emit::argv::{Format, write};
 use virtc::host::Host;
 use virtc::resolve::{Cx, Env, Options};
+use virtc::vocab::Arch;
 
 const MINIMAL: &str = "<domain type='qemu'>
   <name>minimal</name>
@@ -40,10 +41,13 @@ fn many_disks() -> String {
 }
 
 fn stages(c: &mut Criterion) {
-    let (host, caps, options) = (Host::default(), default_profile(), Options::default());
+    let (host, caps, options) =
+        (Host::default(), profiles::default(Arch::X86_64).expect("an embedded profile"), Options::default());
     for (name, text) in [("minimal", MINIMAL.to_string()), ("105 disks", many_disks())] {
         let mut group = c.benchmark_group(name);
-        group.bench_function("1 xml", |b| b.iter(|| virtc::xml::parse(black_box(text.as_bytes()), &mut Diagnostics::new())));
+        group.bench_function("1 xml", |b| {
+            b.iter(|| virtc::xml::parse(black_box(text.as_bytes()), &mut Diagnostics::new()))
+        });
         let mut diags = Diagnostics::new();
         let doc = virtc::xml::parse(text.as_bytes(), &mut diags);
         group.bench_function("2 schema", |b| {

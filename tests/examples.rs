@@ -6,13 +6,14 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use virtc::caps::default_profile;
+use virtc::caps::profiles;
 use virtc::compile::{Until, compile};
 use virtc::emit::argv::tokens;
 use virtc::host::Host;
 use virtc::plan::{Arg, ArgValue, Form, Plan, Props};
 use virtc::resolve::Options;
 use virtc::run::qmp::Qmp;
+use virtc::vocab::Arch;
 
 const QEMU: &str = "/usr/bin/qemu-system-x86_64";
 
@@ -38,7 +39,13 @@ fn portable(text: &str, dir: &Path) -> String {
 }
 
 fn plan_of(text: &str, name: &Path) -> Plan {
-    let compiled = compile(text.as_bytes(), &Host::default(), &default_profile(), &Options::default(), Until::Planned);
+    let compiled = compile(
+        text.as_bytes(),
+        &Host::default(),
+        &profiles::default(Arch::X86_64).expect("an embedded profile"),
+        &Options::default(),
+        Until::Planned,
+    );
     let faults: Vec<String> = compiled.diags.iter().map(|d| d.message.clone()).collect();
     compiled.plan.unwrap_or_else(|| panic!("{}: {faults:?}", name.display()))
 }
@@ -64,7 +71,9 @@ impl Running {
         let process = plan.qemu().expect("a QEMU process");
         let argv: Vec<String> = tokens(process)
             .into_iter()
-            .map(|t| moved(&t, dir).replace(&dir.join("guest-kernel").display().to_string(), &kernel.display().to_string()))
+            .map(|t| {
+                moved(&t, dir).replace(&dir.join("guest-kernel").display().to_string(), &kernel.display().to_string())
+            })
             .collect();
         let log = dir.join("qemu.log");
         let output = std::fs::File::create(&log).expect("the log can be written");
@@ -133,7 +142,9 @@ fn compare(plan: &Plan, qmp: &mut Qmp<std::os::unix::net::UnixStream>) {
     pci_devices(&ask("query-pci"), &mut pci);
     let mut compared = 0;
     for device in props(plan, "-device") {
-        let (Some(id), Some(bus), Some(addr)) = (device.text("id"), device.text("bus"), device.text("addr")) else { continue };
+        let (Some(id), Some(bus), Some(addr)) = (device.text("id"), device.text("bus"), device.text("addr")) else {
+            continue;
+        };
         if !bus.starts_with("pci") {
             continue;
         }
