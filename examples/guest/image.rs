@@ -1,4 +1,4 @@
-//! A guest of a few hundred bytes, made without an assembler: as a boot sector for a disk, or as a
+//! A guest of a few hundred bytes, made without an assembler: as a disk with a boot sector, or as a
 //! kernel for direct boot (the bzImage form, entered in real mode).
 //!
 //! It writes a line to the first serial port, with the kernel command line if there is one, and then
@@ -213,12 +213,14 @@ fn program(origin: u16, is_kernel: bool) -> Vec<u8> {
     code.finish()
 }
 
-/// A disk image of one sector that boots.
-pub fn boot_sector() -> Vec<u8> {
+/// A disk image that boots: the program in its first sector, and 1 MiB in all, because SeaBIOS passes over
+/// SATA disks that are much smaller.
+pub fn disk() -> Vec<u8> {
     let mut image = program(0x7c00, false);
     assert!(image.len() <= 510, "the program has {} bytes", image.len());
     image.resize(510, 0);
     image.extend([0x55, 0xaa]);
+    image.resize(1 << 20, 0);
     image
 }
 

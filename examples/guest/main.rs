@@ -1,7 +1,7 @@
 //! Writes the tiny guest, so that the examples and the tests need no download:
 //!
-//!     cargo run --example guest -- kernel examples/guest/kernel.img
-//!     cargo run --example guest -- boot-sector disk.img
+//!     cargo run --example guest -- kernel kernel.img
+//!     cargo run --example guest -- disk disk.img
 
 mod image;
 
@@ -12,15 +12,15 @@ fn main() -> ExitCode {
     let (form, path) = match args.as_slice() {
         [form, path] => (form.as_str(), path),
         _ => {
-            eprintln!("usage: guest kernel|boot-sector FILE");
+            eprintln!("usage: guest kernel|disk FILE");
             return ExitCode::from(2);
         }
     };
     let bytes = match form {
         "kernel" => image::kernel(),
-        "boot-sector" => image::boot_sector(),
+        "disk" => image::disk(),
         other => {
-            eprintln!("guest: '{other}' is neither kernel nor boot-sector");
+            eprintln!("guest: '{other}' is neither kernel nor disk");
             return ExitCode::from(2);
         }
     };
