@@ -67,7 +67,12 @@ const MAX_NUMBER: u32 = 65535;
 impl Fact for Numbers {
     fn read(value: &KdlValue) -> Result<Self, String> {
         let expected = "a list of numbers and ranges up to 65535, such as \"0-3,8\"";
-        parse_numbers(&text(value, expected)?).map(Numbers).ok_or_else(|| expected.to_string())
+        let text = text(value, expected)?;
+        // A node without CPUs has an empty list.
+        if text.is_empty() {
+            return Ok(Numbers(Vec::new()));
+        }
+        parse_numbers(&text).map(Numbers).ok_or_else(|| expected.to_string())
     }
 }
 
