@@ -37,25 +37,21 @@ impl Default for Host {
                 gluster_debug_level: 4,
             },
             process: Process {
-                user: None,
-                group: None,
                 swtpm_user: None,
                 swtpm_group: None,
-                dynamic_ownership: true,
                 remember_owner: true,
                 set_process_name: false,
                 max_processes: 0,
                 max_files: 0,
                 max_threads: 0,
                 max_core: None,
-                default_confined: true,
-                require_confined: false,
                 device_acl: ["null", "full", "zero", "random", "urandom", "ptmx", "kvm", "userfaultfd"]
                     .map(|name| format!("/dev/{name}"))
                     .to_vec(),
                 shared_filesystems: Vec::new(),
                 helpers: Vec::new(),
             },
+            security: Security::default(),
             directories: Directories {
                 lib: "/var/lib/libvirt/qemu".to_string(),
                 channel_target: "/run/libvirt/qemu/channel".to_string(),

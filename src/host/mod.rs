@@ -9,12 +9,14 @@ mod files;
 mod kdl;
 mod pci;
 mod read;
+mod security;
 mod write;
 
 pub use facts::{parse_numbers, print_numbers};
 pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};
 pub use pci::PciAddress;
 pub use read::read;
+pub use security::{Categories, Security, SelinuxPolicy};
 pub use write::{Lines, write};
 
 use crate::vocab::{Arch, Uuid, keywords};
@@ -43,6 +45,8 @@ pub struct Host {
     /// How QEMU's process is run; not in the conformance pack's format, which knows only what shows in the
     /// argv.
     pub process: Process,
+    /// How guests are confined.
+    pub security: Security,
     /// Where per-domain files go.
     pub directories: Directories,
     /// What a VNC server does when the XML does not say.
@@ -285,16 +289,10 @@ keywords! {
 /// How QEMU's process is run, by the keys of qemu.conf.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Process {
-    /// Account of QEMU; none: the one of the instance (root, or the user's own).
-    pub user: Option<String>,
-    /// Its primary group.
-    pub group: Option<String>,
     /// Account of swtpm.
     pub swtpm_user: Option<String>,
     /// Group of swtpm.
     pub swtpm_group: Option<String>,
-    /// Whether images and devices are given to the account of QEMU.
-    pub dynamic_ownership: bool,
     /// Whether the former owner is kept in an extended attribute.
     pub remember_owner: bool,
     /// Whether the title of the process is set to the name of the domain.
@@ -307,10 +305,6 @@ pub struct Process {
     pub max_threads: u32,
     /// Limit of core dumps, bytes; none: unlimited.
     pub max_core: Option<u64>,
-    /// Whether a domain without `<seclabel>` gets a label of its own.
-    pub default_confined: bool,
-    /// Whether a domain that refuses a label is refused.
-    pub require_confined: bool,
     /// Device nodes that every guest may use.
     pub device_acl: Vec<String>,
     /// Directories that are shared between hosts.

@@ -21,6 +21,7 @@ const TOP: Table = &[
     ("environment", Once),
     ("instance", Once),
     ("process", Once),
+    ("security", Once),
     ("directories", Once),
     ("vnc", Once),
     ("spice", Once),
@@ -69,19 +70,14 @@ const INSTANCE: Table = &[
 ];
 
 const PROCESS: Table = &[
-    ("user", Once),
-    ("group", Once),
     ("swtpm-user", Once),
     ("swtpm-group", Once),
-    ("dynamic-ownership", Once),
     ("remember-owner", Once),
     ("set-process-name", Once),
     ("max-processes", Once),
     ("max-files", Once),
     ("max-threads", Once),
     ("max-core", Once),
-    ("default-confined", Once),
-    ("require-confined", Once),
     ("device-acl", Many),
     ("shared-filesystem", Many),
     ("helper", Many),
@@ -151,6 +147,7 @@ fn top(r: &mut Reader, node: &KdlNode, host: &mut Host) {
         "environment" => environment(r, node, host),
         "instance" => instance(r, node, &mut host.instance),
         "process" => process(r, node, &mut host.process),
+        "security" => super::security::read(r, node, &mut host.security),
         "directories" => directories(r, node, &mut host.directories),
         "vnc" => service(r, node, &mut host.vnc),
         "spice" => service(r, node, &mut host.spice),
@@ -413,11 +410,8 @@ fn process(r: &mut Reader, node: &KdlNode, process: &mut Process) {
     let mut acl = None;
     for child in r.block(node, PROCESS) {
         match child.name().value() {
-            "user" => r.option(child, &mut process.user),
-            "group" => r.option(child, &mut process.group),
             "swtpm-user" => r.option(child, &mut process.swtpm_user),
             "swtpm-group" => r.option(child, &mut process.swtpm_group),
-            "dynamic-ownership" => r.value(child, &mut process.dynamic_ownership),
             "remember-owner" => r.value(child, &mut process.remember_owner),
             "set-process-name" => r.value(child, &mut process.set_process_name),
             "max-processes" => r.value(child, &mut process.max_processes),
@@ -428,8 +422,6 @@ fn process(r: &mut Reader, node: &KdlNode, process: &mut Process) {
                 r.option::<Bytes>(child, &mut limit);
                 process.max_core = limit.map(|b| b.0);
             }
-            "default-confined" => r.value(child, &mut process.default_confined),
-            "require-confined" => r.value(child, &mut process.require_confined),
             "device-acl" => paths(r, child, acl.get_or_insert_default()),
             "shared-filesystem" => paths(r, child, &mut process.shared_filesystems),
             "helper" => {

@@ -120,7 +120,8 @@ numa { node 1 cpus="4-7" memory="2GiB" free="3KiB"; node 0 cpus="0-3" { pages "4
 hugepages { mount "/a" page-size="2MiB"; mount "/b \"c\" \n \u{202e}" page-size="1GiB" default=#true; }
 environment { PATH "/bin"; "a b" "é"; "true" ""; }
 instance { mode "session"; domain-id 7; security-driver "selinux"; seccomp-sandbox "off"; gluster-debug-level 9; }
-process { user "qemu"; group "kvm"; dynamic-ownership #false; max-files 5; max-core "3B"; device-acl "/dev/null"; shared-filesystem "/x"; helper "pr" path="/y"; }
+security { user "qemu"; group "kvm"; dynamic-ownership #false; allow-unconfined #true; allow-path "/a"; selinux range="s0:c0.c99"; }
+process { swtpm-user "tss"; remember-owner #false; max-files 5; max-core "3B"; device-acl "/dev/null"; shared-filesystem "/x"; helper "pr" path="/y"; }
 directories { lib "/l"; }
 vnc { listen "::"; tls #true; tls-verify #true; tls-secret "6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea"; sasl #true; sasl-dir "/s"; password "p"; auto-unix-socket #true; allow-host-audio #true; }
 backup tls-dir="/x"

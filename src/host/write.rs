@@ -237,6 +237,7 @@ pub fn write(host: &Host, title: &str) -> String {
     }
     instance(&mut w, &host.instance, &default.instance);
     process(&mut w, &host.process, &default.process);
+    security(&mut w, &host.security, &default.security);
     if host.directories != default.directories {
         let d = &host.directories;
         w.gap().node("directories").block(|w| {
@@ -360,19 +361,14 @@ fn process(w: &mut Lines, p: &Process, default: &Process) {
         return;
     }
     w.gap().node("process").block(|w| {
-        for (name, value) in
-            [("user", &p.user), ("group", &p.group), ("swtpm-user", &p.swtpm_user), ("swtpm-group", &p.swtpm_group)]
-        {
+        for (name, value) in [("swtpm-user", &p.swtpm_user), ("swtpm-group", &p.swtpm_group)] {
             if let Some(value) = value {
                 w.node(name).text(value);
             }
         }
         for (name, value, usual) in [
-            ("dynamic-ownership", p.dynamic_ownership, default.dynamic_ownership),
             ("remember-owner", p.remember_owner, default.remember_owner),
             ("set-process-name", p.set_process_name, default.set_process_name),
-            ("default-confined", p.default_confined, default.default_confined),
-            ("require-confined", p.require_confined, default.require_confined),
         ] {
             if value != usual {
                 w.node(name).truth(value);
@@ -396,6 +392,37 @@ fn process(w: &mut Lines, p: &Process, default: &Process) {
         }
         for (name, path) in &p.helpers {
             w.node("helper").text(name).prop("path", path);
+        }
+    });
+}
+
+fn security(w: &mut Lines, s: &Security, default: &Security) {
+    if s == default {
+        return;
+    }
+    w.gap().node("security").block(|w| {
+        for (name, value) in [("user", &s.user), ("group", &s.group)] {
+            if let Some(value) = value {
+                w.node(name).text(value);
+            }
+        }
+        for (name, value, usual) in [
+            ("dynamic-ownership", s.dynamic_ownership, default.dynamic_ownership),
+            ("default-confined", s.default_confined, default.default_confined),
+            ("require-confined", s.require_confined, default.require_confined),
+            ("allow-unconfined", s.allow_unconfined, default.allow_unconfined),
+        ] {
+            if value != usual {
+                w.node(name).truth(value);
+            }
+        }
+        if !s.allow_paths.is_empty() {
+            w.node("allow-path").texts(&s.allow_paths);
+        }
+        if s.selinux != default.selinux {
+            let p = &s.selinux;
+            w.node("selinux").prop("process", &p.process).prop("tcg-process", &p.tcg_process);
+            w.prop("image", &p.image).prop("content", &p.content).prop("range", &p.range);
         }
     });
 }

@@ -128,7 +128,7 @@ fn instance(source: &Source, host: &mut Host) {
 fn session(host: &mut Host) {
     host.instance.mode = InstanceMode::Session;
     // A user's processes cannot be given to another account.
-    host.process.dynamic_ownership = false;
+    host.security.dynamic_ownership = false;
     host.process.remember_owner = false;
     let Some(home) = host.env("HOME").map(str::to_string) else { return };
     let config = match host.env("XDG_CONFIG_HOME") {

@@ -32,13 +32,6 @@ pub fn probe(source: &Source, host: &mut Host) {
     let account = source.text("/etc/passwd").unwrap_or_default();
     let has_account = |name: &str| account.lines().any(|line| line.split(':').next() == Some(name));
     if host.instance.mode == InstanceMode::System {
-        // Debian's name, then Fedora's: what their libvirt is built with.
-        for (user, group) in [("libvirt-qemu", "libvirt-qemu"), ("qemu", "qemu")] {
-            if host.process.user.is_none() && has_account(user) {
-                host.process.user = Some(user.to_string());
-                host.process.group = Some(group.to_string());
-            }
-        }
         if has_account("tss") {
             host.process.swtpm_user = Some("tss".to_string());
             host.process.swtpm_group = Some("tss".to_string());

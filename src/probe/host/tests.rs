@@ -60,7 +60,7 @@ fn facts_are_found() {
             ("/dev/dri/renderD128", ""),
             ("/dev/tpm0", ""),
             ("/sys/fs/selinux/enforce", "1"),
-            ("/etc/passwd", "root:x:0:0::/root:/bin/sh\nqemu:x:107:107::/:/sbin/nologin\n"),
+            ("/etc/passwd", "root:x:0:0::/root:/bin/sh\ntss:x:107:107::/:/sbin/nologin\n"),
             ("/usr/share/OVMF/OVMF_CODE_4M.fd", ""),
             ("/usr/share/OVMF/OVMF_VARS_4M.fd", ""),
         ],
@@ -88,7 +88,7 @@ fn facts_are_found() {
     assert_eq!(host.machine.drm_render_node.as_deref(), Some("/dev/dri/renderD128"));
     assert!(host.machine.tpm.is_some());
     assert_eq!(host.instance.security_driver, SecurityDriver::Selinux);
-    assert_eq!(host.process.user.as_deref(), Some("qemu"));
+    assert_eq!(host.process.swtpm_user.as_deref(), Some("tss"));
     assert_eq!(host.firmware.nvram_templates.len(), 1);
     assert_eq!(host.machine.vhost_net, VhostNetPolicy::Never);
     assert_eq!(remarks.len(), 3, "{remarks:?}");
