@@ -160,6 +160,7 @@ pub fn reservations(lx: &mut Lower<'_>) {
             perms: Perms { lock: false, ..Perms::READ_WRITE },
             sharing: Sharing::Exclusive,
             label: LabelRole::Keep,
+            restore_label: false,
             owner: OwnerRule::Keep,
             cause: cause.clone(),
         });

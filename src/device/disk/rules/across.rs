@@ -24,7 +24,8 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
         {
             let DriveAddress { controller, bus, target, unit } = at;
             let message = format!(
-                "found duplicate drive address for disk with target name '{dev}' controller='{controller}' bus='{bus}' target='{target}' unit='{unit}'"
+                "found duplicate drive address for disk with target name '{}' controller='{controller}' bus='{bus}' target='{target}' unit='{unit}'",
+                other.dev()
             );
             cx.error(&codes::DUPLICATE, disk.info.address_site(), message);
         }

@@ -139,7 +139,10 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     refuse(disk.product.is_some() && !scsi, "only a scsi disk supports 'product'".to_string());
     refuse(disk.wwn.is_some() && !scsi && !ata, "only ide and scsi disks support 'wwn'".to_string());
     refuse(
-        disk.wwn.as_deref().is_some_and(|w| w.len() != 16 || !w.bytes().all(|b| b.is_ascii_hexdigit())),
+        disk.wwn
+            .as_deref()
+            .map(|w| w.trim_start_matches("0x"))
+            .is_some_and(|w| w.len() != 16 || !w.bytes().all(|b| b.is_ascii_hexdigit())),
         format!("malformed wwn: '{}' must consist of 16 hexadecimal digits", disk.wwn.as_deref().unwrap_or("")),
     );
     refuse(

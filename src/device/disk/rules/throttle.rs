@@ -10,10 +10,8 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     if let Some(limits) = &disk.iotune {
         self::limits(limits, cx);
         if !disk.throttle_filters.is_empty() {
-            let message = format!(
-                "operation not supported: block 'throttlefilters' can't be used together with 'iotune' for disk '{}'",
-                disk.dev()
-            );
+            let message =
+                format!("block 'throttlefilters' can't be used together with 'iotune' for disk '{}'", disk.dev());
             cx.error(&codes::THROTTLE, limits.site, message).help("move the limits into a <throttlegroup>");
         }
         same_group(disk, limits, domain, cx);

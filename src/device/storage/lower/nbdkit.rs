@@ -120,6 +120,7 @@ fn process(
             perms: Perms { lock: false, ..perms },
             sharing: Sharing::System,
             label: LabelRole::Keep,
+            restore_label: false,
             owner: OwnerRule::Keep,
             cause: cause.clone(),
         });
