@@ -220,7 +220,7 @@ fn account(plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Option<Account>, Fa
     Ok(account.filter(|a| a.uid != 0))
 }
 
-fn has_program(program: &str) -> Result<(), Fault> {
+pub(super) fn has_program(program: &str) -> Result<(), Fault> {
     use std::os::unix::fs::PermissionsExt;
     let missing = |why: &str| {
         Err(fault(&codes::NO_PROGRAM, format!("{program} {why}"))
@@ -271,7 +271,7 @@ fn profile_is_loaded(profile: &str) -> bool {
 }
 
 /// The numbers of a list such as `0-3,8,^2`.
-fn cpu_list(text: &str) -> Vec<usize> {
+pub(super) fn cpu_list(text: &str) -> Vec<usize> {
     let mut cpus = std::collections::BTreeSet::new();
     for part in text.split(',').map(str::trim) {
         let (remove, part) = part.strip_prefix('^').map_or((false, part), |rest| (true, rest));
