@@ -13,6 +13,7 @@ mod bootindex;
 mod controllers;
 pub mod defaults;
 mod machine;
+pub mod memory;
 mod rules;
 
 pub use machine::{Board, Machine};
