@@ -197,4 +197,3 @@ impl Cpu {
         self.features.iter().find(|f| f.name.as_deref() == Some(name))
     }
 }
-

@@ -147,7 +147,11 @@ impl Part for HugePage {
             match Size::of(number, unit) {
                 Some(size) if size.0 > 0 => self.size = size,
                 _ => {
-                    cx.diags.error(&codes::WRONG_VALUE, el.span(), format!("invalid size of huge pages: {number} {unit}"));
+                    cx.diags.error(
+                        &codes::WRONG_VALUE,
+                        el.span(),
+                        format!("invalid size of huge pages: {number} {unit}"),
+                    );
                 }
             }
         }
@@ -160,7 +164,9 @@ impl Part for HugePage {
     }
     fn print_body(&self, _: &mut XmlWriter) {}
     fn shape(shape: &mut Shape) {
-        ["size", "unit", "nodeset"].map(|a| shape.attr(a));
+        for a in ["size", "unit", "nodeset"] {
+            shape.attr(a);
+        }
     }
 }
 

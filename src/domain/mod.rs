@@ -67,6 +67,8 @@ model! {
         list vcpus: vcpu::OneVcpu = "vcpus",
         leaf iothreads: u32 = "iothreads",
         list iothread_ids: vcpu::IoThread = "iothreadids",
+        /// Every I/O thread, those that only `<iothreads>` counts among them.
+        extra all_iothreads: Vec<vcpu::IoThread>,
         child default_iothread: vcpu::DefaultIoThread,
         child cputune: tuning::Cputune,
         child numatune: tuning::Numatune,

@@ -40,7 +40,11 @@ impl<const BYTES: bool> Part for ValueUnit<BYTES> {
             match Size::of(number, unit) {
                 Some(size) => self.size = size,
                 None => {
-                    cx.diags.error(&codes::WRONG_VALUE, el.span(), format!("unknown unit '{unit}', or too large: {number}"));
+                    cx.diags.error(
+                        &codes::WRONG_VALUE,
+                        el.span(),
+                        format!("unknown unit '{unit}', or too large: {number}"),
+                    );
                 }
             }
         }
@@ -116,7 +120,11 @@ impl Part for Cell {
             match Size::of(number, unit) {
                 Some(size) => self.memory = size,
                 None => {
-                    cx.diags.error(&codes::WRONG_VALUE, el.span(), format!("unknown unit '{unit}', or too large: {number}"));
+                    cx.diags.error(
+                        &codes::WRONG_VALUE,
+                        el.span(),
+                        format!("unknown unit '{unit}', or too large: {number}"),
+                    );
                 }
             }
         }
@@ -197,7 +205,11 @@ impl Part for Interconnects {
                 match Size::of(value, &unit) {
                     Some(size) => one.value = Some(size.kib()),
                     None => {
-                        cx.diags.error(&codes::WRONG_VALUE, child.span(), format!("unknown unit '{unit}', or too large: {value}"));
+                        cx.diags.error(
+                            &codes::WRONG_VALUE,
+                            child.span(),
+                            format!("unknown unit '{unit}', or too large: {value}"),
+                        );
                     }
                 }
                 one.unit = Some("KiB".to_string());

@@ -99,7 +99,9 @@ impl Part for Loader {
         }
     }
     fn shape(shape: &mut Shape) {
-        ["readonly", "secure", "type", "stateless", "format"].map(|a| shape.attr(a));
+        for a in ["readonly", "secure", "type", "stateless", "format"] {
+            shape.attr(a);
+        }
         shape.text = true;
     }
 }
@@ -212,7 +214,9 @@ impl Part for Nvram {
         }
     }
     fn shape(shape: &mut Shape) {
-        ["template", "templateFormat", "type", "format"].map(|a| shape.attr(a));
+        for a in ["template", "templateFormat", "type", "format"] {
+            shape.attr(a);
+        }
         shape.child::<NvramSource>("source");
         shape.text = true;
     }

@@ -52,7 +52,7 @@ impl Part for LaunchSecurity {
         self.kernel_hashes = cx.attr(el, "kernelHashes");
         self.author_key = cx.attr(el, "authorKey");
         self.vcek = cx.attr(el, "vcek");
-        let mut text = |name: &str| el.child(name).map(|e| e.text().trim().to_string());
+        let text = |name: &str| el.child(name).map(|e| e.text().trim().to_string());
         self.dh_cert = text("dhCert");
         self.session = text("session");
         self.workarounds = text("guestVisibleWorkarounds");
@@ -87,10 +87,16 @@ impl Part for LaunchSecurity {
         leaf("session", self.session.clone());
     }
     fn shape(shape: &mut Shape) {
-        ["type", "kernelHashes", "authorKey", "vcek"].map(|a| shape.attr(a));
+        for a in ["type", "kernelHashes", "authorKey", "vcek"] {
+            shape.attr(a);
+        }
         let leaves = ["cbitpos", "reducedPhysBits", "policy", "guestVisibleWorkarounds", "idBlock", "idAuth"];
-        leaves.map(|l| shape.leaf(l));
-        ["hostData", "dhCert", "session"].map(|l| shape.leaf(l));
+        for l in leaves {
+            shape.leaf(l);
+        }
+        for l in ["hostData", "dhCert", "session"] {
+            shape.leaf(l);
+        }
     }
 }
 

@@ -8,10 +8,6 @@ use crate::vocab::YesNo;
 
 /// `-rtc`: where the clock of the guest starts and what it follows.
 pub fn rtc(lx: &mut Lower<'_>) {
-    // These boards have no real-time clock that QEMU can set: s390x.
-    if lx.machine.arch.is_s390() {
-        return;
-    }
     let Some(clock) = lx.domain.clock.clone() else { return };
     let now = lx.env.host.clock.now.unwrap_or(0);
     let base = match clock.offset {

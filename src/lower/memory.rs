@@ -108,8 +108,7 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
     let domain = lx.domain;
     let backing = domain.memory_backing.as_ref();
     let cell = request.node.and_then(|n| lx.numa().and_then(|numa| numa.cell(n)));
-    let access =
-        request.access.or_else(|| cell.and_then(|c| c.access)).or_else(|| backing.and_then(|b| b.access()));
+    let access = request.access.or_else(|| cell.and_then(|c| c.access)).or_else(|| backing.and_then(|b| b.access()));
     let discard = request
         .discard
         .or_else(|| cell.and_then(|c| c.discard))
@@ -287,7 +286,6 @@ pub fn overcommit(lx: &mut Lower<'_>) {
     let locked = backing.is_some_and(|b| b.locked);
     let site = backing.map_or(lx.domain.site, |b| b.site);
     lx.options("-overcommit", Props::with("mem-lock", locked), site, "memoryBacking");
-    lx.plan.limits.memory_locked |= locked;
 }
 
 /// `-numa`: the guest's nodes, their distances and attributes.
@@ -363,7 +361,11 @@ fn initiator(numa: &crate::domain::numa::GuestNuma, target: u32) -> Option<u32> 
         let better = match best {
             None => true,
             Some((was_bandwidth, old, _)) if was_bandwidth == *bandwidth => {
-                if *bandwidth { value > old } else { value < old }
+                if *bandwidth {
+                    value > old
+                } else {
+                    value < old
+                }
             }
             Some((was_bandwidth, _, _)) => was_bandwidth && !bandwidth,
         };
@@ -443,7 +445,7 @@ fn attributes(lx: &mut Lower<'_>, numa: &crate::domain::numa::GuestNuma) {
 
 /// `-object iothread`, `-object main-loop`
 pub fn iothreads(lx: &mut Lower<'_>) {
-    for thread in &lx.domain.iothread_ids {
+    for thread in &lx.domain.all_iothreads {
         let mut props = Props::with("qom-type", "iothread");
         props.set("id", thread.object());
         props.maybe("thread-pool-min", thread.thread_pool_min);
@@ -460,4 +462,3 @@ pub fn iothreads(lx: &mut Lower<'_>) {
         lx.object(props, main.site, "defaultiothread");
     }
 }
-

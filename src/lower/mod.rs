@@ -129,9 +129,9 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.memballoons, &mut lx);
     machine::vmcoreinfo(&mut lx);
     machine::incoming(&mut lx);
+    machine::handed_through(&mut lx);
     machine::sandbox(&mut lx);
     machine::async_teardown(&mut lx);
-    machine::handed_through(&mut lx);
     machine::msg(&mut lx);
     lx.finish()
 }
@@ -185,6 +185,7 @@ impl<'a> Lower<'a> {
             env,
             descriptors: self.descriptors,
             ready: Ready::Monitor,
+            locks_memory: self.domain.memory_backing.as_ref().is_some_and(|b| b.locked),
             cause,
             ..Process::default()
         });

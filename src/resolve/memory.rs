@@ -89,4 +89,3 @@ pub fn distance(numa: &GuestNuma, src: u32, dst: u32) -> u32 {
     };
     given(src, dst).or_else(|| given(dst, src)).unwrap_or(if src == dst { 10 } else { 20 })
 }
-
