@@ -121,7 +121,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     machine::no_acpi(&mut lx);
     machine::power_management(&mut lx);
     firmware::boot(&mut lx);
-    lower_all(&devices.controllers, &mut lx);
+    crate::device::controller::lower_all(&mut lx);
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
     lower_all(&devices.inputs, &mut lx);
@@ -300,9 +300,7 @@ impl<'a> Lower<'a> {
         match &info.address.address {
             Some(Address::Pci(pci)) => {
                 props.set("bus", self.controller_id(ControllerKind::Pci, pci.bus));
-                if pci.multifunction.is_some_and(|m| m.is_on()) {
-                    props.set("multifunction", true);
-                }
+                props.maybe("multifunction", pci.multifunction.map(|m| m.is_on()));
                 let place = if pci.function == 0 {
                     format!("0x{:x}", pci.slot)
                 } else {

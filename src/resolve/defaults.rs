@@ -19,9 +19,11 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     guest::defaults(domain, &machine, cx);
     let mut devices = domain.devices.take().unwrap_or_default();
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
+    controllers::number(&mut devices, cx);
+    controllers::add_board(&mut devices, &machine, cx);
     devices.defaults(&machine, cx);
     domain.devices = Some(devices);
-    controllers::add_implicit(domain, &machine, cx);
+    controllers::add_implied(domain, &machine, cx);
     if let Some(devices) = &mut domain.devices
         && devices.memballoons.is_empty()
     {
