@@ -13,6 +13,7 @@ pub mod model;
 pub mod numa;
 pub mod os;
 pub mod qemu;
+pub mod seclabel;
 pub mod security;
 pub mod sysinfo;
 pub mod tuning;
@@ -86,6 +87,7 @@ model! {
         child pm: general::Pm,
         child perf: general::Perf,
         child devices: Devices,
+        many seclabels: seclabel::Seclabel,
         child keywrap: security::Keywrap,
         child launch_security: security::LaunchSecurity,
         part qemu: qemu::QemuNamespace,

@@ -4,8 +4,10 @@
 //! parts with the methods of [`Lower`]: an argument with its cause, an access, a limit.
 
 mod clock;
+mod confinement;
 mod cpu;
 mod firmware;
+mod grant;
 mod machine;
 pub mod memory;
 mod monitor;
@@ -26,6 +28,7 @@ use crate::plan::{
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::Value;
 use crate::xml::{Document, Site};
+pub use grant::Grant;
 pub use paths::Paths;
 
 /// Numbers of the block nodes: the first disk of the domain gets the highest.
@@ -177,6 +180,10 @@ impl<'a> Lower<'a> {
     fn finish(mut self) -> Plan {
         let env = monitor::environment(&self);
         let cause = self.cause(self.domain.site, "the domain");
+        if self.plan.accelerator == Accelerator::Kvm {
+            self.touch("/dev/kvm", Grant::SYSTEM_NODE, self.domain.site, "the domain: type='kvm'");
+        }
+        self.plan.confinement = confinement::confinement(&mut self);
         self.plan.processes.push(Process {
             role: Role::Qemu,
             id: "qemu".to_string(),
@@ -368,6 +375,8 @@ impl<'a> Lower<'a> {
     ) {
         let cause = self.cause(site, what);
         let process = "qemu".to_string();
-        self.plan.access.push(Access { process, path: path.to_string(), kind, perms, sharing, label, owner, cause });
+        let restore_label = label == LabelRole::Image && sharing == Sharing::Exclusive;
+        let path = path.to_string();
+        self.plan.access.push(Access { process, path, kind, perms, sharing, label, restore_label, owner, cause });
     }
 }

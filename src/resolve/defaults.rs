@@ -14,6 +14,7 @@ use crate::xml::Site;
 /// Completes a domain up to, not including, addresses.
 pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     general(domain, cx);
+    crate::domain::seclabel::defaults(domain, cx);
     let machine = machine(domain, cx)?;
     cpu::defaults(domain, &machine, cx);
     guest::defaults(domain, &machine, cx);
