@@ -215,7 +215,16 @@ fn account(plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Option<Account>, Fa
         }
         return Ok(None);
     }
-    let account = own::account(plan)?;
+    let account = match own::account(plan) {
+        // Nobody asked for this account; it comes with the files of `virtc build`.
+        Err(_) if user == crate::emit::systemd::DEFAULT_USER => {
+            say(&format!(
+                "the machine runs as root: there is no user '{user}' (useradd --system --no-create-home {user})"
+            ));
+            None
+        }
+        account => account?,
+    };
     // Root that stays root needs no change, and keeps its rights.
     Ok(account.filter(|a| a.uid != 0))
 }
@@ -304,7 +313,7 @@ fn not_applied(plan: &Plan) -> Vec<String> {
         notes.push("not set by `virtc run`: limits of CPU time, memory and block I/O (cgroup); the unit of `virtc build` sets them".into());
     }
     if !limits.schedules.is_empty() {
-        notes.push("not set by `virtc run`: <vcpusched> and its like; the unit of `virtc build` sets them".into());
+        notes.push("not set: <vcpusched> and its like".into());
     }
     if plan.links.iter().any(|l| l.bandwidth.is_some()) {
         notes.push("not set by `virtc run`: <bandwidth> of interfaces".into());
