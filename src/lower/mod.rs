@@ -3,11 +3,13 @@
 //! The order of QEMU's arguments is libvirt's; [`lower`] is that order, written down. Families add their
 //! parts with the methods of [`Lower`]: an argument with its cause, an access, a limit.
 
+mod clock;
 mod confinement;
 mod cpu;
+mod firmware;
 mod grant;
 mod machine;
-mod memory;
+pub mod memory;
 mod monitor;
 mod paths;
 
@@ -94,31 +96,45 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         diags: cx.diags,
     };
     lx.head();
+    machine::compat(&mut lx);
     machine::name(&mut lx);
     monitor::stopped(&mut lx);
     machine::master_key(&mut lx);
     machine::machine(&mut lx);
     machine::accel(&mut lx);
+    machine::tseg(&mut lx);
     cpu::cpu(&mut lx);
+    firmware::loader(&mut lx);
     memory::memory(&mut lx);
     memory::overcommit(&mut lx);
     cpu::smp(&mut lx);
+    memory::iothreads(&mut lx);
+    memory::numa(&mut lx);
     machine::uuid(&mut lx);
+    firmware::smbios(&mut lx);
+    firmware::fwcfg(&mut lx);
+    machine::genid(&mut lx);
     machine::display(&mut lx);
     lx.switch("-no-user-config", "default: no configuration of the user");
     lx.switch("-nodefaults", "default: no devices but those named");
     monitor::monitor(&mut lx);
-    machine::rtc(&mut lx);
+    clock::rtc(&mut lx);
+    clock::timers(&mut lx);
     machine::shutdown(&mut lx);
-    machine::boot(&mut lx);
+    machine::no_acpi(&mut lx);
+    machine::power_management(&mut lx);
+    firmware::boot(&mut lx);
     crate::device::controller::lower_all(&mut lx);
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
     lower_all(&devices.inputs, &mut lx);
     machine::default_audio(&mut lx);
     lower_all(&devices.memballoons, &mut lx);
-    machine::sandbox(&mut lx);
+    machine::vmcoreinfo(&mut lx);
+    machine::incoming(&mut lx);
     machine::handed_through(&mut lx);
+    machine::sandbox(&mut lx);
+    machine::async_teardown(&mut lx);
     machine::msg(&mut lx);
     lx.finish()
 }
@@ -176,6 +192,7 @@ impl<'a> Lower<'a> {
             env,
             descriptors: self.descriptors,
             ready: Ready::Monitor,
+            locks_memory: self.domain.memory_backing.as_ref().is_some_and(|b| b.locked),
             cause,
             ..Process::default()
         });
@@ -259,6 +276,13 @@ impl<'a> Lower<'a> {
         }
         let form = if self.has(Cap::DeviceJsonHotplug) { Form::Json } else { Form::Options };
         let cause = self.cause(device.site(), device.family());
+        self.args.push(Arg::props("-device", props, form, cause));
+    }
+
+    /// Adds a `-device` that stands for no device of the domain format.
+    pub fn plain_device(&mut self, props: Props, site: Site, what: impl Into<Text>) {
+        let form = if self.has(Cap::DeviceJsonHotplug) { Form::Json } else { Form::Options };
+        let cause = self.cause(site, what);
         self.args.push(Arg::props("-device", props, form, cause));
     }
 
