@@ -284,10 +284,6 @@ impl<'a> Lower<'a> {
         self.args.push(Arg::props("-device", props, form, cause));
     }
 
-<<<<<<< HEAD
-    /// Adds the `-device` of a part that no element of the XML stands for.
-    pub fn device_of_board(&mut self, props: Props, site: Site, what: impl Into<Text>) {
-=======
     /// Adds a `-device` that stands for no device of the domain format.
     pub fn plain_device(&mut self, props: Props, site: Site, what: impl Into<Text>) {
         let form = if self.has(Cap::DeviceJsonHotplug) { Form::Json } else { Form::Options };

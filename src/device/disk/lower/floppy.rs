@@ -17,7 +17,7 @@ pub fn controller(lx: &mut Lower<'_>) {
         for (key, index, _) in boot {
             props.set(key, index);
         }
-        lx.device_of_board(props, site, "floppy controller");
+        lx.plain_device(props, site, "floppy controller");
         return;
     }
     for (key, index, site) in boot {
