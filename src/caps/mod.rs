@@ -4,13 +4,16 @@
 //! QEMU (that is `probe`'s). Strings and lists are [`Cow`]s of static data, so that an embedded
 //! profile costs nothing to use.
 
+mod choice;
 pub mod compact;
 mod flags;
 pub mod libvirt;
 pub mod libvirt_write;
+pub mod profiles;
 #[cfg(test)]
 mod tests;
 
+pub use choice::Choice;
 pub use flags::{Cap, Flags};
 
 use crate::diag::codes::inputs as codes;
@@ -128,7 +131,7 @@ pub struct AccelCaps {
     pub host_cpu: Option<HostCpu>,
     /// CPU models, in QEMU's order.
     pub cpus: List<CpuModel>,
-    /// Machine types, in QEMU's order, the default one first.
+    /// Machine types, in QEMU's order, the one first that serves when none is named.
     pub machines: List<Machine>,
 }
 
@@ -349,9 +352,10 @@ impl Capabilities {
         self.machine(accel, name).map(|m| &*m.name)
     }
 
-    /// The machine type that QEMU uses when none is named.
+    /// The machine type that serves when none is named: the first, which is QEMU's default or, where
+    /// that is not for general use (ARM, RISC-V), `virt`.
     pub fn default_machine(&self, accel: Accel) -> Option<&Machine> {
-        self.accel(accel)?.machines.iter().find(|m| m.default)
+        self.accel(accel)?.machines.first()
     }
 
     /// The CPU model with this name.

@@ -10,9 +10,12 @@
 pub mod addresses;
 pub mod aliases;
 mod bootindex;
-mod controllers;
+pub mod controllers;
+mod cpu;
 pub mod defaults;
+mod guest;
 mod machine;
+pub mod memory;
 mod rules;
 
 pub use machine::{Board, Machine};

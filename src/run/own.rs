@@ -32,18 +32,23 @@ pub(super) struct Account {
 pub(super) fn account(plan: &Plan) -> Result<Option<Account>, Fault> {
     let confinement = &plan.confinement;
     let Some(user) = &confinement.user else { return Ok(None) };
+    account_of(user, confinement.group.as_deref(), &confinement.groups).map(Some)
+}
+
+/// The account of a process that has one of its own.
+pub(super) fn account_of(user: &str, group: Option<&str>, more: &[String]) -> Result<Account, Fault> {
     let (uid, mut gid) = find_user(user)?;
-    if let Some(group) = &confinement.group {
+    if let Some(group) = group {
         gid = find_group(group)?;
     }
     let mut groups = vec![gid];
-    for group in &confinement.groups {
+    for group in more {
         groups.push(find_group(group)?);
     }
     groups.extend(groups_of(user));
     groups.sort_unstable();
     groups.dedup();
-    Ok(Some(Account { uid, gid, groups }))
+    Ok(Account { uid, gid, groups })
 }
 
 /// A line of a name database: the local file first, then whatever else the system asks (NSS).
@@ -104,7 +109,8 @@ fn groups_of(user: &str) -> Vec<u32> {
 
 /// Opens the file behind `path` for nothing but being changed, without following a symbolic link.
 fn open(path: &Path) -> rustix::io::Result<(OwnedFd, FileId, rustix::fs::Stat)> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Without NOFOLLOW: together with PATH it would open a final link itself instead of refusing it.
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
     let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS)?;
     let stat = fstat(&fd)?;
     let id = FileId { path: path.to_path_buf(), device: stat.st_dev, inode: stat.st_ino };
@@ -250,7 +256,7 @@ fn same(a: &FileId, b: &FileId) -> bool {
 
 /// What the journals of the other machines tell.
 fn other_entries(registry: &Registry, journal: &Journal) -> Vec<Entry> {
-    registry.list().into_iter().filter(|r| r.journal != journal.path()).flat_map(|r| r.entries).collect()
+    registry.journals().into_iter().filter(|r| r.journal != journal.path()).flat_map(|r| r.entries).collect()
 }
 
 /// Gives a file its former owner or label back, unless another machine still needs it or it is another file by now.

@@ -93,6 +93,7 @@ pub fn disk(path: &str) -> Access {
         perms: Perms::READ_WRITE,
         sharing: Sharing::Exclusive,
         label: LabelRole::Image,
+        restore_label: true,
         owner: OwnerRule::Domain { restore: true },
         cause: cause("disk vda", 12),
     }
@@ -198,6 +199,7 @@ pub fn everything() -> Plan {
         path: "/srv/shared".into(),
         sharing: Sharing::Shared,
         label: LabelRole::Shared,
+        restore_label: false,
         ..base.clone()
     });
     plan.access.push(Access {

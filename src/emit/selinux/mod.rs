@@ -1,12 +1,14 @@
 //! SELinux: which file gets which label, as a table for tools, as `file_contexts` for the policy, and as
 //! a CIL module for what a distribution's policy lacks.
 
-use super::escape::{CilName, Escaped, FileContextsPath, SelinuxContext, TableField, format::Selinux as Format};
+use super::escape::{
+    CilName, Escaped, FileContextsPath, SelinuxContext, TableField, TablePath, format::Selinux as Format,
+};
 use super::fit::Fitter;
 use super::template::{Fields, Templates};
 use super::{Artifact, Names};
 use crate::diag::Diagnostics;
-use crate::plan::{Accelerator, Access, Cause, LabelRole, PathKind, Plan, Selinux, Sharing};
+use crate::plan::{Accelerator, Access, Cause, LabelRole, PathKind, Plan, Selinux};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The context that an access gives its file; none when the file is left as it is.
@@ -40,8 +42,8 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
     let mut records = Vec::new();
     for (path, (access, context)) in &files {
         let Some(context) = fit.fit::<SelinuxContext>(context, &access.cause) else { continue };
-        let Some(field) = fit.fit::<TableField>(path, &access.cause) else { continue };
-        let restore = if access.sharing == Sharing::Exclusive { "yes" } else { "no" };
+        let Some(field) = fit.fit::<TablePath>(path, &access.cause) else { continue };
+        let restore = if access.restore_label { "yes" } else { "no" };
         labels.push_str(&format!("{context}\t{restore}\t{field}\t{}\n", cause_text(&access.cause, &mut fit)));
         records.extend(file_contexts(path, access, context, &mut fit));
     }
