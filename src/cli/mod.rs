@@ -15,6 +15,7 @@ mod machines;
 mod normalize;
 mod probe;
 mod run;
+mod schema;
 mod tree;
 
 use crate::diag::render::MessageFormat;
@@ -165,6 +166,8 @@ enum Command {
     Clean,
     /// Say what a diagnostic code means
     Explain(explain::Args),
+    /// Look the domain format up
+    Schema(schema::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -221,6 +224,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Attach(args) => machines::attach(&args, shared),
         Command::Clean => machines::clean(shared),
         Command::Explain(args) => explain::run(&args, shared),
+        Command::Schema(args) => schema::run(&args, shared),
         Command::Completions(args) => completions::run(&args),
     };
     ExitCode::from(exit as u8)

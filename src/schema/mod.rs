@@ -5,6 +5,7 @@
 //! looks a document up in them.
 
 mod explain;
+pub mod reference;
 mod suggest;
 pub mod tables;
 mod validate;
