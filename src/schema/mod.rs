@@ -10,4 +10,4 @@ mod suggest;
 pub mod tables;
 mod validate;
 
-pub use validate::{Flagged, validate};
+pub use validate::{Flagged, Watch, validate, validate_watched};

@@ -355,6 +355,21 @@ mod tests {
     }
 
     #[test]
+    fn docs_format_says_what_the_schema_says() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/format");
+        let pages = markdown();
+        for (name, text) in &pages {
+            let stored = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+            assert!(stored == *text, "docs/format/{name} is out of date: run `virtc schema --format markdown`");
+        }
+        let names: Vec<&str> = pages.iter().map(|(n, _)| n.as_str()).collect();
+        for entry in std::fs::read_dir(&folder).unwrap().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            assert!(names.contains(&name.as_str()), "docs/format/{name} belongs to nothing in the schema");
+        }
+    }
+
+    #[test]
     fn queries_find_by_ending() {
         let all = places();
         assert_eq!(find(&all, "disk/source")[0].path, "/domain/devices/disk/source");
