@@ -8,6 +8,7 @@ mod machine;
 mod memory;
 mod monitor;
 mod paths;
+pub mod tls;
 
 use crate::caps::Cap;
 use crate::device::address::Address;

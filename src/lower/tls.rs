@@ -1,0 +1,37 @@
+//! TLS credentials of QEMU's network services.
+
+use super::Lower;
+use crate::diag::codes::general as support;
+use crate::host::Service;
+use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::xml::Site;
+
+/// What a `tls-creds-x509` object says.
+pub struct Credentials<'a> {
+    /// Id of the object.
+    pub id: &'a str,
+    /// Id of the secret with the passphrase of the key, if there is one.
+    pub secret: &'a str,
+    /// The service of the host facts.
+    pub service: &'a Service,
+    /// QEMU's side of the connection.
+    pub server: bool,
+    /// Whether the peer must have a certificate.
+    pub verify: bool,
+}
+
+/// Adds the object, and the secret before it.
+pub fn credentials(credentials: &Credentials<'_>, site: Site, lx: &mut Lower<'_>) {
+    let dir = credentials.service.tls_dir.clone();
+    if credentials.service.tls_secret.is_some() {
+        lx.error(&support::NOT_YET, site, "a passphrase for the TLS key is not supported yet");
+        return;
+    }
+    let mut props = Props::with("qom-type", "tls-creds-x509");
+    props.set("id", credentials.id.to_string()).set("dir", dir.clone());
+    props.set("endpoint", if credentials.server { "server" } else { "client" });
+    props.set("verify-peer", credentials.verify);
+    lx.object(props, site, "TLS credentials");
+    let read = Perms { lock: false, ..Perms::READ };
+    lx.access(&dir, PathKind::Tree, read, Sharing::System, LabelRole::Keep, OwnerRule::Keep, site, "TLS credentials");
+}
