@@ -37,8 +37,8 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
         return Compiled { domain: None, plan: None, diags };
     }
     let severity = if options.target == Target::Libvirt { Severity::Warning } else { Severity::Error };
-    let _ = severity;
-    let Some(mut domain) = domain::bind(&doc, &|_| false, &mut diags) else {
+    let flagged = crate::schema::validate(&doc, severity, &mut diags);
+    let Some(mut domain) = domain::bind(&doc, &|place| flagged.covers(place), &mut diags) else {
         return Compiled { domain: None, plan: None, diags };
     };
     let mut env = Env { host, caps, flags: caps.flags, options };

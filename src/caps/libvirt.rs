@@ -596,9 +596,10 @@ fn field(parent: Tag, name: &str) -> Option<Field> {
         (Tag::Root, "microcodeVersion") => Field::Microcode,
         (Tag::Root, "package") => Field::Package,
         (Tag::Root, "arch") => Field::Arch,
-        (Tag::Root, "qemuctime" | "selfctime" | "selfvers" | "kernelVersion" | "cpuData" | "hostCPUSignature") => {
-            Field::Ignored
-        }
+        (
+            Tag::Root,
+            "qemuctime" | "kvmVersion" | "cpudata" | "selfctime" | "selfvers" | "kernelVersion" | "hostCPUSignature",
+        ) => Field::Ignored,
         (Tag::Root, "qemumoddirmtime" | "kvmSupportsNesting" | "kvmSupportsSecureGuest") => Field::Ignored,
         (Tag::Sev, "cbitpos") => Field::Cbitpos,
         (Tag::Sev, "reducedPhysBits") => Field::ReducedPhysBits,

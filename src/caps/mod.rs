@@ -128,7 +128,7 @@ pub struct AccelCaps {
     pub host_cpu: Option<HostCpu>,
     /// CPU models, in QEMU's order.
     pub cpus: List<CpuModel>,
-    /// Machine types, in QEMU's order, the default one first.
+    /// Machine types, in QEMU's order, the one first that serves when none is named.
     pub machines: List<Machine>,
 }
 
@@ -349,9 +349,10 @@ impl Capabilities {
         self.machine(accel, name).map(|m| &*m.name)
     }
 
-    /// The machine type that QEMU uses when none is named.
+    /// The machine type that serves when none is named: the first, which is QEMU's default or, where
+    /// that is not for general use (ARM, RISC-V), `virt`.
     pub fn default_machine(&self, accel: Accel) -> Option<&Machine> {
-        self.accel(accel)?.machines.iter().find(|m| m.default)
+        self.accel(accel)?.machines.first()
     }
 
     /// The CPU model with this name.

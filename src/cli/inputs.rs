@@ -3,8 +3,8 @@
 use super::{Exit, Shared, complain};
 use crate::caps::Capabilities;
 use crate::compile::{Compiled, Until, compile};
-use crate::diag::render::render;
-use crate::diag::{Diagnostics, Severity};
+use crate::diag::Diagnostics;
+use crate::diag::render::{Report, render_all};
 use crate::host::{DescriptorFile, Host, HostFiles, InstanceMode, files_needed, in_order};
 use crate::resolve::Options;
 use std::borrow::Cow;
@@ -100,6 +100,15 @@ impl<'a> World<'a> {
         Ok(World { host, caps, options, shared, read: files })
     }
 
+    /// Which capabilities are in use, for `-v`.
+    pub fn describe(&self) -> String {
+        let from = match &self.shared.caps {
+            Some(path) => path.display().to_string(),
+            None => "built in".to_string(),
+        };
+        format!("capabilities: {from}, QEMU {}, {}", self.caps.version, self.caps.arch)
+    }
+
     /// Compiles one file and reports its diagnostics. The exit status is that of the input.
     pub fn compile(&self, source: &Source, until: Until) -> (Compiled, Exit) {
         let mut compiled = compile(&source.bytes, &self.host, &self.caps, &self.options, until);
@@ -114,13 +123,30 @@ impl<'a> World<'a> {
 
 /// Prints diagnostics on standard error.
 pub fn report(diags: &Diagnostics, source: &Source, shared: &Shared) {
-    let quiet = shared.quiet && !diags.iter().any(|d| d.severity == Severity::Error);
-    if diags.is_empty() || quiet {
+    if !diags.is_empty() {
+        report_refs(&[(source, diags)], shared);
+    }
+}
+
+/// Prints the diagnostics of many files on standard error; SARIF becomes one log.
+pub fn report_all(reports: &[(Source, Diagnostics)], shared: &Shared) {
+    let reports: Vec<(&Source, &Diagnostics)> = reports.iter().map(|(s, d)| (s, d)).collect();
+    report_refs(&reports, shared);
+}
+
+fn report_refs(reports: &[(&Source, &Diagnostics)], shared: &Shared) {
+    let loud = |d: &Diagnostics| !shared.quiet || d.has_errors();
+    let shown: Vec<_> = reports.iter().filter(|(_, d)| loud(d)).collect();
+    // A SARIF log without results says that all is well.
+    if shown.is_empty() && shared.message_format != super::MessageFormatName::Sarif {
         return;
     }
-    let text = String::from_utf8_lossy(&source.bytes);
-    let mut err = std::io::stderr().lock();
-    let _ = render(diags, &source.name, &text, shared.message_format.into(), use_color(shared), &mut err);
+    let texts: Vec<_> = shown.iter().map(|(s, _)| String::from_utf8_lossy(&s.bytes)).collect();
+    let reports: Vec<Report<'_>> =
+        shown.iter().zip(&texts).map(|((source, diags), text)| Report { diags, name: &source.name, text }).collect();
+    let mut err = std::io::BufWriter::new(std::io::stderr().lock());
+    let _ = render_all(&reports, shared.message_format.into(), use_color(shared), &mut err);
+    let _ = std::io::Write::flush(&mut err);
 }
 
 /// Whether messages are coloured.

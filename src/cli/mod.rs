@@ -4,13 +4,16 @@
 //! 1 the input has errors, 2 wrong usage, 3 `diff` or `golden` found differences, 4 the environment failed.
 
 mod argv;
+mod build;
 mod check;
 mod completions;
 mod explain;
 mod inputs;
 mod machines;
 mod normalize;
+mod probe;
 mod run;
+mod tree;
 
 use crate::diag::render::MessageFormat;
 use crate::plan::Target;
@@ -132,12 +135,16 @@ pub enum Color {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Compile domains to a tree that can be deployed
+    Build(build::Args),
     /// Print the QEMU command line
     Argv(argv::Args),
     /// Check domains and report everything that is wrong
     Check(check::Args),
     /// Print the domain with defaults and addresses filled in
     Normalize(normalize::Args),
+    /// Ask QEMU or this machine, and print capabilities or host facts
+    Probe(probe::Args),
     /// Start a machine, in the foreground or (-d) in the background
     Run(run::Args),
     /// List the machines that `virtc run` has started
@@ -194,9 +201,11 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let shared = &cli.shared;
     let exit = match cli.command {
+        Command::Build(args) => build::run(&args, shared),
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
+        Command::Probe(args) => probe::run(&args, shared),
         Command::Run(args) => run::run(&args, shared),
         Command::List(args) => machines::list(&args, shared),
         Command::Stop(args) => machines::stop(&args, shared),

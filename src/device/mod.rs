@@ -11,13 +11,15 @@ pub mod info;
 pub mod input;
 pub mod interface;
 pub mod memballoon;
+pub mod plug;
 pub mod virtio;
 
 use crate::domain::model::{Binder, Model, Part, Shape};
 use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Cx, Env, Machine};
 use crate::xml::{El, Site, XmlWriter};
 use info::DeviceInfo;
+use plug::Plug;
 
 /// What the passes over all devices ask of each.
 pub trait Device {
@@ -35,6 +37,11 @@ pub trait Device {
 pub trait Family: Model + Device {
     /// Fills in what the format leaves open (bus, model, driver…), before addresses are assigned.
     fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>);
+    /// What it has to be plugged into, for those that the address passes place
+    /// (`resolve::addresses` has the order in which families are served).
+    fn plug(&self, _machine: &Machine, _env: &Env<'_>) -> Plug {
+        Plug::Nowhere
+    }
     /// Checks the complete device. `domain` is the whole, for checks across devices.
     fn rules(&self, domain: &crate::domain::Domain, machine: &Machine, cx: &mut Cx<'_>);
     /// Adds its arguments, accesses and helpers to the Plan.

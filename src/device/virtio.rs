@@ -1,12 +1,17 @@
-//! What the `<driver>` of every virtio device can say about its transport.
+//! What all virtio devices share: driver options and names of the drivers.
 
+use super::info::DeviceInfo;
+use super::plug::VirtioModel;
+use crate::caps::Cap;
+use crate::diag::codes::general as codes;
 use crate::domain::model::model;
 use crate::lower::Lower;
 use crate::plan::Props;
+use crate::resolve::Cx;
 use crate::vocab::OnOff;
 
 model! {
-    /// `iommu`, `ats`, `packed` and `page_per_vq` of `<driver>`.
+    /// The attributes of `<driver>` that every virtio device has.
     pub struct VirtioOptions {
         attr iommu: OnOff = "iommu",
         attr ats: OnOff = "ats",
@@ -15,11 +20,78 @@ model! {
     }
 }
 
+model! {
+    /// `<driver>` of a virtio device that has only the shared options.
+    pub struct VirtioDriver = "driver" {
+        part virtio: VirtioOptions,
+    }
+}
+
 impl VirtioOptions {
-    /// Adds the properties; they come right behind the driver.
+    /// Whether any is set.
+    pub fn is_set(&self) -> bool {
+        self.iommu.is_some() || self.ats.is_some() || self.packed.is_some() || self.page_per_vq.is_some()
+    }
+
+    /// Adds QEMU's properties. They stand right behind the driver.
     pub fn lower(&self, props: &mut Props, _: &Lower<'_>) {
-        let on = |v: Option<OnOff>| v.map(OnOff::is_on);
-        props.maybe("iommu_platform", on(self.iommu)).maybe("ats", on(self.ats));
-        props.maybe("packed", on(self.packed)).maybe("page-per-vq", on(self.page_per_vq));
+        props.maybe("iommu_platform", self.iommu.map(OnOff::is_on));
+        props.maybe("ats", self.ats.map(OnOff::is_on));
+        props.maybe("packed", self.packed.map(OnOff::is_on));
+        props.maybe("page-per-vq", self.page_per_vq.map(OnOff::is_on));
+    }
+
+    /// Checks the options of a device; `is_virtio` tells whether it is one.
+    pub fn rules(&self, is_virtio: bool, cx: &mut Cx<'_>) {
+        let options =
+            [("iommu", self.iommu), ("ats", self.ats), ("packed", self.packed), ("page_per_vq", self.page_per_vq)];
+        for (name, _) in options.iter().filter(|(_, v)| v.is_some()) {
+            if !is_virtio {
+                cx.error_at(
+                    &codes::NOT_BY_QEMU,
+                    self.site,
+                    name,
+                    format!("the driver option '{name}' is only supported for virtio devices"),
+                );
+            }
+        }
+        let needs = [
+            ("iommu", self.iommu, Cap::VirtioIommuPlatform),
+            ("ats", self.ats, Cap::VirtioAts),
+            ("packed", self.packed, Cap::VirtioPacked),
+        ];
+        for (name, value, cap) in needs {
+            if is_virtio && value.is_some() && !cx.has(cap) {
+                cx.error_at(
+                    &codes::NOT_BY_QEMU,
+                    self.site,
+                    name,
+                    format!("the driver option '{name}' is not supported by this QEMU binary"),
+                );
+            }
+        }
+    }
+}
+
+impl Lower<'_> {
+    /// The properties of a virtio device up to its options: `base` is `virtio-rng` or `vhost-vsock`;
+    /// transport and model are added to it.
+    pub fn virtio_device(
+        &self,
+        base: &str,
+        info: &DeviceInfo,
+        model: VirtioModel,
+        options: Option<&VirtioOptions>,
+    ) -> Props {
+        let suffix = match model {
+            VirtioModel::Virtio => "",
+            VirtioModel::Transitional => "-transitional",
+            VirtioModel::NonTransitional => "-non-transitional",
+        };
+        let mut props = Props::driver(self.virtio_driver(base, info, suffix));
+        if let Some(options) = options {
+            options.lower(&mut props, self);
+        }
+        props
     }
 }

@@ -17,7 +17,12 @@ pub struct Code {
 impl Code {
     /// Whether both codes speak of the grammar of one place (VC01xx), so that one report is enough.
     pub fn same_topic(&self, other: &Code) -> bool {
-        self == other || (self.id.starts_with("VC01") && other.id.starts_with("VC01"))
+        self == other || (self.is_of_format() && other.is_of_format())
+    }
+
+    /// Whether the code speaks of the format itself (VC01xx).
+    pub fn is_of_format(&self) -> bool {
+        self.id.starts_with("VC01")
     }
 }
 

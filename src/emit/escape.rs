@@ -18,8 +18,23 @@ pub use systemd::{EnvAssignment, ExecArg, ExecProgram, UnitName, UnitPath, UnitT
 use std::fmt;
 use std::marker::PhantomData;
 
+/// The formats of outputs; a template of one takes only values of its languages.
+pub mod format {
+    /// systemd units and the like.
+    pub enum Systemd {}
+    /// AppArmor profiles.
+    pub enum Apparmor {}
+    /// SELinux: contexts, file_contexts, CIL.
+    pub enum Selinux {}
+    /// Texts that no program of the host reads by itself: tables, scripts, argv.
+    pub enum Plain {}
+}
+use format::Plain;
+
 /// A language that an output is written in, or one kind of place in it.
 pub trait Language {
+    /// The format that it is part of.
+    type Format;
     /// What it is called in a diagnostic: "a systemd unit".
     const NAME: &'static str;
     /// Appends `value` as this language spells it.
@@ -77,6 +92,11 @@ impl<L: Language> Escaped<L> {
         Escaped { text: text.to_string(), language: PhantomData }
     }
 
+    /// The same text as a value of another kind of place of the same format.
+    pub(super) fn cast<M: Language<Format = L::Format>>(self) -> Escaped<M> {
+        Escaped { text: self.text, language: PhantomData }
+    }
+
     /// A number.
     pub fn number(number: impl Into<u64>) -> Escaped<L> {
         Escaped { text: number.into().to_string(), language: PhantomData }
@@ -119,6 +139,7 @@ impl<L: Language> fmt::Debug for Escaped<L> {
 pub struct ShellWord;
 
 impl Language for ShellWord {
+    type Format = Plain;
     const NAME: &'static str = "a shell command";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         refuse_control::<Self>(value, &['\n', '\t'])?;
@@ -131,6 +152,7 @@ impl Language for ShellWord {
 pub struct JsonString;
 
 impl Language for JsonString {
+    type Format = Plain;
     const NAME: &'static str = "JSON";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         super::argv::write_string(out, value);
@@ -142,6 +164,7 @@ impl Language for JsonString {
 pub struct QemuOption;
 
 impl Language for QemuOption {
+    type Format = Plain;
     const NAME: &'static str = "a QEMU option list";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         if value.contains('\0') {
@@ -156,6 +179,7 @@ impl Language for QemuOption {
 pub struct TableField;
 
 impl Language for TableField {
+    type Format = Plain;
     const NAME: &'static str = "a table";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         refuse_control::<Self>(value, &[])?;
@@ -201,6 +225,11 @@ fn absolute<L: Language>(path: &str) -> Result<String, Unfit> {
         out.push('/');
     }
     Ok(out)
+}
+
+/// Appends prose for a comment.
+pub(super) fn spell_comment(value: &str, out: &mut String) {
+    spell_prose(value, out, |c, out| out.push(c));
 }
 
 /// Appends prose: control characters become blanks, and it is cut at 200 characters.

@@ -1,7 +1,86 @@
 //! Emitters: the Plan becomes artifacts, one folder a target language.
 //!
-//! Invariant: an emitter is a pure function of the [`Plan`](crate::plan::Plan); it never looks at the
-//! domain, the host or the world. Whatever an output's language cannot express is a diagnostic.
+//! Invariant: an emitter is a pure function of the [`Plan`]; it never looks at the domain, the host or
+//! the world. A value reaches a text only as [`escape::Escaped`]; what an output's language cannot
+//! express is a diagnostic. To add an output: a folder with a function from the Plan to [`Artifact`]s,
+//! a line in [`all`], and a test that asks the program which reads it.
 
+pub mod apparmor;
 pub mod argv;
+pub mod cgroup;
+pub mod depfile;
+pub mod devices;
 pub mod escape;
+pub mod fit;
+pub mod limits;
+mod names;
+pub mod network;
+pub mod selinux;
+pub mod systemd;
+pub mod template;
+
+pub use fit::Fitter;
+pub use names::Names;
+pub use template::Templates;
+
+use crate::diag::Diagnostics;
+use crate::plan::Plan;
+
+/// One file of the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Artifact {
+    /// Path relative to the root of the tree.
+    pub path: String,
+    /// Its text.
+    pub contents: String,
+    /// Permission bits.
+    pub mode: u32,
+}
+
+impl Artifact {
+    /// A file that all may read.
+    pub fn new(path: impl Into<String>, contents: String) -> Artifact {
+        Artifact { path: path.into(), contents, mode: 0o644 }
+    }
+}
+
+/// What a tree holds besides what follows from the Plan.
+#[derive(Default)]
+pub struct Extras<'a> {
+    /// The normalised domain XML.
+    pub domain_xml: &'a str,
+    /// Every file that was read for the compilation, as the user named it.
+    pub inputs: &'a [String],
+    /// What the dependency file says depends on them; usually the root of the tree and `/`, or nothing.
+    pub target_prefix: &'a str,
+}
+
+/// The tree of a domain, by path. Incomplete if `diags` holds errors.
+pub fn all(plan: &Plan, extras: &Extras<'_>, templates: &Templates, diags: &mut Diagnostics) -> Vec<Artifact> {
+    let Some(names) = Names::of(plan, &mut Fitter::new(diags)) else { return Vec::new() };
+    let mut tree = systemd::emit(plan, &names, templates, diags);
+    tree.extend(apparmor::emit(plan, &names, templates, diags));
+    tree.extend(selinux::emit(plan, &names, templates, diags));
+    tree.extend(cgroup::emit(plan, &names, diags));
+    for process in &plan.processes {
+        let file = names.helper(process).map_or("argv".to_string(), |helper| format!("argv.{helper}"));
+        let mut text = String::new();
+        argv::write(&mut text, process, argv::Format::Lines);
+        tree.push(Artifact::new(names.share(&file), text));
+    }
+    tree.push(Artifact::new(names.share("plan.json"), plan_json(plan)));
+    tree.push(Artifact::new(names.share("domain.xml"), extras.domain_xml.to_string()));
+    if let Some(depfile) = depfile::emit(&tree, &names, extras, diags) {
+        tree.push(depfile);
+    }
+    tree.sort_by(|a, b| a.path.cmp(&b.path));
+    tree
+}
+
+/// `plan.json`: the Plan for other programs and for the runner.
+pub fn plan_json(plan: &Plan) -> String {
+    // A Plan holds no map with other keys than text and no float, so that it always is JSON.
+    let mut text = serde_json::to_string_pretty(plan).unwrap_or_default();
+    text.push('\n');
+    text
+}

@@ -62,6 +62,8 @@ pub struct Lower<'a> {
     pub args: Vec<Arg>,
     /// Descriptors that libvirt would pass.
     pub descriptors: Vec<Descriptor>,
+    /// Descriptor sets (`-add-fd`) so far.
+    fd_sets: u32,
     /// Numbers of block nodes.
     pub block_nodes: BlockNodes,
     /// Starts of lines in the source, for causes.
@@ -84,6 +86,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         plan: Plan { version: Plan::VERSION, ..Plan::default() },
         args: Vec::with_capacity(64),
         descriptors: Vec::new(),
+        fd_sets: 0,
         block_nodes: BlockNodes { left: devices.disks.len() as u32 },
         lines: line_starts(cx.doc.source()),
         diags: cx.diags,
@@ -314,6 +317,19 @@ impl<'a> Lower<'a> {
         let number = 3 + self.descriptors.len() as u32;
         self.descriptors.push(Descriptor { number, what: what.into() });
         number.to_string()
+    }
+
+    /// A set with one descriptor that libvirt would pass (`-add-fd`); gives the path that stands for it,
+    /// `/dev/fdset/0`. `opaque` is the note that QEMU keeps with the descriptor.
+    pub fn fd_set(&mut self, opaque: impl Into<Text>, site: Site) -> String {
+        let opaque = opaque.into();
+        let set = self.fd_sets;
+        self.fd_sets += 1;
+        let mut props = Props::with("set", set);
+        let fd = self.descriptor(opaque.clone());
+        props.set("fd", fd).set("opaque", opaque.clone());
+        self.options("-add-fd", props, site, opaque);
+        format!("/dev/fdset/{set}")
     }
 
     /// Adds a resource to the access closure.

@@ -8,11 +8,12 @@ mod source;
 pub use source::{DiskSource, Format};
 
 use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
 use super::{Family, device};
 use crate::domain::Domain;
 use crate::domain::model::model;
 use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::{OnOff, keywords};
 
 keywords! {
@@ -164,6 +165,14 @@ pub fn disk_number(dev: &str) -> Option<u32> {
 impl Family for Disk {
     fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
         defaults::disk(self, machine, cx);
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.bus() {
+            Some(DiskBus::Virtio) => Plug::Virtio(VirtioModel::Virtio),
+            Some(DiskBus::Usb) => Plug::Usb,
+            _ => Plug::Nowhere,
+        }
     }
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {

@@ -1,12 +1,13 @@
 //! Keyboards, mice, tablets.
 
 use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
 use super::{Family, device};
 use crate::domain::Domain;
 use crate::domain::model::model;
 use crate::lower::Lower;
 use crate::plan::Props;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::keywords;
 
 keywords! {
@@ -48,6 +49,14 @@ impl Family for Input {
         if self.bus.is_none() {
             let ps2 = machine.arch.is_x86() && matches!(self.kind, Some(InputKind::Mouse | InputKind::Keyboard));
             self.bus = Some(if ps2 { InputBus::Ps2 } else { InputBus::Usb });
+        }
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.bus {
+            Some(InputBus::Usb) => Plug::Usb,
+            Some(InputBus::Virtio) => Plug::Virtio(VirtioModel::Virtio),
+            _ => Plug::Nowhere,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Interfaces on the command line: a `-netdev` for the host's side, a `-device` for the guest's.
 
-use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode};
+use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode, passt};
 use crate::caps::Accel;
 use crate::diag::codes::general as support;
 use crate::host::{Network, Plug, VhostNetPolicy};
@@ -12,7 +12,7 @@ use crate::vocab::OnOff;
 /// Adds one interface.
 pub fn interface(interface: &Interface, lx: &mut Lower<'_>) {
     let id = format!("host{}", interface.info.id);
-    let Some(mut netdev) = netdev(interface, &id, lx) else { return };
+    let Some(mut netdev) = netdev(interface, lx) else { return };
     netdev.set("id", id.clone());
     lx.netdev(netdev, interface.site);
     device(interface, &id, lx);
@@ -31,7 +31,7 @@ pub fn network<'a>(name: &str, env: Env<'a>) -> Option<std::borrow::Cow<'a, Netw
 }
 
 /// The `-netdev`, without its id; none after a fault.
-fn netdev(interface: &Interface, id: &str, lx: &mut Lower<'_>) -> Option<Props> {
+fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
     let source = &interface.source.fields;
     let address = |sep: &str| format!("{}{sep}{}", source.address.as_deref().unwrap_or(""), source.port.unwrap_or(0));
     Some(match interface.kind() {
@@ -56,11 +56,17 @@ fn netdev(interface: &Interface, id: &str, lx: &mut Lower<'_>) -> Option<Props> 
             props.set("localaddr", format!("{}:{}", local.address.unwrap_or_default(), local.port.unwrap_or(0)));
             props
         }
-        InterfaceType::Vhostuser if !interface.uses_passt() => vhost_user(interface, lx),
-        _ => {
-            let _ = id;
-            return not_yet(interface, lx);
+        InterfaceType::Vhostuser if interface.uses_passt() => {
+            let socket = passt::start(interface, lx);
+            passt::vhost_user(interface, socket, lx)
         }
+        InterfaceType::User => {
+            let socket = passt::start(interface, lx);
+            passt::stream(socket, lx)
+        }
+        InterfaceType::Vhostuser => vhost_user(interface, lx),
+        InterfaceType::Vdpa => vdpa(interface, lx),
+        _ => return not_yet(interface, lx),
     })
 }
 
@@ -215,6 +221,19 @@ fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
     lx.options("-chardev", chardev, interface.source.site, "interface");
     let mut props = Props::with("type", "vhost-user");
     props.set("chardev", id);
+    if interface.queues() > 1 {
+        props.set("queues", interface.queues());
+    }
+    props
+}
+
+/// A vDPA device of the host.
+fn vdpa(interface: &Interface, lx: &mut Lower<'_>) -> Props {
+    let path = interface.source.fields.dev.clone().unwrap_or_default();
+    node(&path, interface, &format!("interface {}", interface.info.id), lx);
+    let path =
+        if lx.env.is_libvirt() { lx.fd_set(format!("{}-vdpa", interface.info.id), interface.site) } else { path };
+    let mut props = with_type("vhost-vdpa", "vhostdev", path);
     if interface.queues() > 1 {
         props.set("queues", interface.queues());
     }

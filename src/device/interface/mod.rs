@@ -2,6 +2,7 @@
 
 mod defaults;
 mod lower;
+mod passt;
 mod rules;
 mod source;
 

@@ -1,12 +1,13 @@
 //! The memory balloon.
 
 use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
+use super::virtio::VirtioDriver;
 use super::{Family, device};
 use crate::domain::Domain;
 use crate::domain::model::model;
 use crate::lower::Lower;
-use crate::plan::Props;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::{OnOff, keywords};
 
 keywords! {
@@ -35,12 +36,21 @@ model! {
         attr free_page_reporting: OnOff = "freePageReporting",
         child stats: Stats,
         part info: DeviceInfo,
+        child driver: VirtioDriver,
     }
 }
 
 device!(Memballoon, "memory balloon");
 
 impl Memballoon {
+    fn virtio_model(&self) -> VirtioModel {
+        match self.model {
+            Some(MemballoonModel::VirtioTransitional) => VirtioModel::Transitional,
+            Some(MemballoonModel::VirtioNonTransitional) => VirtioModel::NonTransitional,
+            _ => VirtioModel::Virtio,
+        }
+    }
+
     /// Whether there is a device at all.
     pub fn is_present(&self) -> bool {
         self.model != Some(MemballoonModel::None)
@@ -50,22 +60,25 @@ impl Memballoon {
 impl Family for Memballoon {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
 
-    fn rules(&self, _: &Domain, _: &Machine, _: &mut Cx<'_>) {}
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.model {
+            Some(MemballoonModel::None | MemballoonModel::Xen) => Plug::Nowhere,
+            _ => Plug::Virtio(self.virtio_model()),
+        }
+    }
+
+    fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        if let Some(driver) = &self.driver {
+            driver.virtio.rules(self.is_present(), cx);
+        }
+    }
 
     fn lower(&self, lx: &mut Lower<'_>) {
         if !self.is_present() {
             return;
         }
-        let driver = lx.virtio_driver(
-            "virtio-balloon",
-            &self.info,
-            match self.model {
-                Some(MemballoonModel::VirtioTransitional) => "-transitional",
-                Some(MemballoonModel::VirtioNonTransitional) => "-non-transitional",
-                _ => "",
-            },
-        );
-        let mut props = Props::driver(driver);
+        let options = self.driver.as_ref().map(|d| &d.virtio);
+        let mut props = lx.virtio_device("virtio-balloon", &self.info, self.virtio_model(), options);
         props.set("id", self.info.id.clone());
         lx.address(&mut props, &self.info);
         props.maybe("deflate-on-oom", self.autodeflate.map(OnOff::is_on));

@@ -2,12 +2,18 @@
 super::codes! {
     /// Codes of the schema and of binding.
     schema {
-        UNKNOWN_ELEMENT = "VC0101" "unknown-element" "The format knows no such element at this place.";
-        UNKNOWN_ATTRIBUTE = "VC0102" "unknown-attribute" "The format knows no such attribute on this element.";
-        WRONG_VALUE = "VC0103" "wrong-value" "The value is not one that the format allows here.";
-        MISSING_ATTRIBUTE = "VC0104" "missing-attribute" "The format requires an attribute that is not there.";
-        MISSING_ELEMENT = "VC0105" "missing-element" "The format requires an element that is not there.";
-        DUPLICATE = "VC0106" "duplicate-element" "The element may stand here only once.";
-        UNEXPECTED_TEXT = "VC0107" "unexpected-text" "This element holds no text.";
+        UNKNOWN_ELEMENT = "VC0101" "unknown-element" "The format knows no such element at this place.\n\nlibvirt drops such an element silently, so that what was meant never takes effect. Most often it is a slip of the keyboard or the wrong case: names of the format are case-sensitive. `virtc schema ELEMENT` lists what an element may hold.\n\nbefore: <devices><contoller type='usb'/></devices>\nafter:  <devices><controller type='usb'/></devices>";
+        UNKNOWN_ATTRIBUTE = "VC0102" "unknown-attribute" "The format knows no such attribute on this element.\n\nlibvirt drops such an attribute silently, so that what was meant never takes effect.\n\nbefore: <target dve='vda' bus='virtio'/>\nafter:  <target dev='vda' bus='virtio'/>";
+        WRONG_VALUE = "VC0103" "wrong-value" "The value is not one that the format allows here.\n\nThe help lists the allowed words, or says what the value has to look like. Words are case-sensitive, and a switch is 'on'/'off' in some places and 'yes'/'no' in others.\n\nbefore: <clock offset='UTC'/>\nafter:  <clock offset='utc'/>";
+        MISSING_ATTRIBUTE = "VC0104" "missing-attribute" "The format requires an attribute that is not there.\n\nbefore: <target bus='virtio'/>\nafter:  <target dev='vda' bus='virtio'/>";
+        MISSING_ELEMENT = "VC0105" "missing-element" "The format requires an element that is not there.\n\nbefore: <domain type='kvm'><os>…</os></domain>\nafter:  <domain type='kvm'><name>vm</name><os>…</os></domain>";
+        DUPLICATE = "VC0106" "duplicate-element" "The element may stand here only once.\n\nlibvirt takes the first and drops the others silently.\n\nbefore: <vcpu>2</vcpu> … <vcpu>4</vcpu>\nafter:  <vcpu>4</vcpu>";
+        UNEXPECTED_TEXT = "VC0107" "unexpected-text" "This element holds no text: what it says stands in attributes or in elements inside it.\n\nbefore: <target>vda</target>\nafter:  <target dev='vda'/>";
+        WRONG_VARIANT = "VC0108" "wrong-variant" "The attribute or element belongs to another variant of its parent. Which attributes and children an element takes often depends on its 'type': the source of a disk is named by 'file' where the disk is of type 'file', and by 'dev' where it is of type 'block'.\n\nbefore: <disk type='block'><source file='/dev/vg/vm'/></disk>\nafter:  <disk type='block'><source dev='/dev/vg/vm'/></disk>";
+        OUT_OF_RANGE = "VC0109" "out-of-range" "The number is outside of what the format allows here.\n\nbefore: <address type='pci' slot='0x20'/>\nafter:  <address type='pci' slot='0x1f'/>";
+        WRONG_UNIT = "VC0110" "wrong-unit" "The unit is not one of the format. Sizes take b, bytes, KB (1000), k or KiB (1024), MB, M or MiB, and so on up to EiB; without a unit, most sizes are KiB.\n\nbefore: <memory unit='gig'>4</memory>\nafter:  <memory unit='GiB'>4</memory>";
+        WRONG_PLACE = "VC0111" "wrong-place" "The format knows the element, but under another parent. The help names the place where it belongs.\n\nbefore: <domain type='kvm'><acpi/></domain>\nafter:  <domain type='kvm'><features><acpi/></features></domain>";
+        FOREIGN = "VC0112" "foreign-namespace" "An element of another XML namespace stands where the format keeps none. Applications keep their own elements under <metadata>; only qemu:, lxc:, xen: and bhyve: elements of libvirt stand elsewhere, directly under <domain>.\n\nbefore: <devices><acme:tag xmlns:acme='urn:acme'/></devices>\nafter:  <metadata><acme:tag xmlns:acme='urn:acme'/></metadata>";
+        WRONG_ROOT = "VC0113" "wrong-root" "The file is not a domain: its root element is not <domain>.\n\nlibvirt has other documents too: <network>, <pool>, <volume>, <domainsnapshot>, <domstatus>. Of a status or snapshot file, keep the <domain> inside.\n\nbefore: <vm type='kvm'>…</vm>\nafter:  <domain type='kvm'>…</domain>";
     }
 }

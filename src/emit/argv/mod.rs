@@ -29,6 +29,12 @@ pub fn tokens(process: &Process) -> Vec<String> {
     out
 }
 
+/// Appends the second token of an argument, if it has one.
+pub(crate) fn write_value_of(out: &mut String, arg: &Arg) -> bool {
+    write_value(out, &arg.value);
+    has_value(arg)
+}
+
 /// Whether a second token follows the switch.
 fn has_value(arg: &Arg) -> bool {
     arg.value != ArgValue::None

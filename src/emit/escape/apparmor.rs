@@ -1,11 +1,12 @@
 //! AppArmor profiles (parser 3 and 4).
 
-use super::{Language, Unfit, absolute, refuse_control, spell_prose, unfit};
+use super::{Language, Unfit, absolute, format, refuse_control, spell_prose, unfit};
 
 /// A path in a rule, in quotes, that matches itself only.
 pub struct ApparmorPath;
 
 impl Language for ApparmorPath {
+    type Format = format::Apparmor;
     const NAME: &'static str = "an AppArmor rule";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         let path = absolute::<Self>(value)?;
@@ -46,6 +47,7 @@ fn spell_literally(path: &str, out: &mut String) {
 pub struct ApparmorText;
 
 impl Language for ApparmorText {
+    type Format = format::Apparmor;
     const NAME: &'static str = "an AppArmor comment";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         spell_prose(value, out, |c, out| out.push(c));
@@ -57,6 +59,7 @@ impl Language for ApparmorText {
 pub struct ApparmorName;
 
 impl Language for ApparmorName {
+    type Format = format::Apparmor;
     const NAME: &'static str = "the name of an AppArmor profile";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         refuse_control::<Self>(value, &[])?;

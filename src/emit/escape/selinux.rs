@@ -1,11 +1,12 @@
 //! SELinux: contexts, file_contexts, CIL.
 
-use super::{Language, Unfit, absolute, unfit};
+use super::{Language, Unfit, absolute, format, unfit};
 
 /// A security context: `user:role:type[:range]`.
 pub struct SelinuxContext;
 
 impl Language for SelinuxContext {
+    type Format = format::Selinux;
     const NAME: &'static str = "an SELinux context";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         let mut parts = value.splitn(4, ':');
@@ -45,6 +46,7 @@ fn is_range(range: &str) -> bool {
 pub struct FileContextsPath;
 
 impl Language for FileContextsPath {
+    type Format = format::Selinux;
     const NAME: &'static str = "file_contexts";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         for c in absolute::<Self>(value)?.chars() {
@@ -67,6 +69,7 @@ impl Language for FileContextsPath {
 pub struct CilName;
 
 impl Language for CilName {
+    type Format = format::Selinux;
     const NAME: &'static str = "a CIL identifier";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_';

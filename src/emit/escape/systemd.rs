@@ -1,6 +1,8 @@
 //! systemd units (252 and newer).
 
-use super::{Escaped, Language, Unfit, absolute, refuse_control, spell_prose, unfit};
+use super::{
+    ApparmorName, Escaped, Language, SelinuxContext, Unfit, absolute, format, refuse_control, spell_prose, unfit,
+};
 use std::fmt::Write;
 
 /// A longer line makes systemd drop the whole unit; it allows 1 MiB.
@@ -10,6 +12,7 @@ const LONGEST_VALUE: usize = 512 * 1024;
 pub struct UnitText;
 
 impl Language for UnitText {
+    type Format = format::Systemd;
     const NAME: &'static str = "a systemd unit";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         spell_prose(value, out, |c, out| {
@@ -30,6 +33,7 @@ impl Language for UnitText {
 pub struct ExecArg;
 
 impl Language for ExecArg {
+    type Format = format::Systemd;
     const NAME: &'static str = "a systemd command line";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         check_length::<Self>(value)?;
@@ -46,6 +50,7 @@ impl Language for ExecArg {
 pub struct ExecProgram;
 
 impl Language for ExecProgram {
+    type Format = format::Systemd;
     const NAME: &'static str = "a systemd command line";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         let path = absolute::<Self>(value)?;
@@ -71,12 +76,25 @@ impl Escaped<ExecArg> {
         }
         line
     }
+
+    /// This line, continued on the next one by an argument.
+    pub fn continued(&mut self, argument: &Escaped<ExecArg>) {
+        self.text.push_str(" \\\n    ");
+        self.text.push_str(&argument.text);
+    }
+
+    /// This line and one more argument.
+    pub fn and(&mut self, argument: &Escaped<ExecArg>) {
+        self.text.push(' ');
+        self.text.push_str(&argument.text);
+    }
 }
 
 /// `"KEY=VALUE"` of `Environment=`.
 pub struct EnvAssignment;
 
 impl Language for EnvAssignment {
+    type Format = format::Systemd;
     const NAME: &'static str = "a systemd environment";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         check_length::<Self>(value)?;
@@ -93,6 +111,7 @@ impl Language for EnvAssignment {
 pub struct UnitPath;
 
 impl Language for UnitPath {
+    type Format = format::Systemd;
     const NAME: &'static str = "a systemd unit";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         check_length::<Self>(value)?;
@@ -128,6 +147,7 @@ impl Escaped<UnitPath> {
 pub struct UnitWord;
 
 impl Language for UnitWord {
+    type Format = format::Systemd;
     const NAME: &'static str = "a systemd unit";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "_.,:/\\@-".contains(c);
@@ -150,6 +170,7 @@ impl Language for UnitWord {
 pub struct UnitName;
 
 impl Language for UnitName {
+    type Format = format::Systemd;
     const NAME: &'static str = "the name of a unit";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
         let start = out.len();
@@ -164,7 +185,7 @@ impl Language for UnitName {
                 let _ = write!(out, "\\x{byte:02x}");
             }
         }
-        // 255 bytes are the limit of systemd and of file systems; "virtc-", a helper's name and ".service" come on top.
+        // 255 bytes are the limit of systemd and of file systems; "virtc-" and ".service" come on top.
         if out.len() - start > 200 {
             return Err(unfit::<Self>("a name of more than 200 bytes"));
         }
@@ -172,7 +193,34 @@ impl Language for UnitName {
     }
 }
 
+/// A name of SELinux is letters, digits and `_.-:,`, which mean nothing to systemd.
+impl Escaped<SelinuxContext> {
+    /// This context as a value of a unit.
+    pub fn in_unit(self) -> Escaped<UnitWord> {
+        Escaped { text: self.text, language: std::marker::PhantomData }
+    }
+}
+
+/// The name of a profile is letters, digits and `._:/+-`, which mean nothing to systemd.
+impl Escaped<ApparmorName> {
+    /// This name as a value of a unit.
+    pub fn in_unit(self) -> Escaped<UnitWord> {
+        Escaped { text: self.text, language: std::marker::PhantomData }
+    }
+}
+
 impl Escaped<UnitName> {
+    /// The name of a service: a stem and a suffix that were spelled before.
+    pub fn service(stem: &Escaped<UnitName>, suffix: Option<&Escaped<UnitName>>) -> Escaped<UnitName> {
+        let mut text = stem.text.clone();
+        if let Some(suffix) = suffix {
+            text.push('-');
+            text.push_str(&suffix.text);
+        }
+        text.push_str(".service");
+        Escaped { text, language: std::marker::PhantomData }
+    }
+
     /// The slice of a resource partition: `/machine/a-b` is `machine-a\x2db.slice`.
     pub fn slice(partition: &str) -> Result<Escaped<UnitName>, Unfit> {
         let path = absolute::<UnitName>(partition)?;

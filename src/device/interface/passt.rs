@@ -1,0 +1,154 @@
+//! passt: user-mode networking in a process of its own, behind a socket.
+
+use super::{Interface, InterfaceType, PortForward};
+use crate::caps::Cap;
+use crate::lower::Lower;
+use crate::plan::{
+    Arg, LabelRole, OwnerRule, PathKind, Perms, Process, Props, Ready, Role, Sharing, Socket, SocketRole,
+};
+
+/// Where Debian and Fedora install it.
+const PROGRAM: &str = "/usr/bin/passt";
+
+/// Adds the helper to the Plan; gives the path of its socket.
+pub fn start(interface: &Interface, lx: &mut Lower<'_>) -> String {
+    let id = &interface.info.id;
+    let socket = if lx.env.is_libvirt() {
+        format!("{}/{}-{id}.socket", lx.env.host.directories.passt, lx.paths.short)
+    } else {
+        format!("{}/{id}-passt.sock", lx.paths.run)
+    };
+    let cause = lx.cause(interface.site, format!("interface {id}"));
+    let process = format!("passt-{id}");
+    let mut args: Vec<Arg> = Vec::new();
+    let mut flag = |switch: &'static str| args.push(Arg::switch(switch, cause.clone()));
+    flag("--foreground");
+    if interface.kind() == InterfaceType::Vhostuser {
+        flag("--vhost-user");
+    }
+    let mut option = |switch: &'static str, value: String| args.push(Arg::text(switch, value, cause.clone()));
+    option("--socket", socket.clone());
+    option("--mac-addr", interface.mac());
+    if let Some(dev) = &interface.source.fields.dev {
+        option("--interface", dev.clone());
+    }
+    let backend = interface.backend.as_ref();
+    if let Some(log) = backend.and_then(|b| b.log_file.clone()) {
+        option("--log-file", log);
+    }
+    for ip in &interface.ips {
+        option("--address", ip.address.clone().unwrap_or_default());
+        if let Some(prefix) = ip.prefix {
+            option("--netmask", prefix.to_string());
+        }
+    }
+    for forward in &interface.port_forwards {
+        let udp = forward.proto.as_deref() == Some("udp");
+        option(if udp { "--udp-ports" } else { "--tcp-ports" }, port_option(forward));
+    }
+    lx.plan.processes.push(Process {
+        role: Role::Passt,
+        id: process.clone(),
+        program: PROGRAM.to_string(),
+        args,
+        ready: Ready::Socket(socket.clone()),
+        cause: cause.clone(),
+        ..Process::default()
+    });
+    if let Some(log) = backend.and_then(|b| b.log_file.as_deref()) {
+        lx.access(
+            log,
+            PathKind::File,
+            Perms::WRITE,
+            Sharing::Exclusive,
+            LabelRole::Keep,
+            OwnerRule::Keep,
+            interface.site,
+            "passt log",
+        );
+        if let Some(access) = lx.plan.access.last_mut() {
+            access.process = process.clone();
+        }
+    }
+    lx.access(
+        &socket,
+        PathKind::Socket,
+        Perms { lock: false, ..Perms::READ_WRITE },
+        Sharing::Exclusive,
+        LabelRole::Keep,
+        OwnerRule::Keep,
+        interface.site,
+        format!("interface {id}"),
+    );
+    lx.plan.sockets.push(Socket { role: SocketRole::Helper, path: socket.clone(), process, cause });
+    socket
+}
+
+/// passt's notation of forwarded ports (passt(1), `-t`): `address%dev/80:8080,~85`.
+fn port_option(forward: &PortForward) -> String {
+    let mut text = forward.address.clone().unwrap_or_default();
+    if let Some(dev) = &forward.dev {
+        text.push('%');
+        text.push_str(dev);
+    }
+    if !text.is_empty() {
+        text.push('/');
+    }
+    if forward.ranges.is_empty() {
+        text.push_str("all");
+    }
+    for (i, range) in forward.ranges.iter().enumerate() {
+        let start = range.start.unwrap_or(0);
+        let end = range.end.unwrap_or(start);
+        if i > 0 {
+            text.push(',');
+        }
+        if range.exclude.is_some_and(|e| e.is_yes()) {
+            text.push('~');
+        }
+        text.push_str(&start.to_string());
+        if end != start {
+            text.push_str(&format!("-{end}"));
+        }
+        if let Some(to) = range.to {
+            text.push_str(&format!(":{to}"));
+            if end != start {
+                text.push_str(&format!("-{}", u32::from(to) + u32::from(end - start.min(end))));
+            }
+        }
+    }
+    text
+}
+
+/// The `-netdev` of a user interface: a stream to passt that is made again when passt is started again.
+pub fn stream(socket: String, lx: &Lower<'_>) -> Props {
+    let mut address = Props::with("type", "unix");
+    address.set("path", socket);
+    let mut props = Props::with("type", "stream");
+    props.set("addr", address).set("server", false);
+    if lx.has(Cap::NetdevStreamReconnectMiliseconds) {
+        props.set("reconnect-ms", 5000);
+    } else if lx.has(Cap::NetdevStreamReconnect) {
+        props.set("reconnect", 5);
+    }
+    props
+}
+
+/// The `-chardev` and `-netdev` of a vhost-user interface.
+pub fn vhost_user(interface: &Interface, socket: String, lx: &mut Lower<'_>) -> Props {
+    let id = format!("char{}", interface.info.id);
+    let mut chardev = Props::new();
+    chardev.bare("socket").set("id", id.clone()).set("path", socket);
+    if lx.has(Cap::ChardevReconnectMiliseconds) {
+        chardev.set("reconnect-ms", 5000);
+    } else {
+        chardev.set("reconnect", 5);
+    }
+    lx.options("-chardev", chardev, interface.site, "interface");
+    let mut props = Props::with("type", "vhost-user");
+    props.set("chardev", id);
+    if interface.queues() > 1 {
+        props.set("queues", interface.queues());
+    }
+    props
+}

@@ -1,0 +1,39 @@
+//! How a device is connected: what the address passes need to know of it.
+
+use crate::vocab::keywords;
+
+keywords! {
+    /// The models of a virtio device that differ only in what drivers they serve.
+    #[derive(Default)]
+    pub enum VirtioModel {
+        /// Modern; legacy too where the slot allows it.
+        #[default]
+        Virtio = "virtio",
+        /// Legacy and modern drivers; always in a conventional PCI slot.
+        Transitional = "virtio-transitional",
+        /// Modern drivers only.
+        NonTransitional = "virtio-non-transitional",
+    }
+}
+
+/// The kind of connector that a device has, before the machine is considered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Plug {
+    /// None that is assigned here: part of the board, or placed by its family's own rules.
+    #[default]
+    Nowhere,
+    /// A conventional PCI slot.
+    Pci,
+    /// A PCI Express slot.
+    Pcie,
+    /// Part of the PCI Express root complex.
+    RootComplex,
+    /// A virtio transport: PCI, CCW or MMIO, as the machine has it.
+    Virtio(VirtioModel),
+    /// A USB port.
+    Usb,
+    /// A register of POWER's virtual I/O; the number is where libvirt begins to look.
+    SpaprVio(u64),
+    /// A place in the channel subsystem of S/390 that is not virtio's.
+    Ccw,
+}

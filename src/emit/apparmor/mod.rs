@@ -1,0 +1,213 @@
+//! AppArmor: the profile of a domain, and its rules in a file of their own.
+//!
+//! The profile holds what every QEMU needs; the `.files` hold one rule for each access of the Plan.
+//! Everything that no rule names is denied, so that there are no `deny` rules but for noise.
+
+use super::escape::{ApparmorName, ApparmorPath, ApparmorText, Escaped, Unfit, format::Apparmor};
+use super::fit::Fitter;
+use super::template::{Fields, Templates};
+use super::{Artifact, Names, network};
+use crate::diag::Diagnostics;
+use crate::plan::{Accelerator, Cause, PathKind, Perms, Plan, Process, Role, SocketRole};
+use std::collections::BTreeMap;
+
+/// The profile and its rules; nothing when the XML names a profile of the host, or none.
+pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagnostics) -> Vec<Artifact> {
+    let Some(apparmor) = plan.confinement.apparmor.as_ref().filter(|a| a.generated) else { return Vec::new() };
+    let mut out = Vec::new();
+    let mut fit = Fitter::new(diags);
+    let Some(profile) = fit.fit::<ApparmorName>(&apparmor.profile, &apparmor.cause) else { return out };
+    let mut files = Vec::new();
+    for process in &plan.processes {
+        let helper = names.helper(process);
+        let file: Escaped<ApparmorName> = match helper {
+            None => profile.clone().between("", ".files"),
+            Some(_) => match fit.fit(&format!("{profile}.{}.files", process.id), &process.cause) {
+                Some(name) => name,
+                None => return out,
+            },
+        };
+        files.push(file);
+    }
+    let mut fields = Fields::new();
+    head(plan, &profile, &mut fit, &mut fields);
+    fields.flag("complain", apparmor.complain);
+    let mut helpers = Vec::new();
+    for (process, file) in plan.processes.iter().zip(&files) {
+        match process.role {
+            Role::Qemu => body(plan, process, file, &mut fit, &mut fields),
+            _ => {
+                let mut record = Fields::new();
+                record.maybe::<ApparmorName>("name", fit.fit(&process.id, &process.cause));
+                let full = format!("{profile}//{}", process.id);
+                record.maybe::<ApparmorName>("profile", fit.fit(&full, &process.cause));
+                record.maybe::<ApparmorText>("what", fit.fit(&process.cause.what, &process.cause));
+                record.flag("namespaces", matches!(process.role, Role::Virtiofsd | Role::Passt));
+                record.flag("complain", apparmor.complain);
+                body(plan, process, file, &mut fit, &mut record);
+                helpers.push(record);
+            }
+        }
+    }
+    fields.list("helpers", helpers);
+    let mut rules = Vec::new();
+    for (process, file) in plan.processes.iter().zip(&files) {
+        let mut fields = Fields::new();
+        fields.maybe::<ApparmorText>("title", fit.fit(&plan.name, &Cause::default()));
+        fields.maybe::<ApparmorText>("process", fit.fit(&process.id, &process.cause));
+        fields.list("rules", rules_of(plan, process, &mut fit));
+        rules.push((file.clone(), fields));
+    }
+    out.push(Artifact::new(format!("etc/apparmor.d/libvirt/{profile}"), templates.render("apparmor", &fields, diags)));
+    for (file, fields) in rules {
+        let text = templates.render("apparmor-files", &fields, diags);
+        out.push(Artifact::new(format!("etc/apparmor.d/libvirt/{file}"), text));
+    }
+    out
+}
+
+fn head(plan: &Plan, profile: &Escaped<ApparmorName>, fit: &mut Fitter<'_>, fields: &mut Fields<Apparmor>) {
+    fields.maybe::<ApparmorText>("title", fit.fit(&plan.name, &Cause::default()));
+    fields.put("profile", profile.clone());
+}
+
+/// The parts of a profile that follow from the process itself.
+fn body(
+    plan: &Plan,
+    process: &Process,
+    file: &Escaped<ApparmorName>,
+    fit: &mut Fitter<'_>,
+    fields: &mut Fields<Apparmor>,
+) {
+    let families = network::families(plan, process);
+    fields.maybe::<ApparmorPath>("program", fit.fit(&process.program, &process.cause));
+    fields.flag("inet", families.inet).flag("netlink", families.netlink);
+    fields.put("files", file.clone());
+    let mut capabilities = Vec::new();
+    for name in &process.capabilities {
+        // `CAP_NET_ADMIN` is `net_admin` here.
+        let name = name.strip_prefix("CAP_").unwrap_or(name).to_ascii_lowercase();
+        if let Some(name) = fit.fit::<ApparmorName>(&name, &process.cause) {
+            let mut record = Fields::new();
+            record.put("capability", name);
+            capabilities.push(record);
+        }
+    }
+    fields.list("capabilities", capabilities);
+}
+
+/// What a process may do with one path, and why.
+struct Grant<'a> {
+    perms: Perms,
+    kind: PathKind,
+    causes: Vec<&'a Cause>,
+}
+
+/// One rule a path, by path.
+fn rules_of(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Vec<Fields<Apparmor>> {
+    let mut grants: BTreeMap<&str, Grant<'_>> = BTreeMap::new();
+    let mut grant = |path, kind, perms: Perms, cause| {
+        let entry = grants.entry(path).or_insert(Grant { perms: Perms::default(), kind, causes: Vec::new() });
+        entry.perms = entry.perms.union(perms);
+        if kind == PathKind::Tree {
+            entry.kind = kind;
+        }
+        if !entry.causes.contains(&cause) {
+            entry.causes.push(cause);
+        }
+    };
+    for access in plan.access.iter().filter(|a| a.process == process.id) {
+        grant(&access.path, access.kind, access.perms, &access.cause);
+    }
+    for socket in plan.sockets.iter() {
+        // Who listens makes the socket; QEMU connects to those of its helpers.
+        if socket.process == process.id || (socket.role == SocketRole::Helper && process.role == Role::Qemu) {
+            grant(&socket.path, PathKind::Socket, Perms { lock: false, ..Perms::READ_WRITE }, &socket.cause);
+        }
+    }
+    let kvm = Cause { what: "default: hardware virtualisation".into(), ..Cause::default() };
+    if process.role == Role::Qemu && plan.accelerator == Accelerator::Kvm {
+        grant("/dev/kvm", PathKind::CharDevice, Perms { lock: false, ..Perms::READ_WRITE }, &kvm);
+    }
+    let mut rules = Vec::new();
+    for (path, grant) in &grants {
+        let reason = reason(&grant.causes);
+        let cause = grant.causes.first().copied().cloned().unwrap_or_default();
+        let spelled: Result<Vec<(Escaped<ApparmorPath>, Perms)>, Unfit> = spell(path, grant);
+        let Some(spelled) = fit.take(spelled, &cause) else { continue };
+        for (path, perms) in spelled {
+            let mut rule = Fields::new();
+            rule.put("path", path).put("perms", Escaped::<ApparmorText>::literal(letters(perms)));
+            rule.word("owner", "");
+            rule.maybe::<ApparmorText>("reason", fit.fit(&reason, &cause));
+            rules.push(rule);
+        }
+    }
+    rules
+}
+
+/// The paths of rules for one resource: a directory has itself and what is below.
+fn spell(path: &str, grant: &Grant<'_>) -> Result<Vec<(Escaped<ApparmorPath>, Perms)>, Unfit> {
+    let look = Perms { lock: false, ..Perms::READ };
+    Ok(match grant.kind {
+        PathKind::Tree => {
+            let [itself, below] = ApparmorPath::tree(path)?;
+            vec![(itself, look), (below, grant.perms)]
+        }
+        PathKind::Directory => {
+            let [itself, _] = ApparmorPath::tree(path)?;
+            vec![(itself, look)]
+        }
+        PathKind::Pipe => vec![
+            (Escaped::new(path)?, grant.perms),
+            (Escaped::new(&format!("{path}.in"))?, grant.perms),
+            (Escaped::new(&format!("{path}.out"))?, grant.perms),
+        ],
+        _ => vec![(Escaped::new(path)?, grant.perms)],
+    })
+}
+
+/// `disk vda (line 12); default: …`
+fn reason(causes: &[&Cause]) -> String {
+    let mut out = String::new();
+    for cause in causes {
+        if !out.is_empty() {
+            out.push_str("; ");
+        }
+        out.push_str(if cause.what.is_empty() { "the domain" } else { &cause.what });
+        if cause.line > 0 {
+            out.push_str(&format!(" (line {})", cause.line));
+        }
+    }
+    out
+}
+
+/// The letters of a rule. `a` and `w` exclude each other, and `x` needs to say under which profile: this one.
+fn letters(perms: Perms) -> &'static str {
+    // Every combination that a Plan can hold, so that no text is made.
+    const TABLE: [&str; 64] = table();
+    let write = if perms.write { 1 } else { 0 };
+    let append = perms.append && !perms.write;
+    let index = usize::from(perms.read)
+        | write << 1
+        | usize::from(perms.lock) << 2
+        | usize::from(perms.link) << 3
+        | usize::from(perms.map) << 4
+        | usize::from(perms.execute) << 5;
+    match TABLE.get(index) {
+        Some(letters) if !append => letters,
+        // Logs: nothing else is asked of them.
+        _ if perms.read => "ra",
+        _ => "a",
+    }
+}
+
+const fn table() -> [&'static str; 64] {
+    [
+        "r", "r", "w", "rw", "k", "rk", "wk", "rwk", "l", "rl", "wl", "rwl", "lk", "rlk", "wlk", "rwlk", //
+        "m", "mr", "mw", "mrw", "mk", "mrk", "mwk", "mrwk", "ml", "mrl", "mwl", "mrwl", "mlk", "mrlk", "mwlk", "mrwlk",
+        "ix", "rix", "wix", "rwix", "kix", "rkix", "wkix", "rwkix", "lix", "rlix", "wlix", "rwlix", "lkix", "rlkix",
+        "wlkix", "rwlkix", "mix", "mrix", "mwix", "mrwix", "mkix", "mrkix", "mwkix", "mrwkix", "mlix", "mrlix",
+        "mwlix", "mrwlix", "mlkix", "mrlkix", "mwlkix", "mrwlkix",
+    ]
+}

@@ -1,0 +1,156 @@
+//! SELinux: which file gets which label, as a table for tools, as `file_contexts` for the policy, and as
+//! a CIL module for what a distribution's policy lacks.
+
+use super::escape::{CilName, Escaped, FileContextsPath, SelinuxContext, TableField, format::Selinux as Format};
+use super::fit::Fitter;
+use super::template::{Fields, Templates};
+use super::{Artifact, Names};
+use crate::diag::Diagnostics;
+use crate::plan::{Accelerator, Access, Cause, LabelRole, PathKind, Plan, Selinux, Sharing};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The context that an access gives its file; none when the file is left as it is.
+pub fn context_of<'a>(selinux: &'a Selinux, access: &'a Access) -> Option<&'a str> {
+    match &access.label {
+        LabelRole::Image => Some(&selinux.image),
+        LabelRole::Shared => Some(&selinux.shared),
+        LabelRole::Content => Some(&selinux.content),
+        LabelRole::Explicit(label) => Some(label),
+        LabelRole::Keep => None,
+    }
+}
+
+/// All SELinux artifacts; nothing when the domain is not confined by it.
+pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagnostics) -> Vec<Artifact> {
+    let Some(selinux) = &plan.confinement.selinux else { return Vec::new() };
+    let mut out = Vec::new();
+    let mut fit = Fitter::new(diags);
+    let Some(process) = fit.fit::<SelinuxContext>(&selinux.process, &selinux.cause) else { return out };
+
+    let mut labels = String::from("# context\trestore\tpath\treason\n");
+    labels.push_str(&format!("{process}\t-\t(the processes)\t{}\n", cause_text(&selinux.cause, &mut fit)));
+    let mut files: BTreeMap<&str, (&Access, &str)> = BTreeMap::new();
+    if selinux.relabel {
+        for access in &plan.access {
+            if let Some(context) = context_of(selinux, access) {
+                files.entry(&access.path).or_insert((access, context));
+            }
+        }
+    }
+    let mut records = Vec::new();
+    for (path, (access, context)) in &files {
+        let Some(context) = fit.fit::<SelinuxContext>(context, &access.cause) else { continue };
+        let Some(field) = fit.fit::<TableField>(path, &access.cause) else { continue };
+        let restore = if access.sharing == Sharing::Exclusive { "yes" } else { "no" };
+        labels.push_str(&format!("{context}\t{restore}\t{field}\t{}\n", cause_text(&access.cause, &mut fit)));
+        records.extend(file_contexts(path, access, context, &mut fit));
+    }
+    let mut fields = Fields::new();
+    title(plan, &mut fit, &mut fields);
+    fields.list("files", records);
+    let module = cil(plan, selinux, &mut fit);
+    out.push(Artifact::new(names.share("selinux/labels"), labels));
+    out.push(Artifact::new(names.share("selinux/booleans"), booleans(plan, selinux)));
+    out.push(Artifact::new(names.share("selinux/file_contexts"), templates.render("file_contexts", &fields, diags)));
+    if let Some(fields) = module {
+        // The name of the file is the name of the module, which takes no backslash.
+        out.push(Artifact::new(
+            names.share(&format!("selinux/virtc_{}.cil", short(plan))),
+            templates.render("cil", &fields, diags),
+        ));
+    }
+    out
+}
+
+/// A name that tells the modules of domains apart: the UUID without hyphens.
+fn short(plan: &Plan) -> String {
+    plan.uuid.chars().filter(char::is_ascii_hexdigit).collect()
+}
+
+fn cause_text(cause: &Cause, fit: &mut Fitter<'_>) -> String {
+    let what = if cause.what.is_empty() { "the domain" } else { cause.what.as_ref() };
+    let what = fit.fit::<TableField>(what, cause).map(|t| t.to_string()).unwrap_or_default();
+    if cause.line > 0 { format!("{what} (line {})", cause.line) } else { what }
+}
+
+fn title(plan: &Plan, fit: &mut Fitter<'_>, fields: &mut Fields<Format>) {
+    fields.maybe::<Comment>("title", fit.fit(&plan.name, &Cause::default()));
+}
+
+/// A comment.
+struct Comment;
+
+impl super::escape::Language for Comment {
+    type Format = Format;
+    const NAME: &'static str = "a comment";
+    fn spell(value: &str, out: &mut String) -> Result<(), super::escape::Unfit> {
+        super::escape::spell_comment(value, out);
+        Ok(())
+    }
+}
+
+/// The lines of one path: a pipe may have two ends, a tree has what is below.
+fn file_contexts(
+    path: &str,
+    access: &Access,
+    context: Escaped<SelinuxContext>,
+    fit: &mut Fitter<'_>,
+) -> Vec<Fields<Format>> {
+    let (kind, end) = match access.kind {
+        PathKind::File => ("--\t", ""),
+        PathKind::BlockDevice => ("-b\t", ""),
+        PathKind::CharDevice => ("-c\t", ""),
+        PathKind::Directory => ("-d\t", ""),
+        PathKind::Tree => ("", "(/.*)?"),
+        PathKind::Socket => ("-s\t", ""),
+        PathKind::Pipe => ("-p\t", "(\\.in|\\.out)?"),
+    };
+    let Some(path) = fit.fit::<FileContextsPath>(path, &access.cause) else { return Vec::new() };
+    let mut record = Fields::new();
+    record.put("path", path.between("", end)).word("kind", kind).put("context", context);
+    vec![record]
+}
+
+/// The type of a context.
+fn type_of(context: &str) -> &str {
+    context.split(':').nth(2).unwrap_or_default()
+}
+
+/// The module: the start by systemd, and emulation for types that the policy does not let make code.
+fn cil(plan: &Plan, selinux: &Selinux, fit: &mut Fitter<'_>) -> Option<Fields<Format>> {
+    let process = fit.fit::<CilName>(type_of(&selinux.process), &selinux.cause)?;
+    let mut fields = Fields::new();
+    title(plan, fit, &mut fields);
+    fields.maybe::<CilName>("module", fit.fit(&format!("virtc_{}", short(plan)), &selinux.cause));
+    let types: BTreeSet<String> = BTreeSet::from([process.to_string()]);
+    let record = |name: &str| {
+        let mut record = Fields::new();
+        record.maybe::<CilName>("type", Escaped::new(name).ok());
+        record
+    };
+    fields.list("types", types.iter().map(|t| record(t)).collect());
+    fields.list("processes", types.iter().map(|t| record(t)).collect());
+    fields.flag("emulated", plan.accelerator == Accelerator::Tcg && process.as_str() != "svirt_tcg_t");
+    Some(fields)
+}
+
+/// Booleans of the policy that this domain needs, with the reason.
+fn booleans(plan: &Plan, selinux: &Selinux) -> String {
+    let mut out = String::from("# boolean\treason\n");
+    let any = |prefix: &str| plan.access.iter().any(|a| a.path.starts_with(prefix));
+    let mut need = |name: &str, reason: &str| out.push_str(&format!("{name}\t{reason}\n"));
+    if plan.accelerator == Accelerator::Tcg && type_of(&selinux.process) != "svirt_tcg_t" {
+        need("virt_use_execmem", "QEMU's own emulation; or install the CIL module");
+    }
+    if any("/dev/bus/usb/") {
+        need("virt_use_usb", "USB devices of the host");
+    }
+    if any("/dev/vfio/") || any("/sys/") {
+        need("virt_use_sysfs", "PCI devices of the host");
+    }
+    if any("/dev/ttyS") || any("/dev/ttyUSB") {
+        need("virt_use_comm", "serial ports of the host");
+    }
+    out.push_str("# If the file lies there: virt_use_nfs (NFS), virt_use_samba (CIFS), virt_use_fusefs (FUSE).\n");
+    out
+}

@@ -1,0 +1,133 @@
+//! What a service runs, as whom, and how it ends.
+
+use super::Lines;
+use super::prepare;
+use crate::emit::argv;
+use crate::emit::escape::{EnvAssignment, Escaped, ExecArg, ExecProgram, UnitPath, UnitWord};
+use crate::emit::fit::Fitter;
+use crate::plan::{Cause, DirectoryRole, Instance, Plan, Process, Ready, Role};
+
+/// The `[Service]` lines of a process, but for limits and sandbox.
+pub fn exec(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    lines.set("Type", "exec");
+    identity(plan, process, fit, lines);
+    directories(plan, process, fit, lines);
+    for (key, value) in &process.env {
+        lines.maybe::<EnvAssignment>("Environment", fit.fit(&format!("{key}={value}"), &process.cause));
+    }
+    prepare::before(plan, process, fit, lines);
+    lines.maybe("ExecStart", command_line(process, fit));
+    if let Ready::Socket(path) = &process.ready {
+        prepare::wait_for_socket(path, process, fit, lines);
+    }
+    if process.role == Role::Qemu {
+        // Asks the guest first, where virtc is there to ask; QEMU takes SIGTERM as "flush and quit".
+        if let Some(monitor) = plan.monitor()
+            && let Some(path) = fit.fit::<ExecArg>(&monitor.path, &monitor.cause)
+        {
+            let arguments = ["stop", "--socket"].into_iter().map(Escaped::literal).chain([path]);
+            let virtc = Escaped::<ExecProgram>::literal("/usr/bin/virtc");
+            lines.push("ExecStop", Escaped::command("-", virtc, arguments));
+        }
+        lines.set("KillMode", "mixed");
+        lines.set("TimeoutStopSec", "2min");
+        if plan.lifecycle.on_crash.contains("restart") {
+            lines.set("Restart", "on-failure");
+        }
+    }
+    prepare::after(plan, process, fit, lines);
+}
+
+/// `ExecStart=`: one switch a line.
+fn command_line(process: &Process, fit: &mut Fitter<'_>) -> Option<Escaped<ExecArg>> {
+    let program = fit.fit::<ExecProgram>(&process.program, &process.cause)?;
+    let mut line = Escaped::command("", program, []);
+    let mut complete = true;
+    let mut value = String::new();
+    for arg in &process.args {
+        match fit.fit::<ExecArg>(&arg.switch, &arg.cause) {
+            Some(switch) => line.continued(&switch),
+            None => complete = false,
+        }
+        value.clear();
+        if argv::write_value_of(&mut value, arg) {
+            match fit.fit::<ExecArg>(&value, &arg.cause) {
+                Some(value) => line.and(&value),
+                None => complete = false,
+            }
+        }
+    }
+    complete.then_some(line)
+}
+
+/// `User=` and its kin.
+fn identity(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    if plan.instance == Instance::Session {
+        return;
+    }
+    let whole = &plan.confinement;
+    let cause = Cause { what: "user and group".into(), ..Cause::default() };
+    if let Some(user) = process.user.as_ref().or(whole.user.as_ref()) {
+        lines.maybe("User", account(user, &cause, fit));
+    }
+    if let Some(group) = process.group.as_ref().or(whole.group.as_ref()) {
+        lines.maybe("Group", account(group, &cause, fit));
+    }
+    if process.user.is_none() && !whole.groups.is_empty() {
+        let groups: Vec<_> = whole.groups.iter().filter_map(|g| account(g, &cause, fit)).collect();
+        lines.push("SupplementaryGroups", Escaped::words(groups));
+    }
+}
+
+/// A user or group. libvirt's `+107` is the number 107; systemd takes a plain number for one.
+pub fn account(name: &str, cause: &Cause, fit: &mut Fitter<'_>) -> Option<Escaped<UnitWord>> {
+    let plain = name.strip_prefix('+').unwrap_or(name);
+    let number = plain.parse::<u64>();
+    let reserved = matches!(number, Ok(65_535) | Ok(4_294_967_295..));
+    let fits = match number {
+        Ok(_) => !reserved,
+        Err(_) => {
+            plain.len() <= 31
+                && plain.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && plain.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        }
+    };
+    if !fits {
+        fit.out_of_range(
+            cause,
+            format!("'{name}' is no user or group that a systemd unit can name"),
+            "use a name of letters, digits, '-' and '_', or a number below 4294967295 other than 65535",
+        );
+        return None;
+    }
+    fit.fit(plain, cause)
+}
+
+/// Directories that systemd makes by itself.
+fn directories(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    if plan.instance == Instance::Session {
+        return;
+    }
+    for (role, base, key, mode_key) in [
+        (DirectoryRole::Runtime, "/run", "RuntimeDirectory", "RuntimeDirectoryMode"),
+        (DirectoryRole::State, "/var/lib", "StateDirectory", "StateDirectoryMode"),
+        (DirectoryRole::Log, "/var/log", "LogsDirectory", "LogsDirectoryMode"),
+    ] {
+        let mut paths = Vec::new();
+        let mut mode = None;
+        for directory in plan.directories.iter().filter(|d| d.role == role) {
+            let below: Result<Option<Escaped<UnitPath>>, _> = Escaped::below(base, &directory.path);
+            if let Some(Some(path)) = fit.take(below, &directory.cause) {
+                mode = Some(mode.map_or(directory.mode, |m: u32| m | directory.mode));
+                paths.push(path);
+            }
+        }
+        let Some(mode) = mode else { continue };
+        lines.push(key, Escaped::words(paths));
+        lines.maybe::<UnitWord>(mode_key, fit.fit(&format!("0{mode:o}"), &Cause::default()));
+        if role == DirectoryRole::Runtime && plan.processes.len() > 1 {
+            // The processes share it; the last one to go is QEMU.
+            lines.set("RuntimeDirectoryPreserve", if process.role == Role::Qemu { "no" } else { "yes" });
+        }
+    }
+}

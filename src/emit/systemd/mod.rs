@@ -1,0 +1,154 @@
+//! systemd units: a service for QEMU, one for each helper, the slice of a resource partition.
+//!
+//! The units need nothing of virtc on the host: QEMU is started directly (`Type=exec`), what has to be
+//! there before is made by `ExecStartPre=` lines, and SIGTERM, on which QEMU flushes its disks and
+//! quits, stops it. Where virtc is installed, `ExecStop=` first asks the guest to power down.
+
+mod exec;
+mod limits;
+mod prepare;
+mod sandbox;
+
+use super::escape::{Escaped, Language, UnitName, UnitPath, UnitText, UnitWord, format::Systemd};
+use super::fit::Fitter;
+use super::template::{Fields, Templates};
+use super::{Artifact, Names};
+use crate::diag::Diagnostics;
+use crate::plan::{Cause, Instance, Plan, Process, Role};
+pub use limits::cause as cause_of_limit;
+
+/// The account that machines run as when nothing names one; `sysusers.d` makes it.
+pub const DEFAULT_USER: &str = "virtc-qemu";
+
+/// A line of a unit.
+struct Directive {
+    key: &'static str,
+    value: Escaped<Line>,
+}
+
+/// A value that is complete: whatever kind of value it was made from.
+struct Line;
+
+impl Language for Line {
+    type Format = Systemd;
+    const NAME: &'static str = "a systemd unit";
+    fn spell(value: &str, out: &mut String) -> Result<(), super::escape::Unfit> {
+        UnitText::spell(value, out)
+    }
+}
+
+/// Lines of one part of a unit.
+#[derive(Default)]
+struct Lines(Vec<Directive>);
+
+impl Lines {
+    fn push<L: Language<Format = Systemd>>(&mut self, key: &'static str, value: Escaped<L>) {
+        self.0.push(Directive { key, value: value.cast::<Line>() });
+    }
+
+    fn maybe<L: Language<Format = Systemd>>(&mut self, key: &'static str, value: Option<Escaped<L>>) {
+        if let Some(value) = value {
+            self.push(key, value);
+        }
+    }
+
+    /// A line whose value is part of virtc.
+    fn set(&mut self, key: &'static str, value: &'static str) {
+        self.push::<Line>(key, Escaped::literal(value));
+    }
+
+    fn records(self) -> Vec<Fields<Systemd>> {
+        let record = |line: Directive| {
+            let mut fields = Fields::new();
+            fields.word("key", line.key).put("value", line.value);
+            fields
+        };
+        self.0.into_iter().map(record).collect()
+    }
+}
+
+/// All units of a domain.
+pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagnostics) -> Vec<Artifact> {
+    let mut out = Vec::new();
+    for process in &plan.processes {
+        let mut fields = Fields::new();
+        let mut fit = Fitter::new(diags);
+        service(plan, process, names, &mut fit, &mut fields);
+        let contents = templates.render("service", &fields, diags);
+        out.push(Artifact::new(names.unit(process), contents));
+    }
+    if let Some(partition) = plan.limits.partition.as_deref().filter(|p| *p != "/machine" && *p != "/") {
+        let mut fit = Fitter::new(diags);
+        let cause = limits::cause(plan, "partition");
+        let slice: Option<Escaped<UnitName>> = fit.take(Escaped::slice(partition), &cause);
+        let mut fields = Fields::new();
+        fields.maybe::<UnitText>("description", fit.fit(&format!("Virtual machines of {partition}"), &cause));
+        if let Some(slice) = slice {
+            out.push(Artifact::new(
+                format!("{}/{slice}", names.unit_folder),
+                templates.render("slice", &fields, diags),
+            ));
+        }
+    }
+    let user = plan.confinement.user.as_deref();
+    if plan.instance == Instance::System && user == Some(DEFAULT_USER) {
+        let mut fields = Fields::new();
+        fields.put::<UnitWord>("user", Escaped::literal(DEFAULT_USER));
+        fields.list("groups", Vec::new());
+        let contents = templates.render("sysusers", &fields, diags);
+        out.push(Artifact::new(format!("usr/lib/sysusers.d/{}.conf", names.stem), contents));
+    }
+    out
+}
+
+/// Fills in the fields of one service.
+fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, fields: &mut Fields<Systemd>) {
+    let whole = Cause::default();
+    let is_qemu = process.role == Role::Qemu;
+    let system = plan.instance == Instance::System;
+    fields.maybe::<UnitText>("title", fit.fit(&plan.name, &whole));
+
+    let mut unit = Lines::default();
+    let title = plan.title.as_deref().unwrap_or(&plan.name);
+    let description =
+        if is_qemu { format!("Virtual machine {title}") } else { format!("{} of virtual machine {title}", process.id) };
+    unit.maybe::<UnitText>("Description", fit.fit(&description, &whole));
+    if is_qemu {
+        for helper in plan.processes.iter().filter(|p| p.role != Role::Qemu) {
+            unit.push("BindsTo", names.unit_name(helper));
+            unit.push("After", names.unit_name(helper));
+        }
+        unit.set("Wants", "network.target");
+        unit.set("After", "network.target local-fs.target remote-fs.target");
+        if system {
+            unit.set("Before", "virt-guest-shutdown.target");
+        }
+    } else {
+        unit.set("StopWhenUnneeded", "yes");
+    }
+    for secret in plan.secrets.iter().filter(|_| is_qemu) {
+        unit.maybe("AssertPathExists", fit.fit::<UnitPath>(&secret.path, &secret.cause));
+    }
+    fields.list("unit", unit.records());
+
+    let mut lines = Lines::default();
+    exec::exec(plan, process, fit, &mut lines);
+    fields.list("service", lines.records());
+
+    let mut lines = Lines::default();
+    if is_qemu {
+        limits::limits(plan, fit, &mut lines);
+    }
+    fields.list("limits", lines.records());
+
+    let mut lines = Lines::default();
+    sandbox::sandbox(plan, process, fit, &mut lines);
+    fields.list("sandbox", lines.records());
+
+    let mut lines = Lines::default();
+    sandbox::devices(plan, process, fit, &mut lines);
+    fields.list("devices", lines.records());
+
+    let wanted_by = if system { "multi-user.target" } else { "default.target" };
+    fields.maybe::<UnitWord>("wanted_by", is_qemu.then(|| Escaped::literal(wanted_by)));
+}

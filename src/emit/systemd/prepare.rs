@@ -1,0 +1,190 @@
+//! What has to be there before a process starts: `ExecStartPre=` lines of coreutils, iproute2 and the
+//! tools of the security modules, run by systemd with full privileges (`+`). And what is undone behind it.
+
+use super::Lines;
+use crate::emit::escape::{ApparmorName, Escaped, ExecArg, ExecProgram, SelinuxContext};
+use crate::emit::fit::Fitter;
+use crate::plan::{Access, Cause, DirectoryRole, Instance, Link, LinkKind, OwnerRule, Plan, Process, Role, Sharing};
+use std::collections::BTreeSet;
+
+/// Makes a file from a template when it is missing: `$1` the file, `$2` the template, `$3` its owner.
+const COPY: &str = r#"[ -e "$1" ] || { install -m 0600 -o "${3%%:*}" -g "${3#*:}" -- "$2" "$1"; }"#;
+
+/// Labels files: context, file, context, file, … Nothing where SELinux is off.
+const LABEL: &str = r#"[ -e /sys/fs/selinux/enforce ] || exit 0; while [ $# -gt 1 ]; do [ ! -e "$2" ] || chcon -- "$1" "$2"; shift 2; done"#;
+
+/// Gives files the label that the policy has for their place.
+const UNLABEL: &str = r#"[ -e /sys/fs/selinux/enforce ] || exit 0; restorecon -- "$@" || :"#;
+
+/// Gives files to an owner: the owner, then the files.
+const CHOWN: &str = r#"o=$1; shift; for f; do [ ! -e "$f" ] || chown -- "$o" "$f"; done"#;
+
+/// Waits up to 10 s for a socket: `$1`.
+const WAIT: &str = r#"i=0; until [ -S "$1" ]; do [ $i -lt 100 ] || exit 1; i=$((i+1)); sleep 0.1; done"#;
+
+/// The lines before the start.
+pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    if plan.instance == Instance::Session {
+        return;
+    }
+    let mut pre = Commands { key: "ExecStartPre", fit, lines };
+    if process.role == Role::Qemu
+        && let Some(apparmor) = plan.confinement.apparmor.as_ref().filter(|a| a.generated)
+        && let Some(name) = pre.fit.fit::<ApparmorName>(&apparmor.profile, &apparmor.cause)
+    {
+        // Fails where there is no AppArmor; where there is, AppArmorProfile= fails when this has.
+        let file = format!("/etc/apparmor.d/libvirt/{name}");
+        pre.run("+-", "/usr/sbin/apparmor_parser", &["--replace", &file], &apparmor.cause);
+    }
+    // systemd makes what is below its own base directories.
+    let by_systemd = |path: &str, role| match role {
+        DirectoryRole::Runtime => path.starts_with("/run/"),
+        DirectoryRole::State => path.starts_with("/var/lib/"),
+        DirectoryRole::Log => path.starts_with("/var/log/"),
+        DirectoryRole::Memory => false,
+    };
+    let owner = owner(plan);
+    if process.role == Role::Qemu || plan.processes.first() == Some(process) {
+        for directory in plan.directories.iter().filter(|d| !by_systemd(&d.path, d.role)) {
+            let mode = format!("0{:o}", directory.mode);
+            let (user, group) = owner.split_once(':').unwrap_or((&owner, &owner));
+            let arguments = ["-d", "-m", &mode, "-o", user, "-g", group, "--", &directory.path];
+            pre.run("+", "/usr/bin/install", &arguments, &directory.cause);
+        }
+    }
+    if process.role == Role::Qemu {
+        for file in &plan.files {
+            if let Some(template) = &file.template {
+                pre.run("+", "/bin/sh", &["-ec", COPY, "sh", &file.path, template, &owner], &file.cause);
+            }
+        }
+        for link in plan.links.iter().filter(|l| l.managed && !l.name.is_empty()) {
+            make_link(plan, link, &mut pre);
+        }
+    }
+    let accesses = own(plan, process);
+    let mut labels: Vec<&str> = Vec::new();
+    let mut given: Vec<&str> = Vec::new();
+    for access in &accesses {
+        if let Some(context) = context(plan, access)
+            && pre.fit.fit::<SelinuxContext>(context, &access.cause).is_some()
+        {
+            labels.extend([context, &access.path]);
+        }
+        match &access.owner {
+            // What is only read is not given away: a guest could change the permissions of its own files.
+            OwnerRule::Domain { .. } if access.perms.write && access.sharing != Sharing::ReadOnly => {
+                given.push(&access.path);
+            }
+            OwnerRule::Explicit(owner) => pre.script(CHOWN, &[owner.replace('+', "").as_str(), &access.path]),
+            _ => {}
+        }
+    }
+    if !labels.is_empty() {
+        pre.script(LABEL, &labels);
+    }
+    if !given.is_empty() && plan.confinement.dynamic_ownership {
+        given.insert(0, &owner);
+        pre.script(CHOWN, &given);
+    }
+}
+
+/// The lines behind the end.
+pub fn after(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    if plan.instance == Instance::Session {
+        return;
+    }
+    let mut post = Commands { key: "ExecStopPost", fit, lines };
+    let accesses = own(plan, process);
+    let labelled = accesses.iter().filter(|a| a.sharing == Sharing::Exclusive && context(plan, a).is_some());
+    let labelled: Vec<&str> = labelled.map(|a| a.path.as_str()).collect();
+    if !labelled.is_empty() {
+        post.script(UNLABEL, &labelled);
+    }
+    if process.role == Role::Qemu {
+        for link in plan.links.iter().filter(|l| l.managed && !l.name.is_empty()) {
+            post.run("+-", "/usr/sbin/ip", &["link", "delete", "dev", &link.name], &link.cause);
+        }
+    }
+}
+
+/// Waits until a process that others connect to listens.
+pub fn wait_for_socket(path: &str, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    Commands { key: "ExecStartPost", fit, lines }.run("", "/bin/sh", &["-c", WAIT, "sh", path], &process.cause);
+}
+
+/// The context that a file is given before the start.
+fn context<'a>(plan: &'a Plan, access: &'a Access) -> Option<&'a str> {
+    let selinux = plan.confinement.selinux.as_ref().filter(|s| s.relabel)?;
+    crate::emit::selinux::context_of(selinux, access)
+}
+
+/// The accesses of a process to what is not part of the system, one a path.
+fn own<'a>(plan: &'a Plan, process: &Process) -> Vec<&'a Access> {
+    let mut seen = BTreeSet::new();
+    let own = plan.access.iter().filter(|a| a.process == process.id && a.sharing != Sharing::System);
+    own.filter(|a| seen.insert(a.path.as_str())).collect()
+}
+
+/// `user:group` of the domain.
+fn owner(plan: &Plan) -> String {
+    let confinement = &plan.confinement;
+    let user = confinement.user.as_deref().unwrap_or("root").trim_start_matches('+');
+    let group = confinement.group.as_deref().unwrap_or(user).trim_start_matches('+');
+    format!("{user}:{group}")
+}
+
+fn make_link(plan: &Plan, link: &Link, pre: &mut Commands<'_, '_>) {
+    let ip = "/usr/sbin/ip";
+    let name = link.name.as_str();
+    match link.kind {
+        LinkKind::Tap => {
+            let user = plan.confinement.user.as_deref().unwrap_or("root").trim_start_matches('+');
+            let mut add = vec!["tuntap", "add", "dev", name, "mode", "tap", "user", user, "vnet_hdr"];
+            if link.queues > 1 {
+                add.push("multi_queue");
+            }
+            pre.run("+-", ip, &add, &link.cause);
+            if let Some(bridge) = &link.over {
+                pre.run("+", ip, &["link", "set", "dev", name, "master", bridge], &link.cause);
+            }
+        }
+        LinkKind::Macvtap => {
+            let below = link.over.as_deref().unwrap_or_default();
+            pre.run("+", ip, &["link", "add", "link", below, "name", name, "type", "macvtap"], &link.cause);
+            pre.run("+", ip, &["link", "set", "dev", name, "address", &link.mac], &link.cause);
+        }
+    }
+    if let Some(mtu) = link.mtu {
+        pre.run("+", ip, &["link", "set", "dev", name, "mtu", &mtu.to_string()], &link.cause);
+    }
+    pre.run("+", ip, &["link", "set", "dev", name, "up"], &link.cause);
+}
+
+/// Commands of one kind of line.
+struct Commands<'a, 'b> {
+    key: &'static str,
+    fit: &'a mut Fitter<'b>,
+    lines: &'a mut Lines,
+}
+
+impl Commands<'_, '_> {
+    /// A line that runs a program; nothing if a value does not fit.
+    fn run(&mut self, prefix: &'static str, program: &'static str, arguments: &[&str], cause: &Cause) {
+        let mut escaped = Vec::with_capacity(arguments.len());
+        for argument in arguments {
+            match self.fit.fit::<ExecArg>(argument, cause) {
+                Some(argument) => escaped.push(argument),
+                None => return,
+            }
+        }
+        self.lines.push(self.key, Escaped::command(prefix, Escaped::<ExecProgram>::literal(program), escaped));
+    }
+
+    /// A line that runs a script of ours as root.
+    fn script(&mut self, script: &'static str, arguments: &[&str]) {
+        let mut all = vec!["-ec", script, "sh"];
+        all.extend(arguments);
+        self.run("+", "/bin/sh", &all, &Cause::default());
+    }
+}

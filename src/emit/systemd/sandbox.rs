@@ -1,0 +1,249 @@
+//! Confinement by systemd: as strict as the Plan allows.
+
+use super::Lines;
+use crate::emit::devices::{self, Device};
+use crate::emit::escape::{ApparmorName, Escaped, SelinuxContext, UnitPath, UnitWord};
+use crate::emit::fit::Fitter;
+use crate::emit::network;
+use crate::plan::{Accelerator, Access, ArgValue, Cause, Instance, PathKind, Plan, Process, Prop, Role};
+use std::collections::BTreeMap;
+
+/// Lines that hold for every process and both instances.
+const ALWAYS: &[(&str, &str)] = &[
+    ("NoNewPrivileges", "yes"),
+    ("LockPersonality", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("SystemCallArchitectures", "native"),
+    ("UMask", "0077"),
+];
+
+/// Lines that only the system instance can apply, without a condition.
+const SYSTEM: &[(&str, &str)] = &[
+    ("ProtectSystem", "strict"),
+    ("ProtectProc", "invisible"),
+    ("ProtectClock", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectHostname", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("RemoveIPC", "yes"),
+];
+
+/// The lines of a process.
+pub fn sandbox(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    for (key, value) in ALWAYS {
+        lines.set(key, value);
+    }
+    system_calls(plan, process, lines);
+    let families = network::families(plan, process);
+    lines.set(
+        "RestrictAddressFamilies",
+        match (families.inet, families.netlink) {
+            (false, false) => "AF_UNIX",
+            (false, true) => "AF_UNIX AF_NETLINK",
+            (true, false) => "AF_UNIX AF_INET AF_INET6",
+            (true, true) => "AF_UNIX AF_INET AF_INET6 AF_NETLINK",
+        },
+    );
+    // virtiofsd and passt lock themselves into namespaces of their own.
+    if !own_namespaces(process) {
+        lines.set("RestrictNamespaces", "yes");
+    }
+    if plan.limits.schedules.is_empty() {
+        lines.set("RestrictRealtime", "yes");
+    }
+    if !generates_code(plan, process) {
+        lines.set("MemoryDenyWriteExecute", "yes");
+    }
+    if plan.instance == Instance::Session {
+        return;
+    }
+    capabilities(process, fit, lines);
+    for (key, value) in SYSTEM {
+        lines.set(key, value);
+    }
+    if !families.inet {
+        lines.set("IPAddressDeny", "any");
+        // Taps and sysfs of network devices live in the host's network namespace.
+        if plan.links.is_empty() && !families.netlink && !uses_tap(process) {
+            lines.set("PrivateNetwork", "yes");
+        }
+    }
+    if process.capabilities.is_empty() && !own_namespaces(process) && !has_device_ids(plan) {
+        lines.set("PrivateUsers", "yes");
+    }
+    // Only x86 firmware and devices are known to do without /proc/cpuinfo and the device tree.
+    if process.role == Role::Qemu && (process.program.ends_with("x86_64") || process.program.ends_with("i386")) {
+        lines.set("ProcSubset", "pid");
+    }
+    paths(plan, process, fit, lines);
+    modules(plan, process, fit, lines);
+}
+
+fn own_namespaces(process: &Process) -> bool {
+    matches!(process.role, Role::Virtiofsd | Role::Passt)
+}
+
+/// Device nodes are opened by user id on some hosts (udev's uaccess), which a user namespace hides.
+fn has_device_ids(plan: &Plan) -> bool {
+    plan.access.iter().any(|a| a.path.starts_with("/dev/bus/usb") || a.path.starts_with("/dev/vfio"))
+}
+
+/// Whether the process opens a tap itself.
+fn uses_tap(process: &Process) -> bool {
+    process.args.iter().any(|arg| match &arg.value {
+        ArgValue::Props(props, _) if arg.switch == "-netdev" => {
+            let kind = props.0.first().map(|(_, value)| value);
+            matches!(kind, Some(Prop::Text(text)) if text == "tap" || text == "bridge")
+        }
+        ArgValue::None => arg.switch.starts_with("tap") || arg.switch.starts_with("bridge"),
+        _ => false,
+    })
+}
+
+/// Whether the process makes machine code and runs it: emulation, and shader compilers of GL.
+fn generates_code(plan: &Plan, process: &Process) -> bool {
+    let gl = |arg: &crate::plan::Arg| match &arg.value {
+        ArgValue::Props(props, _) => {
+            props.get("gl").is_some_and(|v| !matches!(v, Prop::Bool(false)) && props.text("gl") != Some("off"))
+                || props.0.iter().any(|(_, v)| matches!(v, Prop::Text(t) if t.contains("-gl") || t == "egl-headless"))
+        }
+        // Handed through: what it does is not known.
+        ArgValue::None => ["-display", "-accel", "-enable-kvm", "-M"].contains(&arg.switch.as_ref()),
+        ArgValue::Text(text) => text.contains("gl"),
+    };
+    match process.role {
+        Role::Qemu => plan.accelerator != Accelerator::Kvm || process.args.iter().any(gl),
+        Role::VhostUser => true,
+        _ => false,
+    }
+}
+
+fn system_calls(plan: &Plan, process: &Process, lines: &mut Lines) {
+    lines.set("SystemCallErrorNumber", "EPERM");
+    lines.set("SystemCallFilter", "@system-service");
+    if own_namespaces(process) {
+        lines.set("SystemCallFilter", "@mount");
+        return;
+    }
+    let privileged = !process.capabilities.is_empty();
+    if !privileged {
+        lines.set("SystemCallFilter", "~@privileged");
+    }
+    lines.set("SystemCallFilter", "~@resources");
+    if plan.limits.numa.is_some() || binds_memory(process) {
+        lines.set("SystemCallFilter", "mbind set_mempolicy");
+    }
+}
+
+/// Whether memory backends are bound to host nodes.
+fn binds_memory(process: &Process) -> bool {
+    process.args.iter().any(|arg| {
+        matches!(&arg.value, ArgValue::Props(props, _) if props.get("host-nodes").is_some() || props.get("policy").is_some()
+            || props.text("qom-type") == Some("thread-context"))
+    })
+}
+
+fn capabilities(process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    let words: Vec<Escaped<UnitWord>> =
+        process.capabilities.iter().filter_map(|c| fit.fit(c, &process.cause)).collect();
+    lines.push("CapabilityBoundingSet", Escaped::words(words.clone()));
+    if !words.is_empty() {
+        lines.push("AmbientCapabilities", Escaped::words(words));
+    }
+}
+
+/// `ReadWritePaths=` and what hides the rest.
+fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    let own = || plan.access.iter().filter(|a| a.process == process.id);
+    let below = |roots: &[&str]| {
+        own().any(|a| roots.iter().any(|r| a.path.strip_prefix(r).is_some_and(|rest| rest.starts_with('/'))))
+            || plan.sockets.iter().any(|s| roots.iter().any(|r| s.path.starts_with(r)))
+    };
+    let home = below(&["/home", "/root", "/run/user"]);
+    lines.set("ProtectHome", if home { "read-only" } else { "yes" });
+    if !below(&["/tmp", "/var/tmp"]) {
+        lines.set("PrivateTmp", "yes");
+    }
+    let mut writable: BTreeMap<String, Cause> = BTreeMap::new();
+    for access in own().filter(|a| (a.perms.write || a.perms.append) && !below_dev(a)) {
+        match access.kind {
+            // A file that the process makes itself, or a socket that it listens on, needs its directory.
+            PathKind::Socket => writable.insert(parent(&access.path), access.cause.clone()),
+            PathKind::File if !access.perms.read => writable.insert(parent(&access.path), access.cause.clone()),
+            _ => writable.insert(access.path.clone(), access.cause.clone()),
+        };
+    }
+    for socket in plan.sockets.iter().filter(|s| s.process == process.id) {
+        writable.insert(parent(&socket.path), socket.cause.clone());
+    }
+    let directories = plan.directories.iter().filter(|d| !d.path.starts_with("/dev/"));
+    writable.extend(directories.map(|d| (d.path.clone(), d.cause.clone())));
+    for (path, cause) in writable {
+        if path == "/" {
+            let message = format!("{}: the whole file system would have to be writable", cause.what);
+            fit.out_of_range(&cause, message, "put the file or socket into a directory of its own");
+            continue;
+        }
+        lines.maybe("ReadWritePaths", fit.take(Escaped::<UnitPath>::optional(&path), &cause));
+    }
+}
+
+fn below_dev(access: &Access) -> bool {
+    access.path.starts_with("/dev/") && !access.path.starts_with("/dev/shm/") && !access.path.starts_with("/dev/huge")
+}
+
+fn parent(path: &str) -> String {
+    match path.rsplit_once('/') {
+        Some(("", _)) | None => "/".to_string(),
+        Some((parent, _)) => parent.to_string(),
+    }
+}
+
+/// The context and profile of the security modules.
+fn modules(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    if let Some(selinux) = &plan.confinement.selinux {
+        lines.maybe(
+            "SELinuxContext",
+            fit.fit::<SelinuxContext>(&selinux.process, &selinux.cause).map(|name| name.in_unit()),
+        );
+    }
+    if let Some(apparmor) = &plan.confinement.apparmor {
+        let name = match process.role {
+            Role::Qemu => apparmor.profile.clone(),
+            _ if apparmor.generated => format!("{}//{}", apparmor.profile, process.id),
+            _ => apparmor.profile.clone(),
+        };
+        lines.maybe("AppArmorProfile", fit.fit::<ApparmorName>(&name, &apparmor.cause).map(|name| name.in_unit()));
+    }
+}
+
+/// `DevicePolicy=` and `DeviceAllow=`.
+pub fn devices(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    if plan.instance == Instance::Session {
+        return;
+    }
+    let rules = devices::rules(plan, process);
+    lines.set("DevicePolicy", "strict");
+    for rule in rules {
+        match rule.device {
+            Device::Known { path, .. } => {
+                lines.push("DeviceAllow", Escaped::<UnitPath>::literal(path).followed_by(rule.perms));
+            }
+            Device::Class { name: "pts", .. } => {
+                lines.push("DeviceAllow", Escaped::<UnitPath>::literal("char-pts").followed_by(rule.perms));
+            }
+            Device::Class { .. } => {}
+            Device::Path { path, .. } if path.starts_with("/dev/") => {
+                let escaped = fit.fit::<UnitPath>(path, &rule.cause).map(|p| p.followed_by(rule.perms));
+                lines.maybe("DeviceAllow", escaped);
+            }
+            Device::Path { path, .. } => fit.out_of_range(
+                &rule.cause,
+                format!("systemd takes no rule for the device '{path}', which is not below /dev"),
+                "name the node below /dev",
+            ),
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Asks the world what the compiler has to know: a QEMU binary for its capabilities, the machine for
+//! its host facts.
+//!
+//! This is one of the three edges of virtc (with `cli` and `run`). What it learns is written to a file;
+//! compiling then depends on nothing but that file.
+
+mod flags;
+mod kvm;
+pub mod qemu;
+mod schema;

@@ -1,0 +1,12 @@
+//! The grammar of the domain format, and the check of a document against it.
+//!
+//! `schema/*.kdl` is the one place that lists elements, attributes, values, units and cardinalities
+//! (docs/SCHEMA.md tells how to read and change it). `build.rs` compiles it into tables; [`validate`]
+//! looks a document up in them.
+
+mod explain;
+mod suggest;
+pub mod tables;
+mod validate;
+
+pub use validate::{Flagged, validate};

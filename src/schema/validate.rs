@@ -1,0 +1,334 @@
+//! The check of a document: one walk, a table look-up an element and an attribute.
+
+use super::explain::Explainer;
+use super::tables::{self, AttrSlot, ChildSlot, Element, Guard, MOST_GUARDS, NO_NAME, Name};
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity, Span};
+use crate::xml::{Attr, Document, El, Namespace};
+
+/// The places that [`validate`] has reported, so that nobody reports them again.
+#[derive(Default, Debug, Clone)]
+pub struct Flagged {
+    spans: Vec<Span>,
+}
+
+impl Flagged {
+    /// Whether the place lies in something reported.
+    pub fn covers(&self, place: Span) -> bool {
+        self.spans.iter().any(|s| s.start <= place.start && place.end <= s.end)
+    }
+
+    /// Whether nothing was reported.
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    pub(super) fn add(&mut self, span: Span) {
+        self.spans.push(span);
+    }
+}
+
+/// Checks a whole document against the grammar of the domain format and reports every fault with the
+/// given severity. Gives the places that it has reported.
+pub fn validate(doc: &Document<'_>, severity: Severity, diags: &mut Diagnostics) -> Flagged {
+    let Some(root) = doc.root() else { return Flagged::default() };
+    let mut v = Validator {
+        out: Reporter { severity, diags, flagged: Flagged::default() },
+        attrs: Vec::new(),
+        children: Vec::new(),
+        counts: Vec::new(),
+    };
+    let domain = Element::root();
+    if root.namespace() == Namespace::None && root.name() == tables::name_text(domain.name) {
+        v.element(root, domain, None);
+    } else {
+        Explainer::new(&mut v.out).wrong_root(root);
+    }
+    v.out.flagged
+}
+
+/// Where faults go.
+pub(super) struct Reporter<'d> {
+    severity: Severity,
+    diags: &'d mut Diagnostics,
+    pub flagged: Flagged,
+}
+
+impl Reporter<'_> {
+    pub fn report(&mut self, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {
+        match self.severity {
+            Severity::Error => self.diags.error(code, span, message),
+            Severity::Warning => self.diags.warning(code, span, message),
+            Severity::Note => self.diags.note(code, span, message),
+        }
+    }
+}
+
+/// Whether a condition holds.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum State {
+    No,
+    /// The attribute it depends on is missing or wrong: be lenient, that fault is reported.
+    Unsure,
+    Yes,
+}
+
+/// The states of the conditions of one element.
+pub(super) struct States([State; MOST_GUARDS + 1]);
+
+impl States {
+    pub fn of(&self, guard: u8) -> State {
+        self.0.get(guard as usize).copied().unwrap_or(State::No)
+    }
+}
+
+/// An element under validation, as its children's diagnostics need it.
+#[derive(Clone, Copy)]
+pub(super) struct Parent<'v, 'd> {
+    pub el: El<'d>,
+    pub def: &'static Element,
+    pub states: &'v States,
+    pub above: Option<&'v Parent<'v, 'd>>,
+}
+
+struct Validator<'d, 'o> {
+    out: Reporter<'o>,
+    // Stacks shared by all levels, so that a walk allocates a few times only.
+    attrs: Vec<(Name, Attr<'d>)>,
+    children: Vec<(Name, El<'d>)>,
+    counts: Vec<u32>,
+}
+
+impl<'d> Validator<'d, '_> {
+    fn element(&mut self, el: El<'d>, def: &'static Element, above: Option<&Parent<'_, 'd>>) {
+        let (attrs, children) = (self.attrs.len(), self.children.len());
+        for attr in el.attrs() {
+            self.attrs.push((tables::find_name(attr.namespace(), attr.name()), attr));
+        }
+        for child in el.children() {
+            self.children.push((tables::find_name(child.namespace(), child.name()), child));
+        }
+        let states = self.states(def, attrs, children);
+        let me = Parent { el, def, states: &states, above };
+        self.check_attrs(&me, attrs);
+        self.check_text(&me);
+        self.check_children(&me, children);
+        self.attrs.truncate(attrs);
+        self.children.truncate(children);
+    }
+
+    /// Finds out which conditions hold.
+    fn states(&self, def: &'static Element, attrs: usize, children: usize) -> States {
+        let mut states = States([State::Yes; MOST_GUARDS + 1]);
+        let guards = def.guards();
+        let (attrs, children) = (&self.attrs[attrs..], &self.children[children..]);
+        // Conditions on one attribute follow one another: remember its last verdict.
+        let mut known: Option<(Name, State)> = None;
+        for (at, guard) in guards.iter().enumerate() {
+            let at = at + 1;
+            match guard {
+                Guard::When { parent, attr, negate, default, .. } => {
+                    let outer = states.of(*parent);
+                    if outer == State::No {
+                        states.0[at] = State::No;
+                        continue;
+                    }
+                    let value = attrs.iter().find(|(n, _)| n == attr).map(|(_, a)| a.value());
+                    let hit = match (guard.values(), value) {
+                        ([], _) => value.is_none(),
+                        (values, Some(value)) => tables::has(values, value),
+                        (values, None) => !default.get().is_empty() && tables::has(values, default.get()),
+                    };
+                    let mut state = if hit != *negate { State::Yes } else { State::No };
+                    if !hit && !guard.values().is_empty() {
+                        let sure = match known {
+                            Some((name, sure)) if name == *attr => sure,
+                            _ => {
+                                let slots = def.attrs().iter().filter(|s| s.name == *attr);
+                                let open = slots.filter(|s| states.of(s.guard) != State::No);
+                                let sure = trusted(open, value);
+                                known = Some((*attr, sure));
+                                sure
+                            }
+                        };
+                        if sure == State::Unsure {
+                            state = State::Unsure;
+                        }
+                    }
+                    states.0[at] = state.min(outer);
+                }
+                Guard::Option { parent, index: 0, count, .. } => {
+                    let count = *count as usize;
+                    let outer = states.of(*parent);
+                    let options = guards.get(at - 1..at - 1 + count).unwrap_or(&[]);
+                    let chosen = if outer == State::Yes { choose(options, attrs, children) } else { 0 };
+                    for i in 0..count {
+                        states.0[at + i] = match outer {
+                            State::Yes if i == chosen => State::Yes,
+                            State::Yes => State::No,
+                            other => other,
+                        };
+                    }
+                }
+                Guard::Option { .. } => {}
+            }
+        }
+        states
+    }
+
+    fn check_attrs(&mut self, me: &Parent<'_, 'd>, from: usize) {
+        let slots = me.def.attrs();
+        let mut guessed: Vec<Name> = Vec::new();
+        for at in from..self.attrs.len() {
+            let (name, attr) = self.attrs[at];
+            let mut lenient = false;
+            let mut active: Option<&AttrSlot> = None;
+            let mut inactive = false;
+            if name != NO_NAME {
+                for slot in slots.iter().filter(|s| s.name == name) {
+                    match me.states.of(slot.guard) {
+                        State::Yes => active = active.or(Some(slot)),
+                        State::Unsure => lenient = true,
+                        State::No => inactive = true,
+                    }
+                }
+            }
+            match active {
+                Some(slot) if slot.ty().accepts(attr.value()) => {}
+                // An attribute and its namesake in another option: either will do.
+                Some(_) if lenient => {}
+                Some(slot) => Explainer::new(&mut self.out).wrong_attribute_value(me, slot, attr),
+                None if lenient => {}
+                None => guessed.extend(Explainer::new(&mut self.out).unknown_attribute(me, attr, inactive)),
+            }
+        }
+        let mine = &self.attrs[from..];
+        let missing: Vec<&AttrSlot> = (slots.iter())
+            .filter(|s| s.required && me.states.of(s.guard) == State::Yes)
+            .filter(|s| !mine.iter().any(|(n, _)| *n == s.name) && !guessed.contains(&s.name))
+            .collect();
+        if !missing.is_empty() {
+            Explainer::new(&mut self.out).missing_attributes(me, &missing);
+        }
+    }
+
+    fn check_text(&mut self, me: &Parent<'_, 'd>) {
+        let raw = me.el.text();
+        match me.def.text() {
+            None if raw.is_empty() => {}
+            None => {
+                if !raw.bytes().all(|b| b.is_ascii_whitespace()) {
+                    Explainer::new(&mut self.out).unexpected_text(me);
+                }
+            }
+            // Blanks around a number or a word do not count; a path keeps them.
+            Some(ty) if ty.accepts(raw) || ty.accepts(raw.trim_ascii()) => {}
+            Some(ty) => Explainer::new(&mut self.out).wrong_text(me, ty),
+        }
+    }
+
+    fn check_children(&mut self, me: &Parent<'_, 'd>, from: usize) {
+        let slots = me.def.children();
+        let to = self.children.len();
+        let base = self.counts.len();
+        self.counts.resize(base + slots.len(), 0);
+        let mut guessed: Vec<Name> = Vec::new();
+        for at in from..to {
+            let (name, el) = self.children[at];
+            if me.def.foreign {
+                continue;
+            }
+            let (mut active, mut unsure, mut inactive) = (None, Vec::new(), false);
+            if name != NO_NAME {
+                for (i, slot) in slots.iter().enumerate().filter(|(_, s)| s.name == name) {
+                    match me.states.of(slot.guard) {
+                        State::Yes => active = active.or(Some((i, slot))),
+                        State::Unsure => unsure.push((i, slot)),
+                        State::No => inactive = true,
+                    }
+                }
+            }
+            match (active, unsure.as_slice()) {
+                (Some((i, slot)), []) => self.child(me, slot, el, base + i, from..at),
+                // One candidate only: what it holds is checked, although it may not belong here.
+                (None, [(i, slot)]) => self.child(me, slot, el, base + i, from..at),
+                (Some((i, _)), _) => self.counts[base + i] += 1,
+                (None, [(i, _), ..]) => self.counts[base + *i] += 1,
+                (None, []) => {
+                    guessed.extend(Explainer::new(&mut self.out).unknown_element(me, el, name, inactive));
+                }
+            }
+        }
+        let missing: Vec<&ChildSlot> = (slots.iter().enumerate())
+            .filter(|(i, s)| s.min > 0 && self.counts[base + i] == 0 && me.states.of(s.guard) == State::Yes)
+            .map(|(_, s)| s)
+            .filter(|s| !guessed.contains(&s.name))
+            .collect();
+        if !missing.is_empty() {
+            Explainer::new(&mut self.out).missing_elements(me, &missing);
+        }
+        self.counts.truncate(base);
+    }
+
+    fn child(
+        &mut self,
+        me: &Parent<'_, 'd>,
+        slot: &'static ChildSlot,
+        el: El<'d>,
+        count: usize,
+        before: std::ops::Range<usize>,
+    ) {
+        self.counts[count] += 1;
+        if slot.max != 0 && self.counts[count] > u32::from(slot.max) {
+            let first = self.children[before].iter().find(|(n, _)| *n == slot.name).map(|(_, e)| e.span());
+            Explainer::new(&mut self.out).duplicate(me, el, slot, first);
+        }
+        self.element(el, slot.element(), Some(me));
+    }
+}
+
+/// Whether a value that misses a condition can be relied on.
+fn trusted<'s>(mut slots: impl Iterator<Item = &'s AttrSlot>, value: Option<&str>) -> State {
+    match value {
+        None if slots.any(|s| s.required) => State::Unsure,
+        None => State::Yes,
+        Some(value) => {
+            if slots.any(|s| s.ty().accepts(value)) {
+                State::Yes
+            } else {
+                State::Unsure
+            }
+        }
+    }
+}
+
+/// The option that fits best: the fewest required things absent and the fewest present things foreign
+/// to it. The first wins a draw.
+fn choose(options: &[Guard], attrs: &[(Name, Attr<'_>)], children: &[(Name, El<'_>)]) -> usize {
+    let mut best = (usize::MAX, 0);
+    for (at, option) in options.iter().enumerate() {
+        let mut cost = 0;
+        for (name, ty, required) in option.option_attrs() {
+            match attrs.iter().find(|(n, _)| *n == name) {
+                Some((_, attr)) => cost += usize::from(!ty.accepts(attr.value())),
+                None => cost += usize::from(required),
+            }
+        }
+        for (name, required) in option.option_children() {
+            cost += usize::from(*required && !children.iter().any(|(n, _)| n == name));
+        }
+        for other in options.iter().enumerate().filter(|(i, _)| *i != at).map(|(_, o)| o) {
+            for (name, ..) in other.option_attrs() {
+                let mine = option.option_attrs().any(|(n, ..)| n == name);
+                cost += usize::from(!mine && attrs.iter().any(|(n, _)| *n == name));
+            }
+            for (name, _) in other.option_children() {
+                let mine = option.option_children().iter().any(|(n, _)| n == name);
+                cost += usize::from(!mine && children.iter().any(|(n, _)| n == name));
+            }
+        }
+        if cost < best.0 {
+            best = (cost, at);
+        }
+    }
+    best.1
+}
