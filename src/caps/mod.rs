@@ -4,13 +4,16 @@
 //! QEMU (that is `probe`'s). Strings and lists are [`Cow`]s of static data, so that an embedded
 //! profile costs nothing to use.
 
+mod choice;
 pub mod compact;
 mod flags;
 pub mod libvirt;
 pub mod libvirt_write;
+pub mod profiles;
 #[cfg(test)]
 mod tests;
 
+pub use choice::Choice;
 pub use flags::{Cap, Flags};
 
 use crate::diag::codes::inputs as codes;

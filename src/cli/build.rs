@@ -4,7 +4,7 @@ use super::check::expand;
 use super::inputs::{Source, World, read, report};
 use super::{Exit, Shared, complain, tree};
 use crate::compile::{Compiled, Until, compile};
-use crate::diag::Diagnostics;
+use crate::diag::{Diagnostics, codes::emit as codes};
 use crate::emit::{self, Artifact, Extras, Templates};
 use crate::fleet::{self, Member};
 use rayon::prelude::*;
@@ -18,10 +18,10 @@ pub struct Args {
     /// Domain XML files, or folders of them
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Write the tree here; it is complete or untouched
+    /// Write the tree here; what other builds put there stays
     #[arg(short, long, value_name = "DIR", default_value = "out", conflicts_with = "destdir")]
     output: PathBuf,
-    /// Install the files below this root instead, each atomically
+    /// Install below the root of a file system instead, as packages are built: no dependency files
     #[arg(long, value_name = "DIR")]
     destdir: Option<PathBuf>,
 }
@@ -38,43 +38,63 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         Ok(world) => world,
         Err(exit) => return exit,
     };
-    let artifacts = match artifacts(&args.files, &world) {
+    let target = args.destdir.as_deref().unwrap_or(&args.output);
+    let naming = Naming { prefix: format!("{}/", target.display()), base: None };
+    let mut artifacts = match artifacts(&args.files, &world, &naming) {
         Ok(artifacts) => artifacts,
         Err(exit) => return exit,
     };
-    let written = match &args.destdir {
-        Some(root) => tree::install(root, &artifacts),
-        None => tree::replace(&args.output, &artifacts),
-    };
-    let target = args.destdir.as_deref().unwrap_or(&args.output);
-    match written {
+    if args.destdir.is_some() {
+        artifacts.retain(|a| a.path.contains('/'));
+    }
+    match tree::write(target, &artifacts) {
         Ok(()) => {
             if shared.verbose > 0 {
                 complain(&format!("{} files in {} ({})", artifacts.len(), target.display(), world.describe()));
             }
             Exit::Done
         }
-        Err(e) => {
-            complain(&format!("cannot write {}: {e}", target.display()));
+        Err(fault) => {
+            complain(&fault.to_string());
             Exit::Environment
         }
     }
 }
 
+/// How dependency files name things.
+pub struct Naming<'a> {
+    /// What stands before the path of an artifact.
+    pub prefix: String,
+    /// Inputs are named relative to this folder.
+    pub base: Option<&'a Path>,
+}
+
+impl Naming<'_> {
+    fn input(&self, path: &Path) -> String {
+        self.base.and_then(|base| path.strip_prefix(base).ok()).unwrap_or(path).display().to_string()
+    }
+}
+
 /// The tree of all files, by path. Faults are told to the user; with any error there is no tree.
-pub fn artifacts(files: &[PathBuf], world: &World<'_>) -> Result<Vec<Artifact>, Exit> {
+pub fn artifacts(files: &[PathBuf], world: &World<'_>, naming: &Naming<'_>) -> Result<Vec<Artifact>, Exit> {
     let files: Vec<PathBuf> = files.iter().flat_map(|f| expand(f)).collect();
     if files.is_empty() {
         complain("no domain XML files found");
         return Err(Exit::Environment);
     }
-    let templates = templates(world)?;
+    let (templates, template_files) = templates(world)?;
     let progress = Progress::new(files.len(), world.shared);
     let units: Vec<Result<Unit, Exit>> = files
         .par_iter()
         .map(|file| {
             let source = read(file)?;
-            let compiled = compile(&source.bytes, &world.host, &world.caps, &world.options, Until::Planned);
+            let compiled = compile(
+                &source.bytes,
+                &world.host,
+                world.caps.for_domain(&source.bytes),
+                &world.options,
+                Until::Planned,
+            );
             progress.step();
             Ok(Unit { source, compiled })
         })
@@ -102,7 +122,7 @@ pub fn artifacts(files: &[PathBuf], world: &World<'_>) -> Result<Vec<Artifact>, 
         ready.iter().filter_map(|u| Some(Member { file: &u.source.name, plan: u.compiled.plan.as_ref()? })).collect();
     let conflicts = fleet::conflicts(&members);
     let emitted: Vec<(Vec<Artifact>, Diagnostics)> =
-        ready.par_iter().map(|unit| emit_unit(unit, world, &templates)).collect();
+        ready.par_iter().map(|unit| emit_unit(unit, world, &templates, &template_files, naming)).collect();
     let mut artifacts = Vec::new();
     for ((unit, (tree, faults)), conflict) in ready.iter().zip(emitted).zip(conflicts) {
         let mut diags = unit.compiled.diags.clone();
@@ -119,32 +139,43 @@ pub fn artifacts(files: &[PathBuf], world: &World<'_>) -> Result<Vec<Artifact>, 
     }
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));
     artifacts.dedup();
+    if let Some([a, ..]) = artifacts.windows(2).find(|w| matches!(w, [a, b] if a.path == b.path)) {
+        complain(&format!("{}: two domains make the file '{}'", codes::SAME_FILE.id, a.path));
+        return Err(Exit::Input);
+    }
     Ok(artifacts)
 }
 
-fn emit_unit(unit: &Unit, world: &World<'_>, templates: &Templates) -> (Vec<Artifact>, Diagnostics) {
+fn emit_unit(
+    unit: &Unit,
+    world: &World<'_>,
+    templates: &Templates,
+    template_files: &[PathBuf],
+    naming: &Naming<'_>,
+) -> (Vec<Artifact>, Diagnostics) {
     let mut diags = Diagnostics::new();
     let (Some(plan), Some(domain)) = (&unit.compiled.plan, &unit.compiled.domain) else { return (Vec::new(), diags) };
     let domain_xml = crate::domain::print(domain);
-    let mut inputs = vec![unit.source.name.clone()];
-    inputs.extend(world.read.iter().map(|p| p.display().to_string()));
-    let extras = Extras { domain_xml: &domain_xml, inputs: &inputs, target_prefix: "" };
+    let mut inputs = vec![naming.input(Path::new(&unit.source.name))];
+    inputs.extend(world.read.iter().chain(template_files).map(|p| naming.input(p)));
+    let extras = Extras { domain_xml: &domain_xml, inputs: &inputs, target_prefix: &naming.prefix };
     let tree = emit::all(plan, &extras, templates, &mut diags);
     (tree, diags)
 }
 
 /// The templates, some replaced by the files of `--templates`.
-fn templates(world: &World<'_>) -> Result<Templates, Exit> {
-    let Some(directory) = &world.shared.templates else { return Ok(Templates::built_in()) };
+fn templates(world: &World<'_>) -> Result<(Templates, Vec<PathBuf>), Exit> {
+    let Some(directory) = &world.shared.templates else { return Ok((Templates::built_in(), Vec::new())) };
     let own = own_templates(directory).map_err(|e| {
         complain(&format!("cannot read the templates in {}: {e}", directory.display()));
         Exit::Environment
     })?;
+    let files = own.iter().map(|(name, _)| directory.join(format!("{name}.hbs"))).collect();
     let mut diags = Diagnostics::new();
     let templates = Templates::with(own, &mut diags);
     let source = Source { name: directory.display().to_string(), bytes: Vec::new() };
     report(&diags, &source, world.shared);
-    if diags.has_errors() { Err(Exit::Input) } else { Ok(templates) }
+    if diags.has_errors() { Err(Exit::Input) } else { Ok((templates, files)) }
 }
 
 fn own_templates(directory: &Path) -> std::io::Result<Vec<(String, String)>> {

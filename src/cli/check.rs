@@ -31,7 +31,10 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         match read(&file) {
             Ok(source) => {
                 let mut diags = match &world {
-                    Some(w) => compile(&source.bytes, &w.host, &w.caps, &w.options, Until::Planned).diags,
+                    Some(w) => {
+                        compile(&source.bytes, &w.host, w.caps.for_domain(&source.bytes), &w.options, Until::Planned)
+                            .diags
+                    }
                     None => format_only(&source),
                 };
                 if shared.strict {

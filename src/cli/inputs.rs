@@ -1,13 +1,12 @@
 //! Reading what a compilation depends on: the domain, host facts, capabilities.
 
 use super::{Exit, Shared, complain};
-use crate::caps::Capabilities;
+use crate::caps::{Capabilities, Choice, profiles};
 use crate::compile::{Compiled, Until, compile};
 use crate::diag::Diagnostics;
 use crate::diag::render::{Report, render_all};
 use crate::host::{DescriptorFile, Host, HostFiles, InstanceMode, files_needed, in_order};
 use crate::resolve::Options;
-use std::borrow::Cow;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
@@ -16,7 +15,7 @@ pub struct World<'a> {
     /// Host facts.
     pub host: Host,
     /// What QEMU can do.
-    pub caps: Cow<'static, Capabilities>,
+    pub caps: Choice,
     /// What the user asked for.
     pub options: Options,
     /// The shared options.
@@ -89,11 +88,14 @@ impl<'a> World<'a> {
             }
         }
         let caps = match &shared.caps {
-            Some(path) => {
-                files.push(path.clone());
-                Cow::Owned(read_caps(path, shared)?)
-            }
-            None => Cow::Owned(Capabilities::new(crate::vocab::Arch::X86_64, crate::caps::Version(7_002_000))),
+            Some(path) => match path.to_str().and_then(Choice::profile) {
+                Some(profile) => profile,
+                None => {
+                    files.push(path.clone());
+                    Choice::given(read_caps(path, shared)?)
+                }
+            },
+            None => Choice::default_profile(),
         };
         let options =
             Options { target: shared.target.into(), define: shared.define, incoming: shared.incoming.clone() };
@@ -102,16 +104,17 @@ impl<'a> World<'a> {
 
     /// Which capabilities are in use, for `-v`.
     pub fn describe(&self) -> String {
-        let from = match &self.shared.caps {
-            Some(path) => path.display().to_string(),
-            None => "built in".to_string(),
-        };
-        format!("capabilities: {from}, QEMU {}, {}", self.caps.version, self.caps.arch)
+        let from = self.caps.describe();
+        match (&self.caps, &self.shared.caps) {
+            (Choice::Given(_), Some(path)) => format!("capabilities: {}, {from}", path.display()),
+            _ => format!("capabilities: {from}"),
+        }
     }
 
     /// Compiles one file and reports its diagnostics. The exit status is that of the input.
     pub fn compile(&self, source: &Source, until: Until) -> (Compiled, Exit) {
-        let mut compiled = compile(&source.bytes, &self.host, &self.caps, &self.options, until);
+        let mut compiled =
+            compile(&source.bytes, &self.host, self.caps.for_domain(&source.bytes), &self.options, until);
         if self.shared.strict {
             compiled.diags.make_strict();
         }
@@ -194,7 +197,12 @@ fn descriptors(root: &Path, directories: &[String]) -> Vec<DescriptorFile> {
 }
 
 fn read_caps(path: &Path, shared: &Shared) -> Result<Capabilities, Exit> {
-    let source = read(path)?;
+    let source = read(path).inspect_err(|_| {
+        if path.to_str().is_some_and(|name| name.starts_with("qemu-")) {
+            let names: Vec<String> = profiles::names().collect();
+            complain(&format!("the embedded profiles are: {}", names.join(", ")));
+        }
+    })?;
     let mut diags = Diagnostics::new();
     let caps = crate::caps::read(&source.bytes, &mut diags);
     report(&diags, &source, shared);

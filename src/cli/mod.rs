@@ -8,6 +8,7 @@ mod build;
 mod check;
 mod completions;
 mod explain;
+mod golden;
 mod inputs;
 mod machines;
 mod normalize;
@@ -145,6 +146,8 @@ enum Command {
     Normalize(normalize::Args),
     /// Ask QEMU or this machine, and print capabilities or host facts
     Probe(probe::Args),
+    /// Compare or renew stored outputs of a folder of domains
+    Golden(golden::Args),
     /// Start a machine, in the foreground or (-d) in the background
     Run(run::Args),
     /// List the machines that `virtc run` has started
@@ -206,6 +209,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Check(args) => check::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
         Command::Probe(args) => probe::run(&args, shared),
+        Command::Golden(args) => golden::run(&args, shared),
         Command::Run(args) => run::run(&args, shared),
         Command::List(args) => machines::list(&args, shared),
         Command::Stop(args) => machines::stop(&args, shared),

@@ -27,6 +27,9 @@ struct QemuArgs {
     /// Do not try KVM
     #[arg(long)]
     no_kvm: bool,
+    /// Leave out what depends on this host, and take KVM to be there: a profile for any host
+    #[arg(long)]
+    generic: bool,
 }
 
 /// `--format` of capabilities.
@@ -59,8 +62,13 @@ fn qemu(args: &QemuArgs, shared: &Shared) -> Exit {
         complain("no QEMU was found; name the binary: virtc probe qemu /usr/bin/qemu-system-x86_64");
         return Exit::Environment;
     };
-    match probe_binary(&binary, !args.no_kvm, shared) {
-        Some(caps) => print(&write_caps(&caps, args.format)),
+    match probe_binary(&binary, !args.no_kvm && !args.generic, shared) {
+        Some(mut caps) => {
+            if args.generic {
+                crate::probe::qemu::generalise(&mut caps);
+            }
+            print(&write_caps(&caps, args.format))
+        }
         None => Exit::Environment,
     }
 }

@@ -1,80 +1,303 @@
-//! Writing trees: complete or untouched.
+//! Writing trees of artifacts: complete or untouched.
+//!
+//! Artifacts go into a staging folder next to their place first. [`Staging::commit`] then puts them in
+//! place: a new tree by renaming its folder, an existing one file by file, each by a rename, and when one
+//! of them fails, those before it are put back. Dropping a [`Staging`] leaves the target as it was.
 
 use crate::emit::Artifact;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Component, Path, PathBuf};
 
-/// Replaces the tree at `target` by `artifacts`: it is written beside the target, then renamed. On a
-/// failure the target is as it was.
-pub fn replace(target: &Path, artifacts: &[Artifact]) -> io::Result<()> {
-    let parent = match target.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let name = target.file_name().ok_or_else(|| io::Error::other("the tree needs a name of its own"))?;
-    if target.exists() && !is_ours(target)? {
-        return Err(io::Error::other("the folder is there and holds files that virtc did not write; name another"));
+/// A tree on its way to its place.
+pub struct Staging {
+    target: PathBuf,
+    folder: PathBuf,
+    /// Whether the target was not there, so that the folder becomes it.
+    fresh: bool,
+}
+
+/// An I/O fault, with the path that it was about.
+#[derive(Debug)]
+pub struct Fault {
+    /// The path.
+    pub path: PathBuf,
+    /// What happened.
+    pub error: io::Error,
+}
+
+impl std::fmt::Display for Fault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "cannot write {}: {}", self.path.display(), self.error)
     }
-    let fresh = parent.join(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
-    let old = parent.join(format!(".{}.{}.old", name.to_string_lossy(), std::process::id()));
-    fs::create_dir(&fresh)?;
-    let written = write_all(&fresh, artifacts).and_then(|()| {
-        if target.exists() {
-            fs::rename(target, &old)?;
+}
+
+/// Puts artifacts into their place below `target`: all of them, or nothing has changed. Files that an
+/// earlier build of the same domains made, and this one does not, go away.
+pub fn write(target: &Path, artifacts: &[Artifact]) -> Result<(), Fault> {
+    let staging = Staging::new(target)?;
+    for artifact in artifacts {
+        staging.add(artifact)?;
+    }
+    let files: BTreeSet<String> = artifacts.iter().map(|a| a.path.clone()).collect();
+    let stale = stale(target, artifacts, &files);
+    staging.commit(&files, &stale)
+}
+
+/// Files of an earlier build of the same domains: named in its `usr/share/virtc/NAME/files`, and no more made.
+fn stale(target: &Path, artifacts: &[Artifact], files: &BTreeSet<String>) -> BTreeSet<String> {
+    let mut stale = BTreeSet::new();
+    let list = |a: &&Artifact| a.path.starts_with("usr/share/virtc/") && a.path.ends_with("/files");
+    for list in artifacts.iter().filter(list) {
+        let Ok(text) = fs::read_to_string(target.join(&list.path)) else { continue };
+        let own = |line: &&str| ["usr/", "etc/"].iter().any(|top| line.starts_with(top)) || line.ends_with(".d");
+        stale.extend(text.lines().filter(own).filter(|l| !files.contains(*l)).map(str::to_string));
+    }
+    // A path that leads elsewhere is refused when it is to be removed.
+    stale
+}
+
+/// Attaches a path to an I/O fault.
+fn at<T>(path: &Path, result: io::Result<T>) -> Result<T, Fault> {
+    result.map_err(|error| Fault { path: path.to_path_buf(), error })
+}
+
+impl Staging {
+    /// A staging folder for `target`: beside it when it is not there yet, else inside.
+    pub fn new(target: &Path) -> Result<Staging, Fault> {
+        let exists = match fs::metadata(target) {
+            Ok(meta) if meta.is_dir() => true,
+            Ok(_) => return at(target, Err(io::Error::from(io::ErrorKind::NotADirectory))),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return at(target, Err(error)),
+        };
+        let place = match target.parent() {
+            _ if exists => target,
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        at(place, fs::create_dir_all(place))?;
+        let folder = place.join(format!(".virtc-{}", std::process::id()));
+        // What a killed process with this number left.
+        let _ = fs::remove_dir_all(&folder);
+        at(target, fs::create_dir(&folder))?;
+        at(&folder, fs::set_permissions(&folder, fs::Permissions::from_mode(0o755)))?;
+        Ok(Staging { target: target.to_path_buf(), folder, fresh: !exists })
+    }
+
+    /// Writes an artifact into the staging folder.
+    pub fn add(&self, artifact: &Artifact) -> Result<(), Fault> {
+        let path = self.new_files().join(relative(&artifact.path)?);
+        if let Some(parent) = path.parent() {
+            at(parent, fs::create_dir_all(parent))?;
         }
-        fs::rename(&fresh, target).inspect_err(|_| {
-            let _ = fs::rename(&old, target);
-        })
-    });
-    let _ = fs::remove_dir_all(&fresh);
-    let _ = fs::remove_dir_all(&old);
-    written
-}
-
-/// Installs `artifacts` below `root`, file by file; each is complete or as it was.
-pub fn install(root: &Path, artifacts: &[Artifact]) -> io::Result<()> {
-    fs::create_dir_all(root)?;
-    for artifact in artifacts {
-        let path = place(root, &artifact.path)?;
-        let parent = path.parent().unwrap_or(root);
-        fs::create_dir_all(parent)?;
-        let fresh = parent.join(format!(".virtc-{}.new", std::process::id()));
-        write(&fresh, artifact).and_then(|()| fs::rename(&fresh, &path)).inspect_err(|_| {
-            let _ = fs::remove_file(&fresh);
-        })?;
+        at(&path, fs::write(&path, &artifact.contents))?;
+        if artifact.mode != 0o644 {
+            at(&path, fs::set_permissions(&path, fs::Permissions::from_mode(artifact.mode)))?;
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-/// Whether a folder is a tree of virtc, or empty: only such a folder is replaced.
-fn is_ours(target: &Path) -> io::Result<bool> {
-    let mut entries = fs::read_dir(target)?;
-    Ok(entries.all(|e| {
-        e.is_ok_and(|e| {
-            let name = e.file_name().to_string_lossy().into_owned();
-            matches!(name.as_str(), "usr" | "etc") || name.ends_with(".d")
-        })
-    }))
-}
-
-fn write_all(root: &Path, artifacts: &[Artifact]) -> io::Result<()> {
-    for artifact in artifacts {
-        let path = place(root, &artifact.path)?;
-        fs::create_dir_all(path.parent().unwrap_or(root))?;
-        write(&path, artifact)?;
+    fn new_files(&self) -> PathBuf {
+        if self.fresh { self.folder.clone() } else { self.folder.join("new") }
     }
-    Ok(())
+
+    /// Puts `files` in place and removes `stale` ones, all relative to the root.
+    pub fn commit(self, files: &BTreeSet<String>, stale: &BTreeSet<String>) -> Result<(), Fault> {
+        at(&self.folder, flush(&self.folder))?;
+        if self.fresh {
+            at(&self.target, fs::rename(&self.folder, &self.target))?;
+            return Ok(());
+        }
+        let mut done = Vec::new();
+        let result = self.install(files, stale, &mut done);
+        if result.is_err() {
+            for step in done.into_iter().rev() {
+                step.undo();
+            }
+        }
+        result.and_then(|()| at(&self.target, flush(&self.target)))
+    }
+
+    fn install(&self, files: &BTreeSet<String>, stale: &BTreeSet<String>, done: &mut Vec<Step>) -> Result<(), Fault> {
+        let old = self.folder.join("old");
+        for path in files.iter().chain(stale) {
+            let inner = relative(path)?;
+            let place = self.target.join(&inner);
+            let new = self.new_files().join(&inner);
+            if files.contains(path) && same(&new, &place) {
+                continue;
+            }
+            for folder in missing_folders(&place) {
+                at(&folder, fs::create_dir(&folder))?;
+                done.push(Step::Made(folder));
+            }
+            if fs::symlink_metadata(&place).is_ok() {
+                let kept = old.join(&inner);
+                if let Some(parent) = kept.parent() {
+                    at(parent, fs::create_dir_all(parent))?;
+                }
+                // A hard link keeps the old file, so that the place is never empty.
+                at(&place, fs::hard_link(&place, &kept).or_else(|_| fs::copy(&place, &kept).map(drop)))?;
+                done.push(Step::Replaced { kept, place: place.clone() });
+            } else {
+                done.push(Step::Added(place.clone()));
+            }
+            if files.contains(path) {
+                at(&place, fs::rename(&new, &place))?;
+            } else if let Err(error) = fs::remove_file(&place)
+                && error.kind() != io::ErrorKind::NotFound
+            {
+                return at(&place, Err(error));
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The path of an artifact below a root; no artifact may leave it.
-fn place(root: &Path, path: &str) -> io::Result<PathBuf> {
-    let inside = Path::new(path).components().all(|c| matches!(c, Component::Normal(_)));
-    if inside { Ok(root.join(path)) } else { Err(io::Error::other(format!("'{path}' leads out of the tree"))) }
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // After a commit of a fresh tree the folder is gone.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
 }
 
-fn write(path: &Path, artifact: &Artifact) -> io::Result<()> {
-    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(artifact.mode).open(path)?;
-    file.write_all(artifact.contents.as_bytes())
+/// What was done, so that it can be undone.
+enum Step {
+    Made(PathBuf),
+    Added(PathBuf),
+    Replaced { kept: PathBuf, place: PathBuf },
+}
+
+impl Step {
+    fn undo(self) {
+        // Nothing more can be done when putting back fails too.
+        let _ = match self {
+            Step::Made(folder) => fs::remove_dir(folder),
+            Step::Added(place) => fs::remove_file(place),
+            Step::Replaced { kept, place } => fs::rename(kept, place),
+        };
+    }
+}
+
+/// A path below the root; a fault if it would leave it.
+fn relative(path: &str) -> Result<PathBuf, Fault> {
+    let inner = PathBuf::from(path);
+    if inner.components().all(|c| matches!(c, Component::Normal(_))) && !path.is_empty() {
+        return Ok(inner);
+    }
+    at(&inner, Err(io::Error::from(io::ErrorKind::InvalidInput)))
+}
+
+/// Folders above a path that are not there, outermost first.
+fn missing_folders(path: &Path) -> Vec<PathBuf> {
+    let mut missing: Vec<PathBuf> = path
+        .ancestors()
+        .skip(1)
+        .take_while(|p| !p.as_os_str().is_empty() && !p.exists())
+        .map(Path::to_path_buf)
+        .collect();
+    missing.reverse();
+    missing
+}
+
+/// Whether two files hold the same bytes and permissions.
+fn same(new: &Path, place: &Path) -> bool {
+    let mode =
+        |path: &Path| fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|m| m.permissions().mode());
+    mode(new) == mode(place) && matches!((fs::read(new), fs::read(place)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Writes the file system of a folder out to its disk: once for all files of a tree.
+fn flush(folder: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(fs::File::open(folder)?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn artifact(path: &str, contents: &str) -> Artifact {
+        Artifact { path: path.into(), contents: contents.into(), mode: 0o644 }
+    }
+
+    fn write(target: &Path, files: &[(&str, &str)], stale: &[&str]) -> Result<(), Fault> {
+        let staging = Staging::new(target)?;
+        for (path, contents) in files {
+            staging.add(&artifact(path, contents))?;
+        }
+        let names = files.iter().map(|(path, _)| path.to_string()).collect();
+        staging.commit(&names, &stale.iter().map(|s| s.to_string()).collect())
+    }
+
+    /// Every file below a folder with its text.
+    fn list(root: &Path) -> Vec<(String, String)> {
+        let mut out = Vec::new();
+        let mut folders = vec![root.to_path_buf()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let name = path.strip_prefix(root).unwrap().display().to_string();
+                    out.push((name, fs::read_to_string(path).unwrap()));
+                }
+            }
+        }
+        out.sort();
+        out
+    }
+
+    fn expect(root: &Path, files: &[(&str, &str)]) {
+        let files: Vec<_> = files.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect();
+        assert_eq!(list(root), files);
+    }
+
+    #[test]
+    fn a_new_tree_and_a_second_one_over_it() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("deep/out");
+        write(&out, &[("a/b", "1"), ("c", "2")], &[]).unwrap();
+        expect(&out, &[("a/b", "1"), ("c", "2")]);
+        fs::write(out.join("foreign"), "x").unwrap();
+        write(&out, &[("a/b", "3"), ("d/e", "4")], &["c", "never/there"]).unwrap();
+        expect(&out, &[("a/b", "3"), ("d/e", "4"), ("foreign", "x")]);
+        expect(root.path(), &[("deep/out/a/b", "3"), ("deep/out/d/e", "4"), ("deep/out/foreign", "x")]);
+    }
+
+    #[test]
+    fn a_fault_leaves_everything_as_it_was() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("out");
+        write(&out, &[("a", "1"), ("z", "2")], &[]).unwrap();
+        // `z` becomes a folder that is not empty: a file cannot take its place.
+        fs::remove_file(out.join("z")).unwrap();
+        fs::create_dir_all(out.join("z/y")).unwrap();
+        let fault = write(&out, &[("a", "changed"), ("new/file", "3"), ("z", "4")], &[]).unwrap_err();
+        assert!(fault.to_string().contains("out/z"), "{fault}");
+        expect(&out, &[("a", "1")]);
+        assert!(!out.join("new").exists());
+    }
+
+    #[test]
+    fn without_a_commit_nothing_is_there() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("out");
+        let staging = Staging::new(&out).unwrap();
+        staging.add(&artifact("a", "1")).unwrap();
+        drop(staging);
+        expect(root.path(), &[]);
+    }
+
+    #[test]
+    fn a_path_cannot_leave_the_tree() {
+        let root = tempfile::tempdir().unwrap();
+        let staging = Staging::new(&root.path().join("out")).unwrap();
+        for path in ["../x", "/etc/x", "a/../../x", ""] {
+            assert!(staging.add(&artifact(path, "")).is_err(), "{path}");
+        }
+    }
 }

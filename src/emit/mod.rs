@@ -73,7 +73,13 @@ pub fn all(plan: &Plan, extras: &Extras<'_>, templates: &Templates, diags: &mut 
     if let Some(depfile) = depfile::emit(&tree, &names, extras, diags) {
         tree.push(depfile);
     }
+    tree.push(Artifact::new(names.share("files"), String::new()));
     tree.sort_by(|a, b| a.path.cmp(&b.path));
+    // The list of all files, for packages and for removing the tree.
+    let list = tree.iter().map(|a| format!("{}\n", a.path)).collect();
+    if let Some(files) = tree.iter_mut().find(|a| a.path == names.share("files")) {
+        files.contents = list;
+    }
     tree
 }
 

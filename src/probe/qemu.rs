@@ -151,6 +151,28 @@ pub fn probe(binary: &Path, kvm: bool) -> Result<Probed> {
     Ok(Probed { caps, remarks })
 }
 
+/// Makes what was asked of a binary here, without KVM, hold for any host of its architecture: this is how
+/// the embedded profiles are made. KVM is taken to be there, with the same machines and CPU models; what
+/// only a host can tell (which models it runs, what `host` is made of) stays open.
+pub fn generalise(caps: &mut Capabilities) {
+    caps.emulator = format!("/usr/bin/qemu-system-{}", caps.arch.qemu_name()).into();
+    caps.microcode_version = 0;
+    caps.hyperv = None;
+    caps.flags.set(Cap::Kvm, true);
+    caps.flags.set(Cap::CpuKvmNoAdjvtime, caps.arch.is_arm());
+    // Hosts with KVM for ARM have the newer controller.
+    for gic in caps.gic.to_mut() {
+        gic.kernel = gic.version == 3;
+    }
+    let Some(tcg) = caps.accel(Accel::Tcg) else { return };
+    let mut kvm = AccelCaps { accel: Accel::Kvm, host_cpu: None, ..tcg.clone() };
+    for cpu in kvm.cpus.to_mut() {
+        cpu.usable = Usable::Unknown;
+        cpu.blockers = Names::NONE;
+    }
+    caps.accels.to_mut().insert(0, kvm);
+}
+
 /// Whether a file can be opened for reading and writing.
 fn opens(path: &str) -> bool {
     std::fs::OpenOptions::new().read(true).write(true).open(path).is_ok()

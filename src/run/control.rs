@@ -7,6 +7,7 @@ use super::qmp::{Qmp, QmpError};
 use super::registry::{Record, Registry};
 use super::signals::{Request, Signals, signal_of};
 use super::start::{Machine, claim};
+use super::supervise::{AGAIN, QUIT};
 use super::{Options, prepare};
 use crate::diag::codes::run as codes;
 use crate::plan::Lifecycle;
@@ -157,16 +158,26 @@ pub fn stop(registry: &Registry, record: &Record, how: Stop) -> Result<Vec<Strin
 
 /// Ends a QEMU whose runner is gone.
 fn end_orphan(record: &Record, qemu: ProcessRef, how: Stop) {
-    let tell = |command: &str| {
-        connect(record).and_then(|mut qmp| qmp.post(&mut json!({ "execute": command })).map_err(|e| refused(record, e)))
-    };
-    if !how.force && tell("system_powerdown").is_ok() && qemu.wait_gone(how.timeout) {
-        return;
+    // The reply is waited for: QEMU drops what it has not read yet when the connection closes.
+    if let Ok(mut qmp) = connect(record) {
+        let deadline = Instant::now() + how.timeout;
+        while !how.force && Instant::now() < deadline {
+            let asked = qmp.execute("system_powerdown", json!({}));
+            let left = deadline.saturating_duration_since(Instant::now());
+            if qemu.wait_gone(left.min(AGAIN)) {
+                return;
+            }
+            if asked.is_err() {
+                break;
+            }
+        }
+        let _ = qmp.execute("quit", json!({}));
+    } else {
+        qemu.signal(Signal::TERM);
     }
-    let _ = tell("quit");
-    if !qemu.wait_gone(Duration::from_secs(5)) {
+    if !qemu.wait_gone(QUIT) {
         qemu.signal(Signal::KILL);
-        qemu.wait_gone(Duration::from_secs(5));
+        qemu.wait_gone(QUIT);
     }
 }
 

@@ -89,11 +89,32 @@ pub(super) fn marked(journal: &Path) -> Vec<ProcessRef> {
         .collect()
 }
 
-/// The end of what a process writes to its standard error, and whether it is shown as it comes.
+/// The beginning and the end of what a process writes to its standard error, and whether it is shown as it comes.
 #[derive(Default)]
 struct Tail {
+    first: Vec<String>,
     lines: VecDeque<String>,
+    cut: bool,
     live: bool,
+}
+
+impl Tail {
+    fn keep(&mut self, line: String) {
+        if self.first.len() < Messages::FIRST {
+            self.first.push(line);
+            return;
+        }
+        self.lines.push_back(line);
+        if self.lines.len() > Messages::LAST {
+            self.lines.pop_front();
+            self.cut = true;
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let gap = self.cut.then_some("[…]");
+        self.first.iter().map(String::as_str).chain(gap).chain(self.lines.iter().map(String::as_str))
+    }
 }
 
 /// What a process says on standard error.
@@ -101,8 +122,9 @@ struct Tail {
 pub(super) struct Messages(Arc<Mutex<Tail>>);
 
 impl Messages {
-    /// How many lines are kept.
-    const KEPT: usize = 40;
+    /// How many lines are kept of the beginning, where the cause stands, and of the end.
+    const FIRST: usize = 5;
+    const LAST: usize = 15;
 
     /// Reads `from` to its end in a thread of its own.
     fn follow(&self, from: impl std::io::Read + Send + 'static) -> std::thread::JoinHandle<()> {
@@ -121,10 +143,7 @@ impl Messages {
                 if tail.live {
                     let _ = writeln!(std::io::stderr(), "{text}");
                 }
-                tail.lines.push_back(text);
-                if tail.lines.len() > Messages::KEPT {
-                    tail.lines.pop_front();
-                }
+                tail.keep(text);
             }
         })
     }
@@ -132,16 +151,16 @@ impl Messages {
     /// From now on lines go to our own standard error as they come; those that were held back go first.
     pub(super) fn go_live(&self) {
         if let Ok(mut tail) = self.0.lock() {
-            for line in &tail.lines {
+            for line in tail.all() {
                 let _ = writeln!(std::io::stderr(), "{line}");
             }
             tail.live = true;
         }
     }
 
-    /// The last lines.
+    /// The first and the last lines.
     pub(super) fn text(&self) -> String {
-        self.0.lock().map(|tail| Vec::from_iter(tail.lines.iter().map(String::as_str)).join("\n")).unwrap_or_default()
+        self.0.lock().map(|tail| Vec::from_iter(tail.all()).join("\n")).unwrap_or_default()
     }
 }
 

@@ -12,8 +12,10 @@ use serde_json::{Value, json};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
+/// A guest that still boots does not notice its power button: it is pressed again after this time.
+pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// How long QEMU may take to quit when told to; then it is killed.
-const QUIT: Duration = Duration::from_secs(5);
+pub(super) const QUIT: Duration = Duration::from_secs(5);
 /// How long a dump of a crashed guest may take.
 const DUMP: Duration = Duration::from_secs(600);
 
@@ -58,8 +60,8 @@ impl Action {
 enum Stopping {
     /// Nobody has asked.
     No,
-    /// The guest was asked to power off; it has until then.
-    Asked(Instant),
+    /// The guest was asked to power off; it has until then, and is asked again at the second time.
+    Asked(Instant, Instant),
     /// QEMU was told to quit; it has until then.
     Told(Instant),
     /// It was killed.
@@ -142,7 +144,7 @@ impl Machine {
                 Some(Request::Stop) if stopping == Stopping::No => {
                     say(&format!("asked the guest of '{}' to power off; ask again to end it now", self.name));
                     stopping = match self.tell("system_powerdown") {
-                        Ok(()) => Stopping::Asked(Instant::now() + self.stop_timeout),
+                        Ok(()) => Stopping::Asked(Instant::now() + self.stop_timeout, Instant::now() + AGAIN),
                         Err(_) => self.kill(),
                     };
                 }
@@ -151,7 +153,7 @@ impl Machine {
             }
             let now = Instant::now();
             match stopping {
-                Stopping::Asked(deadline) if deadline <= now => {
+                Stopping::Asked(deadline, _) if deadline <= now => {
                     say(&format!(
                         "the guest of '{}' did not power off within {} s: ending it",
                         self.name,
@@ -159,12 +161,18 @@ impl Machine {
                     ));
                     stopping = self.quit();
                 }
+                Stopping::Asked(deadline, again) if again <= now => {
+                    // A monitor that is closed by now is seen at the next turn.
+                    let _ = self.tell("system_powerdown");
+                    stopping = Stopping::Asked(deadline, now + AGAIN);
+                }
                 Stopping::Told(deadline) if deadline <= now => stopping = self.kill(),
                 _ => {}
             }
             self.check_helpers(say);
             self.wait(match stopping {
-                Stopping::Asked(deadline) | Stopping::Told(deadline) => Some(deadline),
+                Stopping::Asked(deadline, again) => Some(deadline.min(again)),
+                Stopping::Told(deadline) => Some(deadline),
                 _ => None,
             });
             if let (Some(proxy), Some(qmp)) = (&mut self.proxy, &mut self.qmp) {

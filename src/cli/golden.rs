@@ -1,0 +1,144 @@
+//! `virtc golden`: a folder of domains and the tree that they compile to, compared or renewed.
+
+use super::build::{Naming, artifacts};
+use super::inputs::World;
+use super::tree::Staging;
+use super::{Exit, Shared, complain, print};
+use crate::emit::Artifact;
+use similar::TextDiff;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Arguments of `virtc golden`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(clap::Subcommand)]
+enum Action {
+    /// Compare what the domains compile to with what is stored; exit status 3 if they differ
+    Check(Folders),
+    /// Store what the domains compile to
+    Update(Folders),
+}
+
+#[derive(clap::Args)]
+struct Folders {
+    /// Folder with the domains, and with their host.kdl unless --host names another
+    folder: PathBuf,
+    /// Folder of the stored tree; `golden` in the folder of the domains unless given
+    #[arg(long, value_name = "DIR")]
+    stored: Option<PathBuf>,
+}
+
+/// Compares or renews.
+pub fn run(args: &Args, shared: &Shared) -> Exit {
+    let (folders, update) = match &args.action {
+        Action::Check(folders) => (folders, false),
+        Action::Update(folders) => (folders, true),
+    };
+    let mut shared = shared.clone();
+    let facts = folders.folder.join("host.kdl");
+    if shared.host.is_none() && facts.exists() {
+        shared.host = Some(facts);
+    }
+    let stored = folders.stored.clone().unwrap_or_else(|| folders.folder.join("golden"));
+    let tree = match compile(&folders.folder, &shared) {
+        Ok(tree) => tree,
+        Err(exit) => return exit,
+    };
+    if update { renew(&tree, &stored) } else { compare(&tree, &stored) }
+}
+
+/// The tree of all domains of a folder, by path.
+fn compile(folder: &Path, shared: &Shared) -> Result<BTreeMap<String, Artifact>, Exit> {
+    let world = World::load(shared)?;
+    let naming = Naming { prefix: String::new(), base: Some(folder) };
+    let artifacts = artifacts(&[folder.to_path_buf()], &world, &naming)?;
+    Ok(artifacts.into_iter().map(|a| (a.path.clone(), a)).collect())
+}
+
+/// Prints what differs, artifact by artifact.
+fn compare(tree: &BTreeMap<String, Artifact>, stored: &Path) -> Exit {
+    let mut out = String::new();
+    let old = stored_files(stored);
+    let paths: BTreeSet<&String> = tree.keys().chain(&old).collect();
+    for path in paths {
+        let what = describe(path);
+        match (std::fs::read_to_string(stored.join(path)), tree.get(path)) {
+            (Ok(before), Some(after)) if before == after.contents => {}
+            (Ok(before), Some(after)) => {
+                out.push_str(&format!("{what}: {path}\n"));
+                let diff = TextDiff::from_lines(&before, &after.contents);
+                out.push_str(&diff.unified_diff().context_radius(2).header("stored", "compiled").to_string());
+            }
+            (Ok(_), None) => out.push_str(&format!("{what}: {path} is stored, but no domain makes it\n")),
+            (Err(_), Some(_)) => out.push_str(&format!("{what}: {path} is new\n")),
+            (Err(error), None) => out.push_str(&format!("{what}: {path} cannot be read: {error}\n")),
+        }
+    }
+    if out.is_empty() { Exit::Done } else { print(&out).and(Exit::Differs) }
+}
+
+/// Stores the tree, and removes what no domain makes any more.
+fn renew(tree: &BTreeMap<String, Artifact>, stored: &Path) -> Exit {
+    let write = || {
+        let staging = Staging::new(stored)?;
+        for artifact in tree.values() {
+            staging.add(artifact)?;
+        }
+        let files: BTreeSet<String> = tree.keys().cloned().collect();
+        let stale = stored_files(stored).into_iter().filter(|path| !files.contains(path)).collect();
+        staging.commit(&files, &stale)
+    };
+    match write() {
+        Ok(()) => Exit::Done,
+        Err(fault) => {
+            complain(&fault.to_string());
+            Exit::Environment
+        }
+    }
+}
+
+/// Every file below a folder, relative to it, by path. A folder that is not there holds none.
+fn stored_files(root: &Path) -> Vec<String> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                // A staging folder is none of the tree's.
+                if !entry.file_name().to_string_lossy().starts_with(".virtc-") {
+                    folders.push(path);
+                }
+            } else if let Ok(inner) = path.strip_prefix(root) {
+                files.push(inner.display().to_string());
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+/// What kind of output a path is.
+fn describe(path: &str) -> &'static str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    match () {
+        () if path.contains("/systemd/") => "systemd unit",
+        () if path.contains("sysusers.d/") => "account",
+        () if path.contains("apparmor.d/") && name.ends_with(".files") => "AppArmor rules",
+        () if path.contains("apparmor.d/") => "AppArmor profile",
+        () if path.contains("/selinux/") => "SELinux",
+        () if path.contains("/cgroup/") => "cgroup",
+        () if name.starts_with("argv") => "command line",
+        () if name == "plan.json" => "Plan",
+        () if name == "domain.xml" => "normalised domain",
+        () if name == "files" => "list of files",
+        () if path.ends_with(".d") => "dependency file",
+        () => "file",
+    }
+}

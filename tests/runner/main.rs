@@ -1,0 +1,9 @@
+//! `virtc run` and its companions, with a real QEMU and a guest that reacts: nothing is simulated.
+//!
+//! VIRTC_CYCLES sets how many start/stop cycles the endurance test does.
+
+mod bed;
+mod lifecycle;
+mod surroundings;
+mod survival;
+mod talking;

@@ -1,0 +1,272 @@
+//! What is made before the start and given back after the stop: owners, secrets, helpers, interfaces.
+
+use crate::bed::{Bed, cause, finish, has, has_qemu, kill, until};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+use virtc::plan::{
+    Access, Arg, Confinement, Form, LabelRole, Link, LinkKind, NewFile, OwnerRule, PathKind, Perms, Process, Props,
+    Ready, Role, Secret, Sharing, Socket, SocketRole,
+};
+
+fn is_root() -> bool {
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        eprintln!("SKIPPED: needs root");
+    }
+    root
+}
+
+fn disk_access(path: &str) -> Access {
+    Access {
+        process: "qemu".to_string(),
+        path: path.to_string(),
+        kind: PathKind::File,
+        perms: Perms::READ_WRITE,
+        sharing: Sharing::Exclusive,
+        label: LabelRole::Image,
+        owner: OwnerRule::Domain { restore: true },
+        cause: cause(),
+    }
+}
+
+/// A machine that runs as another user, with a disk behind a symbolic link that belongs to a third one.
+fn confined() -> Bed {
+    let bed = Bed::new("own").with_serial_file();
+    std::fs::set_permissions(bed.path("."), std::fs::Permissions::from_mode(0o711)).expect("permissions");
+    std::fs::set_permissions(bed.path("kernel"), std::fs::Permissions::from_mode(0o644)).expect("permissions");
+    std::fs::set_permissions(bed.path("disk"), std::fs::Permissions::from_mode(0o600)).expect("permissions");
+    std::os::unix::fs::chown(bed.path("disk"), Some(1234), Some(2345)).expect("chown");
+    std::fs::write(bed.path("serial"), "").expect("written");
+    std::fs::set_permissions(bed.path("serial"), std::fs::Permissions::from_mode(0o666)).expect("permissions");
+    symlink(bed.path("disk"), bed.path("link")).expect("linked");
+    let drive = format!("file={},format=raw,if=virtio", bed.path("link"));
+    let mut bed = bed.with(&["-drive", &drive]);
+    let link = bed.path("link");
+    bed.plan.access.push(disk_access(&link));
+    bed.plan.confinement = Confinement {
+        user: Some("+65123".to_string()),
+        group: Some("+65124".to_string()),
+        dynamic_ownership: true,
+        ..Confinement::default()
+    };
+    bed
+}
+
+fn owner(path: String) -> (u32, u32) {
+    let meta = std::fs::metadata(path).expect("the file");
+    (meta.uid(), meta.gid())
+}
+
+#[test]
+fn owners_are_given_and_taken_back() {
+    if !has_qemu() || !is_root() {
+        return;
+    }
+    let bed = confined();
+    bed.start();
+    bed.await_guest();
+    assert_eq!(owner(bed.path("disk")), (65123, 65124));
+    assert_eq!(owner(format!("/proc/{}", bed.qemu_pid())).0, 65123);
+    let status = std::fs::read_to_string(format!("/proc/{}/status", bed.qemu_pid())).expect("a status");
+    for line in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"] {
+        assert!(status.contains(line), "{line} is not in {status}");
+    }
+    bed.ok(&["stop", "own"]);
+    assert_eq!(owner(bed.path("disk")), (1234, 2345));
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn owners_are_taken_back_after_sigkill() {
+    if !has_qemu() || !is_root() {
+        return;
+    }
+    let bed = confined();
+    bed.start();
+    kill(bed.runner_pid(), "KILL");
+    until("the runner's end", || bed.state().contains("without runner").then_some(()));
+    assert_eq!(owner(bed.path("disk")), (65123, 65124));
+    bed.ok(&["clean"]);
+    assert_eq!(owner(bed.path("disk")), (1234, 2345));
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn secrets_come_from_files_and_go_again() {
+    if !has_qemu() {
+        return;
+    }
+    let mut bed = Bed::new("hush").with_serial_file();
+    let path = bed.path("run/secret0");
+    let object = format!("secret,id=sec0,file={path},format=base64");
+    bed = bed.with(&["-object", &object]);
+    let mut props = Props::new();
+    props.bare("secret").set("id", "sec1").set("file", path.clone()).set("format", "base64");
+    bed.qemu().args.push(Arg::props("-object", props, Form::Options, cause()));
+    bed.plan.secrets.push(Secret {
+        id: "sec1".to_string(),
+        path: path.clone(),
+        source: "0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f".to_string(),
+        cause: cause(),
+    });
+    let err = bed.fails(4, &["run", "--secrets", &bed.path("secrets"), &bed.plan_file()]);
+    assert!(err.contains("VC1208") && err.contains("0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f"), "{err}");
+    bed.assert_nothing_left();
+    std::fs::create_dir(bed.path("secrets")).expect("made");
+    std::fs::write(bed.path("secrets/0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f"), "letmein").expect("written");
+    bed.ok(&["run", "-d", "--secrets", &bed.path("secrets"), &bed.plan_file()]);
+    assert_eq!(std::fs::read_to_string(&path).expect("the secret"), "bGV0bWVpbg==");
+    assert_eq!(std::fs::metadata(&path).expect("the secret").permissions().mode() & 0o777, 0o600);
+    bed.ok(&["stop", "--force", "hush"]);
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn variable_stores_are_made_once() {
+    if !has_qemu() {
+        return;
+    }
+    let mut bed = Bed::new("nvram").with_serial_file();
+    std::fs::write(bed.path("template"), "variables").expect("written");
+    let path = bed.path("state/nvram/own_VARS.fd");
+    let file = NewFile { path: path.clone(), template: Some(bed.path("template")), cause: cause() };
+    bed.plan.files.push(file);
+    bed.start();
+    bed.ok(&["stop", "--force", "nvram"]);
+    assert_eq!(std::fs::read_to_string(&path).expect("the store"), "variables");
+    std::fs::write(&path, "changed").expect("written");
+    bed.start();
+    bed.ok(&["stop", "--force", "nvram"]);
+    assert_eq!(std::fs::read_to_string(&path).expect("the store"), "changed");
+    bed.plan.files[0] = NewFile { path: bed.path("x"), template: Some("/nonexistent".to_string()), cause: cause() };
+    assert!(bed.fails(4, &["run", &bed.plan_file()]).contains("/nonexistent"));
+    bed.assert_nothing_left();
+}
+
+/// A machine with a TPM that swtpm emulates.
+fn with_tpm() -> Bed {
+    let mut bed = Bed::new("tpm").with_serial_file();
+    std::fs::create_dir(bed.path("tpmstate")).expect("made");
+    let socket = bed.path("run/swtpm.sock");
+    let text = |value: String| Arg::text(value, String::new(), cause());
+    let mut swtpm = Process {
+        role: Role::Swtpm,
+        id: "swtpm-tpm0".to_string(),
+        program: "/usr/bin/swtpm".to_string(),
+        ready: Ready::Socket(socket.clone()),
+        ..Process::default()
+    };
+    for word in ["socket", "--tpm2", "--ctrl"] {
+        swtpm.args.push(Arg { value: virtc::plan::ArgValue::None, ..text(word.to_string()) });
+    }
+    for word in
+        [format!("type=unixio,path={socket}"), "--tpmstate".to_string(), format!("dir={}", bed.path("tpmstate"))]
+    {
+        swtpm.args.push(Arg { value: virtc::plan::ArgValue::None, ..text(word) });
+    }
+    bed.plan.processes.insert(0, swtpm);
+    bed.plan.sockets.push(Socket {
+        role: SocketRole::Helper,
+        path: socket.clone(),
+        process: "swtpm-tpm0".to_string(),
+        cause: cause(),
+    });
+    let chardev = format!("socket,id=chrtpm,path={socket}");
+    bed.with(&["-chardev", &chardev, "-tpmdev", "emulator,id=tpm0,chardev=chrtpm", "-device", "tpm-tis,tpmdev=tpm0"])
+}
+
+#[test]
+fn helpers_start_first_and_end_last() {
+    if !has_qemu() || !has("/usr/bin/swtpm", "swtpm") {
+        return;
+    }
+    let bed = with_tpm();
+    bed.start();
+    assert!(bed.ok(&["monitor", "tpm", "query-tpm"]).contains("\"id\": \"tpm0\""));
+    assert_eq!(bed.processes().len(), 3, "runner, swtpm, QEMU");
+    bed.ok(&["stop", "--force", "tpm"]);
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn a_helper_that_fails_is_told() {
+    if !has_qemu() || !has("/usr/bin/swtpm", "swtpm") {
+        return;
+    }
+    let bed = with_tpm();
+    std::fs::remove_dir(bed.path("tpmstate")).expect("removed");
+    let mut bed = bed;
+    if let Some(swtpm) = bed.plan.processes.first_mut() {
+        swtpm.args.push(Arg::switch("--no-such-option", cause()));
+    }
+    let err = bed.fails(4, &["run", &bed.plan_file()]);
+    assert!(err.contains("VC1210") && err.contains("no-such-option"), "{err}");
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn a_helper_that_dies_is_told_while_the_machine_goes_on() {
+    if !has_qemu() || !has("/usr/bin/swtpm", "swtpm") {
+        return;
+    }
+    let bed = with_tpm();
+    let child = bed.foreground();
+    bed.await_guest();
+    until("running", || (bed.state() == "running").then_some(()));
+    let swtpm = bed
+        .processes()
+        .into_iter()
+        .find(|pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|c| c.trim() == "swtpm"))
+        .expect("swtpm");
+    kill(swtpm, "KILL");
+    until("swtpm's end", || (bed.processes().len() == 2).then_some(()));
+    bed.ok(&["stop", "tpm"]);
+    let (_, _, err) = finish(child);
+    assert!(err.contains("swtpm-tpm0") && err.contains("SIGKILL"), "{err}");
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn taps_are_made_and_removed_or_the_commands_are_told() {
+    if !has_qemu() {
+        return;
+    }
+    let mut bed = Bed::new("net").with_serial_file();
+    let name = format!("vt{}", std::process::id());
+    let link = Link {
+        kind: LinkKind::Tap,
+        name: name.clone(),
+        over: None,
+        mac: "52:54:00:12:34:56".to_string(),
+        mtu: Some(1400),
+        managed: true,
+        queues: 1,
+        vhost: false,
+        bandwidth: None,
+        up: true,
+        cause: cause(),
+    };
+    bed.plan.links.push(link);
+    let netdev = format!("tap,id=n0,ifname={name},script=no,downscript=no");
+    let mut bed = bed.with(&["-netdev", &netdev, "-device", "e1000,netdev=n0"]);
+    let may = is_root() && Path::new("/dev/net/tun").exists() && has("/usr/sbin/ip", "iproute2");
+    if may {
+        bed.start();
+        let device = format!("/sys/class/net/{name}");
+        assert!(Path::new(&device).exists());
+        assert_eq!(std::fs::read_to_string(format!("{device}/mtu")).expect("the MTU").trim(), "1400");
+        assert_eq!(
+            std::fs::read_to_string(format!("{device}/address")).expect("the address").trim(),
+            "fe:54:00:12:34:56"
+        );
+        kill(bed.runner_pid(), "KILL");
+        until("the runner's end", || bed.state().contains("without runner").then_some(()));
+        bed.ok(&["clean"]);
+        assert!(!Path::new(&device).exists(), "the tap is left");
+        bed.assert_nothing_left();
+    }
+    bed.plan.links[0].managed = false;
+    let err = bed.fails(4, &["run", &bed.plan_file()]);
+    assert!(err.contains("VC1209") && err.contains(&format!("ip tuntap add dev {name} mode tap")), "{err}");
+    bed.assert_nothing_left();
+}

@@ -1,0 +1,88 @@
+//! `virtc monitor` and `virtc attach`.
+
+use crate::bed::{Bed, QEMU, has_qemu, kill, until};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+#[test]
+fn commands_in_every_form() {
+    if !has_qemu() {
+        return;
+    }
+    let bed = Bed::new("talk").with_serial_file();
+    bed.start();
+    let status = bed.ok(&["monitor", "talk", "query-status"]);
+    assert!(status.contains("\"status\": \"running\""), "{status}");
+    assert!(bed.ok(&["monitor", "talk", "{\"execute\": \"query-name\"}"]).contains("\"name\": \"talk\""));
+    assert!(bed.ok(&["monitor", "talk", "--hmp", "info", "status"]).contains("VM status: running"));
+    let list = bed.ok(&["monitor", "talk", "qom-list", "path=/machine"]);
+    assert!(list.contains("\"peripheral\""), "{list}");
+    let err = bed.fails(4, &["monitor", "talk", "no-such-command"]);
+    assert!(err.contains("VC1206") && err.contains("no-such-command"), "{err}");
+    bed.fails(2, &["monitor", "talk", "query-status", "nonsense"]);
+    assert!(bed.fails(4, &["monitor", "nobody", "query-status"]).contains("there are: talk"));
+    bed.ok(&["stop", "--force", "talk"]);
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn events_reach_every_listener() {
+    if !has_qemu() {
+        return;
+    }
+    let bed = Bed::new("news").with_serial_file();
+    bed.start();
+    let listen = || {
+        let mut child = bed.virtc(&["monitor", "news", "--events"]).stdout(Stdio::piped()).spawn().expect("virtc runs");
+        let reader = BufReader::new(child.stdout.take().expect("a pipe"));
+        (child, reader)
+    };
+    let (mut first, first_lines) = listen();
+    let (mut second, second_lines) = listen();
+    // Both are connected once the socket has two peers; a command of a third one works meanwhile.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    bed.ok(&["monitor", "news", "stop"]);
+    bed.ok(&["monitor", "news", "cont"]);
+    bed.ok(&["stop", "--force", "news"]);
+    for lines in [first_lines, second_lines] {
+        let names: Vec<String> = lines
+            .lines()
+            .map_while(Result::ok)
+            .map(|l| serde_json::from_str::<serde_json::Value>(&l).expect("JSON")["event"].to_string())
+            .collect();
+        assert!(names.starts_with(&["\"STOP\"".to_string(), "\"RESUME\"".to_string()]), "{names:?}");
+        assert!(names.contains(&"\"SHUTDOWN\"".to_string()), "{names:?}");
+    }
+    assert!(first.wait().expect("it ends").success());
+    assert!(second.wait().expect("it ends").success());
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn a_qemu_started_by_hand_is_adopted() {
+    if !has_qemu() {
+        return;
+    }
+    let bed = Bed::new("hand");
+    let socket = bed.path("qmp.sock");
+    let mut qemu = Command::new(QEMU)
+        .args(["-name", "byhand", "-machine", "pc,accel=tcg", "-m", "16", "-display", "none", "-nodefaults"])
+        .args(["-kernel", &bed.path("kernel"), "-qmp", &format!("unix:{socket},server=on,wait=off")])
+        .args(["-serial", &format!("file:{}", bed.path("serial"))])
+        .spawn()
+        .expect("QEMU");
+    until("the socket", || std::path::Path::new(&socket).exists().then_some(()));
+    bed.ok(&["attach", "-d", &socket]);
+    assert_eq!(bed.qemu_pid(), qemu.id() as i32);
+    assert!(bed.ok(&["monitor", "byhand", "query-status"]).contains("running"));
+    // A runner that is killed leaves the QEMU alone, and so does the next clean.
+    kill(bed.runner_pid(), "KILL");
+    until("the runner's end", || bed.state().contains("without runner").then_some(()));
+    bed.ok(&["clean"]);
+    assert!(qemu.try_wait().expect("a child").is_none(), "clean ended a QEMU that is not ours");
+    bed.await_guest();
+    bed.ok(&["attach", "-d", &socket, "--name", "other"]);
+    bed.ok(&["stop", "other"]);
+    assert!(qemu.wait().expect("a child").success());
+    assert_eq!(bed.ok(&["list", "--names"]), "");
+}
