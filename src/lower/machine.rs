@@ -69,6 +69,9 @@ pub fn uuid(lx: &mut Lower<'_>) {
 
 /// `-display none`: what QEMU would open by itself.
 pub fn display(lx: &mut Lower<'_>) {
+    if !lx.devices.graphics.is_empty() {
+        return;
+    }
     let mut props = Props::new();
     props.bare("none");
     let site = lx.domain.site;
@@ -104,14 +107,6 @@ pub fn boot(lx: &mut Lower<'_>) {
     props.set("strict", true);
     let site = menu.map_or(lx.domain.site, |m| m.site);
     lx.options("-boot", props, site, "boot");
-}
-
-/// The audio backend of a guest that has none.
-pub fn default_audio(lx: &mut Lower<'_>) {
-    let mut props = Props::with("id", "audio1");
-    props.set("driver", "none");
-    let site = lx.domain.site;
-    lx.json("-audiodev", props, site, "default: silent audio");
 }
 
 /// `-sandbox`: QEMU's own seccomp filter.

@@ -68,6 +68,8 @@ pub struct Lower<'a> {
     pub block_nodes: BlockNodes,
     /// Starts of lines in the source, for causes.
     lines: Vec<u32>,
+    /// Environment variables that devices add.
+    pub variables: Vec<(Text, String)>,
     /// Where faults go.
     pub diags: &'a mut Diagnostics,
 }
@@ -87,6 +89,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         args: Vec::with_capacity(64),
         descriptors: Vec::new(),
         fd_sets: 0,
+        variables: Vec::new(),
         block_nodes: BlockNodes { left: devices.disks.len() as u32 },
         lines: line_starts(cx.doc.source()),
         diags: cx.diags,
@@ -112,8 +115,15 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.controllers, &mut lx);
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
+    lower_all(&devices.serials, &mut lx);
+    lower_all(&devices.parallels, &mut lx);
+    lower_all(&devices.channels, &mut lx);
+    lower_all(&devices.consoles, &mut lx);
     lower_all(&devices.inputs, &mut lx);
-    machine::default_audio(&mut lx);
+    lower_all(&devices.audios, &mut lx);
+    lower_all(&devices.graphics, &mut lx);
+    lower_all(&devices.videos, &mut lx);
+    lower_all(&devices.sounds, &mut lx);
     lower_all(&devices.memballoons, &mut lx);
     machine::sandbox(&mut lx);
     machine::handed_through(&mut lx);
@@ -225,6 +235,23 @@ impl<'a> Lower<'a> {
     /// Adds a `-blockdev`.
     pub fn blockdev(&mut self, props: Props, site: Site) {
         self.json("-blockdev", props, site, "disk");
+    }
+
+    /// Adds an `-audiodev`.
+    pub fn audiodev(&mut self, props: Props, site: Site) {
+        self.json("-audiodev", props, site, "audio");
+    }
+
+    /// Adds a variable to QEMU's environment.
+    pub fn variable(&mut self, name: &'static str, value: impl Into<String>) {
+        self.variables.push((Text::Borrowed(name), value.into()));
+    }
+
+    /// Records that a process renders on a GPU of the host.
+    pub fn render_node(&mut self, path: &str, site: Site) {
+        let perms = Perms { lock: false, ..Perms::READ_WRITE };
+        let (label, owner) = (LabelRole::Keep, OwnerRule::Keep);
+        self.access(path, PathKind::CharDevice, perms, Sharing::System, label, owner, site, "rendering on the GPU");
     }
 
     /// Adds a `-netdev`.

@@ -19,7 +19,13 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
         set(controller, id);
     }
     number(&mut devices.interfaces, "net");
+    number(&mut devices.serials, "serial");
+    number(&mut devices.parallels, "parallel");
+    number(&mut devices.consoles, "console");
+    number(&mut devices.channels, "channel");
     number(&mut devices.inputs, "input");
+    number(&mut devices.sounds, "sound");
+    number(&mut devices.videos, "video");
     number(&mut devices.memballoons, "balloon");
 }
 

@@ -4,9 +4,9 @@
 //! derived from the other where one is missing. The ports of both are numbered here.
 
 use super::Cx;
+use crate::device::Devices;
 use crate::device::console::{Console, ConsoleTarget, ConsoleTargetType};
 use crate::device::serial::{Serial, SerialTargetType};
-use crate::device::Devices;
 use crate::diag::codes::chardev as codes;
 use crate::domain::Domain;
 

@@ -1,8 +1,9 @@
 //! First pass: what the XML leaves open.
 
-use super::{Board, Cx, Machine, controllers};
+use super::{Board, Cx, Machine, consoles, controllers};
 use crate::caps::Accel;
 use crate::device::memballoon::{Memballoon, MemballoonModel};
+use crate::device::{audio, input, video};
 use crate::diag::codes::{general as support, machine as codes};
 use crate::domain::cpu::{Cpu, CpuCheck, CpuFallback, CpuMatch, CpuMode, CpuModel};
 use crate::domain::general::{CrashAction, LifecycleAction};
@@ -18,7 +19,12 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     general(domain, cx);
     let machine = machine(domain, cx)?;
     cpu(domain, &machine);
+    domain.devices.get_or_insert_default();
+    consoles::pair(domain, cx);
+    audio::add_default(domain, cx);
     let mut devices = domain.devices.take().unwrap_or_default();
+    input::add_implicit(&mut devices, &machine);
+    video::add_implicit(&mut devices, cx);
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
     devices.defaults(&machine, cx);
     domain.devices = Some(devices);

@@ -195,12 +195,7 @@ impl Channel {
         };
         if !lx.plan.directories.iter().any(|d| d.path == dir) {
             let cause = lx.cause(self.site, "default: sockets of channels");
-            lx.plan.directories.push(Directory {
-                role: DirectoryRole::Runtime,
-                path: dir.clone(),
-                mode: 0o700,
-                cause,
-            });
+            lx.plan.directories.push(Directory { role: DirectoryRole::Runtime, path: dir.clone(), mode: 0o700, cause });
         }
         Some(format!("{dir}/{file}"))
     }
@@ -210,8 +205,7 @@ impl Channel {
 /// of the domain (`7-name/`, in older versions `target/domain-name/` or `target/name.`), named like the channel.
 fn is_generated(path: &str, dir: &str, name: Option<&str>) -> bool {
     let Some(name) = name else { return false };
-    let homes =
-        [dir, "/run/libvirt/qemu/channel", "/var/run/libvirt/qemu/channel", "/var/lib/libvirt/qemu/channel"];
+    let homes = [dir, "/run/libvirt/qemu/channel", "/var/run/libvirt/qemu/channel", "/var/lib/libvirt/qemu/channel"];
     let Some(rest) = homes.iter().find_map(|d| path.strip_prefix(d)?.strip_prefix('/')) else { return false };
     let Some(front) = rest.strip_suffix(name) else { return false };
     let one_folder = |text: &str| text.len() > 1 && text.find('/') == Some(text.len() - 1);

@@ -33,7 +33,10 @@ impl Part for ChardevSource {
                     .error(
                         &schema::DUPLICATE,
                         source.span(),
-                        format!("only {allowed} source element(s) are allowed for a character device of type '{}'", self.kind()),
+                        format!(
+                            "only {allowed} source element(s) are allowed for a character device of type '{}'",
+                            self.kind()
+                        ),
                     )
                     .help("remove the further <source> elements");
                 source.mark_all();

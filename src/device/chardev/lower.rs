@@ -154,8 +154,7 @@ fn access(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) {
     let what = format!("{} {}", of.family, of.id);
     if source.kind() == SourceKind::Unix && source.listens() {
         let cause = lx.cause(site, what.clone());
-        let socket =
-            Socket { role: SocketRole::Chardev, path: path.to_string(), process: "qemu".to_string(), cause };
+        let socket = Socket { role: SocketRole::Chardev, path: path.to_string(), process: "qemu".to_string(), cause };
         lx.plan.sockets.push(socket);
     }
     let label = DeviceSeclabel::label(&source.seclabels, LabelRole::Image);

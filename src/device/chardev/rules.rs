@@ -77,7 +77,8 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
         cx.error(&support::NOT_BY_QEMU, at, format!("chardev '{kind}' not supported in this QEMU binary"));
     }
     if source.listens() && source.reconnect.is_some_and(|r| r.enabled == YesNo::Yes) {
-        cx.error(&codes::RECONNECT, at, "chardev reconnect is possible only for connect mode")
-            .help("remove <reconnect>, or use mode='connect' with the path of a socket on which another program listens");
+        cx.error(&codes::RECONNECT, at, "chardev reconnect is possible only for connect mode").help(
+            "remove <reconnect>, or use mode='connect' with the path of a socket on which another program listens",
+        );
     }
 }

@@ -100,9 +100,29 @@ impl Part for Graphics {
 
     fn shape(shape: &mut Shape) {
         for name in [
-            "type", "port", "tlsPort", "autoport", "websocket", "websocketGenerated", "keymap", "sharePolicy",
-            "powerControl", "wait", "passwd", "passwdValidTo", "connected", "display", "xauth", "fullscreen",
-            "replaceUser", "multiUser", "username", "p2p", "address", "listen", "socket",
+            "type",
+            "port",
+            "tlsPort",
+            "autoport",
+            "websocket",
+            "websocketGenerated",
+            "keymap",
+            "sharePolicy",
+            "powerControl",
+            "wait",
+            "passwd",
+            "passwdValidTo",
+            "connected",
+            "display",
+            "xauth",
+            "fullscreen",
+            "replaceUser",
+            "multiUser",
+            "username",
+            "p2p",
+            "address",
+            "listen",
+            "socket",
         ] {
             shape.attr(name);
         }
@@ -143,7 +163,8 @@ impl Graphics {
         let tls_port = Graphics::port(el, "tlsPort", cx);
         let autoport: Option<YesNo> = cx.attr(el, "autoport");
         self.autoport = autoport == Some(YesNo::Yes) || (port == Some(-1) && tls_port == Some(-1));
-        let given = |p: Option<i32>| p.filter(|p| *p != 0).filter(|_| !self.autoport).and_then(|p| u16::try_from(p).ok());
+        let given =
+            |p: Option<i32>| p.filter(|p| *p != 0).filter(|_| !self.autoport).and_then(|p| u16::try_from(p).ok());
         (self.port, self.tls_port) = (given(port), given(tls_port));
     }
 
@@ -163,8 +184,7 @@ impl Graphics {
             listen.address = listen.address.take().filter(|a| !a.is_empty());
         }
         let address: Option<String> = cx.attr(el, "listen").filter(|a: &String| !a.is_empty());
-        let socket: Option<String> =
-            if self.is(GraphicsKind::Vnc) { cx.attr(el, "socket") } else { None };
+        let socket: Option<String> = if self.is(GraphicsKind::Vnc) { cx.attr(el, "socket") } else { None };
         let mut clash = |name: &str, first: &str, inner: &str, found: Option<&str>| {
             cx.diags
                 .error(

@@ -1,7 +1,6 @@
 //! What a display has when the XML does not say.
 
 use super::{Graphics, GraphicsKind, ListenKind};
-use crate::device::Devices;
 use crate::resolve::Cx;
 
 /// Completes one display.
@@ -25,6 +24,3 @@ pub fn graphics(graphics: &mut Graphics, cx: &mut Cx<'_>) {
         listen.address = None;
     }
 }
-
-/// Nothing yet that depends on all displays.
-pub fn after_all(_: &mut Devices) {}

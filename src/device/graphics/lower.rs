@@ -196,12 +196,11 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
 fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
     let service = &lx.env.host.spice;
     let mut props = Props::new();
-    let (mut secure, mut insecure) = (false, false);
-    match endpoint(graphics, service, "spice", lx) {
+    let (secure, insecure) = match endpoint(graphics, service, "spice", lx) {
         Endpoint::Socket(path) => {
             socket(&path, graphics, lx);
             props.set("unix", true).set("addr", path);
-            insecure = true;
+            (false, true)
         }
         Endpoint::Address(address) => {
             let (port, tls_port) = spice_ports(graphics, service, lx);
@@ -214,17 +213,17 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
                 )
                 .help("set spice { tls #true } in the host facts, or remove tlsPort");
             }
-            (secure, insecure) = (tls_port.is_some(), port.is_some());
-            if secure || insecure {
+            if port.is_some() || tls_port.is_some() {
                 props.maybe("addr", address);
             }
+            (tls_port.is_some(), port.is_some())
         }
         Endpoint::None => {
             // QEMU wants a port as long as there is no other argument.
             props.set("port", 0);
-            insecure = true;
+            (false, true)
         }
-    }
+    };
     sasl(service, &mut props, lx);
     if let Some(mouse) = graphics.spice.mouse.as_ref().and_then(|m| m.mode) {
         props.set("agent-mouse", mouse == SpiceMouse::Client);

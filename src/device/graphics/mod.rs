@@ -7,7 +7,6 @@ mod lower;
 mod rules;
 mod spice;
 
-pub use defaults::after_all;
 pub use listen::{Listen, ListenKind};
 pub use spice::SpiceOptions;
 

@@ -48,16 +48,12 @@ pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
         if graphics.power_control.is_some() && !cx.has(Cap::VncPowerControl) {
             cx.error(&support::NOT_BY_QEMU, site, "VNC power control is not available in this QEMU binary");
         }
-        let tcp = graphics.listens.first().is_none_or(|l| matches!(l.kind(), ListenKind::Address | ListenKind::Network));
+        let tcp =
+            graphics.listens.first().is_none_or(|l| matches!(l.kind(), ListenKind::Address | ListenKind::Network));
         if tcp && graphics.port.is_some_and(|p| p < 5900) {
             let port = graphics.port.unwrap_or(0);
-            cx.error_at(
-                &codes::GRAPHICS,
-                site,
-                "port",
-                format!("vnc port must be in range [5900,65535], not {port}"),
-            )
-            .help("QEMU numbers VNC displays from port 5900");
+            cx.error_at(&codes::GRAPHICS, site, "port", format!("vnc port must be in range [5900,65535], not {port}"))
+                .help("QEMU numbers VNC displays from port 5900");
         }
     }
     if kind == GraphicsKind::Rdp && !devices.graphics.iter().any(|g| g.is(GraphicsKind::Dbus) && g.p2p.is_none()) {
@@ -123,7 +119,11 @@ fn gl(graphics: &Graphics, devices: &crate::device::Devices, cx: &mut Cx<'_>) {
             _ => Cap::DisplayDbus,
         };
         if !cx.has(cap) {
-            cx.error(&support::NOT_BY_QEMU, graphics.site, format!("{kind} OpenGL is not supported with this QEMU binary"));
+            cx.error(
+                &support::NOT_BY_QEMU,
+                graphics.site,
+                format!("{kind} OpenGL is not supported with this QEMU binary"),
+            );
         }
     }
     if devices.graphics.iter().filter(|g| g.has_gl()).take_while(|g| g.site != graphics.site).count() == 1 {

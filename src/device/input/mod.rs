@@ -133,9 +133,7 @@ impl Family for Input {
             Some(bus @ InputBus::Usb) if kind == InputKind::Passthrough => {
                 Some(format!("{bus} bus does not support {kind} input device"))
             }
-            Some(bus @ (InputBus::Xen | InputBus::Parallels)) => {
-                Some(format!("unsupported input bus {bus} for QEMU"))
-            }
+            Some(bus @ (InputBus::Xen | InputBus::Parallels)) => Some(format!("unsupported input bus {bus} for QEMU")),
             Some(bus) if kind == InputKind::Evdev => Some(format!("input type 'evdev' has no bus, not '{bus}'")),
             _ => None,
         };
@@ -153,7 +151,11 @@ impl Family for Input {
                 .help("add <source dev='/dev/input/eventN'/>");
         }
         if self.bus != Some(InputBus::Virtio) && (self.driver.is_some() || self.model.is_some()) {
-            cx.error(&codes::INPUT, self.site, "virtio driver options and models belong to input devices on bus 'virtio'");
+            cx.error(
+                &codes::INPUT,
+                self.site,
+                "virtio driver options and models belong to input devices on bus 'virtio'",
+            );
         }
         let ccw = machine.arch.is_s390();
         let cap = match (self.bus, kind) {

@@ -1,20 +1,15 @@
 //! Serial ports on the command line.
 
 use super::{Serial, SerialModelName, SerialTargetType};
-use crate::device::chardev::{Chardev, chardev};
 use crate::device::address::Address;
+use crate::device::chardev::{Chardev, chardev};
 use crate::lower::Lower;
 use crate::plan::Props;
 
 /// Adds the character device and the port.
 pub fn serial(serial: &Serial, lx: &mut Lower<'_>) {
-    let of = Chardev {
-        id: &serial.info.id,
-        site: serial.site,
-        family: "serial port",
-        spicevmc: "vdagent",
-        generated: None,
-    };
+    let of =
+        Chardev { id: &serial.info.id, site: serial.site, family: "serial port", spicevmc: "vdagent", generated: None };
     let id = chardev(&serial.source, of, lx);
     let model = serial.target.as_ref().and_then(|t| t.model());
     let driver = match (serial.target_type(), model) {

@@ -25,11 +25,7 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
         return;
     }
     if !is_supported(video, kind, machine, cx) {
-        cx.error(
-            &support::NOT_BY_QEMU,
-            site,
-            format!("domain configuration does not support video model '{kind}'"),
-        );
+        cx.error(&support::NOT_BY_QEMU, site, format!("domain configuration does not support video model '{kind}'"));
         return;
     }
     if !video.is_primary() && !matches!(kind, VideoType::Qxl | VideoType::Virtio) {
@@ -42,7 +38,12 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     if kind == VideoType::Qxl {
         for (name, value) in [("vram", model.vram), ("ram", model.ram)] {
             if value.unwrap_or(0) > u32::MAX / 1024 {
-                cx.error_at(&codes::VIDEO, site, name, format!("value for '{name}' must be less than '{}'", u32::MAX / 1024));
+                cx.error_at(
+                    &codes::VIDEO,
+                    site,
+                    name,
+                    format!("value for '{name}' must be less than '{}'", u32::MAX / 1024),
+                );
             }
         }
         if let Some(vgamem) = model.vgamem {
@@ -67,7 +68,10 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
         cx.error(&codes::VIDEO, site, format!("{kind} 3d acceleration is not supported"))
             .help("use model 'virtio' for accelerated 3D");
     }
-    if kind == VideoType::Ramfb && video.info.has_address() && !matches!(video.info.address.address, Some(Address::Unassigned)) {
+    if kind == VideoType::Ramfb
+        && video.info.has_address()
+        && !matches!(video.info.address.address, Some(Address::Unassigned))
+    {
         cx.error(&codes::VIDEO, video.info.address_site(), "address not supported for video type ramfb")
             .help("remove the <address>: ramfb is no device on a bus");
     }

@@ -17,8 +17,10 @@ fn helper<'a>(video: &Video, lx: &Lower<'a>) -> Option<&'a VhostUserHelper> {
             && (!video.has_3d() || has("virgl"))
             && (rendernode(video).is_none() || has("render-node"))
     };
-    let described = host.files.vhost_user.iter()
-
+    let described = host
+        .files
+        .vhost_user
+        .iter()
         .filter_map(|file| serde_json::from_str::<serde_json::Value>(&file.text).ok())
         .filter(|d| d.get("type").and_then(|t| t.as_str()) == Some("gpu"))
         .filter_map(|d| d.get("binary").and_then(|b| b.as_str()).and_then(|b| host.vhost_user_helper(b)));
@@ -33,8 +35,9 @@ fn rendernode(video: &Video) -> Option<&str> {
 /// Adds the helper and the `-chardev` to it; gives the id of the latter.
 pub fn chardev(video: &Video, lx: &mut Lower<'_>) -> Option<String> {
     let Some(helper) = helper(video, lx) else {
-        lx.error(&codes::VIDEO, video.site, "unable to find a satisfying vhost-user-gpu")
-            .help("name a helper in the host facts: vhost-user { helper \"/usr/lib/qemu/vhost-user-gpu\" type=\"gpu\" }");
+        lx.error(&codes::VIDEO, video.site, "unable to find a satisfying vhost-user-gpu").help(
+            "name a helper in the host facts: vhost-user { helper \"/usr/lib/qemu/vhost-user-gpu\" type=\"gpu\" }",
+        );
         return None;
     };
     let id = format!("chr-vu-{}", video.info.id);

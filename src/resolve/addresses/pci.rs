@@ -37,6 +37,9 @@ pub fn assign(domain: &mut Domain, machine: &Machine, _: &mut Cx<'_>) {
     for interface in devices.interfaces.iter_mut().filter(|i| !i.info.has_address()) {
         interface.info.place(next());
     }
+    for video in devices.videos.iter_mut().filter(|v| v.is_primary() && !v.info.has_address()) {
+        video.info.place(next());
+    }
     for controller in &mut devices.controllers {
         let on_pci =
             matches!(controller.kind, Some(ControllerKind::Scsi | ControllerKind::Sata | ControllerKind::VirtioSerial));
