@@ -18,7 +18,6 @@ pub mod interface;
 pub mod memballoon;
 pub mod parallel;
 pub mod plug;
-pub mod seclabel;
 pub mod serial;
 pub mod sound;
 pub mod video;

@@ -36,6 +36,7 @@ impl Default for Host {
                 nographics_allow_host_audio: false,
                 gluster_debug_level: 4,
             },
+            security: Security::default(),
             directories: Directories {
                 lib: "/var/lib/libvirt/qemu".to_string(),
                 channel_target: "/run/libvirt/qemu/channel".to_string(),

@@ -9,11 +9,13 @@ mod files;
 mod kdl;
 mod pci;
 mod read;
+mod security;
 
 pub use facts::{parse_numbers, print_numbers};
 pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};
 pub use pci::PciAddress;
 pub use read::read;
+pub use security::{Categories, Security, SelinuxPolicy};
 
 use crate::vocab::{Arch, Uuid, keywords};
 
@@ -38,6 +40,8 @@ pub struct Host {
     pub environment: Vec<(String, String)>,
     /// The instance: system-wide or a user's, and its switches.
     pub instance: Instance,
+    /// How guests are confined.
+    pub security: Security,
     /// Where per-domain files go.
     pub directories: Directories,
     /// What a VNC server does when the XML does not say.

@@ -1,9 +1,9 @@
 //! TLS credentials of QEMU's network services.
 
-use super::Lower;
+use super::{Grant, Lower};
 use crate::diag::codes::general as support;
 use crate::host::Service;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::plan::{PathKind, Props};
 use crate::xml::Site;
 
 /// What a `tls-creds-x509` object says.
@@ -32,6 +32,5 @@ pub fn credentials(credentials: &Credentials<'_>, site: Site, lx: &mut Lower<'_>
     props.set("endpoint", if credentials.server { "server" } else { "client" });
     props.set("verify-peer", credentials.verify);
     lx.object(props, site, "TLS credentials");
-    let read = Perms { lock: false, ..Perms::READ };
-    lx.access(&dir, PathKind::Tree, read, Sharing::System, LabelRole::Keep, OwnerRule::Keep, site, "TLS credentials");
+    lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), site, "TLS credentials");
 }

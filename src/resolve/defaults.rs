@@ -17,6 +17,7 @@ use crate::xml::Site;
 /// Completes a domain up to, not including, addresses.
 pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     general(domain, cx);
+    crate::domain::seclabel::defaults(domain, cx);
     let machine = machine(domain, cx)?;
     cpu(domain, &machine);
     domain.devices.get_or_insert_default();
@@ -26,9 +27,11 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     input::add_implicit(&mut devices, &machine);
     video::add_implicit(&mut devices, cx);
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
+    controllers::number(&mut devices, cx);
+    controllers::add_board(&mut devices, &machine, cx);
     devices.defaults(&machine, cx);
     domain.devices = Some(devices);
-    controllers::add_implicit(domain, &machine, cx);
+    controllers::add_implied(domain, &machine, cx);
     if let Some(devices) = &mut domain.devices
         && devices.memballoons.is_empty()
     {

@@ -11,7 +11,7 @@ pub mod addresses;
 pub mod aliases;
 mod bootindex;
 mod consoles;
-mod controllers;
+pub mod controllers;
 pub mod defaults;
 mod machine;
 mod rules;

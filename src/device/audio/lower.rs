@@ -1,8 +1,8 @@
 //! `-audiodev`.
 
 use super::{Audio, AudioDirection, AudioType};
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::{PathKind, Props};
 use crate::vocab::YesNo;
 
 /// Adds a backend, the variables that it reads, and the devices that it opens.
@@ -84,25 +84,18 @@ fn direction(direction: &AudioDirection, kind: AudioType) -> Option<Props> {
 
 /// Records the host's sound devices.
 fn access(audio: &Audio, lx: &mut Lower<'_>) {
-    let mut open = |path: &str, kind, perms, sharing, owner| {
-        lx.access(path, kind, perms, sharing, LabelRole::Keep, owner, audio.site, "audio");
-    };
-    let device = Perms { lock: false, ..Perms::READ_WRITE };
+    let mut open = |path: &str, grant: Grant| lx.touch(path, grant, audio.site, "audio");
     match audio.kind() {
-        AudioType::Alsa => open("/dev/snd", PathKind::Tree, device, Sharing::System, OwnerRule::Keep),
+        AudioType::Alsa => open("/dev/snd", Grant::SYSTEM_NODE.on(PathKind::Tree)),
         AudioType::Oss => {
-            for direction in [&audio.input, &audio.output].into_iter().flatten() {
-                let dev = direction.dev.as_deref().unwrap_or("/dev/dsp");
-                open(dev, PathKind::CharDevice, device, Sharing::System, OwnerRule::Keep);
-            }
-            if audio.input.is_none() && audio.output.is_none() {
-                open("/dev/dsp", PathKind::CharDevice, device, Sharing::System, OwnerRule::Keep);
+            for direction in [&audio.input, &audio.output] {
+                let dev = direction.as_ref().and_then(|d| d.dev.as_deref()).unwrap_or("/dev/dsp");
+                open(dev, Grant::SYSTEM_NODE);
             }
         }
         AudioType::File => {
             if let Some(path) = audio.path.as_deref().filter(|p| p.starts_with('/')) {
-                let owner = OwnerRule::Domain { restore: false };
-                open(path, PathKind::File, Perms::WRITE, Sharing::Exclusive, owner);
+                open(path, Grant::LOG);
             }
         }
         _ => {}

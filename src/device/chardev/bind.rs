@@ -1,9 +1,9 @@
 //! Reading and printing `<source>`, `<protocol>` and `<log>`.
 
 use super::{ChardevSource, Log, Peer, Reconnect, SourceKind, SourceMode};
-use crate::device::seclabel::DeviceSeclabel;
 use crate::diag::codes::{chardev as codes, schema};
 use crate::domain::model::{Binder, Model, Part, Shape, print_attr};
+use crate::domain::seclabel::SourceSeclabel;
 use crate::vocab::YesNo;
 use crate::xml::{El, XmlWriter};
 
@@ -82,7 +82,7 @@ impl Part for ChardevSource {
         for name in ["path", "append", "mode", "host", "service", "tls", "channel", "master", "slave"] {
             source.attr(name);
         }
-        source.child::<DeviceSeclabel>(DeviceSeclabel::ELEMENT);
+        source.child::<SourceSeclabel>(SourceSeclabel::ELEMENT);
         for (name, attrs) in
             [("reconnect", vec!["enabled", "timeout"]), ("clipboard", vec!["copypaste"]), ("mouse", vec!["mode"])]
         {
@@ -131,7 +131,7 @@ impl ChardevSource {
             // What the type has no use for means nothing to libvirt either.
             SourceKind::Null | SourceKind::Vc | SourceKind::Stdio | SourceKind::Spicevmc => el.mark_all(),
         }
-        self.seclabels = el.children_named(DeviceSeclabel::ELEMENT).map(|e| DeviceSeclabel::read(e, cx)).collect();
+        self.seclabels = el.children_named(SourceSeclabel::ELEMENT).map(|e| SourceSeclabel::read(e, cx)).collect();
         // Attributes of other types are left over when people change the type; libvirt passes over them.
         for attr in el.attrs() {
             attr.mark();

@@ -2,9 +2,8 @@
 
 use super::{ChardevSource, MouseMode, Protocol, SourceKind};
 use crate::caps::Cap;
-use crate::device::seclabel::DeviceSeclabel;
-use crate::lower::{Lower, tls};
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing, Socket, SocketRole};
+use crate::lower::{Grant, Lower, tls};
+use crate::plan::{Props, Socket, SocketRole};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
 
@@ -87,9 +86,7 @@ fn log(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lowe
         props.set("logfile", log.file.clone());
         props.maybe("logappend", log.append.map(OnOff::is_on));
     }
-    let owner = OwnerRule::Domain { restore: false };
-    let what = format!("log of {} {}", of.family, of.id);
-    lx.access(&log.file, PathKind::File, Perms::WRITE, Sharing::Exclusive, LabelRole::Image, owner, log.site, what);
+    lx.touch(&log.file, Grant::LOG, log.site, format!("log of {} {}", of.family, of.id));
 }
 
 fn tcp(source: &ChardevSource, id: &str, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
@@ -144,20 +141,20 @@ fn server_or_reconnect(source: &ChardevSource, props: &mut Props, lx: &Lower<'_>
 fn access(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) {
     let Some(path) = source.path.as_deref().or(of.generated) else { return };
     let site = source.site;
-    let (kind, perms, restore) = match source.kind() {
-        SourceKind::Dev => (PathKind::CharDevice, Perms::READ_WRITE, true),
-        SourceKind::File => (PathKind::File, Perms::WRITE, true),
-        SourceKind::Pipe => (PathKind::Pipe, Perms::READ_WRITE, true),
-        SourceKind::Unix => (PathKind::Socket, Perms::READ_WRITE, true),
+    let listens = source.kind() == SourceKind::Unix && source.listens();
+    let grant = match source.kind() {
+        SourceKind::Dev => Grant::CHARDEV_NODE,
+        SourceKind::File => Grant::CHARDEV_FILE,
+        SourceKind::Pipe => Grant::CHARDEV_PIPE,
+        SourceKind::Unix if listens => Grant::LISTEN_SOCKET,
+        SourceKind::Unix => Grant::CHARDEV_SOCKET,
         _ => return,
     };
     let what = format!("{} {}", of.family, of.id);
-    if source.kind() == SourceKind::Unix && source.listens() {
+    if listens {
         let cause = lx.cause(site, what.clone());
         let socket = Socket { role: SocketRole::Chardev, path: path.to_string(), process: "qemu".to_string(), cause };
         lx.plan.sockets.push(socket);
     }
-    let label = DeviceSeclabel::label(&source.seclabels, LabelRole::Image);
-    let owner = DeviceSeclabel::owner(&source.seclabels, OwnerRule::Domain { restore });
-    lx.access(path, kind, perms, Sharing::Exclusive, label, owner, site, what);
+    lx.touch(path, grant.overridden(&source.seclabels), site, what);
 }

@@ -8,7 +8,7 @@ mod rules;
 pub use lower::{Chardev, chardev};
 pub use rules::{rules, unix_needs_path};
 
-use super::seclabel::DeviceSeclabel;
+use crate::domain::seclabel::SourceSeclabel;
 use crate::vocab::{OnOff, YesNo, keywords};
 use crate::xml::Site;
 
@@ -112,7 +112,7 @@ pub struct ChardevSource {
     /// `<mouse mode='…'/>` of `qemu-vdagent`.
     pub mouse: Option<MouseMode>,
     /// `<seclabel>` of the resource.
-    pub seclabels: Vec<DeviceSeclabel>,
+    pub seclabels: Vec<SourceSeclabel>,
     /// `<log>`
     pub log: Option<Log>,
     /// Where the `<source>` stands, or the device.

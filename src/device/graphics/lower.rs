@@ -5,10 +5,8 @@ use super::{Graphics, GraphicsKind, Listen, ListenKind};
 use crate::device::{audio, interface};
 use crate::diag::codes::{display as codes, general as support, network};
 use crate::host::Service;
-use crate::lower::{Lower, tls};
-use crate::plan::{
-    Arg, Cause, LabelRole, OwnerRule, PathKind, Perms, Process, Props, Ready, Role, Sharing, Socket, SocketRole,
-};
+use crate::lower::{Grant, Lower, tls};
+use crate::plan::{Arg, Cause, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
 
@@ -82,9 +80,7 @@ fn socket(path: &str, graphics: &Graphics, lx: &mut Lower<'_>) {
         process: "qemu".to_string(),
         cause,
     });
-    let owner = OwnerRule::Domain { restore: false };
-    let perms = Perms { lock: false, ..Perms::READ_WRITE };
-    lx.access(path, PathKind::Socket, perms, Sharing::Exclusive, LabelRole::Image, owner, graphics.site, what);
+    lx.touch(path, Grant::LISTEN_SOCKET, graphics.site, what);
 }
 
 /// The audio backend of a display.
@@ -114,8 +110,7 @@ fn sasl(service: &Service, props: &mut Props, lx: &mut Lower<'_>) {
     props.set("sasl", true);
     if let Some(dir) = &service.sasl_dir {
         lx.variable("SASL_CONF_PATH", dir.clone());
-        let read = Perms { lock: false, ..Perms::READ };
-        lx.access(dir, PathKind::Tree, read, Sharing::System, LabelRole::Keep, OwnerRule::Keep, Site::NONE, "SASL");
+        lx.touch(dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), Site::NONE, "SASL");
     }
 }
 
@@ -239,17 +234,7 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
     }
     if secure {
         let dir = service.tls_dir.clone();
-        let read = Perms { lock: false, ..Perms::READ };
-        lx.access(
-            &dir,
-            PathKind::Tree,
-            read,
-            Sharing::System,
-            LabelRole::Keep,
-            OwnerRule::Keep,
-            graphics.site,
-            "TLS credentials",
-        );
+        lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), graphics.site, "TLS credentials");
         props.set("x509-dir", dir);
     }
     spice_channels(graphics, &mut props, secure, insecure, lx);
@@ -333,17 +318,7 @@ fn spice_channels(graphics: &Graphics, props: &mut Props, secure: bool, insecure
 fn sdl(graphics: &Graphics, lx: &mut Lower<'_>) {
     if let Some(xauth) = &graphics.xauth {
         lx.variable("XAUTHORITY", xauth.clone());
-        let read = Perms { lock: false, ..Perms::READ };
-        lx.access(
-            xauth,
-            PathKind::File,
-            read,
-            Sharing::System,
-            LabelRole::Keep,
-            OwnerRule::Keep,
-            graphics.site,
-            "graphics sdl",
-        );
+        lx.touch(xauth, Grant::SYSTEM_SOURCE.on(PathKind::File), graphics.site, "graphics sdl");
     }
     if let Some(display) = &graphics.display {
         lx.variable("DISPLAY", display.clone());
@@ -394,10 +369,7 @@ fn bus(graphics: &Graphics, lx: &mut Lower<'_>) -> String {
         (path, args.into_iter().chain([Arg::switch(address, cause.clone())]).collect())
     };
     helper(&path, args, cause, lx);
-    let perms = Perms { lock: false, ..Perms::READ_WRITE };
-    let owner = OwnerRule::Domain { restore: false };
-    let site = graphics.site;
-    lx.access(&path, PathKind::Socket, perms, Sharing::Exclusive, LabelRole::Image, owner, site, "graphics dbus");
+    lx.touch(&path, Grant::PEER_SOCKET, graphics.site, "graphics dbus");
     path
 }
 

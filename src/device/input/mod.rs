@@ -1,15 +1,16 @@
 //! Keyboards, mice, tablets, and input devices of the host.
 
 use super::info::DeviceInfo;
-use super::virtio::VirtioOptions;
+use super::plug::{Plug, VirtioModel};
+use super::virtio::VirtioDriver;
 use super::{Devices, Family, device};
 use crate::caps::Cap;
 use crate::diag::codes::{display as codes, general as support, schema};
 use crate::domain::Domain;
 use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
-use crate::resolve::{Cx, Machine};
+use crate::lower::{Grant, Lower};
+use crate::plan::Props;
+use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::{OnOff, keywords};
 
 keywords! {
@@ -35,15 +36,6 @@ keywords! {
 }
 
 keywords! {
-    /// `<input model='…'>` of a virtio device.
-    pub enum InputModel {
-        Virtio = "virtio",
-        Transitional = "virtio-transitional",
-        NonTransitional = "virtio-non-transitional",
-    }
-}
-
-keywords! {
     /// `<source grab='…'>`
     pub enum Grab { All = "all" }
 }
@@ -57,13 +49,6 @@ keywords! {
         MetaMeta = "meta-meta",
         Scrolllock = "scrolllock",
         CtrlScrolllock = "ctrl-scrolllock",
-    }
-}
-
-model! {
-    /// `<driver>` of a virtio input device.
-    pub struct InputDriver = "driver" {
-        part virtio: VirtioOptions,
     }
 }
 
@@ -83,8 +68,8 @@ model! {
     pub struct Input = "input" {
         need kind: InputKind = "type",
         attr bus: InputBus = "bus",
-        attr model: InputModel = "model",
-        child driver: InputDriver,
+        attr model: VirtioModel = "model",
+        child driver: VirtioDriver,
         child source: InputSource,
         part info: DeviceInfo,
     }
@@ -115,6 +100,14 @@ impl Family for Input {
                 _ if machine.arch.is_s390() => Some(InputBus::Virtio),
                 _ => Some(InputBus::Usb),
             };
+        }
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.bus {
+            Some(InputBus::Usb) => Plug::Usb,
+            Some(InputBus::Virtio) => Plug::Virtio(self.model.unwrap_or_default()),
+            _ => Plug::Nowhere,
         }
     }
 
@@ -197,19 +190,12 @@ impl Family for Input {
                     InputKind::Keyboard => "virtio-keyboard",
                     _ => "virtio-input-host",
                 };
-                let suffix = match self.model {
-                    Some(InputModel::Transitional) => "-transitional",
-                    Some(InputModel::NonTransitional) => "-non-transitional",
-                    _ => "",
-                };
-                Props::driver(lx.virtio_driver(base, &self.info, suffix))
+                let options = self.driver.as_ref().map(|d| &d.virtio);
+                lx.virtio_device(base, &self.info, self.model.unwrap_or_default(), options)
             }
             // Part of the board.
             _ => return,
         };
-        if let Some(driver) = &self.driver {
-            driver.virtio.lower(&mut props, lx);
-        }
         props.set("id", self.info.id.clone());
         if let Some(evdev) = self.source.as_ref().and_then(|s| s.evdev.clone()) {
             self.access(&evdev, lx);
@@ -235,8 +221,6 @@ impl Input {
     }
 
     fn access(&self, path: &str, lx: &mut Lower<'_>) {
-        let owner = OwnerRule::Domain { restore: true };
-        let (kind, perms) = (PathKind::CharDevice, Perms { lock: false, ..Perms::READ_WRITE });
-        lx.access(path, kind, perms, Sharing::Exclusive, LabelRole::Image, owner, self.site, "input");
+        lx.touch(path, Grant::HOST_DEVICE, self.site, "input");
     }
 }

@@ -7,12 +7,13 @@ pub use target::{SerialModel, SerialModelName, SerialTarget, SerialTargetType};
 
 use super::chardev::{self, ChardevSource};
 use super::info::DeviceInfo;
+use super::plug::Plug;
 use super::{Family, device};
 use crate::diag::codes::chardev as codes;
 use crate::domain::Domain;
 use crate::domain::model::model;
 use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Cx, Env, Machine};
 
 model! {
     /// `<serial>`
@@ -40,6 +41,15 @@ impl Serial {
 impl Family for Serial {
     fn defaults(&mut self, machine: &Machine, _: &mut Cx<'_>) {
         target::defaults(self.target.get_or_insert_default(), machine);
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.target_type() {
+            Some(SerialTargetType::Pci) => Plug::Pci,
+            Some(SerialTargetType::Usb) => Plug::Usb,
+            Some(SerialTargetType::SpaprVio) => Plug::SpaprVio(0x3000_0000),
+            _ => Plug::Nowhere,
+        }
     }
 
     fn rules(&self, _: &Domain, machine: &Machine, cx: &mut Cx<'_>) {

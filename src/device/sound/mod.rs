@@ -3,14 +3,15 @@
 mod lower;
 
 use super::info::DeviceInfo;
-use super::virtio::VirtioOptions;
+use super::plug::{Plug, VirtioModel};
+use super::virtio::VirtioDriver;
 use super::{Family, audio, device};
 use crate::caps::Cap;
 use crate::diag::codes::{display as codes, general as support};
 use crate::domain::Domain;
 use crate::domain::model::model;
 use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::{YesNo, keywords};
 
 keywords! {
@@ -48,13 +49,6 @@ model! {
 }
 
 model! {
-    /// `<driver>` of a sound card.
-    pub struct SoundDriver = "driver" {
-        part virtio: VirtioOptions,
-    }
-}
-
-model! {
     /// `<sound>`
     pub struct Sound = "sound" {
         need model: SoundModel = "model",
@@ -62,7 +56,7 @@ model! {
         attr streams: u32 = "streams",
         many codecs: Codec,
         child audio: AudioRef,
-        child driver: SoundDriver,
+        child driver: VirtioDriver,
         part info: DeviceInfo,
     }
 }
@@ -74,6 +68,16 @@ impl Family for Sound {
         if self.model == Some(SoundModel::Virtio) {
             // QEMU's own default: one stream in, one out.
             self.streams.get_or_insert(2);
+        }
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.model {
+            Some(SoundModel::Sb16 | SoundModel::Pcspk | SoundModel::Ich7) | None => Plug::Nowhere,
+            Some(SoundModel::Es1370 | SoundModel::Ac97 | SoundModel::Ich6) => Plug::Pci,
+            Some(SoundModel::Ich9) => Plug::Pcie,
+            Some(SoundModel::Usb) => Plug::Usb,
+            Some(SoundModel::Virtio) => Plug::Virtio(VirtioModel::Virtio),
         }
     }
 
@@ -120,6 +124,9 @@ impl Family for Sound {
                 "streams",
                 format!("streams setting is only supported by model 'virtio', not by '{model}'"),
             );
+        }
+        if let Some(driver) = &self.driver {
+            driver.virtio.rules(model == SoundModel::Virtio, cx);
         }
         if let Some(audio) = &self.audio
             && let Some(devices) = &domain.devices

@@ -2,6 +2,7 @@
 
 use super::{Video, VideoType, vhost_user};
 use crate::caps::Cap;
+use crate::device::plug::VirtioModel;
 use crate::lower::Lower;
 use crate::plan::Props;
 use crate::vocab::OnOff;
@@ -12,11 +13,8 @@ pub fn video(video: &Video, lx: &mut Lower<'_>) {
     let Some((driver, on_bus)) = driver(video, kind, lx) else { return };
     let chardev = video.is_vhost_user().then(|| vhost_user::chardev(video, lx)).flatten();
     let mut props = if on_bus {
-        let mut props = Props::driver(lx.virtio_driver(driver, &video.info, ""));
-        if let Some(driver) = &video.driver {
-            driver.virtio.lower(&mut props, lx);
-        }
-        props
+        let options = video.driver.as_ref().map(|d| &d.virtio);
+        lx.virtio_device(driver, &video.info, VirtioModel::Virtio, options)
     } else {
         Props::driver(driver)
     };
@@ -66,7 +64,7 @@ fn driver(video: &Video, kind: VideoType, lx: &Lower<'_>) -> Option<(&'static st
         VideoType::Ramfb => ("ramfb", false),
         VideoType::Virtio => {
             let vhost = video.is_vhost_user();
-            let vga = primary && lx.has(if vhost { Cap::VhostUserVga } else { Cap::VirtioVga });
+            let vga = video.is_vga(&lx.env);
             match (vhost, vga) {
                 (true, true) => ("vhost-user-vga", false),
                 (true, false) => ("vhost-user-gpu", true),

@@ -8,12 +8,14 @@ mod vhost_user;
 pub use defaults::add_implicit;
 
 use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioOptions;
 use super::{Family, device};
+use crate::caps::Cap;
 use crate::domain::Domain;
 use crate::domain::model::model;
 use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::{OnOff, YesNo, keywords};
 
 keywords! {
@@ -114,6 +116,11 @@ impl Video {
         self.driver.as_ref().and_then(|d| d.name) == Some(VideoBackend::VhostUser)
     }
 
+    /// Whether it is a virtio adapter with the registers of a VGA.
+    pub fn is_vga(&self, env: &Env<'_>) -> bool {
+        self.is_primary() && env.has(if self.is_vhost_user() { Cap::VhostUserVga } else { Cap::VirtioVga })
+    }
+
     /// Whether the guest's 3D is accelerated.
     pub fn has_3d(&self) -> bool {
         let acceleration = self.model.as_ref().and_then(|m| m.acceleration.as_ref());
@@ -124,6 +131,17 @@ impl Video {
 impl Family for Video {
     fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
         defaults::video(self, machine, cx);
+    }
+
+    fn plug(&self, machine: &Machine, env: &Env<'_>) -> Plug {
+        match self.kind() {
+            None | Some(VideoType::None | VideoType::Ramfb) => Plug::Nowhere,
+            // Only the variants without VGA have no legacy part.
+            Some(VideoType::Virtio) if self.is_vga(env) => Plug::Pci,
+            Some(VideoType::Virtio) => Plug::Virtio(VirtioModel::Virtio),
+            Some(VideoType::Bochs) if machine.has_pcie_root() => Plug::Pcie,
+            Some(_) => Plug::Pci,
+        }
     }
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {

@@ -3,10 +3,8 @@
 use super::Video;
 use crate::diag::codes::display as codes;
 use crate::host::{VhostUserHelper, VhostUserKind};
-use crate::lower::Lower;
-use crate::plan::{
-    Arg, LabelRole, OwnerRule, PathKind, Perms, Process, Props, Ready, Role, Sharing, Socket, SocketRole,
-};
+use crate::lower::{Grant, Lower};
+use crate::plan::{Arg, Process, Props, Ready, Role, Socket, SocketRole};
 
 /// The helper that serves GPUs and can do what is asked: the first by descriptor.
 fn helper<'a>(video: &Video, lx: &Lower<'a>) -> Option<&'a VhostUserHelper> {
@@ -60,14 +58,10 @@ pub fn chardev(video: &Video, lx: &mut Lower<'_>) -> Option<String> {
     }
     if let Some(node) = rendernode(video) {
         args.push(Arg::text("--render-node", node, cause.clone()));
-        lx.render_node(node, video.site);
-        if let Some(access) = lx.plan.access.last_mut() {
-            access.process = process.clone();
-        }
+        lx.touch_by(&process, node, Grant::SYSTEM_NODE, video.site, "rendering on the GPU");
     }
     let ready = if lx.env.is_libvirt() { Ready::Started } else { Ready::Socket(path.clone()) };
     if !lx.env.is_libvirt() {
-        let owner = OwnerRule::Domain { restore: false };
         let what = format!("video adapter {}", video.info.id);
         lx.plan.sockets.push(Socket {
             role: SocketRole::Helper,
@@ -75,8 +69,7 @@ pub fn chardev(video: &Video, lx: &mut Lower<'_>) -> Option<String> {
             process: process.clone(),
             cause: cause.clone(),
         });
-        let perms = Perms { lock: false, ..Perms::READ_WRITE };
-        lx.access(&path, PathKind::Socket, perms, Sharing::Exclusive, LabelRole::Image, owner, video.site, what);
+        lx.touch(&path, Grant::PEER_SOCKET, video.site, what);
     }
     lx.plan.processes.push(Process {
         role: Role::VhostUser,

@@ -1,0 +1,154 @@
+//! The command line as a user meets it: exit statuses, messages, and no partial output.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn virtc(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_virtc")).args(args).env("NO_COLOR", "1").output().expect("virtc starts")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn file(dir: &tempfile::TempDir, name: &str, bytes: &[u8]) -> String {
+    let path = dir.path().join(name);
+    std::fs::write(&path, bytes).expect("the temporary folder can be written");
+    path.to_str().expect("the path is UTF-8").to_string()
+}
+
+const GOOD: &str = "<domain type='qemu'>
+  <name>vm</name>
+  <uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>
+  <memory unit='MiB'>64</memory>
+  <vcpu>1</vcpu>
+  <os><type arch='x86_64' machine='pc'>hvm</type></os>
+  <devices/>
+</domain>
+";
+
+/// `build` of one bad file: exit status 1, a message with these words, nothing written.
+fn refused(name: &str, bytes: &[u8], words: &[&str]) -> String {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let input = file(&dir, name, bytes);
+    let out = dir.path().join("out");
+    let output = virtc(&["build", &input, "-o", out.to_str().expect("UTF-8")]);
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for word in words {
+        assert!(text.contains(word), "'{word}' is missing in:\n{text}");
+    }
+    assert!(!out.exists(), "a tree was written for {name}");
+    text
+}
+
+#[test]
+fn an_empty_file() {
+    refused("empty.xml", b"", &["VC0008", "the file is empty"]);
+}
+
+#[test]
+fn a_binary_file() {
+    refused("image.xml", b"QFI\xfb\x00\x00\x00\x03\xff\xfe", &["VC0004", "not UTF-8"]);
+}
+
+#[test]
+fn a_truncated_file() {
+    refused("short.xml", &GOOD.as_bytes()[..GOOD.len() / 2], &["VC0001", "short.xml:4:"]);
+}
+
+#[test]
+fn three_faults_in_order_each_underlined() {
+    let text = GOOD
+        .replace("<vcpu>1</vcpu>", "<vcpu>many</vcpu>")
+        .replace("c7a5fdbd-edaf", "not-a-uuid")
+        .replace("<devices/>", "<devices><frobnicator/></devices>");
+    let message = refused("three.xml", text.as_bytes(), &["three.xml:3:", "three.xml:5:", "three.xml:7:"]);
+    let at = |needle: &str| message.find(needle).unwrap_or(usize::MAX);
+    assert!(at("three.xml:3:") < at("three.xml:5:") && at("three.xml:5:") < at("three.xml:7:"), "{message}");
+    assert_eq!(message.matches("VC0").count(), 3, "{message}");
+}
+
+#[test]
+fn an_unknown_element_is_named() {
+    let text = GOOD.replace("<vcpu>", "<cpus>8</cpus><vcpu>");
+    refused("unknown.xml", text.as_bytes(), &["<cpus>", "unknown.xml:5:"]);
+}
+
+#[test]
+fn a_doctype_is_refused() {
+    let text = format!("<!DOCTYPE domain [<!ENTITY a 'b'>]>\n{GOOD}");
+    refused("doctype.xml", text.as_bytes(), &["VC0002", "doctype.xml:1:1"]);
+}
+
+#[test]
+fn a_missing_file_is_an_environment_fault() {
+    let output = virtc(&["build", "/nonexistent/vm.xml", "-o", "/nonexistent/out"]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(stderr(&output).contains("/nonexistent/vm.xml"));
+}
+
+#[test]
+fn an_unwritable_output_folder() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let input = file(&dir, "vm.xml", GOOD.as_bytes());
+    // A file where a folder would have to be: not even root can write below it.
+    let blocker = file(&dir, "blocker", b"");
+    let output = virtc(&["build", &input, "-o", &format!("{blocker}/out")]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("blocker/out"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_good_file_gives_the_same_tree_twice() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let input = file(&dir, "vm.xml", GOOD.as_bytes());
+    let trees: Vec<String> = ["one", "two"]
+        .iter()
+        .map(|name| {
+            let out = dir.path().join(name);
+            let output = virtc(&["build", &input, "-o", out.to_str().expect("UTF-8")]);
+            assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+            listing(&out)
+        })
+        .collect();
+    assert!(trees[0].contains("virtc-vm.service"), "{}", trees[0]);
+    assert_eq!(trees[0], trees[1]);
+}
+
+/// Every file of a tree with its content.
+fn listing(root: &Path) -> String {
+    let mut out = String::new();
+    let mut folders = vec![root.to_path_buf()];
+    let mut files = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of the tree") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files.sort();
+    for path in files {
+        let name = path.strip_prefix(root).expect("below the root").display().to_string();
+        out.push_str(&format!("== {name}\n{}\n", std::fs::read_to_string(&path).expect("text")));
+    }
+    out
+}
+
+#[test]
+fn wrong_usage_is_status_2() {
+    assert_eq!(virtc(&["build"]).status.code(), Some(2));
+    assert_eq!(virtc(&["frobnicate"]).status.code(), Some(2));
+    assert_eq!(virtc(&["explain", "VC9999"]).status.code(), Some(2));
+}
+
+#[test]
+fn explain_knows_every_code() {
+    for (_, codes) in virtc::diag::codes::TOPICS {
+        for code in *codes {
+            let output = virtc(&["explain", code.id]);
+            assert_eq!(output.status.code(), Some(0));
+            assert!(String::from_utf8_lossy(&output.stdout).contains(code.name));
+        }
+    }
+}
