@@ -18,8 +18,10 @@ pub mod interface;
 pub mod memballoon;
 pub mod parallel;
 pub mod plug;
+pub mod seclabel;
 pub mod serial;
 pub mod sound;
+pub mod storage;
 pub mod video;
 pub mod virtio;
 

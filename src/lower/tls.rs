@@ -1,7 +1,6 @@
 //! TLS credentials of QEMU's network services.
 
 use super::{Grant, Lower};
-use crate::diag::codes::general as support;
 use crate::host::Service;
 use crate::plan::{PathKind, Props};
 use crate::xml::Site;
@@ -23,14 +22,15 @@ pub struct Credentials<'a> {
 /// Adds the object, and the secret before it.
 pub fn credentials(credentials: &Credentials<'_>, site: Site, lx: &mut Lower<'_>) {
     let dir = credentials.service.tls_dir.clone();
-    if credentials.service.tls_secret.is_some() {
-        lx.error(&support::NOT_YET, site, "a passphrase for the TLS key is not supported yet");
-        return;
+    let secret = credentials.service.tls_secret;
+    if let Some(uuid) = secret {
+        lx.secret_of_host(credentials.secret, uuid, site, "passphrase of the TLS key");
     }
     let mut props = Props::with("qom-type", "tls-creds-x509");
     props.set("id", credentials.id.to_string()).set("dir", dir.clone());
     props.set("endpoint", if credentials.server { "server" } else { "client" });
     props.set("verify-peer", credentials.verify);
+    props.maybe("passwordid", secret.map(|_| credentials.secret.to_string()));
     lx.object(props, site, "TLS credentials");
     lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), site, "TLS credentials");
 }

@@ -12,8 +12,11 @@ pub mod aliases;
 mod bootindex;
 mod consoles;
 pub mod controllers;
+mod cpu;
 pub mod defaults;
+mod guest;
 mod machine;
+pub mod memory;
 mod rules;
 
 pub use machine::{Board, Machine};

@@ -114,23 +114,22 @@ fn sasl(service: &Service, props: &mut Props, lx: &mut Lower<'_>) {
     }
 }
 
-/// The password of a display. libvirt sets it over the monitor; a standalone QEMU reads it from a file.
-fn password(graphics: &Graphics, service: &Service, name: &'static str, lx: &mut Lower<'_>) -> Option<String> {
-    if graphics.passwd.is_none() && service.password.is_none() {
-        return None;
-    }
+/// The password of a display. libvirt sets it over the monitor; a standalone QEMU reads it from a file, whose
+/// object is named here.
+fn password(graphics: &Graphics, service: &Service, name: &str, lx: &mut Lower<'_>) -> Password {
+    let Some(password) = graphics.passwd.as_ref().or(service.password.as_ref()) else { return Password::None };
     if lx.env.is_libvirt() {
-        return Some(String::new());
+        return Password::ByMonitor;
     }
     let id = format!("{name}-password0");
-    let path = format!("{}/{name}-password", lx.paths.run);
-    let mut props = Props::with("qom-type", "secret");
-    props.set("id", id.clone()).set("format", "raw").set("file", path.clone());
-    lx.object(props, graphics.site, "password of the display");
-    let cause = lx.cause(graphics.site, "password of the display");
-    let source = format!("passwd of graphics {name}");
-    lx.plan.secrets.push(crate::plan::Secret { id: id.clone(), path, source, cause });
-    Some(id)
+    lx.secret_text(&id, password, graphics.site, "password of the display");
+    Password::Object(id)
+}
+
+enum Password {
+    None,
+    ByMonitor,
+    Object(String),
 }
 
 fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
@@ -163,11 +162,13 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
         None => {}
     }
     props.maybe("share", graphics.share_policy.map(|p| p.as_str()));
-    if let Some(secret) = password(graphics, service, "vnc", lx) {
-        if secret.is_empty() {
+    match password(graphics, service, "vnc", lx) {
+        Password::None => {}
+        Password::ByMonitor => {
             props.set("password", true);
-        } else {
-            props.set("password-secret", secret);
+        }
+        Password::Object(id) => {
+            props.set("password-secret", id);
         }
     }
     if service.tls {
@@ -224,13 +225,13 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
         props.set("agent-mouse", mouse == SpiceMouse::Client);
     }
     match password(graphics, service, "spice", lx) {
-        None => {
+        Password::None => {
             props.set("disable-ticketing", true);
         }
-        Some(secret) if !secret.is_empty() => {
-            props.set("password-secret", secret);
+        Password::ByMonitor => {}
+        Password::Object(id) => {
+            props.set("password-secret", id);
         }
-        Some(_) => {}
     }
     if secure {
         let dir = service.tls_dir.clone();
