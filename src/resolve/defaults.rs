@@ -1,6 +1,6 @@
 //! First pass: what the XML leaves open.
 
-use super::{Board, Cx, Machine, consoles, controllers, cpu, guest};
+use super::{Board, Cx, Machine, consoles, controllers, cpu, firmware, guest};
 use crate::caps::Accel;
 use crate::device::memballoon::{Memballoon, MemballoonModel};
 use crate::device::{audio, input, video};
@@ -17,6 +17,7 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     general(domain, cx);
     crate::domain::seclabel::defaults(domain, cx);
     let machine = machine(domain, cx)?;
+    firmware::choose(domain, &machine, cx);
     cpu::defaults(domain, &machine, cx);
     guest::defaults(domain, &machine, cx);
     domain.devices.get_or_insert_default();

@@ -14,6 +14,7 @@ mod consoles;
 pub mod controllers;
 mod cpu;
 pub mod defaults;
+mod firmware;
 mod guest;
 mod machine;
 pub mod memory;
