@@ -131,6 +131,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     crate::device::controller::lower_all(&mut lx);
     disk::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
+    lower_all(&devices.filesystems, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
     lower_all(&devices.inputs, &mut lx);
     machine::default_audio(&mut lx);
