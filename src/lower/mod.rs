@@ -103,6 +103,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     monitor::stopped(&mut lx);
     machine::master_key(&mut lx);
     disk::reservations(&mut lx);
+    firmware::pflash(&mut lx);
     machine::machine(&mut lx);
     machine::accel(&mut lx);
     machine::tseg(&mut lx);
