@@ -11,6 +11,7 @@ pub mod chardev;
 pub mod console;
 pub mod controller;
 pub mod disk;
+pub mod filesystem;
 pub mod graphics;
 pub mod info;
 pub mod input;
@@ -18,7 +19,6 @@ pub mod interface;
 pub mod memballoon;
 pub mod parallel;
 pub mod plug;
-pub mod seclabel;
 pub mod serial;
 pub mod sound;
 pub mod storage;
@@ -142,6 +142,7 @@ impl Model for Devices {
 devices! {
     disks: disk::Disk,
     controllers: controller::Controller,
+    filesystems: filesystem::Filesystem,
     interfaces: interface::Interface,
     serials: serial::Serial,
     parallels: parallel::Parallel,

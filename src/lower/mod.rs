@@ -136,6 +136,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     crate::device::controller::lower_all(&mut lx);
     disk::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
+    lower_all(&devices.filesystems, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
     lower_all(&devices.serials, &mut lx);
     lower_all(&devices.parallels, &mut lx);
