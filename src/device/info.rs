@@ -91,6 +91,15 @@ impl DeviceInfo {
         self.address.address = Some(address);
     }
 
+    /// Gives the device a PCI address; what the XML says besides the place stays.
+    pub fn place_pci(&mut self, mut at: PciAddress) {
+        if let Some(Address::Pci(given)) = &self.address.address {
+            at.zpci = at.zpci.or(given.zpci);
+            at.multifunction = at.multifunction.or(given.multifunction);
+        }
+        self.address.address = Some(Address::Pci(at));
+    }
+
     /// Where the address stands; the device itself if it was assigned.
     pub fn address_site(&self) -> Site {
         if self.address.site.is_none() { self.site } else { self.address.site }

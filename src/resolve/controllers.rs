@@ -1,45 +1,183 @@
 //! Controllers that a board has anyway, or that a device needs.
 
 use super::{Board, Cx, Machine};
-use crate::device::Devices;
 use crate::device::address::Address;
-use crate::device::controller::{Controller, ControllerKind, ControllerModel};
+use crate::device::controller::{Controller, ControllerKind, ControllerModel, automatic_usb};
 use crate::device::disk::DiskBus;
+use crate::device::{Devices, Family};
+use crate::diag::codes::address as codes;
 use crate::domain::Domain;
+use std::mem;
 
-/// Adds the controllers that the XML leaves out.
-pub fn add_implicit(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
-    let Some(devices) = &mut domain.devices else { return };
-    if machine.has_pci_root() {
-        ensure(devices, ControllerKind::Pci, 0, Some(ControllerModel::PciRoot), machine, cx);
-    }
-    if machine.has_pcie_root() {
-        ensure(devices, ControllerKind::Pci, 0, Some(ControllerModel::PcieRoot), machine, cx);
-    }
-    if machine.board == Board::I440fx {
-        ensure(devices, ControllerKind::Usb, 0, None, machine, cx);
-    }
-    let mut needed = Vec::new();
-    for disk in &devices.disks {
-        let kind = match disk.bus() {
-            Some(DiskBus::Ide) => ControllerKind::Ide,
-            Some(DiskBus::Sata) => ControllerKind::Sata,
-            Some(DiskBus::Scsi) => ControllerKind::Scsi,
-            Some(DiskBus::Fdc) => ControllerKind::Fdc,
-            _ => continue,
-        };
-        if let Some(Address::Drive(drive)) = &disk.info.address.address {
-            needed.push((kind, drive.controller));
+/// Gives every controller an index, and puts those of one type in the order of their indexes.
+pub fn number(devices: &mut Devices, cx: &mut Cx<'_>) {
+    for i in 0..devices.controllers.len() {
+        if devices.controllers[i].index.is_none() {
+            let index = free_index(devices, i);
+            devices.controllers[i].index = Some(index);
         }
     }
-    for (kind, index) in needed {
-        for index in 0..=index {
-            ensure(devices, kind, index, None, machine, cx);
+    let mut sorted: Vec<Controller> = Vec::with_capacity(devices.controllers.len() + 4);
+    for controller in mem::take(&mut devices.controllers) {
+        if let Some(first) = sorted.iter().find(|c| collides(c, &controller)) {
+            let kind = controller.kind.map_or("", ControllerKind::as_str);
+            let first = cx.span(first.site);
+            cx.error_at(
+                &codes::CONTROLLERS,
+                controller.site,
+                "index",
+                format!("multiple '{kind}' controllers with index '{}'", controller.index()),
+            )
+            .related(first, "the first is here")
+            .help("remove the index attribute, and virtc chooses a free one");
+        }
+        insert(&mut sorted, controller);
+    }
+    devices.controllers = sorted;
+}
+
+/// Whether two controllers claim the same index. Companions of a USB 2 controller share one.
+fn collides(a: &Controller, b: &Controller) -> bool {
+    if a.kind != b.kind || a.index() != b.index() || a.kind.is_none() {
+        return false;
+    }
+    if a.is(ControllerKind::Usb) {
+        return a.model == b.model && !a.is_ich9() && !b.is_ich9();
+    }
+    true
+}
+
+/// The index of a controller that has none: that of its USB 2 group, or the first that is free.
+fn free_index(devices: &Devices, of: usize) -> u32 {
+    let controller = &devices.controllers[of];
+    let kind = controller.kind;
+    let same = || devices.controllers.iter().filter(move |c| c.kind == kind && c.index.is_some());
+    if controller.model.is_some_and(|m| matches!(m, ControllerModel::PciRoot | ControllerModel::PcieRoot)) {
+        return 0;
+    }
+    if controller.is(ControllerKind::Usb)
+        && controller.is_ich9()
+        && let Some(last) = devices.controllers[..of].iter().rev().find(|c| c.is(ControllerKind::Usb) && c.is_ich9())
+        && !same().any(|c| c.index() == last.index() && c.model == controller.model)
+    {
+        return last.index();
+    }
+    (0..=u32::MAX).find(|i| !same().any(|c| c.index() == *i)).unwrap_or(u32::MAX)
+}
+
+/// Inserts a controller behind those of its type with a lower index, else at the end.
+fn insert(controllers: &mut Vec<Controller>, new: Controller) {
+    let mut at = controllers.len();
+    for (i, current) in controllers.iter().enumerate().rev() {
+        if current.kind != new.kind {
+            continue;
+        }
+        if current.index() > new.index() {
+            at = i;
+            continue;
+        }
+        // A USB 2 controller stands before its companions.
+        if current.index() == new.index() && current.master.is_some() && new.master.is_none() && new.is_ich9() {
+            at = i;
+            continue;
+        }
+        at = i + 1;
+        break;
+    }
+    controllers.insert(at, new);
+}
+
+/// Adds the controllers that every machine of this kind has: USB, SATA, the root bus.
+pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
+    let has_usb = devices.controllers.iter().any(|c| c.is(ControllerKind::Usb));
+    if !has_usb
+        && machine.has_default_usb()
+        && let Some(model) = automatic_usb(machine, cx)
+    {
+        ensure(devices, ControllerKind::Usb, 0, Some(model), machine, cx);
+        if model == ControllerModel::Ich9Ehci1 {
+            for model in [ControllerModel::Ich9Uhci1, ControllerModel::Ich9Uhci2, ControllerModel::Ich9Uhci3] {
+                let mut companion = Controller::implied(ControllerKind::Usb, 0, Some(model));
+                companion.defaults(machine, cx);
+                insert(&mut devices.controllers, companion);
+            }
+        }
+    } else if !has_usb && machine.board == Board::I440fx {
+        ensure(devices, ControllerKind::Usb, 0, None, machine, cx);
+    }
+    if machine.board == Board::Q35 {
+        ensure(devices, ControllerKind::Sata, 0, None, machine, cx);
+    }
+    let root = if machine.has_pcie_root() {
+        ControllerModel::PcieRoot
+    } else if machine.has_pci_root() {
+        ControllerModel::PciRoot
+    } else {
+        return;
+    };
+    match devices.controllers.iter_mut().find(|c| c.is(ControllerKind::Pci) && c.index() == 0) {
+        Some(found) => match found.model {
+            None => found.model = Some(root),
+            Some(model) if model != root => {
+                let site = found.site;
+                cx.error_at(
+                    &codes::CONTROLLERS,
+                    site,
+                    "model",
+                    format!(
+                        "the PCI controller with index='0' must be model='{root}' for this machine type, \
+                         but model='{model}' was found instead"
+                    ),
+                );
+            }
+            Some(_) => {}
+        },
+        None => ensure(devices, ControllerKind::Pci, 0, Some(root), machine, cx),
+    }
+    for c in devices.controllers.iter().filter(|c| c.is(ControllerKind::Pci) && c.index() != 0) {
+        let phb = machine.board == Board::Pseries && c.model == Some(ControllerModel::PciRoot);
+        if matches!(c.model, Some(ControllerModel::PciRoot | ControllerModel::PcieRoot)) && !phb {
+            cx.error_at(&codes::CONTROLLERS, c.site, "index", "pci-root and pcie-root controllers should have index 0");
         }
     }
 }
 
-/// Adds a controller unless it is there: behind those of its kind with a lower index, else at the end.
+/// Adds the controllers that devices need and the XML leaves out.
+pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    let Some(devices) = &mut domain.devices else { return };
+    for bus in [DiskBus::Scsi, DiskBus::Fdc, DiskBus::Ide, DiskBus::Sata] {
+        let highest = devices
+            .disks
+            .iter()
+            .filter(|d| d.bus() == Some(bus))
+            .filter_map(|d| match &d.info.address.address {
+                Some(Address::Drive(drive)) => Some(drive.controller),
+                _ => None,
+            })
+            .max();
+        let kind = match bus {
+            DiskBus::Scsi => ControllerKind::Scsi,
+            DiskBus::Fdc => ControllerKind::Fdc,
+            DiskBus::Ide => ControllerKind::Ide,
+            _ => ControllerKind::Sata,
+        };
+        if let Some(highest) = highest {
+            ensure_up_to(devices, kind, highest, machine, cx);
+        }
+    }
+}
+
+/// Adds the controllers of a type that are missing up to an index. Further SCSI controllers are of the
+/// model of those that are there.
+fn ensure_up_to(devices: &mut Devices, kind: ControllerKind, highest: u32, machine: &Machine, cx: &mut Cx<'_>) {
+    for index in 0..=highest.min(255) {
+        let like = devices.controllers.iter().rev().find(|c| c.is(kind) && kind == ControllerKind::Scsi);
+        let model = like.and_then(|c| c.model);
+        ensure(devices, kind, index, model, machine, cx);
+    }
+}
+
+/// Adds a controller unless there is one of this type and index.
 pub fn ensure(
     devices: &mut Devices,
     kind: ControllerKind,
@@ -48,14 +186,10 @@ pub fn ensure(
     machine: &Machine,
     cx: &mut Cx<'_>,
 ) {
-    use crate::device::Family;
     if devices.controllers.iter().any(|c| c.is(kind) && c.index() == index) {
         return;
     }
     let mut controller = Controller::implied(kind, index, model);
     controller.defaults(machine, cx);
-    let behind = devices.controllers.iter().rposition(|c| c.is(kind) && c.index() < index).map(|at| at + 1);
-    let before = devices.controllers.iter().position(|c| c.is(kind) && c.index() > index);
-    let at = behind.or(before).unwrap_or(devices.controllers.len());
-    devices.controllers.insert(at, controller);
+    insert(&mut devices.controllers, controller);
 }

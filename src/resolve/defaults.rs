@@ -16,13 +16,16 @@ use crate::xml::Site;
 /// Completes a domain up to, not including, addresses.
 pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     general(domain, cx);
+    crate::domain::seclabel::defaults(domain, cx);
     let machine = machine(domain, cx)?;
     cpu(domain, &machine);
     let mut devices = domain.devices.take().unwrap_or_default();
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
+    controllers::number(&mut devices, cx);
+    controllers::add_board(&mut devices, &machine, cx);
     devices.defaults(&machine, cx);
     domain.devices = Some(devices);
-    controllers::add_implicit(domain, &machine, cx);
+    controllers::add_implied(domain, &machine, cx);
     if let Some(devices) = &mut domain.devices
         && devices.memballoons.is_empty()
     {

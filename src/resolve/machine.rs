@@ -79,8 +79,33 @@ impl Machine {
     /// Whether the root bus is conventional PCI.
     pub fn has_pci_root(&self) -> bool {
         matches!(self.board, Board::I440fx | Board::Pseries | Board::Xen)
-            || (self.board == Board::CcwVirtio)
-            || matches!(self.name.as_str(), "mac99" | "g3beige" | "ppce500" | "versatilepb")
+            || self.board == Board::CcwVirtio
+            || self.board == Board::Powernv
+            || (self.arch.is_ppc() && self.board == Board::Other)
+            || self.name == "versatilepb"
+            || (self.arch.is_mips() && self.name == "malta")
+    }
+
+    /// Whether the board gets a USB controller when the XML has none.
+    pub fn has_default_usb(&self) -> bool {
+        match self.board {
+            Board::I440fx | Board::Q35 | Board::Pseries | Board::Powernv => true,
+            Board::Other if self.arch.is_arm() => self.name == "versatilepb" || self.name.starts_with("realview"),
+            Board::Other => self.arch.is_ppc(),
+            _ => false,
+        }
+    }
+
+    /// Whether the board has an IDE controller of its own.
+    pub fn has_builtin_ide(&self) -> bool {
+        matches!(self.board, Board::I440fx | Board::Isapc | Board::Xen)
+            || matches!(self.name.as_str(), "malta" | "sun4u" | "g3beige" | "mac99" | "prep")
+            || (self.arch == Arch::Ppc64 && self.board == Board::Other)
+    }
+
+    /// Whether the board has an ESP SCSI controller of its own.
+    pub fn has_builtin_esp(&self) -> bool {
+        self.arch == Arch::Sparc || matches!(self.name.as_str(), "magnum" | "pica61" | "q800")
     }
 
     /// Whether the root bus is PCI Express.

@@ -10,7 +10,7 @@
 pub mod addresses;
 pub mod aliases;
 mod bootindex;
-mod controllers;
+pub mod controllers;
 pub mod defaults;
 mod machine;
 mod rules;

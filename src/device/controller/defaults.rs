@@ -3,17 +3,101 @@
 use super::{Controller, ControllerKind, ControllerModel};
 use crate::caps::Cap;
 use crate::resolve::{Board, Cx, Machine};
+use crate::vocab::Arch;
 
 /// Chooses the model by machine and capabilities.
 pub fn model(controller: &mut Controller, machine: &Machine, cx: &mut Cx<'_>) {
+    if controller.kind == Some(ControllerKind::Scsi) && controller.model == Some(ControllerModel::Auto) {
+        controller.model = None;
+    }
     if controller.model.is_some() {
+        if controller.kind == Some(ControllerKind::Scsi) && controller.model == Some(ControllerModel::Virtio) {
+            controller.model = Some(ControllerModel::VirtioScsi);
+        }
+        companion(controller);
         return;
     }
     controller.model = match controller.kind {
-        Some(ControllerKind::Usb) if machine.board == Board::I440fx || machine.board == Board::Q35 => {
-            cx.has(Cap::Piix3UsbUhci).then_some(ControllerModel::Piix3Uhci)
-        }
-        Some(ControllerKind::Scsi) if machine.arch.is_x86() => cx.has(Cap::Lsi).then_some(ControllerModel::Lsilogic),
+        Some(ControllerKind::Usb) => usb(controller, machine, cx),
+        Some(ControllerKind::Scsi) => scsi(machine, cx),
+        Some(ControllerKind::Pci) if controller.index() == 0 => root(machine),
         _ => None,
     };
+}
+
+/// The root bus of the machine.
+fn root(machine: &Machine) -> Option<ControllerModel> {
+    if machine.has_pcie_root() {
+        Some(ControllerModel::PcieRoot)
+    } else if machine.has_pci_root() {
+        Some(ControllerModel::PciRoot)
+    } else {
+        None
+    }
+}
+
+/// The first of these that QEMU has.
+fn first(cx: &Cx<'_>, wanted: &[(Cap, ControllerModel)]) -> Option<ControllerModel> {
+    wanted.iter().find(|(cap, _)| cx.has(*cap)).map(|(_, model)| *model)
+}
+
+/// The model of a USB controller that the XML has without one. Migration to a newer host must not
+/// change it, hence the old models.
+fn usb(controller: &Controller, machine: &Machine, cx: &Cx<'_>) -> Option<ControllerModel> {
+    type M = ControllerModel;
+    let arch = machine.arch;
+    if arch.is_s390() {
+        return (!controller.info.has_address()).then_some(M::None);
+    }
+    if arch.is_ppc64() {
+        let newer = [(Cap::QemuXhci, M::QemuXhci), (Cap::NecUsbXhci, M::NecXhci)];
+        return cx.env.options.define.then(|| first(cx, &newer)).flatten().or(first(cx, &[(Cap::PciOhci, M::PciOhci)]));
+    }
+    match arch {
+        Arch::Aarch64 | Arch::Loongarch64 => first(cx, &[(Cap::QemuXhci, M::QemuXhci), (Cap::NecUsbXhci, M::NecXhci)]),
+        Arch::X86_64 | Arch::I686 | Arch::Riscv32 | Arch::Riscv64 => first(cx, &[(Cap::Piix3UsbUhci, M::Piix3Uhci)]),
+        _ => first(cx, &[(Cap::Piix3UsbUhci, M::Piix3Uhci), (Cap::PciOhci, M::PciOhci)]),
+    }
+}
+
+/// The model of the USB controller that a board gets without being asked; none if it gets none.
+pub fn automatic_usb(machine: &Machine, cx: &Cx<'_>) -> Option<ControllerModel> {
+    type M = ControllerModel;
+    match (machine.board, machine.arch) {
+        (Board::Q35, _) => {
+            first(cx, &[(Cap::QemuXhci, M::QemuXhci), (Cap::NecUsbXhci, M::NecXhci), (Cap::Ich9UsbEhci1, M::Ich9Ehci1)])
+        }
+        (_, Arch::Aarch64 | Arch::Armv7l | Arch::Armv6l) => first(cx, &[(Cap::PciOhci, M::PciOhci)]),
+        _ => usb(&Controller::default(), machine, cx),
+    }
+}
+
+/// The model of a SCSI controller without one.
+fn scsi(machine: &Machine, cx: &Cx<'_>) -> Option<ControllerModel> {
+    type M = ControllerModel;
+    if machine.board == Board::Pseries {
+        return Some(M::Ibmvscsi);
+    }
+    let virtio = machine.arch.is_s390()
+        || machine.arch.is_loongarch()
+        || (machine.arch.is_arm() && (machine.board == Board::Virt || machine.name.starts_with("vexpress")));
+    if virtio {
+        return Some(M::VirtioScsi);
+    }
+    if machine.has_builtin_esp() {
+        return Some(M::Ncr53c90);
+    }
+    first(cx, &[(Cap::Lsi, M::Lsilogic), (Cap::VirtioScsiPci, M::VirtioScsi)])
+}
+
+/// The ports of the USB 2 controller that a companion serves (Intel ICH9 datasheet): two each.
+fn companion(controller: &mut Controller) {
+    let startport = match controller.model {
+        Some(ControllerModel::Ich9Uhci1) => 0,
+        Some(ControllerModel::Ich9Uhci2) => 2,
+        Some(ControllerModel::Ich9Uhci3) => 4,
+        _ => return,
+    };
+    let master = controller.master.get_or_insert_with(super::Master::default);
+    master.startport.get_or_insert(startport);
 }

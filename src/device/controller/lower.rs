@@ -1,25 +1,272 @@
 //! Controllers on the command line.
 
 use super::{Controller, ControllerKind, ControllerModel};
+use crate::caps::Cap;
+use crate::diag::codes::{address, general};
 use crate::lower::Lower;
-use crate::plan::Props;
+use crate::plan::{Prop, Props};
 use crate::resolve::Board;
+use crate::vocab::OnOff;
+
+/// The kinds of controllers in the order in which libvirt puts them on the command line.
+const ORDER: &[ControllerKind] = &[
+    ControllerKind::Pci,
+    ControllerKind::Usb,
+    ControllerKind::Scsi,
+    ControllerKind::Ide,
+    ControllerKind::Sata,
+    ControllerKind::VirtioSerial,
+    ControllerKind::Ccid,
+];
+
+/// Adds all controllers, kind by kind.
+pub fn all(lx: &mut Lower<'_>) {
+    let devices = lx.devices;
+    pci_holes(lx);
+    for kind in ORDER {
+        for c in devices.controllers.iter().filter(|c| c.is(*kind)) {
+            if *kind != ControllerKind::Ccid {
+                controller(c, lx);
+            }
+        }
+    }
+}
+
+/// The part of the address space that is kept for 64-bit PCI memory.
+fn pci_holes(lx: &mut Lower<'_>) {
+    let devices = lx.devices;
+    for c in &devices.controllers {
+        let Some(hole) = &c.hole.0 else { continue };
+        let (host, cap) = match c.model {
+            Some(ControllerModel::PciRoot) => ("i440FX-pcihost", Cap::I440fxPciHole64Size),
+            Some(ControllerModel::PcieRoot) => ("q35-pcihost", Cap::Q35PciHole64Size),
+            _ => continue,
+        };
+        let known = matches!(lx.machine.board, Board::I440fx | Board::Q35);
+        if !known || !lx.has(cap) {
+            lx.error(&general::NOT_BY_QEMU, hole.site, "setting the size of the 64-bit PCI hole is not supported here");
+            continue;
+        }
+        lx.text("-global", format!("{host}.pci-hole64-size={}K", hole.kib()), hole.site, "pcihole64");
+    }
+}
 
 /// Adds the `-device` of a controller that is not part of the board.
 pub fn controller(controller: &Controller, lx: &mut Lower<'_>) {
     let Some(kind) = controller.kind else { return };
-    let driver = match (kind, controller.model) {
-        (ControllerKind::Usb, Some(ControllerModel::Piix3Uhci)) => "piix3-usb-uhci",
-        (ControllerKind::Scsi, Some(ControllerModel::Lsilogic)) => "lsi",
-        (ControllerKind::Sata, _) if !(lx.machine.board == Board::Q35 && controller.index() == 0) => "ich9-ahci",
-        (ControllerKind::Pci, Some(ControllerModel::PciBridge)) => "pci-bridge",
-        _ => return,
+    let props = match kind {
+        ControllerKind::Pci => pci(controller, lx),
+        ControllerKind::Usb => usb(controller, lx),
+        ControllerKind::Scsi => scsi(controller, lx),
+        ControllerKind::Sata => sata(controller, lx),
+        ControllerKind::VirtioSerial => virtio_serial(controller, lx),
+        ControllerKind::Ccid => {
+            let mut props = Props::driver("usb-ccid");
+            props.set("id", controller.info.id.clone());
+            Some(props)
+        }
+        ControllerKind::Ide => {
+            ide(controller, lx);
+            None
+        }
+        ControllerKind::Fdc | ControllerKind::Xenbus | ControllerKind::Isa => None,
     };
-    let mut props = Props::driver(driver);
-    if driver == "pci-bridge" {
-        props.set("chassis_nr", controller.index());
-    }
-    props.set("id", controller.info.id.clone());
+    let Some(mut props) = props else { return };
     lx.address(&mut props, &controller.info);
     lx.device(props, controller);
+}
+
+/// An IDE controller is part of some boards; QEMU has none that could be added.
+fn ide(controller: &Controller, lx: &mut Lower<'_>) {
+    if !lx.machine.has_builtin_ide() {
+        let board = lx.machine.name.clone();
+        let message = format!("IDE controllers are unsupported for this QEMU binary or machine type '{board}'");
+        lx.error(&general::NOT_BY_QEMU, controller.site, message).help("use bus='sata' or bus='virtio' for the disks");
+    } else if controller.index() > 0 {
+        lx.error(
+            &general::NOT_BY_QEMU,
+            controller.site,
+            "only a single IDE controller is supported for this machine type",
+        );
+    }
+}
+
+/// An AHCI controller; the first of a Q35 is in the chipset.
+fn sata(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
+    if lx.machine.board == Board::Q35 && controller.index() == 0 {
+        return None;
+    }
+    let mut props = Props::driver("ahci");
+    props.set("id", controller.info.id.clone());
+    Some(props)
+}
+
+fn pci(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
+    type M = ControllerModel;
+    let model = controller.model?;
+    if matches!(model, M::PcieRoot) || (model == M::PciRoot && controller.index() == 0) {
+        return None;
+    }
+    let driver = controller.pci_model.as_ref().and_then(|m| m.name);
+    let Some(driver) = driver else {
+        lx.error(
+            &address::CONTROLLERS,
+            controller.site,
+            format!("there is no device for PCI controllers of model '{model}' in this machine"),
+        );
+        return None;
+    };
+    let target = controller.target.clone().unwrap_or_default();
+    let mut props = Props::driver(driver.as_str());
+    match model {
+        M::PciBridge => {
+            props.maybe("chassis_nr", target.chassis_nr);
+        }
+        M::PcieRootPort | M::PcieSwitchDownstreamPort => {
+            props.maybe("port", target.port.map(|p| p.0)).maybe("chassis", target.chassis);
+        }
+        M::PciExpanderBus | M::PcieExpanderBus => {
+            props.maybe("bus_nr", target.bus_nr);
+        }
+        M::PciRoot => {
+            props.maybe("index", target.index);
+        }
+        _ => {}
+    }
+    props.set("id", controller.info.id.clone());
+    match model {
+        M::PciExpanderBus | M::PcieExpanderBus | M::PciRoot => {
+            props.maybe("numa_node", target.node);
+        }
+        M::PcieRootPort | M::PcieSwitchDownstreamPort => {
+            props.maybe("hotplug", target.hotplug.map(OnOff::is_on));
+        }
+        _ => {}
+    }
+    if model == M::PcieRootPort {
+        props.maybe("mem-reserve", target.mem_reserve.map(|kib| kib * 1024));
+    }
+    Some(props)
+}
+
+/// QEMU's device for a USB controller, and the capability that says whether it is there.
+pub fn usb_driver(model: ControllerModel) -> Option<(&'static str, Cap)> {
+    type M = ControllerModel;
+    Some(match model {
+        M::Piix3Uhci => ("piix3-usb-uhci", Cap::Piix3UsbUhci),
+        M::Piix4Uhci => ("piix4-usb-uhci", Cap::Piix4UsbUhci),
+        M::Ehci => ("usb-ehci", Cap::UsbEhci),
+        M::Ich9Ehci1 => ("ich9-usb-ehci1", Cap::Ich9UsbEhci1),
+        M::Ich9Uhci1 => ("ich9-usb-uhci1", Cap::Ich9UsbEhci1),
+        M::Ich9Uhci2 => ("ich9-usb-uhci2", Cap::Ich9UsbEhci1),
+        M::Ich9Uhci3 => ("ich9-usb-uhci3", Cap::Ich9UsbEhci1),
+        M::Vt82c686bUhci => ("vt82c686b-usb-uhci", Cap::Vt82c686bUsbUhci),
+        M::PciOhci => ("pci-ohci", Cap::PciOhci),
+        M::NecXhci => ("nec-usb-xhci", Cap::NecUsbXhci),
+        M::QemuXhci => ("qemu-xhci", Cap::QemuXhci),
+        _ => return None,
+    })
+}
+
+fn usb(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
+    if controller.model == Some(ControllerModel::None) {
+        return None;
+    }
+    let Some(model) = controller.model else {
+        lx.error(&general::NOT_BY_QEMU, controller.site, "no model provided for USB controller")
+            .help("this QEMU has no model that could serve as a default; add model='qemu-xhci' or another that it has");
+        return None;
+    };
+    let Some((driver, cap)) = usb_driver(model).filter(|(_, cap)| lx.has(*cap)) else {
+        lx.error(
+            &general::NOT_BY_QEMU,
+            controller.site,
+            format!("USB controller model '{model}' not supported in this QEMU binary"),
+        );
+        return None;
+    };
+    let _ = cap;
+    let mut props = Props::driver(driver);
+    props.maybe("p2", controller.ports).maybe("p3", controller.ports);
+    match &controller.master {
+        Some(master) => {
+            props.set("masterbus", format!("{}.0", controller.info.id));
+            props.maybe("firstport", master.startport);
+        }
+        None => {
+            props.set("id", controller.info.id.clone());
+        }
+    }
+    Some(props)
+}
+
+fn scsi(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
+    type M = ControllerModel;
+    let driver = controller.driver.clone().unwrap_or_default();
+    let (name, cap) = match controller.model {
+        Some(M::VirtioScsi | M::Virtio | M::VirtioTransitional | M::VirtioNonTransitional) => {
+            let model = controller.virtio_model();
+            let mut props = lx.virtio_device("virtio-scsi", &controller.info, model, Some(&driver.virtio));
+            if let Some(thread) = driver.iothread {
+                props.set("iothread", format!("iothread{thread}"));
+            }
+            props.set("id", controller.info.id.clone());
+            props.maybe("num_queues", driver.queues).maybe("cmd_per_lun", driver.cmd_per_lun);
+            props.maybe("max_sectors", driver.max_sectors).maybe("ioeventfd", driver.ioeventfd.map(OnOff::is_on));
+            if !driver.iothreads.is_empty() {
+                props.set("iothread-vq-mapping", mapping(&driver.iothreads));
+            }
+            return Some(props);
+        }
+        Some(M::Lsilogic) => ("lsi", Some(Cap::Lsi)),
+        Some(M::Lsisas1078) => ("megasas", Some(Cap::Megasas)),
+        Some(M::Lsisas1068) => ("mptsas1068", Some(Cap::Mptsas1068)),
+        Some(M::Vmpvscsi) => ("pvscsi", Some(Cap::Pvscsi)),
+        Some(M::Ibmvscsi) => ("spapr-vscsi", None),
+        Some(M::Am53c974) => ("am53c974", Some(Cap::Am53c974)),
+        Some(M::Dc390) => ("dc390", Some(Cap::Dc390)),
+        // Part of the board.
+        Some(M::Ncr53c90) if lx.machine.has_builtin_esp() => return None,
+        model => {
+            let model = model.map_or("", M::as_str);
+            lx.error(
+                &general::NOT_BY_QEMU,
+                controller.site,
+                format!("unsupported controller model '{model}' for a SCSI controller"),
+            );
+            return None;
+        }
+    };
+    if cap.is_some_and(|cap| !lx.has(cap)) {
+        lx.error(
+            &general::NOT_BY_QEMU,
+            controller.site,
+            format!("this QEMU doesn't support the {name} SCSI controller (model '{}')", controller.model?),
+        );
+    }
+    let mut props = Props::driver(name);
+    props.set("id", controller.info.id.clone());
+    Some(props)
+}
+
+/// Which I/O thread serves which queues.
+fn mapping(threads: &[super::MappedThread]) -> Vec<Prop> {
+    threads
+        .iter()
+        .map(|thread| {
+            let mut props = Props::with("iothread", format!("iothread{}", thread.id.unwrap_or(0)));
+            if !thread.queues.is_empty() {
+                props.set("vqs", thread.queues.iter().map(|q| Prop::from(q.id.unwrap_or(0))).collect::<Vec<_>>());
+            }
+            Prop::Object(props)
+        })
+        .collect()
+}
+
+fn virtio_serial(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
+    let options = controller.driver.as_ref().map(|d| &d.virtio);
+    let mut props = lx.virtio_device("virtio-serial", &controller.info, controller.virtio_model(), options);
+    props.set("id", controller.info.id.clone());
+    props.maybe("max_ports", controller.ports).maybe("vectors", controller.vectors);
+    Some(props)
 }

@@ -2,14 +2,22 @@
 
 mod defaults;
 mod lower;
+mod rules;
+
+pub use defaults::automatic_usb;
+pub use lower::all as lower_all;
 
 use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
+use super::virtio::VirtioOptions;
 use super::{Family, device};
 use crate::domain::Domain;
-use crate::domain::model::model;
+use crate::domain::memory::Amount;
+use crate::domain::model::{Binder, Part, Shape, model};
 use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
-use crate::vocab::keywords;
+use crate::resolve::{Cx, Env, Machine};
+use crate::vocab::{Hex, OnOff, keywords};
+use crate::xml::{El, XmlWriter};
 
 keywords! {
     /// `<controller type='…'>`
@@ -80,6 +88,101 @@ keywords! {
     }
 }
 
+keywords! {
+    /// `<model name='…'>` of a PCI controller: QEMU's device.
+    pub enum PciDriver {
+        PciBridge = "pci-bridge",
+        I82801b11Bridge = "i82801b11-bridge",
+        Ioh3420 = "ioh3420",
+        X3130Upstream = "x3130-upstream",
+        Xio3130Downstream = "xio3130-downstream",
+        Pxb = "pxb",
+        PxbPcie = "pxb-pcie",
+        PcieRootPort = "pcie-root-port",
+        SpaprPciHostBridge = "spapr-pci-host-bridge",
+        PciePciBridge = "pcie-pci-bridge",
+    }
+}
+
+model! {
+    /// `<model>` of a PCI controller.
+    pub struct PciModel = "model" {
+        attr name: PciDriver = "name",
+    }
+}
+
+model! {
+    /// `<target>` of a PCI controller: what the guest sees of it.
+    pub struct PciTarget = "target" {
+        attr chassis_nr: u32 = "chassisNr",
+        attr chassis: u32 = "chassis",
+        attr port: Hex<1> = "port",
+        attr bus_nr: u32 = "busNr",
+        attr index: u32 = "index",
+        attr mem_reserve: u64 = "memReserve",
+        attr hotplug: OnOff = "hotplug",
+        leaf node: u32 = "node",
+    }
+}
+
+model! {
+    /// `<master startport='0'/>`: which ports of the USB 2 controller a companion serves.
+    pub struct Master = "master" {
+        need startport: u32 = "startport",
+    }
+}
+
+model! {
+    /// `<iothread>` of `<iothreads>`.
+    pub struct MappedThread = "iothread" {
+        need id: u32 = "id",
+        many queues: MappedQueue,
+    }
+}
+
+model! {
+    /// `<queue>` of an `<iothread>`.
+    pub struct MappedQueue = "queue" {
+        need id: u32 = "id",
+    }
+}
+
+model! {
+    /// `<driver>` of a controller.
+    pub struct ControllerDriver = "driver" {
+        attr queues: u32 = "queues",
+        attr cmd_per_lun: u32 = "cmd_per_lun",
+        attr max_sectors: u32 = "max_sectors",
+        attr ioeventfd: OnOff = "ioeventfd",
+        attr iothread: u32 = "iothread",
+        part virtio: VirtioOptions,
+        list iothreads: MappedThread = "iothreads",
+    }
+}
+
+/// `<pcihole64>`: the part of the address space that is kept for 64-bit PCI memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PciHole(pub Option<Amount>);
+
+impl Part for PciHole {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.0 = el.child("pcihole64").map(|e| {
+            let mut amount = Amount::default();
+            amount.bind(e, cx);
+            amount
+        });
+    }
+    fn print_attrs(&self, _: &mut XmlWriter) {}
+    fn print_body(&self, out: &mut XmlWriter) {
+        if let Some(amount) = &self.0 {
+            crate::domain::model::print_as("pcihole64", amount, out);
+        }
+    }
+    fn shape(shape: &mut Shape) {
+        shape.child::<Amount>("pcihole64");
+    }
+}
+
 model! {
     /// `<controller>`
     pub struct Controller = "controller" {
@@ -87,7 +190,15 @@ model! {
         attr index: u32 = "index",
         attr model: ControllerModel = "model",
         attr ports: u32 = "ports",
+        attr vectors: u32 = "vectors",
+        attr max_grant_frames: u32 = "maxGrantFrames",
+        attr max_event_channels: u32 = "maxEventChannels",
+        child master: Master,
+        child pci_model: PciModel,
+        child target: PciTarget,
+        child driver: ControllerDriver,
         part info: DeviceInfo,
+        part hole: PciHole,
     }
 }
 
@@ -104,6 +215,58 @@ impl Controller {
         self.index.unwrap_or(0)
     }
 
+    /// Whether it is a part of an ICH9's USB 2 controller.
+    pub fn is_ich9(&self) -> bool {
+        type M = ControllerModel;
+        matches!(self.model, Some(M::Ich9Ehci1 | M::Ich9Uhci1 | M::Ich9Uhci2 | M::Ich9Uhci3))
+    }
+
+    /// Which drivers a virtio controller serves.
+    pub fn virtio_model(&self) -> VirtioModel {
+        match self.plug_of_kind() {
+            Plug::Virtio(model) => model,
+            _ => VirtioModel::Virtio,
+        }
+    }
+
+    /// Its `<model>`, made if it is not there.
+    pub fn pci_model_mut(&mut self) -> &mut PciModel {
+        self.pci_model.get_or_insert_with(PciModel::default)
+    }
+
+    /// Its `<target>`, made if it is not there.
+    pub fn target_mut(&mut self) -> &mut PciTarget {
+        self.target.get_or_insert_with(PciTarget::default)
+    }
+
+    /// What it is to be plugged into, besides PCI controllers, whose places depend on one another.
+    fn plug_of_kind(&self) -> Plug {
+        type M = ControllerModel;
+        match self.kind {
+            Some(ControllerKind::Ide | ControllerKind::Sata) => Plug::Pci,
+            Some(ControllerKind::Ccid) => Plug::Usb,
+            Some(ControllerKind::Usb) => match self.model {
+                Some(M::None | M::Qusb1 | M::Qusb2) => Plug::Nowhere,
+                Some(M::NecXhci | M::QemuXhci) => Plug::Pcie,
+                _ => Plug::Pci,
+            },
+            Some(ControllerKind::Scsi) => match self.model {
+                Some(M::VirtioScsi | M::Virtio) => Plug::Virtio(VirtioModel::Virtio),
+                Some(M::VirtioTransitional) => Plug::Virtio(VirtioModel::Transitional),
+                Some(M::VirtioNonTransitional) => Plug::Virtio(VirtioModel::NonTransitional),
+                Some(M::Ibmvscsi) => Plug::SpaprVio(0x2000),
+                Some(M::Ncr53c90) => Plug::Nowhere,
+                _ => Plug::Pci,
+            },
+            Some(ControllerKind::VirtioSerial) => match self.model {
+                Some(M::VirtioTransitional) => Plug::Virtio(VirtioModel::Transitional),
+                Some(M::VirtioNonTransitional) => Plug::Virtio(VirtioModel::NonTransitional),
+                _ => Plug::Virtio(VirtioModel::Virtio),
+            },
+            _ => Plug::Nowhere,
+        }
+    }
+
     /// Whether it is this kind.
     pub fn is(&self, kind: ControllerKind) -> bool {
         self.kind == Some(kind)
@@ -115,7 +278,13 @@ impl Family for Controller {
         defaults::model(self, machine, cx);
     }
 
-    fn rules(&self, _: &Domain, _: &Machine, _: &mut Cx<'_>) {}
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        self.plug_of_kind()
+    }
+
+    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+        rules::controller(self, domain, machine, cx);
+    }
 
     fn lower(&self, lx: &mut Lower<'_>) {
         lower::controller(self, lx);

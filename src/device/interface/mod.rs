@@ -9,11 +9,12 @@ mod source;
 pub use source::NetSource;
 
 use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
 use super::{Family, device};
 use crate::domain::Domain;
 use crate::domain::model::model;
 use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::{Mac, OnOff, YesNo, keywords};
 
 keywords! {
@@ -374,6 +375,20 @@ impl Interface {
 impl Family for Interface {
     fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
         defaults::interface(self, machine, cx);
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.model() {
+            _ if self.kind() == InterfaceType::Hostdev => Plug::Pcie,
+            "virtio" => Plug::Virtio(VirtioModel::Virtio),
+            "virtio-transitional" => Plug::Virtio(VirtioModel::Transitional),
+            "virtio-non-transitional" => Plug::Virtio(VirtioModel::NonTransitional),
+            "usb-net" => Plug::Usb,
+            "e1000e" | "igb" | "vmxnet3" => Plug::Pcie,
+            "spapr-vlan" => Plug::SpaprVio(0x1000),
+            "lan9118" | "smc91c111" => Plug::Nowhere,
+            _ => Plug::Pci,
+        }
     }
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {

@@ -1,5 +1,6 @@
 //! Second pass: a place for every device on its bus.
 
+mod order;
 mod pci;
 
 use super::{Cx, Machine};

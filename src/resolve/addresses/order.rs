@@ -1,0 +1,49 @@
+//! The order in which devices are given their places.
+//!
+//! Where a device ends up depends on who was served before it, so this order is part of what a guest
+//! sees. It is libvirt's: behind the controllers come file systems, interfaces, sounds, …
+
+use crate::device::plug::Plug;
+use crate::device::{Device, Devices, Family};
+use crate::resolve::{Env, Machine};
+
+/// A visitor of devices and what they are to be plugged into.
+pub type Visit<'a> = &'a mut dyn FnMut(&mut dyn Device, Plug);
+
+fn all<F: Family>(devices: &mut [F], machine: &Machine, env: &Env<'_>, visit: Visit<'_>) {
+    for device in devices {
+        let plug = device.plug(machine, env);
+        if plug != Plug::Nowhere {
+            visit(device, plug);
+        }
+    }
+}
+
+/// PCI: what comes before the controllers other than PCI's own.
+pub fn pci_before_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
+    all(&mut d.interfaces, m, env, visit);
+}
+
+/// PCI: what comes behind the controllers.
+pub fn pci_behind_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
+    all(&mut d.disks, m, env, visit);
+    all(&mut d.memballoons, m, env, visit);
+    all(&mut d.inputs, m, env, visit);
+}
+
+/// Virtio devices on the channel subsystem, on MMIO transports, or in virtual I/O registers.
+pub fn other_transports(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
+    all(&mut d.disks, m, env, visit);
+    all(&mut d.interfaces, m, env, visit);
+    all(&mut d.inputs, m, env, visit);
+    all(&mut d.controllers, m, env, visit);
+    all(&mut d.memballoons, m, env, visit);
+}
+
+/// USB ports.
+pub fn usb(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
+    all(&mut d.disks, m, env, visit);
+    all(&mut d.interfaces, m, env, visit);
+    all(&mut d.inputs, m, env, visit);
+    all(&mut d.controllers, m, env, visit);
+}
