@@ -161,7 +161,8 @@ pub fn use_color(shared: &Shared) -> bool {
     }
 }
 
-fn read_host(path: &Path, shared: &Shared) -> Result<Host, Exit> {
+/// Reads host facts with the descriptors that they name. Faults are told to the user.
+pub fn read_host(path: &Path, shared: &Shared) -> Result<Host, Exit> {
     let source = read(path)?;
     let mut diags = Diagnostics::new();
     let text = String::from_utf8_lossy(&source.bytes);

@@ -9,6 +9,7 @@ mod check;
 mod completions;
 mod explain;
 mod golden;
+mod import;
 mod inputs;
 mod machines;
 mod normalize;
@@ -144,6 +145,8 @@ enum Command {
     Check(check::Args),
     /// Print the domain with defaults and addresses filled in
     Normalize(normalize::Args),
+    /// Turn what other tools have written into virtc's terms
+    Import(import::Args),
     /// Ask QEMU or this machine, and print capabilities or host facts
     Probe(probe::Args),
     /// Compare or renew stored outputs of a folder of domains
@@ -208,6 +211,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
+        Command::Import(args) => import::run(&args, shared),
         Command::Probe(args) => probe::run(&args, shared),
         Command::Golden(args) => golden::run(&args, shared),
         Command::Run(args) => run::run(&args, shared),

@@ -12,6 +12,8 @@ pub mod input;
 pub mod interface;
 pub mod memballoon;
 pub mod plug;
+pub mod seclabel;
+pub mod storage;
 pub mod virtio;
 
 use crate::domain::model::{Binder, Model, Part, Shape};

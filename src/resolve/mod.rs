@@ -11,8 +11,11 @@ pub mod addresses;
 pub mod aliases;
 mod bootindex;
 pub mod controllers;
+mod cpu;
 pub mod defaults;
+mod guest;
 mod machine;
+pub mod memory;
 mod rules;
 
 pub use machine::{Board, Machine};

@@ -109,7 +109,8 @@ fn groups_of(user: &str) -> Vec<u32> {
 
 /// Opens the file behind `path` for nothing but being changed, without following a symbolic link.
 fn open(path: &Path) -> rustix::io::Result<(OwnedFd, FileId, rustix::fs::Stat)> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Without NOFOLLOW: together with PATH it would open a final link itself instead of refusing it.
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
     let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS)?;
     let stat = fstat(&fd)?;
     let id = FileId { path: path.to_path_buf(), device: stat.st_dev, inode: stat.st_ino };
