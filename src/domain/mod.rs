@@ -71,6 +71,7 @@ model! {
         /// Every I/O thread, those that only `<iothreads>` counts among them.
         extra all_iothreads: Vec<vcpu::IoThread>,
         child default_iothread: vcpu::DefaultIoThread,
+        list throttle_groups: crate::device::disk::ThrottleGroup = "throttlegroups",
         child cputune: tuning::Cputune,
         child numatune: tuning::Numatune,
         child resource: tuning::Resource,

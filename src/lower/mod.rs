@@ -12,10 +12,12 @@ mod machine;
 pub mod memory;
 mod monitor;
 mod paths;
+mod secret;
 
 use crate::caps::Cap;
 use crate::device::address::Address;
 use crate::device::controller::ControllerKind;
+use crate::device::disk;
 use crate::device::info::DeviceInfo;
 use crate::device::{Device, Devices, Family};
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -31,18 +33,16 @@ use crate::xml::{Document, Site};
 pub use grant::Grant;
 pub use paths::Paths;
 
-/// Numbers of the block nodes: the first disk of the domain gets the highest.
+/// Numbers of the block nodes: the first of each disk, in the order of the disks.
 #[derive(Debug, Default)]
 pub struct BlockNodes {
-    left: u32,
+    first: std::vec::IntoIter<u32>,
 }
 
 impl BlockNodes {
-    /// The number of the next node.
+    /// The number of the first node of the next disk.
     pub fn take(&mut self) -> u32 {
-        let number = self.left;
-        self.left = self.left.saturating_sub(1);
-        number
+        self.first.next().unwrap_or(0)
     }
 }
 
@@ -91,7 +91,9 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         args: Vec::with_capacity(64),
         descriptors: Vec::new(),
         fd_sets: 0,
-        block_nodes: BlockNodes { left: devices.disks.len() as u32 },
+        block_nodes: BlockNodes {
+            first: crate::device::disk::node_numbers(&devices.disks, cx.env.host, cx.env.is_libvirt()).into_iter(),
+        },
         lines: line_starts(cx.doc.source()),
         diags: cx.diags,
     };
@@ -100,6 +102,8 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     machine::name(&mut lx);
     monitor::stopped(&mut lx);
     machine::master_key(&mut lx);
+    disk::reservations(&mut lx);
+    firmware::pflash(&mut lx);
     machine::machine(&mut lx);
     machine::accel(&mut lx);
     machine::tseg(&mut lx);
@@ -109,6 +113,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     memory::overcommit(&mut lx);
     cpu::smp(&mut lx);
     memory::iothreads(&mut lx);
+    disk::throttle_groups(&mut lx);
     memory::numa(&mut lx);
     machine::uuid(&mut lx);
     firmware::smbios(&mut lx);
@@ -125,7 +130,9 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     machine::power_management(&mut lx);
     firmware::boot(&mut lx);
     crate::device::controller::lower_all(&mut lx);
+    disk::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
+    lower_all(&devices.filesystems, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
     lower_all(&devices.inputs, &mut lx);
     machine::default_audio(&mut lx);
@@ -357,6 +364,19 @@ impl<'a> Lower<'a> {
         let fd = self.descriptor(opaque.clone());
         props.set("fd", fd).set("opaque", opaque.clone());
         self.options("-add-fd", props, site, opaque);
+        format!("/dev/fdset/{set}")
+    }
+
+    /// A set with several descriptors of the launcher; see [`Lower::fd_set`].
+    pub fn fd_set_of(&mut self, count: u32, opaque: &str, site: Site) -> String {
+        let set = self.fd_sets;
+        self.fd_sets += 1;
+        for _ in 0..count {
+            let fd = self.descriptor(opaque.to_string());
+            let mut props = Props::with("set", set);
+            props.set("fd", fd).set("opaque", opaque.to_string());
+            self.options("-add-fd", props, site, opaque.to_string());
+        }
         format!("/dev/fdset/{set}")
     }
 
