@@ -5,6 +5,7 @@
 
 mod argv;
 mod build;
+mod capabilities;
 mod check;
 mod completions;
 mod deploy;
@@ -147,6 +148,11 @@ enum Command {
     Check(check::Args),
     /// Print the domain with defaults and addresses filled in
     Normalize(normalize::Args),
+    /// Print what the host and its QEMUs can do, as libvirt's XML
+    Capabilities,
+    /// Print what a domain can have, as libvirt's XML
+    #[command(name = "domcapabilities")]
+    DomainCapabilities(capabilities::Domain),
     /// Turn what other tools have written into virtc's terms
     Import(import::Args),
     /// Ask QEMU or this machine, and print capabilities or host facts
@@ -217,6 +223,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
+        Command::Capabilities => capabilities::run(shared),
+        Command::DomainCapabilities(args) => capabilities::domain(&args, shared),
         Command::Import(args) => import::run(&args, shared),
         Command::Probe(args) => probe::run(&args, shared),
         Command::Golden(args) => golden::run(&args, shared),
