@@ -12,6 +12,7 @@ mod machine;
 pub mod memory;
 mod monitor;
 mod paths;
+mod policy;
 mod secret;
 
 use crate::caps::Cap;
@@ -189,6 +190,7 @@ impl<'a> Lower<'a> {
             self.touch("/dev/kvm", Grant::SYSTEM_NODE, self.domain.site, "the domain: type='kvm'");
         }
         self.plan.confinement = confinement::confinement(&mut self);
+        policy::check(&mut self);
         self.plan.processes.push(Process {
             role: Role::Qemu,
             id: "qemu".to_string(),
