@@ -7,12 +7,12 @@
 pub mod address;
 pub mod controller;
 pub mod disk;
+pub mod filesystem;
 pub mod info;
 pub mod input;
 pub mod interface;
 pub mod memballoon;
 pub mod plug;
-pub mod seclabel;
 pub mod storage;
 pub mod virtio;
 
@@ -133,6 +133,7 @@ impl Model for Devices {
 devices! {
     disks: disk::Disk,
     controllers: controller::Controller,
+    filesystems: filesystem::Filesystem,
     interfaces: interface::Interface,
     inputs: input::Input,
     memballoons: memballoon::Memballoon,

@@ -104,6 +104,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     monitor::stopped(&mut lx);
     machine::master_key(&mut lx);
     disk::reservations(&mut lx);
+    firmware::pflash(&mut lx);
     machine::machine(&mut lx);
     machine::accel(&mut lx);
     machine::tseg(&mut lx);
@@ -132,6 +133,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     crate::device::controller::lower_all(&mut lx);
     disk::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
+    lower_all(&devices.filesystems, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
     lower_all(&devices.inputs, &mut lx);
     machine::default_audio(&mut lx);

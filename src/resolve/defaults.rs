@@ -1,6 +1,6 @@
 //! First pass: what the XML leaves open.
 
-use super::{Board, Cx, Machine, controllers, cpu, guest};
+use super::{Board, Cx, Machine, controllers, cpu, firmware, guest};
 use crate::caps::Accel;
 use crate::device::memballoon::{Memballoon, MemballoonModel};
 use crate::diag::codes::{general as support, machine as codes};
@@ -16,6 +16,7 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     general(domain, cx);
     crate::domain::seclabel::defaults(domain, cx);
     let machine = machine(domain, cx)?;
+    firmware::choose(domain, &machine, cx);
     cpu::defaults(domain, &machine, cx);
     guest::defaults(domain, &machine, cx);
     let mut devices = domain.devices.take().unwrap_or_default();

@@ -13,6 +13,7 @@ mod bootindex;
 pub mod controllers;
 mod cpu;
 pub mod defaults;
+mod firmware;
 mod guest;
 mod machine;
 pub mod memory;

@@ -256,7 +256,7 @@ fn same(a: &FileId, b: &FileId) -> bool {
 
 /// What the journals of the other machines tell.
 fn other_entries(registry: &Registry, journal: &Journal) -> Vec<Entry> {
-    registry.list().into_iter().filter(|r| r.journal != journal.path()).flat_map(|r| r.entries).collect()
+    registry.journals().into_iter().filter(|r| r.journal != journal.path()).flat_map(|r| r.entries).collect()
 }
 
 /// Gives a file its former owner or label back, unless another machine still needs it or it is another file by now.

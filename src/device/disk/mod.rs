@@ -11,12 +11,13 @@ pub use driver::{Cache, DetectZeroes, Discard, Driver, IoMode};
 pub use iotune::{Limits, ThrottleFilter, ThrottleGroup};
 
 use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
 use super::storage::{Auth, Encryption, Layer, StorageKind, StorageSource, bind_backing};
 use super::{Family, device};
 use crate::domain::Domain;
 use crate::domain::model::{Binder, Part, Shape, model, print_as};
 use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::{OnOff, YesNo, keywords};
 use crate::xml::{El, XmlWriter};
 
@@ -39,15 +40,6 @@ keywords! {
         Sd = "sd",
         Nvme = "nvme",
         None = "none",
-    }
-}
-
-keywords! {
-    /// `<disk model='…'>`: variant of a virtio disk.
-    pub enum DiskModel {
-        Virtio = "virtio",
-        VirtioTransitional = "virtio-transitional",
-        VirtioNonTransitional = "virtio-non-transitional",
     }
 }
 
@@ -164,7 +156,7 @@ model! {
     pub struct Disk = "disk" {
         attr kind: StorageKind = "type",
         attr device: DiskDevice = "device",
-        attr model: DiskModel = "model",
+        attr model: VirtioModel = "model",
         attr rawio: YesNo = "rawio",
         attr sgio: Sgio = "sgio",
         attr snapshot: SnapshotLocation = "snapshot",
@@ -291,6 +283,14 @@ pub fn sort(disks: &mut Vec<Disk>) {
 }
 
 impl Family for Disk {
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.bus() {
+            Some(DiskBus::Virtio) => Plug::Virtio(self.model.unwrap_or_default()),
+            Some(DiskBus::Usb) => Plug::Usb,
+            _ => Plug::Nowhere,
+        }
+    }
+
     fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
         defaults::disk(self, machine, cx);
     }

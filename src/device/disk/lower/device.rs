@@ -4,7 +4,7 @@ use crate::caps::Cap;
 use crate::device::address::{Address, DriveAddress};
 use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::disk::driver::{ErrorPolicy, ReadErrorPolicy, ThreadQueues};
-use crate::device::disk::{Disk, DiskBus, DiskDevice, DiskModel, Translation};
+use crate::device::disk::{Disk, DiskBus, DiskDevice, Translation};
 use crate::lower::Lower;
 use crate::plan::{Prop, Props};
 use crate::vocab::OnOff;
@@ -88,11 +88,7 @@ pub fn add(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
 
 fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
     let base = if matches!(backend, Backend::Chardev(_)) { "vhost-user-blk" } else { "virtio-blk" };
-    let variant = match disk.model {
-        Some(DiskModel::VirtioTransitional) => "-transitional",
-        Some(DiskModel::VirtioNonTransitional) => "-non-transitional",
-        _ => "",
-    };
+    let variant = disk.model.unwrap_or_default().suffix();
     let mut props = Props::driver(lx.virtio_driver(base, &disk.info, variant));
     let Some(driver) = &disk.driver else { return props };
     driver.virtio.lower(&mut props, lx);

@@ -13,8 +13,8 @@ use super::{Cache, DetectZeroes, Discard, Disk, DiskBus, DiskDevice};
 use crate::device::storage::lower::{Chain, ChainOptions, Found, chain, find, is_dropped};
 use crate::device::storage::{Format, Layer, Location, StorageKind, StorageSource};
 use crate::host::Host;
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Process, Props, Ready, Role, Sharing, Socket, SocketRole};
+use crate::lower::{Grant, Lower};
+use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
 use crate::vocab::OnOff;
 
 /// The first number of the nodes of each disk, in the order of the disks. The last disk gets the lowest
@@ -147,23 +147,14 @@ pub fn reservations(lx: &mut Lower<'_>) {
         user: Some("root".to_string()),
         capabilities: vec!["CAP_SYS_RAWIO".into()],
         ready: Ready::Socket(path),
-        cause: cause.clone(),
+        cause,
         ..Process::default()
     });
     let devices: Vec<String> =
         lx.devices.disks.iter().filter(managed).filter_map(|d| d.source.path().map(str::to_string)).collect();
     for path in devices {
-        lx.plan.access.push(crate::plan::Access {
-            process: "pr-helper0".to_string(),
-            path,
-            kind: PathKind::BlockDevice,
-            perms: Perms { lock: false, ..Perms::READ_WRITE },
-            sharing: Sharing::Exclusive,
-            label: LabelRole::Keep,
-            restore_label: false,
-            owner: OwnerRule::Keep,
-            cause: cause.clone(),
-        });
+        let grant = Grant { label: LabelRole::Keep, owner: OwnerRule::Keep, ..Grant::IMAGE };
+        lx.touch_by("pr-helper0", &path, grant.on(PathKind::BlockDevice), site, what);
     }
 }
 

@@ -24,7 +24,7 @@ pub fn disk(disk: &Disk, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     frontend::check(disk, machine, cx);
     frontend::iothreads(disk, domain, cx);
     throttle::check(disk, domain, cx);
-    vhost_user::check(disk, cx);
+    vhost_user::check(disk, domain, cx);
     source(disk, cx);
     content(disk, cx);
     across::check(disk, domain, cx);
