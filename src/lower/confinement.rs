@@ -252,8 +252,9 @@ fn apparmor(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Apparmor> {
                 lx.error(&codes::BAD_LABEL, site, why.to_string()).help("give the name of a profile of the host");
                 return None;
             }
-            if name == "unconfined" && !lx.env.host.security.allow_unconfined && !lx.env.is_libvirt() {
-                lx.error(&codes::FORBIDDEN_LABEL, site, "the profile 'unconfined' confines nothing")
+            let daemon = ["unconfined", "libvirtd", "virtqemud", "/usr/sbin/libvirtd", "/usr/sbin/virtqemud"];
+            if daemon.contains(&name.as_str()) && !lx.env.host.security.allow_unconfined && !lx.env.is_libvirt() {
+                lx.error(&codes::FORBIDDEN_LABEL, site, format!("the profile '{name}' confines no guest"))
                     .help("give type='none' if that is meant, and allow it on the host");
                 return None;
             }

@@ -90,6 +90,8 @@ pub fn check(lx: &mut Lower<'_>) {
         return;
     }
     names(lx);
+    emulator(lx);
+    twice(lx);
     let faults = paths(&lx.plan, &lx.env.host.security.allow_paths);
     for (cause, message) in faults {
         lx.diags
@@ -123,6 +125,47 @@ fn names(lx: &mut Lower<'_>) {
     }
 }
 
+/// The program has to be a QEMU, in a place that only root writes.
+fn emulator(lx: &mut Lower<'_>) {
+    let Some(path) = lx.devices.emulator.clone() else { return };
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let open = ["/tmp/", "/var/tmp/", "/dev/shm/"].iter().any(|place| path.starts_with(place));
+    let why = if open {
+        "everybody may write there"
+    } else if !["qemu", "kvm"].iter().any(|part| name.contains(part)) {
+        "it is no QEMU by its name"
+    } else {
+        return;
+    };
+    let site = lx.devices.site;
+    lx.error(&codes::FORBIDDEN_PATH, site, format!("the emulator '{path}' cannot be run for a guest: {why}"))
+        .help("name a QEMU that the host's packages have installed");
+}
+
+/// An image that two disks write is destroyed at once, by the same guest.
+fn twice(lx: &mut Lower<'_>) {
+    let mut faults = Vec::new();
+    let alone = |a: &&Access| {
+        a.sharing == Sharing::Exclusive && a.perms.write && matches!(a.kind, PathKind::File | PathKind::BlockDevice)
+    };
+    let images: Vec<&Access> =
+        lx.plan.access.iter().filter(alone).filter(|a| a.cause.what.starts_with("disk")).collect();
+    for (i, access) in images.iter().enumerate() {
+        if let Some(other) = images.iter().take(i).find(|o| o.path == access.path && o.cause.span != access.cause.span)
+        {
+            faults.push((
+                access.cause.span,
+                format!("'{}' is written by two disks: {} and {}", access.path, other.cause.what, access.cause.what),
+            ));
+        }
+    }
+    for (span, message) in faults {
+        lx.diags
+            .error(&codes::SHARED_IMAGE, span, message)
+            .help("add <shareable/> to both if the guest can cope, or <readonly/> to one");
+    }
+}
+
 /// Every access that no guest may have.
 fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
     let mut faults = Vec::new();
@@ -130,7 +173,7 @@ fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
         if allowed.iter().any(|a| is_below(path, a)) {
             return;
         }
-        if let Some(why) = forbidden(path, writes, whole) {
+        if let Some(why) = forbidden(path, writes, whole, cause.what == "nvram") {
             let what = if cause.what.is_empty() { "the domain" } else { cause.what.as_ref() };
             faults.push((cause.clone(), format!("{what}: no guest may have '{path}': {why}")));
         }
@@ -154,7 +197,7 @@ fn ours(access: &Access) -> bool {
 }
 
 /// Why a path is closed; none if it is open.
-fn forbidden(path: &str, writes: bool, whole: bool) -> Option<&'static str> {
+fn forbidden(path: &str, writes: bool, whole: bool, nvram: bool) -> Option<&'static str> {
     if !path.starts_with('/') {
         return Some("it is no absolute path, and could mean anything");
     }
@@ -165,6 +208,10 @@ fn forbidden(path: &str, writes: bool, whole: bool) -> Option<&'static str> {
         return Some("it holds '..', and could lead anywhere");
     }
     let path = plain(path);
+    // Variable stores of other guests: one's own is named as such.
+    if path.starts_with("/var/lib/libvirt/qemu/nvram/") && !nvram {
+        return Some("it holds the firmware variables of guests");
+    }
     // Sockets of other programs on the session's or system's bus, whatever their folder.
     if path.ends_with("/docker.sock") || path.ends_with("system_bus_socket") {
         return Some("a program with all rights listens there");
@@ -269,7 +316,7 @@ mod tests {
             ("/a\nb", false),
             ("/home/me/.ssh/id", false),
         ] {
-            assert!(forbidden(path, writes, false).is_some(), "{path}");
+            assert!(forbidden(path, writes, false, false).is_some(), "{path}");
         }
         for (path, writes) in [
             ("/var/lib/libvirt/images/a.img", true),
@@ -281,7 +328,7 @@ mod tests {
             ("/dev/shm/x", true),
             ("/home/me/vm.img", true),
         ] {
-            assert_eq!(forbidden(path, writes, false), None, "{path}");
+            assert_eq!(forbidden(path, writes, false, false), None, "{path}");
         }
     }
 }

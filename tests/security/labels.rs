@@ -70,8 +70,11 @@ fn ours(plan: &Value) -> BTreeMap<String, Treatment> {
         let owner = &access["owner"];
         let restore_owner = owner["domain"]["restore"] == true || owner["explicit"].is_string();
         treatment.owner = match (owner["domain"].is_object(), owner["explicit"].as_str()) {
-            (true, _) if dynamic => Some("user:group".to_string()),
-            (_, Some(text)) => Some(text.replace('+', "")),
+            (true, _) if dynamic => match confinement["user"].as_str() {
+                Some("virtc-qemu") | None => Some("user:group".to_string()),
+                Some(user) => Some(format!("{user}:{}", confinement["group"].as_str().unwrap_or_default())),
+            },
+            (_, Some(text)) => Some(text.to_string()),
             _ => None,
         };
         if restore_owner && treatment.owner.is_some() {
@@ -93,7 +96,12 @@ fn compare(domain: &Value, plan: &Value) -> Result<(), String> {
     let mut faults = Vec::new();
     let process = plan["confinement"]["selinux"]["process"].as_str().unwrap_or_default();
     let mcs = process.splitn(4, ':').nth(3).unwrap_or_default();
-    for label in domain["seclabels"].as_array().into_iter().flatten().filter(|l| l["model"] == "selinux") {
+    for label in domain["seclabels"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|l| l["model"] == "selinux" && l["label"].is_string())
+    {
         let theirs = label["label"].as_str().unwrap_or_default().replace("@MCS@", mcs);
         if theirs != process {
             faults.push(format!("process {process} for {theirs}"));
