@@ -151,7 +151,12 @@ fn make_secret(
         }
     };
     if let Some(parent) = path.parent() {
+        // In the machine's own run-time directory, this goes with it; elsewhere it stays.
+        let fresh = !parent.exists();
         DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|e| cannot("make", parent, e))?;
+        if fresh {
+            own::hand_over(parent, account)?;
+        }
     }
     journal.add(Entry::File(path.to_path_buf()))?;
     OpenOptions::new()
