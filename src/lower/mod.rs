@@ -8,10 +8,12 @@ mod confinement;
 mod cpu;
 mod firmware;
 mod grant;
+mod limits;
 mod machine;
 pub mod memory;
 mod monitor;
 mod paths;
+mod policy;
 mod secret;
 pub mod tls;
 
@@ -201,7 +203,9 @@ impl<'a> Lower<'a> {
         if self.plan.accelerator == Accelerator::Kvm {
             self.touch("/dev/kvm", Grant::SYSTEM_NODE, self.domain.site, "the domain: type='kvm'");
         }
+        limits::limits(&mut self);
         self.plan.confinement = confinement::confinement(&mut self);
+        policy::check(&mut self);
         self.plan.processes.push(Process {
             role: Role::Qemu,
             id: "qemu".to_string(),
@@ -421,7 +425,8 @@ impl<'a> Lower<'a> {
     ) {
         let cause = self.cause(site, what);
         let process = "qemu".to_string();
-        let restore_label = label == LabelRole::Image && sharing == Sharing::Exclusive;
+        let restore_label = label != LabelRole::Keep
+            && (matches!(owner, OwnerRule::Domain { restore: true }) || sharing == Sharing::Exclusive);
         let path = path.to_string();
         self.plan.access.push(Access { process, path, kind, perms, sharing, label, restore_label, owner, cause });
     }

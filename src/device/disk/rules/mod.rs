@@ -43,6 +43,7 @@ fn source(disk: &Disk, cx: &mut Cx<'_>) {
             .help("keep the one inside <source>");
     }
     let format = disk.driver(|d| d.format);
+    crate::domain::seclabel::source_rules(&disk.source.seclabels, cx);
     source_rules::image(&disk.source, format, disk.auth(), disk.encryption(), disk.is_readonly(), cx);
     if disk.driver.as_ref().is_some_and(|d| d.metadata_cache.is_some()) && format != Some(Format::Qcow2) {
         cx.error(&codes::FORMAT, disk.site, "metadata_cache is supported only with qcow2 images");
