@@ -2,6 +2,7 @@
 pub mod caps;
 pub mod cli;
 pub mod compile;
+pub mod cpu;
 pub mod device;
 pub mod diag;
 pub mod domain;
@@ -11,6 +12,7 @@ pub mod host;
 pub mod lower;
 pub mod plan;
 pub mod probe;
+pub mod report;
 pub mod resolve;
 pub mod run;
 pub mod schema;

@@ -45,7 +45,13 @@ pub fn read(path: &Path) -> Result<Source, Exit> {
         };
     }
     match std::fs::read(path) {
-        Ok(bytes) => Ok(Source { name: path.display().to_string(), bytes }),
+        Ok(mut bytes) => {
+            // Spans count from behind a byte order mark.
+            if bytes.starts_with(b"\xef\xbb\xbf") {
+                bytes.drain(..3);
+            }
+            Ok(Source { name: path.display().to_string(), bytes })
+        }
         Err(e) => {
             let what = match e.kind() {
                 std::io::ErrorKind::NotFound => "No such file or directory".to_string(),
@@ -172,12 +178,15 @@ pub fn read_host(path: &Path, shared: &Shared) -> Result<Host, Exit> {
         return Err(Exit::Input);
     }
     let root = path.parent().unwrap_or(Path::new(".")).join(&host.root);
-    let needed = files_needed(&host);
-    host.files = HostFiles {
-        firmware: descriptors(&root, &needed.firmware),
-        vhost_user: descriptors(&root, &needed.vhost_user),
-    };
+    load_descriptors(&mut host, &root);
     Ok(host)
+}
+
+/// Reads the descriptors that the facts name, below the directory that stands for `/`.
+pub fn load_descriptors(host: &mut Host, root: &Path) {
+    let needed = files_needed(host);
+    host.files =
+        HostFiles { firmware: descriptors(root, &needed.firmware), vhost_user: descriptors(root, &needed.vhost_user) };
 }
 
 /// The descriptor files of some directories, in the order in which they count. A directory that is not
@@ -197,7 +206,8 @@ fn descriptors(root: &Path, directories: &[String]) -> Vec<DescriptorFile> {
     in_order(directories.iter().map(read).collect())
 }
 
-fn read_caps(path: &Path, shared: &Shared) -> Result<Capabilities, Exit> {
+/// Reads capabilities. Faults are told to the user.
+pub fn read_caps(path: &Path, shared: &Shared) -> Result<Capabilities, Exit> {
     let source = read(path).inspect_err(|_| {
         if path.to_str().is_some_and(|name| name.starts_with("qemu-")) {
             let names: Vec<String> = profiles::names().collect();

@@ -5,14 +5,17 @@
 
 mod argv;
 mod build;
+mod capabilities;
 mod check;
 mod completions;
+mod deploy;
 mod explain;
 mod golden;
 mod import;
 mod inputs;
 mod machines;
 mod normalize;
+mod package;
 mod probe;
 mod run;
 mod schema;
@@ -146,6 +149,11 @@ enum Command {
     Check(check::Args),
     /// Print the domain with defaults and addresses filled in
     Normalize(normalize::Args),
+    /// Print what the host and its QEMUs can do, as libvirt's XML
+    Capabilities,
+    /// Print what a domain can have, as libvirt's XML
+    #[command(name = "domcapabilities")]
+    DomainCapabilities(capabilities::Domain),
     /// Turn what other tools have written into virtc's terms
     Import(import::Args),
     /// Ask QEMU or this machine, and print capabilities or host facts
@@ -164,6 +172,10 @@ enum Command {
     Attach(machines::Attach),
     /// Remove what machines whose runner was killed have left
     Clean,
+    /// Put a built tree onto a host, here or over ssh; show what changes first
+    Deploy(deploy::Args),
+    /// Make a package of a built tree
+    Package(package::Args),
     /// Say what a diagnostic code means
     Explain(explain::Args),
     /// Look the domain format up
@@ -214,6 +226,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
+        Command::Capabilities => capabilities::run(shared),
+        Command::DomainCapabilities(args) => capabilities::domain(&args, shared),
         Command::Import(args) => import::run(&args, shared),
         Command::Probe(args) => probe::run(&args, shared),
         Command::Golden(args) => golden::run(&args, shared),
@@ -222,6 +236,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Stop(args) => machines::stop(&args, shared),
         Command::Monitor(args) => machines::monitor(&args, shared),
         Command::Attach(args) => machines::attach(&args, shared),
+        Command::Deploy(args) => deploy::run(&args, shared),
+        Command::Package(args) => package::run(&args, shared),
         Command::Clean => machines::clean(shared),
         Command::Explain(args) => explain::run(&args, shared),
         Command::Schema(args) => schema::run(&args, shared),
@@ -249,4 +265,12 @@ pub fn complain(message: &str) {
 /// The command as clap sees it, for completions and the manual.
 fn command() -> clap::Command {
     Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
 }

@@ -1,6 +1,7 @@
 //! `<os>`: machine type, firmware, boot.
 
 use super::model::{Binder, Model, Part, Shape, model, print_attr};
+use crate::device::storage::{StorageKind, StorageSource};
 use crate::vocab::{Arch, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
 
@@ -110,50 +111,6 @@ impl Model for Loader {
     const ELEMENT: &'static str = "loader";
 }
 
-keywords! {
-    /// `<nvram type='…'>`
-    pub enum NvramKind { File = "file", Block = "block", Network = "network" }
-}
-
-model! {
-    /// `<host>` of the source of a variable store.
-    pub struct NvramHost = "host" {
-        attr name: String = "name",
-        attr port: String = "port",
-        attr transport: String = "transport",
-        attr socket: String = "socket",
-    }
-}
-
-model! {
-    /// `<secret>` of `<auth>`
-    pub struct NvramSecret = "secret" {
-        attr kind: String = "type",
-        attr usage: String = "usage",
-        attr uuid: String = "uuid",
-    }
-}
-
-model! {
-    /// `<auth>` of the source of a variable store.
-    pub struct NvramAuth = "auth" {
-        attr username: String = "username",
-        child secret: NvramSecret,
-    }
-}
-
-model! {
-    /// `<source>` of `<nvram>`
-    pub struct NvramSource = "source" {
-        attr protocol: String = "protocol",
-        attr name: String = "name",
-        attr file: String = "file",
-        attr dev: String = "dev",
-        many hosts: NvramHost,
-        child auth: NvramAuth,
-    }
-}
-
 /// `<nvram>`: the variable store of UEFI.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Nvram {
@@ -161,14 +118,12 @@ pub struct Nvram {
     pub template: Option<String>,
     /// Format of the template.
     pub template_format: Option<FirmwareFormat>,
-    /// What kind of source.
-    pub kind: Option<NvramKind>,
     /// Format of the store.
     pub format: Option<FirmwareFormat>,
     /// Its path, in the old form without a source.
     pub path: Option<String>,
     /// Its source.
-    pub source: Option<NvramSource>,
+    pub source: Option<StorageSource>,
     /// Where it stands.
     pub site: Site,
 }
@@ -176,13 +131,12 @@ pub struct Nvram {
 impl Nvram {
     /// Path of the file or block device.
     pub fn file(&self) -> Option<&str> {
-        let source = self.source.as_ref();
-        self.path.as_deref().or_else(|| source.and_then(|s| s.file.as_deref().or(s.dev.as_deref())))
+        self.path.as_deref().or_else(|| self.source.as_ref().and_then(StorageSource::path))
     }
 
-    /// Whether it comes over the network.
+    /// Whether it is reached over the network.
     pub fn is_network(&self) -> bool {
-        self.kind == Some(NvramKind::Network)
+        self.source.as_ref().is_some_and(|s| s.kind == StorageKind::Network)
     }
 }
 
@@ -191,10 +145,11 @@ impl Part for Nvram {
         self.site = el.site();
         self.template = cx.attr(el, "template");
         self.template_format = cx.attr(el, "templateFormat");
-        self.kind = cx.attr(el, "type");
         self.format = cx.attr(el, "format");
-        if self.kind.is_some() {
-            self.source = el.child("source").map(|e| NvramSource::read(e, cx));
+        if let Some(kind) = cx.attr(el, "type") {
+            let mut source = StorageSource::default();
+            source.bind_child(kind, el, cx);
+            self.source = Some(source);
         } else {
             let path = el.text().trim();
             self.path = if path.is_empty() { None } else { Some(path.to_string()) };
@@ -203,12 +158,12 @@ impl Part for Nvram {
     fn print_attrs(&self, out: &mut XmlWriter) {
         print_attr(out, "template", &self.template);
         print_attr(out, "templateFormat", &self.template_format);
-        print_attr(out, "type", &self.kind);
+        print_attr(out, "type", &self.source.as_ref().map(|s| s.kind));
         print_attr(out, "format", &self.format);
     }
     fn print_body(&self, out: &mut XmlWriter) {
         if let Some(source) = &self.source {
-            source.print(out);
+            super::model::print_as("source", source, out);
         } else if let Some(path) = &self.path {
             out.text(path);
         }
@@ -217,7 +172,7 @@ impl Part for Nvram {
         for a in ["template", "templateFormat", "type", "format"] {
             shape.attr(a);
         }
-        shape.child::<NvramSource>("source");
+        shape.child::<StorageSource>("source");
         shape.text = true;
     }
 }
@@ -275,6 +230,8 @@ model! {
         attr firmware: FirmwareKind = "firmware",
         child kind: OsType,
         list firmware_features: FirmwareFeature = "firmware",
+        /// Firmware was to be chosen, but no descriptor fits: an error once it is needed.
+        extra no_firmware: bool,
         child loader: Loader,
         child nvram: Nvram,
         leaf kernel: String = "kernel",

@@ -1,12 +1,22 @@
 //! Firmware, kernel, boot order of the machine, SMBIOS, firmware configuration.
 
 use super::Lower;
-use crate::domain::os::{AcpiTableKind, LoaderKind, SmbiosMode};
+use crate::caps::Cap;
+use crate::device::storage::lower as storage;
+use crate::diag::codes::machine as codes;
+use crate::domain::os::{AcpiTableKind, FirmwareFormat, LoaderKind, Nvram, SmbiosMode};
 use crate::domain::sysinfo::{SysinfoKind, Table};
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::plan::{LabelRole, NewFile, OwnerRule, PathKind, Perms, Prop, Props, Sharing};
+use crate::vocab::YesNo;
 use crate::xml::Site;
 
 impl Lower<'_> {
+    /// A file that QEMU changes.
+    fn writes(&mut self, path: &str, site: Site, what: &'static str) {
+        let owner = OwnerRule::Domain { restore: true };
+        self.access(path, PathKind::File, Perms::READ_WRITE, Sharing::Exclusive, LabelRole::Image, owner, site, what);
+    }
+
     /// A file that QEMU only reads.
     fn reads(&mut self, path: &str, sharing: Sharing, site: Site, what: &'static str) {
         let (label, owner) = match sharing {
@@ -32,9 +42,105 @@ pub fn machine_options(lx: &Lower<'_>, props: &mut Props) {
         return;
     }
     props.set("pflash0", "libvirt-pflash0-format");
-    if lx.domain.os.as_ref().is_some_and(|os| os.nvram.is_some()) {
-        props.set("pflash1", "libvirt-pflash1-format");
+    if let Some(nvram) = lx.domain.os.as_ref().and_then(|os| os.nvram.as_ref()) {
+        let layered = needs_format_node(lx, nvram);
+        props.set("pflash1", if layered { "libvirt-pflash1-format" } else { "libvirt-pflash1-storage" });
     }
+}
+
+/// Whether the variable store needs a node for its format. A raw file is used as it is, if this QEMU can
+/// put a format above it later (for block jobs).
+fn needs_format_node(lx: &Lower<'_>, nvram: &Nvram) -> bool {
+    nvram.format == Some(FirmwareFormat::Qcow2) || !lx.has(Cap::BlockjobBackingMaskProtocol)
+}
+
+/// The nodes of firmware in flash.
+pub fn pflash(lx: &mut Lower<'_>) {
+    let Some(os) = &lx.domain.os else { return };
+    if os.no_firmware {
+        let kind = os.firmware.map_or("", |k| k.as_str());
+        let message = format!(
+            "unable to find any '{kind}' firmware that is compatible with the current configuration of the domain"
+        );
+        lx.error(&codes::NO_FIRMWARE, os.site, message)
+            .help("compare what <os> and <features> ask for with the descriptors in /usr/share/qemu/firmware");
+        return;
+    }
+    if !is_pflash(lx) {
+        return;
+    }
+    let Some(loader) = &os.loader else { return };
+    let readonly = loader.readonly == Some(YesNo::Yes);
+    if let Some(path) = &loader.path {
+        if readonly {
+            lx.reads(path, Sharing::System, loader.site, "loader");
+        } else {
+            lx.writes(path, loader.site, "loader");
+        }
+        storage_node(lx, "libvirt-pflash0", file_node(path), None, loader.site);
+    }
+    format_node(lx, "libvirt-pflash0", readonly, loader.format, loader.site);
+    let Some(nvram) = os.nvram.clone() else { return };
+    let layered = needs_format_node(lx, &nvram);
+    let node = match (&nvram.source, nvram.file()) {
+        (_, Some(path)) => {
+            let path = path.to_string();
+            lx.writes(&path, nvram.site, "nvram");
+            let cause = lx.cause(nvram.site, "nvram");
+            lx.plan.files.push(NewFile { path: path.clone(), template: nvram.template.clone(), cause });
+            Some(file_node(&path))
+        }
+        (Some(source), None) => {
+            let node = "libvirt-pflash1-storage";
+            storage::secrets::objects(source, source.auth.as_ref(), None, node, false, lx);
+            let how = storage::backend::Backend {
+                source,
+                auth: source.auth.as_ref(),
+                encryption: None,
+                node,
+                aio: None,
+                floppy: false,
+                cdrom: false,
+                readonly: false,
+            };
+            storage::backend::backend(&how, lx)
+        }
+        _ => None,
+    };
+    let Some(node) = node else { return };
+    storage_node(lx, "libvirt-pflash1", node, (!layered).then_some(false), nvram.site);
+    if layered {
+        format_node(lx, "libvirt-pflash1", false, nvram.format, nvram.site);
+    }
+}
+
+/// A node of a file.
+fn file_node(path: &str) -> Props {
+    let mut props = Props::driver("file");
+    props.set("filename", path.to_string());
+    props
+}
+
+/// Adds the node with the bytes. `readonly`: it is used as it is, without a node for a format.
+fn storage_node(lx: &mut Lower<'_>, name: &'static str, mut props: Props, readonly: Option<bool>, site: Site) {
+    props.set("node-name", format!("{name}-storage"));
+    match readonly {
+        Some(readonly) => props.set("read-only", readonly),
+        None => props.set("auto-read-only", true).set("discard", "unmap"),
+    };
+    lx.blockdev(props, site);
+}
+
+/// Adds the node that reads the format.
+fn format_node(lx: &mut Lower<'_>, name: &'static str, readonly: bool, format: Option<FirmwareFormat>, site: Site) {
+    let mut props = Props::with("node-name", format!("{name}-format"));
+    props.set("read-only", readonly);
+    props.set("driver", format.map_or("raw", |f| f.as_str()));
+    props.set("file", format!("{name}-storage"));
+    if format == Some(FirmwareFormat::Qcow2) {
+        props.set("backing", Prop::Null);
+    }
+    lx.blockdev(props, site);
 }
 
 /// `-bios`, or that only system management mode may write the flash.

@@ -11,12 +11,13 @@ pub use driver::{Cache, DetectZeroes, Discard, Driver, IoMode};
 pub use iotune::{Limits, ThrottleFilter, ThrottleGroup};
 
 use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
 use super::storage::{Auth, Encryption, Layer, StorageKind, StorageSource, bind_backing};
 use super::{Family, device};
 use crate::domain::Domain;
 use crate::domain::model::{Binder, Part, Shape, model, print_as};
 use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::{OnOff, YesNo, keywords};
 use crate::xml::{El, XmlWriter};
 
@@ -39,15 +40,6 @@ keywords! {
         Sd = "sd",
         Nvme = "nvme",
         None = "none",
-    }
-}
-
-keywords! {
-    /// `<disk model='…'>`: variant of a virtio disk.
-    pub enum DiskModel {
-        Virtio = "virtio",
-        VirtioTransitional = "virtio-transitional",
-        VirtioNonTransitional = "virtio-non-transitional",
     }
 }
 
@@ -130,6 +122,14 @@ impl Part for DiskSource {
         // An unknown type is reported by the attribute's own field.
         let kind = el.peek("type").map_or(StorageKind::File, |a| StorageKind::parse(a.value()).unwrap_or_default());
         self.source.bind_child(kind, el, cx);
+        for name in ["auth", "encryption"] {
+            if let (Some(_), Some(inner)) = (el.child(name), el.child("source").and_then(|s| s.child(name))) {
+                let message = format!("an <{name}> definition was already found for the disk source");
+                cx.diags
+                    .error(&crate::diag::codes::storage::CREDENTIALS, inner.span(), message)
+                    .help("keep the one inside <source>");
+            }
+        }
         self.backing = bind_backing(el, cx);
         // The state of a running block job: it means nothing to a guest that is to be started.
         if let Some(mirror) = el.child("mirror") {
@@ -164,7 +164,7 @@ model! {
     pub struct Disk = "disk" {
         attr kind: StorageKind = "type",
         attr device: DiskDevice = "device",
-        attr model: DiskModel = "model",
+        attr model: VirtioModel = "model",
         attr rawio: YesNo = "rawio",
         attr sgio: Sgio = "sgio",
         attr snapshot: SnapshotLocation = "snapshot",
@@ -228,9 +228,12 @@ impl Disk {
         self.driver.as_ref().and_then(get)
     }
 
-    /// The cache mode.
+    /// The cache mode. What several guests write must not stay in a cache of the host.
     pub fn cache(&self) -> Cache {
-        self.driver(|d| d.cache).unwrap_or(Cache::Default)
+        match self.driver(|d| d.cache).unwrap_or(Cache::Default) {
+            Cache::Default if self.shareable && !self.is_readonly() => Cache::None,
+            mode => mode,
+        }
     }
 
     /// Credentials: of the disk or of its source.
@@ -291,6 +294,14 @@ pub fn sort(disks: &mut Vec<Disk>) {
 }
 
 impl Family for Disk {
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.bus() {
+            Some(DiskBus::Virtio) => Plug::Virtio(self.model.unwrap_or_default()),
+            Some(DiskBus::Usb) => Plug::Usb,
+            _ => Plug::Nowhere,
+        }
+    }
+
     fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
         defaults::disk(self, machine, cx);
     }

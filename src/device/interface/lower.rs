@@ -1,7 +1,7 @@
 //! Interfaces on the command line: a `-netdev` for the host's side, a `-device` for the guest's.
 
-use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode, passt};
-use crate::caps::Accel;
+use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode, passt, rules};
+use crate::caps::{Accel, Cap};
 use crate::diag::codes::general as support;
 use crate::host::{Network, Plug, VhostNetPolicy};
 use crate::lower::Lower;
@@ -11,6 +11,9 @@ use crate::vocab::OnOff;
 
 /// Adds one interface.
 pub fn interface(interface: &Interface, lx: &mut Lower<'_>) {
+    if !rules::can_start(interface, lx) {
+        return;
+    }
     let id = format!("host{}", interface.info.id);
     let Some(mut netdev) = netdev(interface, lx) else { return };
     netdev.set("id", id.clone());
@@ -42,9 +45,11 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
             let bridge = network.port.as_ref().and_then(|p| p.bridge.clone()).or_else(|| network.bridge.clone());
             match network.port.as_ref().map(|p| p.plug) {
                 None | Some(Plug::Network | Plug::Bridge) => tap(interface, bridge, lx),
+                Some(Plug::Direct) => return direct(interface, lx),
                 Some(_) => return not_yet(interface, lx),
             }
         }
+        InterfaceType::Direct => return direct(interface, lx),
         InterfaceType::Bridge => tap(interface, source.bridge.clone(), lx),
         InterfaceType::Ethernet => tap(interface, None, lx),
         InterfaceType::Server => with_type("socket", "listen", address(":")),
@@ -71,9 +76,29 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
 }
 
 fn not_yet(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
-    let message = format!("interfaces of type '{}' with this backend are not supported yet", interface.kind());
+    let message = format!("interfaces of type '{}' are not supported yet", interface.kind());
     lx.error(&support::NOT_YET, interface.site, message);
     None
+}
+
+/// A macvtap on a device of the host. It is known by a descriptor alone, so that only a parent that opens
+/// it can pass it on.
+fn direct(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
+    if !lx.env.is_libvirt() {
+        lx.error(
+            &support::NOT_YET,
+            interface.site,
+            "interfaces of type 'direct' are not supported yet by the standalone target",
+        )
+        .help("join the device to a bridge and use <interface type='bridge'>");
+        return None;
+    }
+    let over = interface.source.fields.dev.clone();
+    let props = tap(interface, over, lx);
+    if let Some(link) = lx.plan.links.last_mut() {
+        link.kind = LinkKind::Macvtap;
+    }
+    Some(props)
 }
 
 fn with_type(kind: &'static str, key: &'static str, value: String) -> Props {
@@ -202,10 +227,13 @@ fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
     chardev.bare("socket").set("id", id.clone()).set("path", path.clone());
     if source.mode.as_deref() == Some("server") {
         chardev.set("server", true);
-    } else if let Some(reconnect) = &source.reconnect
-        && reconnect.enabled.is_some_and(|e| e.is_yes())
-    {
-        chardev.maybe("reconnect", reconnect.timeout);
+    } else if let Some(reconnect) = &source.reconnect {
+        let seconds = if reconnect.enabled.is_some_and(|e| e.is_yes()) { reconnect.timeout.unwrap_or(0) } else { 0 };
+        if lx.has(Cap::ChardevReconnectMiliseconds) {
+            chardev.set("reconnect-ms", u64::from(seconds) * 1000);
+        } else {
+            chardev.set("reconnect", seconds);
+        }
     }
     let what = format!("interface {}", interface.info.id);
     lx.access(

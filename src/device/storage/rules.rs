@@ -6,7 +6,10 @@ use super::{
 };
 use crate::caps::Cap;
 use crate::diag::codes::storage as codes;
+use crate::domain::Domain;
+use crate::domain::memory::AccessMode;
 use crate::resolve::Cx;
+use crate::vocab::YesNo;
 
 /// Checks one image of a chain.
 pub fn image(
@@ -39,7 +42,7 @@ pub fn image(
             let model = label.model.as_deref().unwrap_or("");
             cx.error(&codes::SECLABEL, label.site, format!("seclabel for model {model} is already provided"));
         }
-        if !label.relabels() && label.label.is_some() {
+        if label.relabel == Some(YesNo::No) && label.label.is_some() {
             cx.error(&codes::SECLABEL, label.site, "cannot specify a label if relabelling is turned off");
         }
     }
@@ -285,4 +288,13 @@ fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Fo
             cx.error(&codes::ENCRYPTION, site, message).help("use engine='librbd' for an RBD image, or format='luks'");
         }
     }
+}
+
+/// Whether other processes see the guest's memory, which vhost-user backends need.
+pub fn has_shared_memory(domain: &Domain) -> bool {
+    let shared = domain.memory_backing.as_ref().and_then(|b| b.access.as_ref()).and_then(|a| a.mode);
+    let all = shared == Some(AccessMode::Shared);
+    let cells = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).map_or(&[][..], |n| &n.cells);
+    let cell = |access: Option<AccessMode>| access.map_or(all, |a| a == AccessMode::Shared);
+    if cells.is_empty() { all } else { cells.iter().all(|c| cell(c.access)) }
 }

@@ -4,8 +4,8 @@ use super::credentials::{Auth, Encryption};
 use super::kinds::{Format, StartupPolicy, StorageKind, VolumeMode};
 use super::network::Network;
 use crate::device::address::{PciAddress, bind_pci, print_pci};
-use crate::device::seclabel::DeviceSeclabel;
 use crate::domain::model::{Binder, Model, Part, Shape, model, print_as, print_attr};
+use crate::domain::seclabel::SourceSeclabel;
 use crate::vocab::{YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
 
@@ -111,7 +111,7 @@ pub struct StorageSource {
     /// The part that holds the image.
     pub slices: Vec<Slice>,
     /// Labels.
-    pub seclabels: Vec<DeviceSeclabel>,
+    pub seclabels: Vec<SourceSeclabel>,
     /// Credentials.
     pub auth: Option<Auth>,
     /// Encryption.
@@ -240,7 +240,7 @@ impl Part for StorageSource {
         if let Some(slices) = el.child("slices") {
             self.slices = slices.children_named("slice").map(|s| Slice::read(s, cx)).collect();
         }
-        self.seclabels = el.children_named("seclabel").map(|s| DeviceSeclabel::read(s, cx)).collect();
+        self.seclabels = el.children_named("seclabel").map(|s| SourceSeclabel::read(s, cx)).collect();
         self.auth = el.child("auth").map(|a| Auth::read(a, cx));
         self.encryption = el.child("encryption").map(|e| Encryption::read(e, cx));
         self.reservations = el.child("reservations").map(|r| Reservations::read(r, cx));
@@ -329,7 +329,7 @@ impl Part for StorageSource {
         let mut slices = Shape::default();
         slices.child::<Slice>("slice");
         shape.children.push(("slices", slices));
-        shape.child::<DeviceSeclabel>("seclabel");
+        shape.child::<SourceSeclabel>("seclabel");
         shape.child::<Auth>("auth");
         shape.child::<Encryption>("encryption");
         shape.child::<Reservations>("reservations");

@@ -4,7 +4,7 @@ use crate::caps::Cap;
 use crate::device::address::{Address, DriveAddress};
 use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::disk::driver::{ErrorPolicy, ReadErrorPolicy, ThreadQueues};
-use crate::device::disk::{Disk, DiskBus, DiskDevice, DiskModel, Translation};
+use crate::device::disk::{Disk, DiskBus, DiskDevice, Translation};
 use crate::lower::Lower;
 use crate::plan::{Prop, Props};
 use crate::vocab::OnOff;
@@ -88,11 +88,7 @@ pub fn add(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
 
 fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
     let base = if matches!(backend, Backend::Chardev(_)) { "vhost-user-blk" } else { "virtio-blk" };
-    let variant = match disk.model {
-        Some(DiskModel::VirtioTransitional) => "-transitional",
-        Some(DiskModel::VirtioNonTransitional) => "-non-transitional",
-        _ => "",
-    };
+    let variant = disk.model.unwrap_or_default().suffix();
     let mut props = Props::driver(lx.virtio_driver(base, &disk.info, variant));
     let Some(driver) = &disk.driver else { return props };
     driver.virtio.lower(&mut props, lx);
@@ -103,8 +99,10 @@ fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
     props.maybe("ioeventfd", driver.ioeventfd.map(OnOff::is_on));
     props.maybe("event_idx", driver.event_idx.map(OnOff::is_on));
     // SCSI requests of the guest used to be passed on by default.
-    if lx.has(Cap::VirtioBlkPciScsi) && !lx.has(Cap::VirtioBlkPciScsiDefaultDisabled) {
-        props.set("scsi", disk.device() == DiskDevice::Lun);
+    if disk.device() == DiskDevice::Lun {
+        props.set("scsi", true);
+    } else if lx.has(Cap::VirtioBlkPciScsi) && !lx.has(Cap::VirtioBlkPciScsiDefaultDisabled) {
+        props.set("scsi", false);
     }
     props.maybe("num-queues", driver.queues.filter(|q| *q > 0));
     props.maybe("queue-size", driver.queue_size.filter(|q| *q > 0));

@@ -12,9 +12,11 @@ pub use floppy::controller as floppy_controller;
 use super::{Cache, DetectZeroes, Discard, Disk, DiskBus, DiskDevice};
 use crate::device::storage::lower::{Chain, ChainOptions, Found, chain, find, is_dropped};
 use crate::device::storage::{Format, Layer, Location, StorageKind, StorageSource};
+use crate::diag::codes::storage as codes;
 use crate::host::Host;
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Process, Props, Ready, Role, Sharing, Socket, SocketRole};
+use crate::lower::{Grant, Lower};
+use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::resolve::Board;
 use crate::vocab::OnOff;
 
 /// The first number of the nodes of each disk, in the order of the disks. The last disk gets the lowest
@@ -47,6 +49,10 @@ fn nodes_of(disk: &Disk, host: &Host) -> u32 {
 /// Adds the block nodes, the device and the access of one disk.
 pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
     let number = lx.block_nodes.take();
+    if disk.bus() == Some(DiskBus::Fdc) && lx.machine.board == Board::Pseries {
+        lx.error(&codes::BUS, disk.site, "PowerPC pseries machines do not support floppy devices");
+        return;
+    }
     let real = match find(&disk.source, lx) {
         Found::Itself => None,
         Found::Volume(source) => Some(source),
@@ -147,23 +153,14 @@ pub fn reservations(lx: &mut Lower<'_>) {
         user: Some("root".to_string()),
         capabilities: vec!["CAP_SYS_RAWIO".into()],
         ready: Ready::Socket(path),
-        cause: cause.clone(),
+        cause,
         ..Process::default()
     });
     let devices: Vec<String> =
         lx.devices.disks.iter().filter(managed).filter_map(|d| d.source.path().map(str::to_string)).collect();
     for path in devices {
-        lx.plan.access.push(crate::plan::Access {
-            process: "pr-helper0".to_string(),
-            path,
-            kind: PathKind::BlockDevice,
-            perms: Perms { lock: false, ..Perms::READ_WRITE },
-            sharing: Sharing::Exclusive,
-            label: LabelRole::Keep,
-            restore_label: false,
-            owner: OwnerRule::Keep,
-            cause: cause.clone(),
-        });
+        let grant = Grant { label: LabelRole::Keep, owner: OwnerRule::Keep, ..Grant::IMAGE };
+        lx.touch_by("pr-helper0", &path, grant.on(PathKind::BlockDevice), site, what);
     }
 }
 

@@ -21,7 +21,8 @@ pub fn drive(disk: &Disk, chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mu
     };
     objects(chain.source, chain.auth, chain.encryption, &node, false, lx);
     let Some(file) = backend(&how, lx) else { return };
-    let how = Use { readonly: options.readonly, shareable: options.shareable, what: disk.dev(), site: disk.site };
+    let how =
+        Use { readonly: options.readonly, shareable: options.shareable, top: true, what: disk.dev(), site: disk.site };
     touch(chain.source, &how, lx);
     let mut props = Props::new();
     match chain.source.path() {

@@ -3,8 +3,8 @@
 use crate::caps::Cap;
 use crate::device::disk::Disk;
 use crate::device::storage::SocketSource;
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::Props;
 use crate::vocab::YesNo;
 
 /// Adds the `-chardev` of the backend's socket; gives its id.
@@ -22,8 +22,6 @@ pub fn chardev(disk: &Disk, socket: &SocketSource, lx: &mut Lower<'_>) -> String
         }
     }
     lx.options("-chardev", props, disk.site, "vhost-user disk");
-    let perms = Perms { lock: false, ..Perms::READ_WRITE };
-    let what = format!("disk {}", disk.dev());
-    lx.access(&path, PathKind::Socket, perms, Sharing::System, LabelRole::Keep, OwnerRule::Keep, disk.site, what);
+    lx.touch(&path, Grant::PEER_SOCKET, disk.site, format!("disk {}", disk.dev()));
     id
 }

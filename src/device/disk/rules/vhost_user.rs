@@ -3,10 +3,11 @@
 use crate::device::disk::{Disk, DiskBus, SnapshotLocation};
 use crate::device::storage::{Location, StorageKind};
 use crate::diag::codes::storage as codes;
+use crate::domain::Domain;
 use crate::resolve::Cx;
 
 /// Checks one disk.
-pub fn check(disk: &Disk, cx: &mut Cx<'_>) {
+pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     if disk.kind() != StorageKind::VhostUser {
         return;
     }
@@ -34,6 +35,10 @@ pub fn check(disk: &Disk, cx: &mut Cx<'_>) {
         if set {
             cx.error(&codes::OPTION, disk.site, format!("{what} is not supported with vhostuser disk"));
         }
+    }
+    if !crate::device::storage::rules::has_shared_memory(domain) {
+        cx.error(&codes::OPTION, disk.site, "a vhostuser disk requires shared memory")
+            .help("add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
     }
     if disk.bus() != Some(DiskBus::Virtio) {
         cx.error(&codes::OPTION, disk.site, "vhostuser disk supports only virtio bus");

@@ -5,11 +5,11 @@
 //! the drive uses.
 
 mod access;
-mod backend;
+pub mod backend;
 mod nbdkit;
 mod network;
 mod nodes;
-mod secrets;
+pub mod secrets;
 mod volume;
 
 pub use access::{Use, source as touch};

@@ -3,11 +3,8 @@
 use super::{network, secrets};
 use crate::device::storage::{Auth, Network, Protocol, StorageSource};
 use crate::host::SecretUsage;
-use crate::lower::Lower;
-use crate::plan::{
-    Access, Arg, LabelRole, OwnerRule, PathKind, Perms, Process, Props, Ready, Role, Secret, Sharing, Socket,
-    SocketRole,
-};
+use crate::lower::{Grant, Lower};
+use crate::plan::{Arg, PathKind, Process, Props, Ready, Role, Secret, Socket, SocketRole};
 
 /// The plugin that serves a protocol.
 fn plugin(protocol: Protocol) -> Option<&'static str> {
@@ -112,18 +109,8 @@ fn process(
     let mut args = vec![Arg::text("--unix", socket.clone(), cause.clone())];
     args.extend(tokens.into_iter().map(|token| Arg::switch(token, cause.clone())));
     for (path, kind) in reads {
-        let perms = if kind == PathKind::Socket { Perms::READ_WRITE } else { Perms::READ };
-        lx.plan.access.push(Access {
-            process: id.clone(),
-            path,
-            kind,
-            perms: Perms { lock: false, ..perms },
-            sharing: Sharing::System,
-            label: LabelRole::Keep,
-            restore_label: false,
-            owner: OwnerRule::Keep,
-            cause: cause.clone(),
-        });
+        let grant = if kind == PathKind::Socket { Grant::PEER_SOCKET } else { Grant::LOADER };
+        lx.touch_by(&id, &path, grant, source.site, format!("disk {disk}"));
     }
     lx.plan.sockets.push(Socket {
         role: SocketRole::Helper,

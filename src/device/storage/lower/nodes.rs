@@ -159,7 +159,13 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
     let format_node = format!("libvirt-{}-format", image.number);
     let by_nbdkit = nbdkit::serves(image.source, lx);
     secrets::objects(image.source, image.auth, image.encryption, &storage, by_nbdkit, lx);
-    let access = Use { readonly: image.readonly, shareable: options.shareable && image.top, what: options.disk, site };
+    let access = Use {
+        readonly: image.readonly,
+        shareable: options.shareable && image.top,
+        top: image.top,
+        what: options.disk,
+        site,
+    };
     let layered = image.has_format_node();
     let slice = image.source.slice();
     let mut node = storage.clone();

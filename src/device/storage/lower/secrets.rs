@@ -3,8 +3,8 @@
 use super::backend::pr_manager;
 use crate::device::storage::{Auth, Encryption, EncryptionEngine, Network, Protocol, StorageSource};
 use crate::host::SecretUsage;
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::Props;
 
 /// Id of the secret with the password.
 pub fn auth_id(node: &str) -> String {
@@ -105,9 +105,8 @@ fn tls(network: &Network, node: &str, lx: &mut Lower<'_>) {
         props.set("passwordid", secret);
     }
     lx.object(props, network.site, "TLS credentials");
-    let read = Perms { lock: false, ..Perms::READ };
     let (dir, site) = (service.tls_dir.clone(), network.site);
-    lx.access(&dir, PathKind::Tree, read, Sharing::System, LabelRole::Keep, OwnerRule::Keep, site, "TLS credentials");
+    lx.touch(&dir, Grant::CERTIFICATES, site, "TLS credentials");
 }
 
 /// The manager of reservations that the XML names the socket of. The managed one is the domain's.
@@ -119,15 +118,5 @@ fn reservations(source: &StorageSource, node: &str, lx: &mut Lower<'_>) {
     props.set("id", id).set("path", path.clone());
     let site = reservations.site;
     lx.object(props, site, "persistent reservations");
-    let perms = Perms { lock: false, ..Perms::READ_WRITE };
-    lx.access(
-        &path,
-        PathKind::Socket,
-        perms,
-        Sharing::System,
-        LabelRole::Keep,
-        OwnerRule::Keep,
-        site,
-        "persistent reservations",
-    );
+    lx.touch(&path, Grant::PEER_SOCKET, site, "persistent reservations");
 }
