@@ -77,7 +77,8 @@ fn apparmor_compiles_every_profile() {
             .expect("apparmor_parser starts");
         let said = text(&output);
         // The parser remarks on a kernel without AppArmor, which does not matter for compiling.
-        let said: Vec<&str> = said.lines().filter(|l| !l.is_empty() && !l.starts_with("Cache read/write disabled")).collect();
+        let said: Vec<&str> =
+            said.lines().filter(|l| !l.is_empty() && !l.starts_with("Cache read/write disabled")).collect();
         assert!(output.status.success() && said.is_empty(), "{}: {said:?}", profile.display());
     }
 }
