@@ -5,15 +5,26 @@
 //! file is the list of families; [`Family`] is what each one answers.
 
 pub mod address;
+pub mod audio;
+pub mod channel;
+pub mod chardev;
+pub mod console;
 pub mod controller;
 pub mod disk;
 pub mod filesystem;
+pub mod graphics;
 pub mod info;
 pub mod input;
 pub mod interface;
 pub mod memballoon;
+pub mod parallel;
 pub mod plug;
+pub mod redirdev;
+pub mod serial;
+pub mod smartcard;
+pub mod sound;
 pub mod storage;
+pub mod video;
 pub mod virtio;
 
 use crate::domain::model::{Binder, Model, Part, Shape};
@@ -135,6 +146,17 @@ devices! {
     controllers: controller::Controller,
     filesystems: filesystem::Filesystem,
     interfaces: interface::Interface,
+    smartcards: smartcard::Smartcard,
+    serials: serial::Serial,
+    parallels: parallel::Parallel,
+    consoles: console::Console,
+    channels: channel::Channel,
     inputs: input::Input,
+    graphics: graphics::Graphics,
+    sounds: sound::Sound,
+    audios: audio::Audio,
+    videos: video::Video,
+    redirdevs: redirdev::Redirdev,
+    redirfilters: redirdev::RedirFilter,
     memballoons: memballoon::Memballoon,
 }

@@ -3,6 +3,8 @@
 //! VIRTC_CYCLES sets how many start/stop cycles the endurance test does.
 
 mod bed;
+mod deploy;
+mod examples;
 mod lifecycle;
 mod preflight;
 mod surroundings;

@@ -23,13 +23,16 @@ fn all<F: Family>(devices: &mut [F], machine: &Machine, env: &Env<'_>, visit: Vi
 pub fn pci_before_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.filesystems, m, env, visit);
     all(&mut d.interfaces, m, env, visit);
+    all(&mut d.sounds, m, env, visit);
 }
 
 /// PCI: what comes behind the controllers.
 pub fn pci_behind_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.disks, m, env, visit);
     all(&mut d.memballoons, m, env, visit);
+    all(&mut d.videos, m, env, visit);
     all(&mut d.inputs, m, env, visit);
+    all(&mut d.serials, m, env, visit);
 }
 
 /// Virtio devices on the channel subsystem, on MMIO transports, or in virtual I/O registers.
@@ -48,5 +51,8 @@ pub fn usb(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.interfaces, m, env, visit);
     all(&mut d.inputs, m, env, visit);
     all(&mut d.controllers, m, env, visit);
+    all(&mut d.serials, m, env, visit);
+    all(&mut d.sounds, m, env, visit);
+    all(&mut d.redirdevs, m, env, visit);
     all(&mut d.filesystems, m, env, visit);
 }

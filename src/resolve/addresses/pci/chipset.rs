@@ -5,7 +5,8 @@ use super::bus::Connect;
 use super::topology::Fault;
 use crate::device::address::PciAddress;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
-use crate::device::{Device, Devices};
+use crate::device::plug::Plug;
+use crate::device::{Device, Devices, Family};
 use crate::diag::codes::address as codes;
 use crate::resolve::Board;
 use crate::vocab::OnOff;
@@ -123,4 +124,10 @@ fn usb2(run: &mut Run<'_, '_>, devices: &mut Devices) {
 }
 
 /// The first display sits in a slot of its own; without one, the slot is free.
-fn primary_video(_: &mut Run<'_, '_>, _: &mut Devices, _: u32) {}
+fn primary_video(run: &mut Run<'_, '_>, devices: &mut Devices, slot: u32) {
+    let Some(video) = devices.videos.first_mut() else { return };
+    let wanted = video.plug(run.machine, &run.cx.env) != Plug::Nowhere && !video.info.has_address();
+    if wanted && !run.topology.slot_used(0, slot) {
+        place(run, video, at(slot, 0), Connect::PCI);
+    }
+}
