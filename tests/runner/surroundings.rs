@@ -123,6 +123,45 @@ fn secrets_come_from_files_and_go_again() {
 }
 
 #[test]
+fn secrets_of_the_host_facts_serve_a_domain() {
+    if !has_qemu() || !has("/usr/bin/qemu-img", "qemu-utils") {
+        return;
+    }
+    let bed = Bed::new("locked");
+    let uuid = "0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f";
+    let image = bed.path("locked.qcow2");
+    let made = std::process::Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=letmein"])
+        .args(["-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=200", &image, "1M"])
+        .status();
+    assert!(made.expect("qemu-img").success());
+    let xml = format!(
+        "<domain type='qemu'><name>locked{}</name><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>\
+         <memory unit='MiB'>16</memory><os><type arch='x86_64' machine='pc'>hvm</type></os>\
+         <devices><emulator>/usr/bin/qemu-system-x86_64</emulator><disk type='file' device='disk'>\
+         <driver name='qemu' type='qcow2'/><source file='{image}'><encryption format='luks'>\
+         <secret type='passphrase' uuid='{uuid}'/></encryption></source><target dev='vda' bus='virtio'/></disk>\
+         </devices></domain>",
+        std::process::id()
+    );
+    let name = format!("locked{}", std::process::id());
+    std::fs::write(bed.path("vm.xml"), xml).expect("written");
+    let facts = |value: &str| {
+        let text =
+            format!("host-facts version=1\nmachine {{\n    arch \"x86_64\"\n}}\nsecret \"{uuid}\" value=\"{value}\"\n");
+        std::fs::write(bed.path("host.kdl"), text).expect("written");
+    };
+    let run = ["run", "-d", "--host", &bed.path("host.kdl"), &bed.path("vm.xml")];
+    facts("wrong");
+    assert!(bed.fails(4, &run).contains("Invalid password"));
+    facts("letmein");
+    bed.ok(&run);
+    assert!(bed.ok(&["monitor", &name, "query-block"]).contains("\"encrypted\": true"));
+    bed.ok(&["stop", "--force", &name]);
+    assert!(!Path::new(&format!("/run/virtc/{name}")).exists());
+}
+
+#[test]
 fn variable_stores_are_made_once() {
     if !has_qemu() {
         return;
