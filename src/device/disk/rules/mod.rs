@@ -32,16 +32,6 @@ pub fn disk(disk: &Disk, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 
 /// The images of the disk.
 fn source(disk: &Disk, cx: &mut Cx<'_>) {
-    if disk.auth.is_some() && disk.source.auth.is_some() {
-        let site = disk.source.site;
-        cx.error(&codes::CREDENTIALS, site, "an <auth> definition was already found for the disk source")
-            .help("keep the one inside <source>");
-    }
-    if disk.encryption.is_some() && disk.source.encryption.is_some() {
-        let site = disk.source.site;
-        cx.error(&codes::CREDENTIALS, site, "an <encryption> definition was already found for the disk source")
-            .help("keep the one inside <source>");
-    }
     let format = disk.driver(|d| d.format);
     crate::domain::seclabel::source_rules(&disk.source.seclabels, cx);
     source_rules::image(&disk.source, format, disk.auth(), disk.encryption(), disk.is_readonly(), cx);
