@@ -24,7 +24,7 @@ dmesg -C
 systemctl daemon-reload
 for n in a b; do check "guest $n starts" systemctl start virtc-lab-$n; done
 for n in a b; do
-  t=0; until grep -q "hello from guest $n" /var/lib/virtc-lab/$n.serial 2>/dev/null || [ $t -gt 120 ]; do sleep 0.5; t=$((t+1)); done
+  t=0; until grep -q "hello from guest $n" /var/lib/virtc-lab/$n.serial 2>/dev/null || [ $t -gt 120 ] || ! systemctl -q is-active virtc-lab-$n; do sleep 0.5; t=$((t+1)); done
   check "guest $n boots and speaks on its console" grep -q "hello from guest $n" /var/lib/virtc-lab/$n.serial
   check "guest $n has written its disk" grep -q "hello from guest $n" <(dd if=/var/lib/virtc-lab/$n.img bs=512 skip=2 count=1 2>/dev/null)
 done
@@ -48,7 +48,7 @@ ask() { # socket command
   { printf '{"execute":"qmp_capabilities"}\n%s\n' "$2"; sleep 1.5; } | socat -t3 - UNIX-CONNECT:$1 2>/dev/null ||
   perl -MIO::Socket::UNIX -e '$s=IO::Socket::UNIX->new(Peer=>$ARGV[0]) or exit 9; <$s>; print $s "{\"execute\":\"qmp_capabilities\"}\n"; <$s>; print $s "$ARGV[1]\n"; print scalar <$s>' "$1" "$2"
 }
-add() { printf '{"execute":"blockdev-add","arguments":{"driver":"file","filename":"%s","node-name":"x%s"}}' $1 $RANDOM; }
+add() { printf '{"execute":"blockdev-add","arguments":{"driver":"file","filename":"%s","read-only":true,"node-name":"x%s"}}' $1 $RANDOM; }
 for other in /var/lib/virtc-lab/b.img /etc/shadow; do
   ask /run/virtc/lab-a/monitor.sock "$(add $other)" > /tmp/answer; sed 's/^/# /' /tmp/answer
   check "guest a is denied $other" grep -q 'Permission denied\|Operation not permitted' /tmp/answer
@@ -56,9 +56,12 @@ done
 P=libvirt-0a1b2c3d-0000-4000-8000-000000000001; b=$(systemctl show -P MainPID virtc-lab-b)
 run="setpriv --reuid=virtc-qemu --regid=virtc-qemu --clear-groups"
 check "control: without the profile, the other's disk can be read" $run cat /var/lib/virtc-lab/b.img
-check "the profile alone denies the other's disk" bash -c "! aa-exec -p $P -- $run cat /var/lib/virtc-lab/b.img"
+check "control: under the profile, its own disk can be read" $run aa-exec -p $P -- cat /var/lib/virtc-lab/a.img
+# PTRACE_SEIZE, which does not stop the process; as root, since the guests' user namespaces refuse all others.
+check "control: without the profile, a ptrace works" perl -e "exit(syscall(101,0x4206,$b,0,0)==0?0:1)"
+check "the profile alone denies the other's disk" bash -c "! $run aa-exec -p $P -- cat /var/lib/virtc-lab/b.img"
 check "the profile alone denies /etc/shadow" bash -c "! aa-exec -p $P -- cat /etc/shadow"
-check "the profile denies a ptrace of the other" bash -c "! $run aa-exec -p $P -- perl -e 'exit(syscall(101,16,$b,0,0)==0?0:1)'"
+check "the profile denies a ptrace of the other" bash -c "! aa-exec -p $P -- perl -e 'exit(syscall(101,0x4206,$b,0,0)==0?0:1)'"
 check "the kernel says that AppArmor denied them" bash -c 'dmesg | grep -q "apparmor=.DENIED.*b.img" && dmesg | grep -q "apparmor=.DENIED.*shadow"'
 dmesg -C
 for n in a b; do

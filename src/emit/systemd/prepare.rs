@@ -79,6 +79,11 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
     }
     let mut labels: Vec<&str> = Vec::new();
     let mut given: Vec<&str> = Vec::new();
+    if let Some(selinux) = plan.confinement.selinux.as_ref().filter(|s| s.relabel) {
+        // The domain's own folders; systemd makes those below /run, and gives them the label of /run.
+        let folders = plan.directories.iter().filter(|d| d.role != DirectoryRole::Log);
+        labels.extend(folders.flat_map(|d| [selinux.image.as_str(), d.path.as_str()]));
+    }
     for access in &accesses {
         if let Some(context) = context(plan, access)
             && pre.fit.fit::<SelinuxContext>(context, &access.cause).is_some()
