@@ -2,6 +2,6 @@
 super::codes! {
     /// Codes of host devices and other devices.
     hostdev {
-        UNSUPPORTED_MODEL = "VC0801" "unsupported-model" "This QEMU, or this machine, does not have the device model.";
+        UNSUPPORTED_MODEL = "VC0801" "unsupported-model" "This QEMU, or this machine, does not have the device model.\n\nbefore: <iommu model='smmuv3'/> on machine 'q35'\nafter:  <iommu model='intel'/>";
     }
 }
