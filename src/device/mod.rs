@@ -19,7 +19,9 @@ pub mod interface;
 pub mod memballoon;
 pub mod parallel;
 pub mod plug;
+pub mod redirdev;
 pub mod serial;
+pub mod smartcard;
 pub mod sound;
 pub mod storage;
 pub mod video;
@@ -144,6 +146,7 @@ devices! {
     controllers: controller::Controller,
     filesystems: filesystem::Filesystem,
     interfaces: interface::Interface,
+    smartcards: smartcard::Smartcard,
     serials: serial::Serial,
     parallels: parallel::Parallel,
     consoles: console::Console,
@@ -153,5 +156,7 @@ devices! {
     sounds: sound::Sound,
     audios: audio::Audio,
     videos: video::Video,
+    redirdevs: redirdev::Redirdev,
+    redirfilters: redirdev::RedirFilter,
     memballoons: memballoon::Memballoon,
 }

@@ -140,6 +140,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.filesystems, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
+    lower_all(&devices.smartcards, &mut lx);
     lower_all(&devices.serials, &mut lx);
     lower_all(&devices.parallels, &mut lx);
     lower_all(&devices.channels, &mut lx);
@@ -149,6 +150,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.graphics, &mut lx);
     lower_all(&devices.videos, &mut lx);
     lower_all(&devices.sounds, &mut lx);
+    lower_all(&devices.redirdevs, &mut lx);
     lower_all(&devices.memballoons, &mut lx);
     machine::vmcoreinfo(&mut lx);
     machine::incoming(&mut lx);

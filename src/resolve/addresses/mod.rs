@@ -2,11 +2,17 @@
 
 mod order;
 mod pci;
+mod ports;
+
+pub use ports::add_controllers;
 
 use super::{Cx, Machine};
 use crate::domain::Domain;
 
 /// Assigns all addresses that are not given.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    if let Some(devices) = &mut domain.devices {
+        ports::virtio_serial(devices, machine, cx);
+    }
     pci::assign(domain, machine, cx);
 }

@@ -51,5 +51,8 @@ pub fn usb(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.interfaces, m, env, visit);
     all(&mut d.inputs, m, env, visit);
     all(&mut d.controllers, m, env, visit);
+    all(&mut d.serials, m, env, visit);
+    all(&mut d.sounds, m, env, visit);
+    all(&mut d.redirdevs, m, env, visit);
     all(&mut d.filesystems, m, env, visit);
 }
