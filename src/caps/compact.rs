@@ -27,6 +27,8 @@ struct Parser<'t, 'd, K: Fn(&'t str) -> Str> {
     diags: &'d mut Diagnostics,
     /// Makes a word last: borrows it or copies it.
     keep: K,
+    /// Whether there is a `%` anywhere.
+    escapes: bool,
     failed: bool,
     caps: Capabilities,
     arch: Option<Arch>,
@@ -50,7 +52,6 @@ struct Building {
 struct Line<'t> {
     rest: &'t str,
     span: Span,
-    taken: usize,
 }
 
 impl<'t> Line<'t> {
@@ -61,9 +62,8 @@ impl<'t> Line<'t> {
             self.rest = rest;
             return None;
         }
-        let end = rest.find(' ').unwrap_or(rest.len());
+        let end = memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
         self.rest = &rest[end..];
-        self.taken += 1;
         Some(&rest[..end])
     }
 }
@@ -74,6 +74,7 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
             text,
             diags,
             keep,
+            escapes: memchr::memchr(b'%', text.as_bytes()).is_some(),
             failed: false,
             caps: Capabilities::new(Arch::X86_64, Version(0)),
             arch: None,
@@ -90,13 +91,14 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
     }
 
     fn run(mut self) -> Option<Capabilities> {
-        let mut at = 0;
+        let text = self.text;
+        let mut start = 0;
         let mut first = true;
-        for text in self.text.split_inclusive('\n') {
-            let start = at;
-            at += text.len();
-            let body = text.trim_end_matches(['\n', '\r']);
-            let mut line = Line { rest: body, span: Span::new(start, start + body.len()), taken: 0 };
+        while start < text.len() {
+            let end = memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |n| start + n);
+            let body = text[start..end].trim_end_matches('\r');
+            let mut line = Line { rest: body, span: Span::new(start, start + body.len()) };
+            start = end + 1;
             if std::mem::take(&mut first) {
                 if body != HEADER {
                     self.error(line.span, format!("the first line is not '{HEADER}'"));
@@ -118,7 +120,7 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
 
     /// A word, with `%XX` resolved.
     fn kept(&mut self, word: &'t str, span: Span) -> Str {
-        if !word.contains('%') {
+        if !self.escapes || !word.contains('%') {
             return (self.keep)(word);
         }
         match decode(word) {
@@ -174,7 +176,11 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
         let span = line.span;
         match keyword {
             "emulator" => self.caps.emulator = self.required(&mut line, "a path"),
-            "package" => self.caps.package = self.required(&mut line, "a name"),
+            "package" => {
+                // The name may hold blanks: it is all the rest of the line.
+                self.caps.package = (self.keep)(line.rest.trim());
+                return;
+            }
             "version" => {
                 let text = self.required(&mut line, "a version");
                 match parse_version(&text) {
@@ -229,8 +235,8 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
                         host_cpu: None,
                         properties: Vec::new(),
                         deprecated: Vec::new(),
-                        cpus: Vec::new(),
-                        machines: Vec::new(),
+                        cpus: Vec::with_capacity(192),
+                        machines: Vec::with_capacity(128),
                     }),
                     None => self.error(span, format!("'{name}' is not an accelerator")),
                 }
@@ -246,6 +252,7 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
                     None => false,
                 };
                 if let Some(current) = self.current(span) {
+                    current.properties.reserve(400);
                     current.host_cpu = Some(HostCpu {
                         model,
                         migratability,
@@ -481,10 +488,13 @@ pub fn write(caps: &Capabilities) -> String {
     w.out.push('\n');
     w.line("version", &[&caps.version.to_string()]);
     w.line("arch", &[caps.arch.as_str()]);
-    for (keyword, text) in [("emulator", &caps.emulator), ("package", &caps.package)] {
-        if !text.is_empty() {
-            w.line(keyword, &[text]);
-        }
+    if !caps.emulator.is_empty() {
+        w.line("emulator", &[&caps.emulator]);
+    }
+    if !caps.package.is_empty() {
+        w.out.push_str("package ");
+        w.out.push_str(&caps.package.replace(['\n', '\r'], " "));
+        w.end();
     }
     if caps.microcode_version != 0 {
         w.line("microcode", &[&caps.microcode_version.to_string()]);

@@ -15,6 +15,15 @@ pub struct Args {
 enum What {
     /// Ask a QEMU what it can do, and print its capabilities
     Qemu(QemuArgs),
+    /// Look at this machine, and print its host facts
+    Host(HostArgs),
+}
+
+#[derive(clap::Args)]
+struct HostArgs {
+    /// Look at the files below this directory instead of /
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    root: PathBuf,
 }
 
 #[derive(clap::Args)]
@@ -54,7 +63,17 @@ pub fn write_caps(caps: &Capabilities, format: CapsFormat) -> String {
 pub fn run(args: &Args, shared: &Shared) -> Exit {
     match &args.what {
         What::Qemu(args) => qemu(args, shared),
+        What::Host(args) => host(args, shared),
     }
+}
+
+fn host(args: &HostArgs, shared: &Shared) -> Exit {
+    let (host, remarks) = crate::probe::host::probe(&crate::probe::host::Source::new(&args.root));
+    for remark in remarks.iter().filter(|_| !shared.quiet) {
+        complain(remark);
+    }
+    let title = "Host facts, written by virtc probe host. What is left out has its documented default.";
+    print(&crate::host::write(&host, title))
 }
 
 fn qemu(args: &QemuArgs, shared: &Shared) -> Exit {

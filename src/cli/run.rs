@@ -7,6 +7,7 @@ use crate::diag::Diagnostics;
 use crate::plan::{Instance, Plan};
 use crate::run::detach::{self, start_detached};
 use crate::run::registry::Registry;
+use crate::run::relocate::{Places, relocate};
 use crate::run::{Fault, Options, Outcome, remote, start};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         Ok(registry) => registry,
         Err(fault) => return fail(&fault, shared),
     };
+    let plan = relocate(plan, &Places::mine(registry.base()));
     let mut options = match options(registry, &args.patience) {
         Ok(options) => options,
         Err(exit) => return exit,

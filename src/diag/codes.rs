@@ -61,6 +61,8 @@ mod network_table;
 mod run_table;
 #[path = "codes/schema.rs"]
 mod schema_table;
+#[path = "codes/security.rs"]
+mod security_table;
 #[path = "codes/storage.rs"]
 mod storage_table;
 #[path = "codes/xml.rs"]
@@ -77,6 +79,7 @@ pub use machine_table::machine;
 pub use network_table::network;
 pub use run_table::run;
 pub use schema_table::schema;
+pub use security_table::security;
 pub use storage_table::storage;
 pub use xml_table::xml;
 
@@ -95,6 +98,7 @@ pub static TOPICS: &[(&str, &[&Code])] = &[
     ("host facts and capabilities", inputs::ALL),
     ("outputs", emit::ALL),
     ("running", run::ALL),
+    ("confinement", security::ALL),
 ];
 
 /// The code with this identifier (`VC0101`, in any case).

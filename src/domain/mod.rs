@@ -12,6 +12,7 @@ pub mod memory;
 pub mod model;
 pub mod os;
 pub mod qemu;
+pub mod seclabel;
 pub mod vcpu;
 
 use crate::device::Devices;
@@ -63,6 +64,7 @@ model! {
         leaf on_reboot: general::LifecycleAction = "on_reboot",
         leaf on_crash: general::CrashAction = "on_crash",
         child devices: Devices,
+        many seclabels: seclabel::Seclabel,
         part qemu: qemu::QemuNamespace,
     }
 }

@@ -36,6 +36,22 @@ impl Default for Host {
                 nographics_allow_host_audio: false,
                 gluster_debug_level: 4,
             },
+            process: Process {
+                swtpm_user: None,
+                swtpm_group: None,
+                remember_owner: true,
+                set_process_name: false,
+                max_processes: 0,
+                max_files: 0,
+                max_threads: 0,
+                max_core: None,
+                device_acl: ["null", "full", "zero", "random", "urandom", "ptmx", "kvm", "userfaultfd"]
+                    .map(|name| format!("/dev/{name}"))
+                    .to_vec(),
+                shared_filesystems: Vec::new(),
+                helpers: Vec::new(),
+            },
+            security: Security::default(),
             directories: Directories {
                 lib: "/var/lib/libvirt/qemu".to_string(),
                 channel_target: "/run/libvirt/qemu/channel".to_string(),

@@ -67,7 +67,12 @@ const MAX_NUMBER: u32 = 65535;
 impl Fact for Numbers {
     fn read(value: &KdlValue) -> Result<Self, String> {
         let expected = "a list of numbers and ranges up to 65535, such as \"0-3,8\"";
-        parse_numbers(&text(value, expected)?).map(Numbers).ok_or_else(|| expected.to_string())
+        let text = text(value, expected)?;
+        // A node without CPUs has an empty list.
+        if text.is_empty() {
+            return Ok(Numbers(Vec::new()));
+        }
+        parse_numbers(&text).map(Numbers).ok_or_else(|| expected.to_string())
     }
 }
 
@@ -185,6 +190,21 @@ fn parse_time(text: &str) -> Option<i64> {
     Some(days * 86_400 + hour * 3600 + minute * 60 + second)
 }
 
+/// Writes `2009-02-13T23:31:30Z`.
+pub fn print_time(seconds: i64) -> String {
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // The reverse of what `parse_time` does; an era is 400 years.
+    let days = days + 719_468;
+    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day_of_year = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+}
+
 /// An address with a prefix length: `192.168.122.1/24`.
 pub struct Cidr(pub String);
 
@@ -213,6 +233,9 @@ mod tests {
         assert_eq!(parse_time("1970-01-01T00:00:00Z"), Some(0));
         assert_eq!(parse_time("2009-02-13T23:31:30Z"), Some(1_234_567_890));
         assert_eq!(parse_time("2000-02-29T12:00:00.5+00:00"), Some(951_825_600));
+        for seconds in [0, 1_234_567_890, 951_825_600, 951_868_799, 4_102_444_800, -1] {
+            assert_eq!(parse_time(&print_time(seconds)), Some(seconds));
+        }
         for wrong in ["", "2009-02-13", "2009-02-30T00:00:00Z", "2009-02-13T24:00:00Z", "2009-02-13T00:00:00", "é"] {
             assert_eq!(parse_time(wrong), None, "{wrong}");
         }

@@ -9,11 +9,15 @@ mod files;
 mod kdl;
 mod pci;
 mod read;
+mod security;
+mod write;
 
 pub use facts::{parse_numbers, print_numbers};
 pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};
 pub use pci::PciAddress;
 pub use read::read;
+pub use security::{Categories, Security, SelinuxPolicy};
+pub use write::{Lines, write};
 
 use crate::vocab::{Arch, Uuid, keywords};
 
@@ -38,6 +42,11 @@ pub struct Host {
     pub environment: Vec<(String, String)>,
     /// The instance: system-wide or a user's, and its switches.
     pub instance: Instance,
+    /// How QEMU's process is run; not in the conformance pack's format, which knows only what shows in the
+    /// argv.
+    pub process: Process,
+    /// How guests are confined.
+    pub security: Security,
     /// Where per-domain files go.
     pub directories: Directories,
     /// What a VNC server does when the XML does not say.
@@ -275,6 +284,33 @@ keywords! {
         Reject = "reject",
         Crash = "crash",
     }
+}
+
+/// How QEMU's process is run, by the keys of qemu.conf.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Process {
+    /// Account of swtpm.
+    pub swtpm_user: Option<String>,
+    /// Group of swtpm.
+    pub swtpm_group: Option<String>,
+    /// Whether the former owner is kept in an extended attribute.
+    pub remember_owner: bool,
+    /// Whether the title of the process is set to the name of the domain.
+    pub set_process_name: bool,
+    /// Limit of processes; 0: that of the host.
+    pub max_processes: u32,
+    /// Limit of open files; 0: that of the host.
+    pub max_files: u32,
+    /// Limit of tasks of the machine's scope; 0: that of the host.
+    pub max_threads: u32,
+    /// Limit of core dumps, bytes; none: unlimited.
+    pub max_core: Option<u64>,
+    /// Device nodes that every guest may use.
+    pub device_acl: Vec<String>,
+    /// Directories that are shared between hosts.
+    pub shared_filesystems: Vec<String>,
+    /// Helper programs that are not the usual ones: `bridge`, `pr`, `rdp`, `dbus`, `slirp`; name and path.
+    pub helpers: Vec<(String, String)>,
 }
 
 /// Where per-domain files go.

@@ -20,6 +20,8 @@ const TOP: Table = &[
     ("hugepages", Once),
     ("environment", Once),
     ("instance", Once),
+    ("process", Once),
+    ("security", Once),
     ("directories", Once),
     ("vnc", Once),
     ("spice", Once),
@@ -65,6 +67,20 @@ const INSTANCE: Table = &[
     ("deprecation-behavior", Once),
     ("nographics-allow-host-audio", Once),
     ("gluster-debug-level", Once),
+];
+
+const PROCESS: Table = &[
+    ("swtpm-user", Once),
+    ("swtpm-group", Once),
+    ("remember-owner", Once),
+    ("set-process-name", Once),
+    ("max-processes", Once),
+    ("max-files", Once),
+    ("max-threads", Once),
+    ("max-core", Once),
+    ("device-acl", Many),
+    ("shared-filesystem", Many),
+    ("helper", Many),
 ];
 
 const DIRECTORIES: Table = &[
@@ -130,6 +146,8 @@ fn top(r: &mut Reader, node: &KdlNode, host: &mut Host) {
         "hugepages" => hugepages(r, node, &mut host.hugepages),
         "environment" => environment(r, node, host),
         "instance" => instance(r, node, &mut host.instance),
+        "process" => process(r, node, &mut host.process),
+        "security" => super::security::read(r, node, &mut host.security),
         "directories" => directories(r, node, &mut host.directories),
         "vnc" => service(r, node, &mut host.vnc),
         "spice" => service(r, node, &mut host.spice),
@@ -385,6 +403,42 @@ fn instance(r: &mut Reader, node: &KdlNode, instance: &mut Instance) {
             }
             _ => {}
         }
+    }
+}
+
+fn process(r: &mut Reader, node: &KdlNode, process: &mut Process) {
+    let mut acl = None;
+    for child in r.block(node, PROCESS) {
+        match child.name().value() {
+            "swtpm-user" => r.option(child, &mut process.swtpm_user),
+            "swtpm-group" => r.option(child, &mut process.swtpm_group),
+            "remember-owner" => r.value(child, &mut process.remember_owner),
+            "set-process-name" => r.value(child, &mut process.set_process_name),
+            "max-processes" => r.value(child, &mut process.max_processes),
+            "max-files" => r.value(child, &mut process.max_files),
+            "max-threads" => r.value(child, &mut process.max_threads),
+            "max-core" => {
+                let mut limit = None;
+                r.option::<Bytes>(child, &mut limit);
+                process.max_core = limit.map(|b| b.0);
+            }
+            "device-acl" => paths(r, child, acl.get_or_insert_default()),
+            "shared-filesystem" => paths(r, child, &mut process.shared_filesystems),
+            "helper" => {
+                let mut e = r.entries(child);
+                let name = e.required_arg("its name");
+                let program = e.required_prop::<Path>("path");
+                e.finish();
+                r.no_children(child);
+                if let (Some(name), Some(Path(path))) = (name, program) {
+                    process.helpers.push((name, path));
+                }
+            }
+            _ => {}
+        }
+    }
+    if let Some(nodes) = acl {
+        process.device_acl = nodes;
     }
 }
 

@@ -109,6 +109,62 @@ fd-group "g" count=2 writable=#true
 }
 
 #[test]
+fn what_is_written_is_read_again() {
+    let text = format!(
+        "{MINIMAL}{}",
+        r##"
+random "seed:00ff"
+clock now="2009-02-13T23:31:30Z" timezone="VIR00:30"
+ports vnc=5901 vnc-websocket=5700 spice=5901 spice-tls=5902 rdp=3389
+numa { node 1 cpus="4-7" memory="2GiB" free="3KiB"; node 0 cpus="0-3" { pages "4KiB" "2MiB"; }; placement-advice "0"; }
+hugepages { mount "/a" page-size="2MiB"; mount "/b \"c\" \n \u{202e}" page-size="1GiB" default=#true; }
+environment { PATH "/bin"; "a b" "é"; "true" ""; }
+instance { mode "session"; domain-id 7; security-driver "selinux"; seccomp-sandbox "off"; gluster-debug-level 9; }
+security { user "qemu"; group "kvm"; dynamic-ownership #false; allow-unconfined #true; allow-path "/a"; selinux range="s0:c0.c99"; }
+process { swtpm-user "tss"; remember-owner #false; max-files 5; max-core "3B"; device-acl "/dev/null"; shared-filesystem "/x"; helper "pr" path="/y"; }
+directories { lib "/l"; }
+vnc { listen "::"; tls #true; tls-verify #true; tls-secret "6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea"; sasl #true; sasl-dir "/s"; password "p"; auto-unix-socket #true; allow-host-audio #true; }
+backup tls-dir="/x"
+firmware { descriptors "/f"; nvram-template code="/c" vars="/v"; }
+vhost-user { descriptors "/v"; helper "/h" type="gpu" { feature "virgl"; }; helper "/i" type="fs"; }
+swtpm socket="/s" { tpm-version "2.0"; }
+nbdkit "/n" enabled=#true { plugin "curl"; }
+secret usage-type="ceph" usage="me" value="key"
+secret "6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea" value=""
+network "n;x" { forward "hostdev" managed=#true { interface "e"; }; bridge "b"; address "::1/64" "1.2.3.4/8"; virtualport "802.1Qbg"; port plug="hostdev-pci" bridge="b" address="0001:02:03.4" managed=#false trust-guest-rx-filters=#true; }
+storage-pool "p" type="iscsi" state="inactive" { host "h"; device "d"; target "/t"; auth type="chap" username="u" secret="6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea"; volume "v" type="block" path="/p"; }
+pci-device "0000:01:00.0" vendor=0x1cc1 device=0x8201 class=0x010802 iommu-group=14 express=#false physfn="0000:01:00.1"
+scsi-device host=0 bus=1 target=2 unit=1074872354 sg="sg0"
+fd-group "g" count=2 writable=#true
+"##
+    );
+    let (mut host, list) = faults(&text);
+    assert_eq!(list, []);
+    host.machine = Machine {
+        cpu: Some(HostCpu {
+            model: "m".into(),
+            vendor: Some("v".into()),
+            sockets: 1,
+            cores: 2,
+            threads: 3,
+            features: vec!["a".into()],
+        }),
+        physical_address_bits: 48,
+        kvm_max_vcpus: 1,
+        vhost_net: VhostNetPolicy::Never,
+        vsock_next_cid: 4,
+        drm_render_node: Some("/r".into()),
+        cdrom: vec!["/c".into()],
+        tpm: Some(Tpm { path: "/t".into(), cancel_path: Some("/u".into()) }),
+        ..host.machine
+    };
+    let written = super::super::write(&host, "a test");
+    let (again, list) = faults(&written);
+    assert_eq!(list, [], "{written}");
+    assert_eq!(again, host, "{written}");
+}
+
+#[test]
 fn garbage_never_panics() {
     let text = format!(
         "{MINIMAL}numa {{ node 0 cpus=\"0-3\" memory=\"1GiB\" {{ pages \"4KiB\" \"2MiB\"; }} }}\nenvironment {{ A \"é\"; }}\nsecret \"6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea\" value=#\"x\"#\n"

@@ -3,7 +3,9 @@
 //! The order of QEMU's arguments is libvirt's; [`lower`] is that order, written down. Families add their
 //! parts with the methods of [`Lower`]: an argument with its cause, an access, a limit.
 
+mod confinement;
 mod cpu;
+mod grant;
 mod machine;
 mod memory;
 mod monitor;
@@ -24,6 +26,7 @@ use crate::plan::{
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::Value;
 use crate::xml::{Document, Site};
+pub use grant::Grant;
 pub use paths::Paths;
 
 /// Numbers of the block nodes: the first disk of the domain gets the highest.
@@ -161,6 +164,10 @@ impl<'a> Lower<'a> {
     fn finish(mut self) -> Plan {
         let env = monitor::environment(&self);
         let cause = self.cause(self.domain.site, "the domain");
+        if self.plan.accelerator == Accelerator::Kvm {
+            self.touch("/dev/kvm", Grant::SYSTEM_NODE, self.domain.site, "the domain: type='kvm'");
+        }
+        self.plan.confinement = confinement::confinement(&mut self);
         self.plan.processes.push(Process {
             role: Role::Qemu,
             id: "qemu".to_string(),
@@ -344,6 +351,8 @@ impl<'a> Lower<'a> {
     ) {
         let cause = self.cause(site, what);
         let process = "qemu".to_string();
-        self.plan.access.push(Access { process, path: path.to_string(), kind, perms, sharing, label, owner, cause });
+        let restore_label = label == LabelRole::Image && sharing == Sharing::Exclusive;
+        let path = path.to_string();
+        self.plan.access.push(Access { process, path, kind, perms, sharing, label, restore_label, owner, cause });
     }
 }

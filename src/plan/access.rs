@@ -18,6 +18,9 @@ pub struct Access {
     pub sharing: Sharing,
     /// SELinux label that it gets.
     pub label: LabelRole,
+    /// Whether the label before the start is given back after the stop.
+    #[serde(default)]
+    pub restore_label: bool,
     /// Owner that it gets.
     pub owner: OwnerRule,
     /// Why.

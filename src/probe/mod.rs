@@ -5,6 +5,7 @@
 //! compiling then depends on nothing but that file.
 
 mod flags;
+pub mod host;
 mod kvm;
 pub mod qemu;
 mod schema;

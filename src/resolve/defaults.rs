@@ -16,6 +16,7 @@ use crate::xml::Site;
 /// Completes a domain up to, not including, addresses.
 pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     general(domain, cx);
+    crate::domain::seclabel::defaults(domain, cx);
     let machine = machine(domain, cx)?;
     cpu(domain, &machine);
     let mut devices = domain.devices.take().unwrap_or_default();

@@ -19,6 +19,7 @@ mod process;
 mod proxy;
 pub mod qmp;
 pub mod registry;
+pub mod relocate;
 pub mod remote;
 mod signals;
 mod start;

@@ -32,18 +32,23 @@ pub(super) struct Account {
 pub(super) fn account(plan: &Plan) -> Result<Option<Account>, Fault> {
     let confinement = &plan.confinement;
     let Some(user) = &confinement.user else { return Ok(None) };
+    account_of(user, confinement.group.as_deref(), &confinement.groups).map(Some)
+}
+
+/// The account of a process that has one of its own.
+pub(super) fn account_of(user: &str, group: Option<&str>, more: &[String]) -> Result<Account, Fault> {
     let (uid, mut gid) = find_user(user)?;
-    if let Some(group) = &confinement.group {
+    if let Some(group) = group {
         gid = find_group(group)?;
     }
     let mut groups = vec![gid];
-    for group in &confinement.groups {
+    for group in more {
         groups.push(find_group(group)?);
     }
     groups.extend(groups_of(user));
     groups.sort_unstable();
     groups.dedup();
-    Ok(Some(Account { uid, gid, groups }))
+    Ok(Account { uid, gid, groups })
 }
 
 /// A line of a name database: the local file first, then whatever else the system asks (NSS).

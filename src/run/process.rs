@@ -1,6 +1,7 @@
 //! Processes: started, watched through descriptors, found again after a crash of the runner.
 
 use super::errors::{Fault, WithHelp, fault};
+use super::own;
 use super::qmp::readable;
 use super::trampoline::Confine;
 use crate::diag::codes::run as codes;
@@ -247,7 +248,12 @@ impl Starter {
     /// Starts a process of the Plan with these arguments. With `terminal` it shares our standard input and output and our
     /// process group; else it has a group of its own, so that Ctrl-C reaches only the runner.
     pub(super) fn start(&self, process: &plan::Process, args: &[String], terminal: bool) -> Result<Watched, Fault> {
-        let confine = Confine { locks_memory: process.locks_memory, keep: keep(process), ..self.confine.clone() };
+        let mut confine = Confine { locks_memory: process.locks_memory, keep: keep(process), ..self.confine.clone() };
+        if let Some(user) = process.user.as_deref().filter(|_| rustix::process::geteuid().is_root()) {
+            let account = own::account_of(user, process.group.as_deref(), &[])?;
+            // A helper of root needs no change, and keeps its rights.
+            confine.account = (account.uid != 0).then_some((account.uid, account.gid, account.groups));
+        }
         let mut command = if confine.is_nothing() {
             Command::new(&process.program)
         } else {

@@ -93,6 +93,7 @@ pub fn disk(path: &str) -> Access {
         perms: Perms::READ_WRITE,
         sharing: Sharing::Exclusive,
         label: LabelRole::Image,
+        restore_label: true,
         owner: OwnerRule::Domain { restore: true },
         cause: cause("disk vda", 12),
     }

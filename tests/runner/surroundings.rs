@@ -23,6 +23,7 @@ fn disk_access(path: &str) -> Access {
         kind: PathKind::File,
         perms: Perms::READ_WRITE,
         sharing: Sharing::Exclusive,
+        restore_label: false,
         label: LabelRole::Image,
         owner: OwnerRule::Domain { restore: true },
         cause: cause(),

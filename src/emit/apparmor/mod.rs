@@ -8,7 +8,7 @@ use super::fit::Fitter;
 use super::template::{Fields, Templates};
 use super::{Artifact, Names, network};
 use crate::diag::Diagnostics;
-use crate::plan::{Accelerator, Cause, PathKind, Perms, Plan, Process, Role, SocketRole};
+use crate::plan::{Cause, PathKind, Perms, Plan, Process, Role, SocketRole};
 use std::collections::BTreeMap;
 
 /// The profile and its rules; nothing when the XML names a profile of the host, or none.
@@ -124,10 +124,6 @@ fn rules_of(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Vec<Fields<
         if socket.process == process.id || (socket.role == SocketRole::Helper && process.role == Role::Qemu) {
             grant(&socket.path, PathKind::Socket, Perms { lock: false, ..Perms::READ_WRITE }, &socket.cause);
         }
-    }
-    let kvm = Cause { what: "default: hardware virtualisation".into(), ..Cause::default() };
-    if process.role == Role::Qemu && plan.accelerator == Accelerator::Kvm {
-        grant("/dev/kvm", PathKind::CharDevice, Perms { lock: false, ..Perms::READ_WRITE }, &kvm);
     }
     let mut rules = Vec::new();
     for (path, grant) in &grants {

@@ -6,7 +6,7 @@ use super::fit::Fitter;
 use super::template::{Fields, Templates};
 use super::{Artifact, Names};
 use crate::diag::Diagnostics;
-use crate::plan::{Accelerator, Access, Cause, LabelRole, PathKind, Plan, Selinux, Sharing};
+use crate::plan::{Accelerator, Access, Cause, LabelRole, PathKind, Plan, Selinux};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The context that an access gives its file; none when the file is left as it is.
@@ -41,7 +41,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
     for (path, (access, context)) in &files {
         let Some(context) = fit.fit::<SelinuxContext>(context, &access.cause) else { continue };
         let Some(field) = fit.fit::<TableField>(path, &access.cause) else { continue };
-        let restore = if access.sharing == Sharing::Exclusive { "yes" } else { "no" };
+        let restore = if access.restore_label { "yes" } else { "no" };
         labels.push_str(&format!("{context}\t{restore}\t{field}\t{}\n", cause_text(&access.cause, &mut fit)));
         records.extend(file_contexts(path, access, context, &mut fit));
     }

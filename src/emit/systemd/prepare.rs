@@ -96,7 +96,7 @@ pub fn after(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut L
     }
     let mut post = Commands { key: "ExecStopPost", fit, lines };
     let accesses = own(plan, process);
-    let labelled = accesses.iter().filter(|a| a.sharing == Sharing::Exclusive && context(plan, a).is_some());
+    let labelled = accesses.iter().filter(|a| a.restore_label && context(plan, a).is_some());
     let labelled: Vec<&str> = labelled.map(|a| a.path.as_str()).collect();
     if !labelled.is_empty() {
         post.script(UNLABEL, &labelled);

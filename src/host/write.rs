@@ -1,0 +1,597 @@
+//! Writes `host.kdl`.
+
+use super::*;
+use std::fmt::Write;
+
+/// Lines of KDL, with indentation. Values are quoted here, and nowhere else.
+pub struct Lines {
+    out: String,
+    depth: usize,
+    /// Whether the line that is being written has its end still to come.
+    open: bool,
+}
+
+impl Default for Lines {
+    fn default() -> Lines {
+        Lines::new()
+    }
+}
+
+impl Lines {
+    /// The beginning of a document.
+    pub fn new() -> Lines {
+        Lines { out: "/- kdl-version 2\n".to_string(), depth: 0, open: false }
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.open) {
+            self.out.push('\n');
+        }
+    }
+
+    /// A comment on a line of its own.
+    pub fn comment(&mut self, text: &str) -> &mut Lines {
+        self.end();
+        for line in text.lines() {
+            let _ = writeln!(self.out, "{:width$}// {line}", "", width = 4 * self.depth);
+        }
+        self
+    }
+
+    /// An empty line.
+    pub fn gap(&mut self) -> &mut Lines {
+        self.end();
+        self.out.push('\n');
+        self
+    }
+
+    /// A node, whose arguments and properties follow.
+    pub fn node(&mut self, name: &str) -> &mut Lines {
+        self.end();
+        let _ = write!(self.out, "{:width$}", "", width = 4 * self.depth);
+        if plain(name) {
+            self.out.push_str(name);
+        } else {
+            quote(&mut self.out, name);
+        }
+        self.open = true;
+        self
+    }
+
+    /// A string as an argument.
+    pub fn text(&mut self, value: &str) -> &mut Lines {
+        self.out.push(' ');
+        quote(&mut self.out, value);
+        self
+    }
+
+    /// Strings as arguments.
+    pub fn texts(&mut self, values: &[String]) -> &mut Lines {
+        for value in values {
+            self.text(value);
+        }
+        self
+    }
+
+    /// A number as an argument.
+    pub fn number(&mut self, value: impl Into<i128>) -> &mut Lines {
+        let _ = write!(self.out, " {}", value.into());
+        self
+    }
+
+    /// A boolean as an argument.
+    pub fn truth(&mut self, value: bool) -> &mut Lines {
+        let _ = write!(self.out, " #{value}");
+        self
+    }
+
+    /// A string as a property.
+    pub fn prop(&mut self, name: &str, value: &str) -> &mut Lines {
+        let _ = write!(self.out, " {name}=");
+        quote(&mut self.out, value);
+        self
+    }
+
+    /// A string as a property, when there is one.
+    pub fn prop_if(&mut self, name: &str, value: Option<&str>) -> &mut Lines {
+        match value {
+            Some(value) => self.prop(name, value),
+            None => self,
+        }
+    }
+
+    /// A number as a property.
+    pub fn prop_number(&mut self, name: &str, value: impl Into<i128>) -> &mut Lines {
+        let _ = write!(self.out, " {name}={}", value.into());
+        self
+    }
+
+    /// A number as a property, in hexadecimal.
+    pub fn prop_hex(&mut self, name: &str, value: u32, digits: usize) -> &mut Lines {
+        let _ = write!(self.out, " {name}=0x{value:0digits$x}");
+        self
+    }
+
+    /// A boolean as a property.
+    pub fn prop_truth(&mut self, name: &str, value: bool) -> &mut Lines {
+        let _ = write!(self.out, " {name}=#{value}");
+        self
+    }
+
+    /// The children of the node.
+    pub fn block(&mut self, children: impl FnOnce(&mut Lines)) -> &mut Lines {
+        self.out.push_str(" {\n");
+        self.open = false;
+        self.depth += 1;
+        children(self);
+        self.end();
+        self.depth -= 1;
+        let _ = writeln!(self.out, "{:width$}}}", "", width = 4 * self.depth);
+        self
+    }
+
+    /// The document.
+    pub fn finish(mut self) -> String {
+        self.end();
+        self.out
+    }
+}
+
+/// Whether a name needs no quotes.
+fn plain(name: &str) -> bool {
+    let mut chars = name.chars();
+    let starts = chars.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
+    let keyword = matches!(name, "true" | "false" | "null" | "inf" | "nan");
+    starts && !keyword && chars.all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
+/// Writes a KDL string.
+fn quote(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // Controls, and what would change how the text is read.
+            c if c.is_control()
+                || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}') =>
+            {
+                let _ = write!(out, "\\u{{{:x}}}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// A size with the largest unit that divides it.
+pub fn print_size(bytes: u64) -> String {
+    for (unit, shift) in [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)] {
+        if bytes != 0 && bytes.is_multiple_of(1 << shift) {
+            return format!("{}{unit}", bytes >> shift);
+        }
+    }
+    format!("{bytes}B")
+}
+
+/// Writes host facts: all that differs from the defaults. `title` is the comment at the top.
+pub fn write(host: &Host, title: &str) -> String {
+    let default = Host::default();
+    let mut w = Lines::new();
+    w.comment(title).gap();
+    w.node("host-facts").prop_number("version", 1);
+    if host.root != default.root {
+        w.node("root").text(&host.root);
+    }
+    match &host.random {
+        Random::Derived => {}
+        Random::Counting => {
+            w.node("random").text("counting");
+        }
+        Random::Seed(bytes) => {
+            let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            w.node("random").text(&format!("seed:{hex}"));
+        }
+    }
+    if host.clock != default.clock {
+        w.node("clock");
+        if let Some(now) = host.clock.now {
+            w.prop("now", &super::facts::print_time(now));
+        }
+        w.prop("timezone", &host.clock.timezone);
+    }
+    if host.ports != default.ports {
+        let p = &host.ports;
+        w.node("ports");
+        for (name, port) in [
+            ("vnc", p.vnc),
+            ("vnc-websocket", p.vnc_websocket),
+            ("spice", p.spice),
+            ("spice-tls", p.spice_tls),
+            ("rdp", p.rdp),
+        ] {
+            w.prop_number(name, port);
+        }
+    }
+    machine(&mut w, &host.machine);
+    numa(&mut w, &host.numa);
+    if !host.hugepages.is_empty() {
+        w.gap().node("hugepages").block(|w| {
+            for mount in &host.hugepages {
+                w.node("mount").text(&mount.path).prop("page-size", &print_size(mount.page_size));
+                if mount.default {
+                    w.prop_truth("default", true);
+                }
+            }
+        });
+    }
+    if !host.environment.is_empty() {
+        w.gap().node("environment").block(|w| {
+            for (name, value) in &host.environment {
+                w.node(name).text(value);
+            }
+        });
+    }
+    instance(&mut w, &host.instance, &default.instance);
+    process(&mut w, &host.process, &default.process);
+    security(&mut w, &host.security, &default.security);
+    if host.directories != default.directories {
+        let d = &host.directories;
+        w.gap().node("directories").block(|w| {
+            let all = [
+                ("lib", &d.lib),
+                ("channel-target", &d.channel_target),
+                ("memory-backing", &d.memory_backing),
+                ("nvram", &d.nvram),
+                ("passt", &d.passt),
+                ("dbus", &d.dbus),
+                ("rdp", &d.rdp),
+            ];
+            for (name, path) in all {
+                w.node(name).text(path);
+            }
+        });
+    }
+    for (name, service, usual) in [
+        ("vnc", &host.vnc, &default.vnc),
+        ("spice", &host.spice, &default.spice),
+        ("rdp", &host.rdp, &default.rdp),
+        ("chardev", &host.chardev, &default.chardev),
+        ("nbd", &host.nbd, &default.nbd),
+        ("vxhs", &host.vxhs, &default.vxhs),
+        ("migration", &host.migration, &default.migration),
+        ("backup", &host.backup, &default.backup),
+    ] {
+        if service != usual {
+            w.gap().node(name).block(|w| self::service(w, service, usual));
+        }
+    }
+    firmware(&mut w, host, &default);
+    helpers(&mut w, host);
+    secrets(&mut w, &host.secrets);
+    for network in &host.networks {
+        self::network(&mut w, network);
+    }
+    for pool in &host.pools {
+        storage_pool(&mut w, pool);
+    }
+    devices(&mut w, host);
+    w.finish()
+}
+
+fn machine(w: &mut Lines, machine: &Machine) {
+    w.gap().node("machine").block(|w| {
+        w.node("arch").text(machine.arch.as_str());
+        w.node("page-size").text(&print_size(machine.page_size));
+        w.node("transparent-hugepage-size").text(&print_size(machine.transparent_hugepage_size));
+        if let Some(cpu) = &machine.cpu {
+            w.node("cpu").prop("model", &cpu.model).prop_if("vendor", cpu.vendor.as_deref());
+            w.prop_number("sockets", cpu.sockets).prop_number("cores", cpu.cores).prop_number("threads", cpu.threads);
+            if !cpu.features.is_empty() {
+                w.block(|w| {
+                    for some in cpu.features.chunks(8) {
+                        w.node("feature").texts(some);
+                    }
+                });
+            }
+        }
+        w.node("physical-address-bits").number(machine.physical_address_bits);
+        w.node("kvm").prop_number("max-vcpus", machine.kvm_max_vcpus);
+        w.node("vhost-net").prop("policy", machine.vhost_net.as_str());
+        w.node("vhost-vsock").prop_number("next-cid", machine.vsock_next_cid);
+        if let Some(node) = &machine.drm_render_node {
+            w.node("drm-render-node").text(node);
+        }
+        if !machine.cdrom.is_empty() {
+            w.node("cdrom").texts(&machine.cdrom);
+        }
+        if let Some(tpm) = &machine.tpm {
+            w.node("tpm").text(&tpm.path).prop_if("cancel-path", tpm.cancel_path.as_deref());
+        }
+    });
+}
+
+fn numa(w: &mut Lines, numa: &Numa) {
+    if *numa == Numa::default() {
+        return;
+    }
+    w.gap().node("numa").block(|w| {
+        for node in &numa.nodes {
+            w.node("node").number(node.id);
+            w.prop_if("cpus", node.cpus.as_deref().map(print_numbers).as_deref());
+            w.prop_if("memory", node.memory.map(print_size).as_deref());
+            w.prop_if("free", node.free.map(print_size).as_deref());
+            if !node.pages.is_empty() {
+                let pages: Vec<String> = node.pages.iter().map(|size| print_size(*size)).collect();
+                w.block(|w| {
+                    w.node("pages").texts(&pages);
+                });
+            }
+        }
+        if let Some(advice) = &numa.placement_advice {
+            w.node("placement-advice").text(&print_numbers(advice));
+        }
+    });
+}
+
+fn instance(w: &mut Lines, i: &Instance, default: &Instance) {
+    if i == default {
+        return;
+    }
+    w.gap().node("instance").block(|w| {
+        w.node("mode").text(i.mode.as_str());
+        if i.domain_id != default.domain_id {
+            w.node("domain-id").number(i.domain_id);
+        }
+        w.node("security-driver").text(i.security_driver.as_str());
+        w.node("log-timestamp").truth(i.log_timestamp);
+        w.node("dump-guest-core").truth(i.dump_guest_core);
+        w.node("seccomp-sandbox").text(i.seccomp_sandbox.as_str());
+        w.node("deprecation-behavior").text(i.deprecation_behavior.as_str());
+        w.node("nographics-allow-host-audio").truth(i.nographics_allow_host_audio);
+        w.node("gluster-debug-level").number(i.gluster_debug_level);
+    });
+}
+
+fn process(w: &mut Lines, p: &Process, default: &Process) {
+    if p == default {
+        return;
+    }
+    w.gap().node("process").block(|w| {
+        for (name, value) in [("swtpm-user", &p.swtpm_user), ("swtpm-group", &p.swtpm_group)] {
+            if let Some(value) = value {
+                w.node(name).text(value);
+            }
+        }
+        for (name, value, usual) in [
+            ("remember-owner", p.remember_owner, default.remember_owner),
+            ("set-process-name", p.set_process_name, default.set_process_name),
+        ] {
+            if value != usual {
+                w.node(name).truth(value);
+            }
+        }
+        for (name, value) in
+            [("max-processes", p.max_processes), ("max-files", p.max_files), ("max-threads", p.max_threads)]
+        {
+            if value != 0 {
+                w.node(name).number(value);
+            }
+        }
+        if let Some(limit) = p.max_core {
+            w.node("max-core").text(&print_size(limit));
+        }
+        if p.device_acl != default.device_acl {
+            w.node("device-acl").texts(&p.device_acl);
+        }
+        if !p.shared_filesystems.is_empty() {
+            w.node("shared-filesystem").texts(&p.shared_filesystems);
+        }
+        for (name, path) in &p.helpers {
+            w.node("helper").text(name).prop("path", path);
+        }
+    });
+}
+
+fn security(w: &mut Lines, s: &Security, default: &Security) {
+    if s == default {
+        return;
+    }
+    w.gap().node("security").block(|w| {
+        for (name, value) in [("user", &s.user), ("group", &s.group)] {
+            if let Some(value) = value {
+                w.node(name).text(value);
+            }
+        }
+        for (name, value, usual) in [
+            ("dynamic-ownership", s.dynamic_ownership, default.dynamic_ownership),
+            ("default-confined", s.default_confined, default.default_confined),
+            ("require-confined", s.require_confined, default.require_confined),
+            ("allow-unconfined", s.allow_unconfined, default.allow_unconfined),
+        ] {
+            if value != usual {
+                w.node(name).truth(value);
+            }
+        }
+        if !s.allow_paths.is_empty() {
+            w.node("allow-path").texts(&s.allow_paths);
+        }
+        if s.selinux != default.selinux {
+            let p = &s.selinux;
+            w.node("selinux").prop("process", &p.process).prop("tcg-process", &p.tcg_process);
+            w.prop("image", &p.image).prop("content", &p.content).prop("range", &p.range);
+        }
+    });
+}
+
+fn service(w: &mut Lines, service: &Service, usual: &Service) {
+    if service.listen != usual.listen {
+        w.node("listen").text(&service.listen);
+    }
+    let switch = |w: &mut Lines, name: &str, value: bool| {
+        if value {
+            w.node(name).truth(true);
+        }
+    };
+    switch(w, "tls", service.tls);
+    switch(w, "tls-verify", service.tls_verify);
+    if service.tls_dir != usual.tls_dir {
+        w.node("tls-dir").text(&service.tls_dir);
+    }
+    if let Some(uuid) = service.tls_secret {
+        w.node("tls-secret").text(&uuid.to_string());
+    }
+    switch(w, "sasl", service.sasl);
+    if let Some(path) = &service.sasl_dir {
+        w.node("sasl-dir").text(path);
+    }
+    if let Some(password) = &service.password {
+        w.node("password").text(password);
+    }
+    switch(w, "auto-unix-socket", service.auto_unix_socket);
+    switch(w, "allow-host-audio", service.allow_host_audio);
+}
+
+fn firmware(w: &mut Lines, host: &Host, default: &Host) {
+    if host.firmware != default.firmware {
+        w.gap().node("firmware").block(|w| {
+            w.node("descriptors").texts(&host.firmware.descriptors);
+            for template in &host.firmware.nvram_templates {
+                w.node("nvram-template").prop("code", &template.code).prop("vars", &template.vars);
+            }
+        });
+    }
+    if host.vhost_user != default.vhost_user {
+        w.gap().node("vhost-user").block(|w| {
+            w.node("descriptors").texts(&host.vhost_user.descriptors);
+            for helper in &host.vhost_user.helpers {
+                w.node("helper").text(&helper.path).prop("type", helper.kind.as_str());
+                if !helper.features.is_empty() {
+                    w.block(|w| {
+                        w.node("feature").texts(&helper.features);
+                    });
+                }
+            }
+        });
+    }
+}
+
+fn helpers(w: &mut Lines, host: &Host) {
+    if let Some(swtpm) = &host.swtpm {
+        w.gap().node("swtpm").prop_if("socket", swtpm.socket.as_deref());
+        if !swtpm.tpm_versions.is_empty() {
+            w.block(|w| {
+                w.node("tpm-version").texts(&swtpm.tpm_versions);
+            });
+        }
+    }
+    if let Some(nbdkit) = &host.nbdkit {
+        w.gap().node("nbdkit").text(&nbdkit.path).prop_truth("enabled", nbdkit.enabled);
+        if !nbdkit.plugins.is_empty() {
+            w.block(|w| {
+                w.node("plugin").texts(&nbdkit.plugins);
+            });
+        }
+    }
+}
+
+fn secrets(w: &mut Lines, secrets: &[Secret]) {
+    if !secrets.is_empty() {
+        w.gap();
+    }
+    for secret in secrets {
+        w.node("secret");
+        match &secret.key {
+            SecretKey::Uuid(uuid) => w.text(&uuid.to_string()),
+            SecretKey::Usage { kind, name } => w.prop("usage-type", kind.as_str()).prop("usage", name),
+        };
+        w.prop("value", &secret.value);
+    }
+}
+
+fn network(w: &mut Lines, network: &Network) {
+    w.gap().node("network").text(&network.name).block(|w| {
+        if let Some(forward) = &network.forward {
+            w.node("forward").text(forward.mode.as_str());
+            if forward.managed {
+                w.prop_truth("managed", true);
+            }
+            if !forward.interfaces.is_empty() {
+                w.block(|w| {
+                    w.node("interface").texts(&forward.interfaces);
+                });
+            }
+        }
+        if let Some(bridge) = &network.bridge {
+            w.node("bridge").text(bridge);
+        }
+        for address in &network.addresses {
+            w.node("address").text(address);
+        }
+        if let Some(kind) = &network.virtualport {
+            w.node("virtualport").text(kind);
+        }
+        if let Some(port) = &network.port {
+            w.node("port").prop("plug", port.plug.as_str()).prop_if("bridge", port.bridge.as_deref());
+            w.prop_if("address", port.address.map(|a| a.to_string()).as_deref());
+            if let Some(managed) = port.managed {
+                w.prop_truth("managed", managed);
+            }
+            if let Some(trusted) = port.trust_guest_rx_filters {
+                w.prop_truth("trust-guest-rx-filters", trusted);
+            }
+        }
+    });
+}
+
+fn storage_pool(w: &mut Lines, pool: &StoragePool) {
+    w.gap().node("storage-pool").text(&pool.name).prop_if("type", pool.kind.map(PoolKind::as_str));
+    w.prop("state", if pool.active { "active" } else { "inactive" });
+    w.block(|w| {
+        for (name, value) in [("host", &pool.host), ("device", &pool.device), ("target", &pool.target)] {
+            if let Some(value) = value {
+                w.node(name).text(value);
+            }
+        }
+        if let Some(auth) = &pool.auth {
+            w.node("auth").prop("type", &auth.kind).prop("username", &auth.username);
+            w.prop("secret", &auth.secret.to_string());
+        }
+        for volume in &pool.volumes {
+            w.node("volume").text(&volume.name).prop("type", volume.kind.as_str()).prop("path", &volume.path);
+        }
+    });
+}
+
+fn devices(w: &mut Lines, host: &Host) {
+    if !(host.pci_devices.is_empty() && host.scsi_devices.is_empty() && host.fd_groups.is_empty()) {
+        w.gap();
+    }
+    for device in &host.pci_devices {
+        w.node("pci-device").text(&device.address.to_string());
+        if let Some(vendor) = device.vendor {
+            w.prop_hex("vendor", vendor.into(), 4);
+        }
+        if let Some(id) = device.device {
+            w.prop_hex("device", id.into(), 4);
+        }
+        if let Some(class) = device.class {
+            w.prop_hex("class", class, 6);
+        }
+        if let Some(group) = device.iommu_group {
+            w.prop_number("iommu-group", group);
+        }
+        w.prop_truth("express", device.express);
+        w.prop_if("physfn", device.physfn.map(|a| a.to_string()).as_deref());
+    }
+    for device in &host.scsi_devices {
+        w.node("scsi-device").prop_number("host", device.host).prop_number("bus", device.bus);
+        w.prop_number("target", device.target).prop_number("unit", device.unit).prop("sg", &device.sg);
+    }
+    for group in &host.fd_groups {
+        w.node("fd-group").text(&group.name).prop_number("count", group.count).prop_truth("writable", group.writable);
+    }
+}

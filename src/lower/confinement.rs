@@ -1,0 +1,257 @@
+//! Who the processes run as, and which labels confine them.
+
+use super::Lower;
+use crate::diag::codes::security as codes;
+use crate::domain::seclabel::{Seclabel, SeclabelType};
+use crate::emit::escape::{ApparmorName, Escaped, SelinuxContext};
+use crate::emit::systemd::DEFAULT_USER;
+use crate::host::{Categories, InstanceMode, Seccomp, SecurityDriver};
+use crate::plan::{Accelerator, Apparmor, Cause, Confinement, Selinux, Target};
+
+/// The confinement of a domain, from its `<seclabel>` elements and the host's policy.
+pub fn confinement(lx: &mut Lower<'_>) -> Confinement {
+    let host = lx.env.host;
+    let system = host.instance.mode == InstanceMode::System;
+    let domain = lx.domain;
+    let find = |model: &str| domain.seclabels.iter().find(|l| l.is_for(model));
+    let mut out = Confinement { seccomp: host.instance.seccomp_sandbox != Seccomp::Off, ..Confinement::default() };
+    if system {
+        owner(lx, find("dac"), &mut out);
+    }
+    // A standalone tree serves hosts of either kind, unless the facts name one.
+    let wanted = |driver| {
+        let named = host.instance.security_driver;
+        named == driver || (named == SecurityDriver::None && lx.env.options.target == Target::Standalone)
+    };
+    let (for_selinux, for_apparmor) = (wanted(SecurityDriver::Selinux), wanted(SecurityDriver::Apparmor));
+    if find("selinux").is_some() || (for_selinux && host.security.default_confined) {
+        out.selinux = selinux(lx, find("selinux"));
+    }
+    // Only root loads profiles.
+    if find("apparmor").is_some() || (for_apparmor && system && host.security.default_confined) {
+        out.apparmor = apparmor(lx, find("apparmor"));
+    }
+    out
+}
+
+/// The cause of what a label says, or of what a default rule does.
+fn cause(lx: &Lower<'_>, label: Option<&Seclabel>, what: &'static str) -> Cause {
+    match label {
+        Some(label) => lx.cause(label.site, what),
+        None => Cause { what: format!("default: {what}").into(), ..Cause::default() },
+    }
+}
+
+/// Whether the driver is told to leave the domain alone; refused where the host demands confinement.
+fn refuses(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> bool {
+    let Some(label) = label.filter(|l| l.kind() == SeclabelType::None) else { return false };
+    if lx.env.host.security.require_confined {
+        let model = label.model.as_deref().unwrap_or("");
+        lx.error(
+            &codes::FORBIDDEN_LABEL,
+            label.site,
+            format!("the host demands confinement, and the label of model '{model}' is of type 'none'"),
+        )
+        .help("leave the <seclabel> out");
+    }
+    true
+}
+
+/// User, group, supplementary groups.
+fn owner(lx: &mut Lower<'_>, label: Option<&Seclabel>, out: &mut Confinement) {
+    let policy = &lx.env.host.security;
+    let user = policy.user.clone().unwrap_or_else(|| DEFAULT_USER.to_string());
+    out.group = Some(policy.group.clone().unwrap_or_else(|| user.clone()));
+    out.user = Some(user);
+    out.dynamic_ownership = policy.dynamic_ownership;
+    if let Some(label) = label {
+        match (label.kind(), label.label.as_deref()) {
+            (SeclabelType::Static, Some(text)) => match split_owner(text) {
+                Some((user, group)) if allowed_owner(lx, user, group, label) => {
+                    out.user = Some(user.to_string());
+                    out.group = Some(group.to_string());
+                }
+                Some(_) => {}
+                None => {
+                    lx.error(
+                        &codes::BAD_LABEL,
+                        label.site,
+                        format!("the label '{text}' of model 'dac' is not of the form user:group"),
+                    )
+                    .help("give names, or numbers such as +107:+107");
+                }
+            },
+            (SeclabelType::None, _) => out.dynamic_ownership = false,
+            _ => {}
+        }
+        if label.relabel.is_some() && !label.relabels() {
+            out.dynamic_ownership = false;
+        }
+    }
+    // What systems give to groups: /dev/kvm and /dev/vhost-net, render nodes, sound.
+    if lx.env.options.target == Target::Standalone {
+        let access = &lx.plan.access;
+        let any = |prefix: &str| access.iter().any(|a| a.path.starts_with(prefix));
+        let kvm = lx.plan.accelerator == Accelerator::Kvm || any("/dev/vhost-") || any("/dev/kvm");
+        for (needed, group) in [(kvm, "kvm"), (any("/dev/dri/"), "render"), (any("/dev/snd/"), "audio")] {
+            if needed {
+                out.groups.push(group.to_string());
+            }
+        }
+    }
+}
+
+/// The parts of `user:group`; none if one is no name or number that an account can have.
+fn split_owner(label: &str) -> Option<(&str, &str)> {
+    let (user, group) = label.split_once(':')?;
+    let fits = |part: &str| match part.strip_prefix('+').or(part.parse::<u64>().is_ok().then_some(part)) {
+        // 65535 and 4294967295 mean "no such user" to the kernel.
+        Some(number) => {
+            number.bytes().all(|b| b.is_ascii_digit())
+                && number.parse::<u32>().is_ok_and(|n| n != u32::MAX && n != 65_535)
+        }
+        None => {
+            part.len() <= 31
+                && part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+                && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        }
+    };
+    (fits(user) && fits(group)).then_some((user, group))
+}
+
+/// Refuses root, unless the host allows it.
+fn allowed_owner(lx: &mut Lower<'_>, user: &str, group: &str, label: &Seclabel) -> bool {
+    let root = |name: &str| name == "root" || name.trim_start_matches('+').parse() == Ok(0u32);
+    if lx.env.host.security.allow_unconfined || lx.env.is_libvirt() || !(root(user) || root(group)) {
+        return true;
+    }
+    lx.error(
+        &codes::FORBIDDEN_LABEL,
+        label.site,
+        format!("the label '{user}:{group}' of model 'dac' would run the guest as root"),
+    )
+    .help("name an account of its own, or allow it in the host facts: security { allow-unconfined #true; }");
+    false
+}
+
+/// SELinux contexts.
+fn selinux(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Selinux> {
+    if refuses(lx, label) {
+        return None;
+    }
+    let policy = lx.env.host.security.selinux.clone();
+    let base = if lx.plan.accelerator == Accelerator::Tcg { &policy.tcg_process } else { &policy.process };
+    let own = match label.map(|l| (l, l.kind())) {
+        Some((l, SeclabelType::Static)) => l.label.as_deref(),
+        _ => None,
+    };
+    let baselabel = label.and_then(|l| l.baselabel.as_deref());
+    for text in own.iter().chain(&baselabel) {
+        if !valid_context(lx, text, label) {
+            return None;
+        }
+    }
+    let process = match own {
+        Some(own) => own.to_string(),
+        None => {
+            // The policy's own range was checked when it was read.
+            let categories = Categories::parse(&policy.range).ok()?;
+            let (low, high) = categories.pair(number(&lx.plan.uuid));
+            // Of a base label only the type counts.
+            let kind = part(baselabel.unwrap_or(base), 2);
+            format!("{}:{}:{kind}:{}:c{low},c{high}", part(base, 0), part(base, 1), categories.sensitivity)
+        }
+    };
+    let range = process.splitn(4, ':').nth(3).unwrap_or("s0").to_string();
+    let without_range = |context: &str| -> String { (0..3).map(|i| part(context, i)).collect::<Vec<_>>().join(":") };
+    let lowest = range.split([':', '-']).next().unwrap_or("s0").to_string();
+    Some(Selinux {
+        image: format!("{}:{range}", without_range(&policy.image)),
+        shared: format!("{}:{lowest}", without_range(&policy.image)),
+        content: policy.content.clone(),
+        relabel: label.is_none_or(Seclabel::relabels),
+        cause: cause(lx, label, "dynamic label"),
+        process,
+    })
+}
+
+/// A part of a context.
+fn part(context: &str, index: usize) -> &str {
+    context.splitn(4, ':').nth(index).unwrap_or_default()
+}
+
+/// A number that depends on the UUID alone (FNV-1a), so that a domain keeps its categories.
+fn number(uuid: &str) -> u64 {
+    uuid.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// Refuses what is no context, and contexts that confine nothing.
+fn valid_context(lx: &mut Lower<'_>, text: &str, label: Option<&Seclabel>) -> bool {
+    let site = label.map(|l| l.site).unwrap_or_default();
+    if let Err(why) = Escaped::<SelinuxContext>::new(text) {
+        lx.error(&codes::BAD_LABEL, site, format!("the label of model 'selinux' is not of its form: {why}"))
+            .help("give user:role:type:range, such as system_u:system_r:svirt_t:s0:c1,c2");
+        return false;
+    }
+    if let Some(why) = unconfined(text)
+        && !lx.env.host.security.allow_unconfined
+        && !lx.env.is_libvirt()
+    {
+        lx.error(&codes::FORBIDDEN_LABEL, site, format!("the label '{text}' {why}"))
+            .help("use a type such as svirt_t, or allow it in the host facts: security { allow-unconfined #true; }");
+        return false;
+    }
+    true
+}
+
+/// Why a context confines nothing; none if it does.
+fn unconfined(context: &str) -> Option<&'static str> {
+    let kind = part(context, 2);
+    let range = context.splitn(4, ':').nth(3).unwrap_or_default();
+    if kind.starts_with("unconfined")
+        || matches!(kind, "virtd_t" | "init_t" | "initrc_t" | "kernel_t" | "sysadm_t" | "spc_t" | "virtqemud_t")
+    {
+        return Some("names a type that is not confined");
+    }
+    // c0.c1023 covers the categories of all other guests.
+    let wide = range.split([':', ',', '-']).filter_map(|set| set.split_once('.')).any(|(a, b)| {
+        let number = |c: &str| c.trim_start_matches('c').parse::<u32>().unwrap_or(0);
+        number(b).saturating_sub(number(a)) > 1
+    });
+    wide.then_some("has a range of categories, which covers those of other guests")
+}
+
+/// The AppArmor profile.
+fn apparmor(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Apparmor> {
+    if refuses(lx, label) {
+        return None;
+    }
+    let fixed = label.filter(|l| l.kind() == SeclabelType::Static);
+    if let Some(label) = label.filter(|l| l.baselabel.is_some()) {
+        lx.error(&codes::BAD_LABEL, label.site, "AppArmor knows no <baselabel>".to_string())
+            .help("leave it out, or give a static label with the name of a profile");
+        return None;
+    }
+    let profile = match fixed.and_then(|l| l.label.clone()) {
+        Some(name) => {
+            let site = fixed.map(|l| l.site).unwrap_or_default();
+            if let Err(why) = Escaped::<ApparmorName>::new(&name) {
+                lx.error(&codes::BAD_LABEL, site, why.to_string()).help("give the name of a profile of the host");
+                return None;
+            }
+            if name == "unconfined" && !lx.env.host.security.allow_unconfined && !lx.env.is_libvirt() {
+                lx.error(&codes::FORBIDDEN_LABEL, site, "the profile 'unconfined' confines nothing")
+                    .help("give type='none' if that is meant, and allow it on the host");
+                return None;
+            }
+            name
+        }
+        None => format!("libvirt-{}", lx.plan.uuid),
+    };
+    Some(Apparmor {
+        generated: fixed.is_none(),
+        complain: false,
+        cause: cause(lx, label, "generated profile"),
+        profile,
+    })
+}

@@ -1,0 +1,163 @@
+//! What a domain may do with the things of the host, by what it uses them for: one line a use.
+//!
+//! Everything that confines a guest (AppArmor, SELinux, owners, device rules, units) is made from the
+//! accesses that families add with [`Lower::touch`]. So who labels what, and who owns what, is
+//! decided in this table and nowhere else. Labels and owners are those that libvirt 11.3 gives
+//! (measured); permissions are no wider than QEMU needs.
+
+use super::Lower;
+use crate::domain::seclabel::SourceSeclabel;
+use crate::plan::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing, Text};
+use crate::vocab::YesNo;
+use crate::xml::Site;
+
+/// What is granted for one use of a path.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Grant {
+    /// What is expected there.
+    pub kind: PathKind,
+    /// What the process does with it.
+    pub perms: Perms,
+    /// Who else may use it.
+    pub sharing: Sharing,
+    /// Its SELinux label.
+    pub label: LabelRole,
+    /// Whether the label before is given back.
+    pub restore_label: bool,
+    /// Its owner.
+    pub owner: OwnerRule,
+}
+
+const RW: Perms = Perms { lock: false, ..Perms::READ_WRITE };
+const R: Perms = Perms { lock: false, ..Perms::READ };
+
+macro_rules! grants {
+    ($($(#[$doc:meta])* $name:ident: $kind:ident, $perms:expr, $sharing:ident, $label:ident $restore_label:literal, $owner:expr;)*) => {
+        /// The uses. The columns: what it is, permissions, sharing, label and whether it is given back, owner.
+        impl Grant {
+            $($(#[$doc])* pub const $name: Grant = Grant {
+                kind: PathKind::$kind,
+                perms: $perms,
+                sharing: Sharing::$sharing,
+                label: LabelRole::$label,
+                restore_label: $restore_label,
+                owner: $owner,
+            };)*
+        }
+    };
+}
+const OWN: OwnerRule = OwnerRule::Domain { restore: true };
+const GIVE: OwnerRule = OwnerRule::Domain { restore: false };
+const KEEP: OwnerRule = OwnerRule::Keep;
+
+grants! {
+    /// A disk image that is written, a variable store, a persistent memory file.
+    IMAGE: File, Perms::READ_WRITE, Exclusive, Image true, OWN;
+    /// `<shareable/>`
+    SHARED_IMAGE: File, Perms::READ_WRITE, Shared, Shared false, GIVE;
+    /// `<readonly/>`, CD-ROM.
+    READ_ONLY_IMAGE: File, Perms::READ, ReadOnly, Content false, GIVE;
+    /// A layer below the top of a backing chain.
+    BACKING: File, Perms::READ, ReadOnly, Content false, GIVE;
+    /// Firmware code that is only read.
+    LOADER: File, Perms::READ, System, Keep false, KEEP;
+    /// Firmware code that the guest may write.
+    WRITABLE_LOADER: File, Perms::READ_WRITE, Exclusive, Keep false, KEEP;
+    /// Kernel, initial RAM disk, device tree, ACPI table, fw_cfg file.
+    BOOT_FILE: File, R, ReadOnly, Content true, OWN;
+    /// The file behind a character device.
+    CHARDEV_FILE: File, RW, Exclusive, Image true, OWN;
+    /// The node behind a character device.
+    CHARDEV_NODE: CharDevice, RW, Exclusive, Image true, OWN;
+    /// The FIFO behind a character device.
+    CHARDEV_PIPE: Pipe, RW, Exclusive, Image true, OWN;
+    /// A socket that QEMU connects to, behind a character device.
+    CHARDEV_SOCKET: Socket, RW, Exclusive, Image true, OWN;
+    /// A socket that QEMU listens on.
+    LISTEN_SOCKET: Socket, RW, Exclusive, Keep false, KEEP;
+    /// A socket of a helper or another program (vhost-user, swtpm, EGD).
+    PEER_SOCKET: Socket, RW, Exclusive, Keep false, KEEP;
+    /// A log that is only written.
+    LOG: File, Perms::WRITE, Exclusive, Keep false, KEEP;
+    /// An IOMMU group.
+    VFIO_GROUP: CharDevice, RW, Exclusive, Image false, GIVE;
+    /// A USB or SCSI device, an input device.
+    HOST_DEVICE: CharDevice, RW, Exclusive, Image true, OWN;
+    /// A SCSI device that several guests write.
+    SHARED_HOST_DEVICE: CharDevice, RW, Shared, Shared true, OWN;
+    /// A SCSI device that is only read.
+    READ_ONLY_HOST_DEVICE: CharDevice, R, ReadOnly, Content true, OWN;
+    /// The TPM of the host.
+    TPM: CharDevice, RW, Exclusive, Image true, OWN;
+    /// The enclave memory of SGX.
+    SGX: CharDevice, RW, System, Image true, KEEP;
+    /// A node that belongs to the system and that programs share: `/dev/kvm`, `/dev/net/tun`, a render node.
+    SYSTEM_NODE: CharDevice, RW, System, Keep false, KEEP;
+    /// The same, only read: a source of random numbers.
+    SYSTEM_SOURCE: CharDevice, R, System, Keep false, KEEP;
+    /// A folder that the guest sees and writes.
+    SHARE: Tree, Perms { link: true, ..RW }, Exclusive, Keep false, KEEP;
+    /// A folder that the guest sees.
+    READ_ONLY_SHARE: Tree, R, ReadOnly, Keep false, KEEP;
+    /// A certificate database.
+    CERTIFICATES: Tree, Perms::READ, ReadOnly, Content true, KEEP;
+    /// Shared memory between guests.
+    SHARED_MEMORY: File, RW, Shared, Keep false, KEEP;
+}
+
+impl Grant {
+    /// The same for another kind of thing (an image on a block device).
+    pub fn on(self, kind: PathKind) -> Grant {
+        Grant { kind, ..self }
+    }
+
+    /// What remains when `<seclabel>` elements of the source override it.
+    pub fn overridden(mut self, labels: &[SourceSeclabel]) -> Grant {
+        for own in labels {
+            let left = own.relabel == Some(YesNo::No);
+            match own.model.as_deref() {
+                None | Some("selinux") if left => self.label = LabelRole::Keep,
+                None | Some("selinux") => {
+                    if let Some(label) = &own.label {
+                        self.label = LabelRole::Explicit(label.clone());
+                    }
+                }
+                Some("dac") if left => self.owner = OwnerRule::Keep,
+                Some("dac") => {
+                    if let Some(label) = &own.label {
+                        self.owner = OwnerRule::Explicit(label.clone());
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        if self.label == LabelRole::Keep {
+            self.restore_label = false;
+        }
+        self
+    }
+}
+
+impl Lower<'_> {
+    /// Adds a use of a path by QEMU to the access closure.
+    pub fn touch(&mut self, path: &str, grant: Grant, site: Site, what: impl Into<Text>) {
+        self.touch_by("qemu", path, grant, site, what);
+    }
+
+    /// Adds a use of a path by the process with this id.
+    pub fn touch_by(&mut self, process: &str, path: &str, grant: Grant, site: Site, what: impl Into<Text>) {
+        let cause = self.cause(site, what);
+        let Grant { kind, perms, sharing, label, restore_label, owner } = grant;
+        self.plan.access.push(Access {
+            process: process.to_string(),
+            path: path.to_string(),
+            kind,
+            perms,
+            sharing,
+            label,
+            restore_label,
+            owner,
+            cause,
+        });
+    }
+}
