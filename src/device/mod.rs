@@ -6,13 +6,25 @@
 
 pub mod address;
 pub mod controller;
+pub mod crypto;
 pub mod disk;
+pub mod hub;
 pub mod info;
 pub mod input;
 pub mod interface;
+pub mod iommu;
+pub mod lease;
 pub mod memballoon;
+pub mod nvram;
+pub mod panic;
 pub mod plug;
+pub mod pstore;
+pub mod rng;
+pub mod shmem;
+pub mod tpm;
 pub mod virtio;
+pub mod vsock;
+pub mod watchdog;
 
 use crate::domain::model::{Binder, Model, Part, Shape};
 use crate::lower::Lower;
@@ -131,7 +143,19 @@ impl Model for Devices {
 devices! {
     disks: disk::Disk,
     controllers: controller::Controller,
+    leases: lease::Lease,
     interfaces: interface::Interface,
     inputs: input::Input,
+    tpms: tpm::Tpm,
+    hubs: hub::Hub,
+    watchdogs: watchdog::Watchdog,
     memballoons: memballoon::Memballoon,
+    rngs: rng::Rng,
+    nvrams: nvram::Nvram,
+    panics: panic::Panic,
+    shmems: shmem::Shmem,
+    cryptos: crypto::Crypto,
+    iommus: iommu::Iommu,
+    vsocks: vsock::Vsock,
+    pstores: pstore::Pstore,
 }

@@ -111,14 +111,25 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     machine::rtc(&mut lx);
     machine::shutdown(&mut lx);
     machine::boot(&mut lx);
+    lower_all(&devices.iommus, &mut lx);
     crate::device::controller::lower_all(&mut lx);
+    lower_all(&devices.hubs, &mut lx);
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
+    lower_all(&devices.tpms, &mut lx);
     lower_all(&devices.inputs, &mut lx);
     machine::default_audio(&mut lx);
+    crate::device::watchdog::lower_all(&mut lx);
     lower_all(&devices.memballoons, &mut lx);
+    lower_all(&devices.rngs, &mut lx);
+    lower_all(&devices.nvrams, &mut lx);
     machine::sandbox(&mut lx);
     machine::handed_through(&mut lx);
+    lower_all(&devices.panics, &mut lx);
+    lower_all(&devices.shmems, &mut lx);
+    lower_all(&devices.vsocks, &mut lx);
+    lower_all(&devices.cryptos, &mut lx);
+    lower_all(&devices.pstores, &mut lx);
     machine::msg(&mut lx);
     lx.finish()
 }
@@ -302,6 +313,9 @@ impl<'a> Lower<'a> {
                 if !usb.port.is_empty() {
                     props.set("port", usb.port_text());
                 }
+            }
+            Some(Address::SpaprVio { reg: Some(reg) }) => {
+                props.set("reg", *reg);
             }
             Some(Address::Ccw(Some(ccw))) => {
                 props.set("devno", ccw.to_string());

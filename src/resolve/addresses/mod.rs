@@ -1,12 +1,20 @@
 //! Second pass: a place for every device on its bus.
 
+mod ccw;
+mod mmio;
 mod order;
 mod pci;
+mod spapr;
+mod usb;
 
 use super::{Cx, Machine};
 use crate::domain::Domain;
 
 /// Assigns all addresses that are not given.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    spapr::assign(domain, machine, cx);
+    ccw::assign(domain, machine, cx);
+    mmio::assign(domain, machine, cx);
     pci::assign(domain, machine, cx);
+    usb::assign(domain, machine, cx);
 }
