@@ -11,6 +11,7 @@ pub mod host;
 pub mod lower;
 pub mod plan;
 pub mod probe;
+pub mod report;
 pub mod resolve;
 pub mod run;
 pub mod schema;

@@ -4,6 +4,10 @@ use super::inputs::{Source, World, read, report_all};
 use super::{Exit, Shared, complain};
 use crate::compile::{Until, compile};
 use crate::diag::{Diagnostics, Severity};
+use crate::plan::Plan;
+use crate::run::preflight::preflight;
+use crate::run::registry::Registry;
+use crate::run::relocate::{Places, relocate};
 use crate::{schema, xml};
 use std::path::{Path, PathBuf};
 
@@ -11,15 +15,34 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub struct Args {
     /// Domain XML files, or folders of them; `-` is standard input
-    #[arg(required = true)]
+    #[arg(required_unless_present = "host")]
     files: Vec<PathBuf>,
     /// Check only against the format, not against a QEMU and a host
     #[arg(long)]
     schema_only: bool,
+    /// Check also whether this very host can run it: programs, KVM, images and their permissions,
+    /// interfaces, ports, memory
+    #[arg(long, conflicts_with = "schema_only")]
+    here: bool,
 }
 
 /// Checks every file.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
+    // `check --host vm.xml` asks about this host: host facts are never XML.
+    let mut files = args.files.clone();
+    let mut shared = shared.clone();
+    if let Some(domain) = shared.host.take_if(|h| h.extension().is_some_and(|e| e == "xml")) {
+        files.insert(0, domain);
+        return check(&Args { files, here: true, ..*args }, &shared);
+    }
+    if files.is_empty() {
+        complain("which file? virtc check FILE…");
+        return Exit::Usage;
+    }
+    check(args, &shared)
+}
+
+fn check(args: &Args, shared: &Shared) -> Exit {
     let world = if args.schema_only { None } else { Some(World::load(shared)) };
     let world = match world.transpose() {
         Ok(world) => world,
@@ -32,8 +55,12 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
             Ok(source) => {
                 let mut diags = match &world {
                     Some(w) => {
-                        compile(&source.bytes, &w.host, w.caps.for_domain(&source.bytes), &w.options, Until::Planned)
-                            .diags
+                        let caps = w.caps.for_domain(&source.bytes);
+                        let mut compiled = compile(&source.bytes, &w.host, caps, &w.options, Until::Planned);
+                        if let Some(plan) = compiled.plan.filter(|_| args.here && !compiled.diags.has_errors()) {
+                            exit = exit.and(ready(&plan, &mut compiled.diags));
+                        }
+                        compiled.diags
                     }
                     None => format_only(&source),
                 };
@@ -53,6 +80,21 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     }
     report_all(&reports, shared);
     exit
+}
+
+/// Looks whether this host can run the machine.
+fn ready(plan: &Plan, diags: &mut Diagnostics) -> Exit {
+    match Registry::of(plan.instance) {
+        Ok(registry) => {
+            let plan = relocate(plan.clone(), &Places::mine(registry.base()));
+            preflight(&plan, &registry, diags);
+            if diags.has_errors() { Exit::Environment } else { Exit::Done }
+        }
+        Err(fault) => {
+            complain(&fault.message);
+            Exit::Environment
+        }
+    }
 }
 
 /// The faults of the format alone.

@@ -161,7 +161,8 @@ pub fn use_color(shared: &Shared) -> bool {
     }
 }
 
-fn read_host(path: &Path, shared: &Shared) -> Result<Host, Exit> {
+/// Reads host facts with the descriptors that they name. Faults are told to the user.
+pub fn read_host(path: &Path, shared: &Shared) -> Result<Host, Exit> {
     let source = read(path)?;
     let mut diags = Diagnostics::new();
     let text = String::from_utf8_lossy(&source.bytes);
@@ -171,12 +172,15 @@ fn read_host(path: &Path, shared: &Shared) -> Result<Host, Exit> {
         return Err(Exit::Input);
     }
     let root = path.parent().unwrap_or(Path::new(".")).join(&host.root);
-    let needed = files_needed(&host);
-    host.files = HostFiles {
-        firmware: descriptors(&root, &needed.firmware),
-        vhost_user: descriptors(&root, &needed.vhost_user),
-    };
+    load_descriptors(&mut host, &root);
     Ok(host)
+}
+
+/// Reads the descriptors that the facts name, below the directory that stands for `/`.
+pub fn load_descriptors(host: &mut Host, root: &Path) {
+    let needed = files_needed(host);
+    host.files =
+        HostFiles { firmware: descriptors(root, &needed.firmware), vhost_user: descriptors(root, &needed.vhost_user) };
 }
 
 /// The descriptor files of some directories, in the order in which they count. A directory that is not
@@ -196,7 +200,8 @@ fn descriptors(root: &Path, directories: &[String]) -> Vec<DescriptorFile> {
     in_order(directories.iter().map(read).collect())
 }
 
-fn read_caps(path: &Path, shared: &Shared) -> Result<Capabilities, Exit> {
+/// Reads capabilities. Faults are told to the user.
+pub fn read_caps(path: &Path, shared: &Shared) -> Result<Capabilities, Exit> {
     let source = read(path).inspect_err(|_| {
         if path.to_str().is_some_and(|name| name.starts_with("qemu-")) {
             let names: Vec<String> = profiles::names().collect();

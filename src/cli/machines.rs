@@ -25,8 +25,11 @@ pub struct List {
 #[derive(clap::Args)]
 pub struct StopArgs {
     /// Names or UUIDs of machines
-    #[arg(required = true)]
+    #[arg(required_unless_present = "socket")]
     names: Vec<String>,
+    /// Stop the QEMU behind this QMP socket
+    #[arg(long, value_name = "PATH", conflicts_with = "names")]
+    socket: Option<PathBuf>,
     /// End it without asking the guest
     #[arg(short, long)]
     force: bool,
@@ -111,7 +114,11 @@ pub fn list(args: &List, shared: &Shared) -> Exit {
     for record in &records {
         let pid = record.qemu().map_or("-".to_string(), |q| q.pid.to_string());
         let state = control::status(record);
-        text.push_str(&format!("{:name_width$}  {pid:>8}  {:>8}  {state}\n", record.header.name, up(record)));
+        text.push_str(&format!(
+            "{:name_width$}  {pid:>8}  {:>8}  {state}\n",
+            record.header.name,
+            if record.by_unit { "-".to_string() } else { up(record) }
+        ));
     }
     print(&text)
 }
@@ -149,6 +156,13 @@ fn object(record: &Record) -> Value {
 
 /// Stops machines.
 pub fn stop(args: &StopArgs, shared: &Shared) -> Exit {
+    let how = Stop { force: args.force, timeout: Duration::from_secs(args.timeout) };
+    if let Some(socket) = &args.socket {
+        return match control::stop_socket(socket, how) {
+            Ok(()) => Exit::Done,
+            Err(fault) => fail(&fault, shared),
+        };
+    }
     let mut command = words(&["stop", "--timeout", &args.timeout.to_string()]);
     command.extend(args.force.then(|| "--force".to_string()));
     command.push("--".to_string());
@@ -157,7 +171,6 @@ pub fn stop(args: &StopArgs, shared: &Shared) -> Exit {
         Ok(registry) => registry,
         Err(exit) => return exit,
     };
-    let how = Stop { force: args.force, timeout: Duration::from_secs(args.timeout) };
     let mut exit = Exit::Done;
     let mut say = remarks(shared);
     for name in &args.names {

@@ -5,10 +5,12 @@
 
 mod argv;
 mod build;
+mod capabilities;
 mod check;
 mod completions;
 mod explain;
 mod golden;
+mod import;
 mod inputs;
 mod machines;
 mod normalize;
@@ -144,6 +146,13 @@ enum Command {
     Check(check::Args),
     /// Print the domain with defaults and addresses filled in
     Normalize(normalize::Args),
+    /// Print what the host and its QEMUs can do, as libvirt's XML
+    Capabilities,
+    /// Print what a domain can have, as libvirt's XML
+    #[command(name = "domcapabilities")]
+    DomainCapabilities(capabilities::Domain),
+    /// Turn what other tools have written into virtc's terms
+    Import(import::Args),
     /// Ask QEMU or this machine, and print capabilities or host facts
     Probe(probe::Args),
     /// Compare or renew stored outputs of a folder of domains
@@ -208,6 +217,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
+        Command::Capabilities => capabilities::run(shared),
+        Command::DomainCapabilities(args) => capabilities::domain(&args, shared),
+        Command::Import(args) => import::run(&args, shared),
         Command::Probe(args) => probe::run(&args, shared),
         Command::Golden(args) => golden::run(&args, shared),
         Command::Run(args) => run::run(&args, shared),

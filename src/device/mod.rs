@@ -8,6 +8,7 @@ pub mod address;
 pub mod controller;
 pub mod crypto;
 pub mod disk;
+pub mod filesystem;
 pub mod hub;
 pub mod info;
 pub mod input;
@@ -21,6 +22,7 @@ pub mod plug;
 pub mod pstore;
 pub mod rng;
 pub mod shmem;
+pub mod storage;
 pub mod tpm;
 pub mod virtio;
 pub mod vsock;
@@ -144,6 +146,7 @@ devices! {
     disks: disk::Disk,
     controllers: controller::Controller,
     leases: lease::Lease,
+    filesystems: filesystem::Filesystem,
     interfaces: interface::Interface,
     inputs: input::Input,
     tpms: tpm::Tpm,

@@ -37,3 +37,14 @@ pub enum Plug {
     /// A place in the channel subsystem of S/390 that is not virtio's.
     Ccw,
 }
+
+impl VirtioModel {
+    /// What the name of QEMU's device has behind its transport.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            VirtioModel::Virtio => "",
+            VirtioModel::Transitional => "-transitional",
+            VirtioModel::NonTransitional => "-non-transitional",
+        }
+    }
+}

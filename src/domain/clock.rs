@@ -15,6 +15,11 @@ keywords! {
 }
 
 keywords! {
+    /// `<clock basis='…'>`
+    pub enum ClockBasis { Utc = "utc", Localtime = "localtime" }
+}
+
+keywords! {
     /// `<timer name='…'>`
     pub enum TimerName {
         Platform = "platform",
@@ -38,6 +43,26 @@ keywords! {
     pub enum TimerTrack { Boot = "boot", Guest = "guest", Wall = "wall", Realtime = "realtime" }
 }
 
+keywords! {
+    /// `<timer mode='…'>` of the time stamp counter.
+    pub enum TimerMode {
+        Auto = "auto",
+        Native = "native",
+        Emulate = "emulate",
+        Paravirt = "paravirt",
+        Smpsafe = "smpsafe",
+    }
+}
+
+model! {
+    /// `<catchup>`: how fast late ticks are made up for.
+    pub struct Catchup = "catchup" {
+        attr threshold: u64 = "threshold",
+        attr slew: u64 = "slew",
+        attr limit: u64 = "limit",
+    }
+}
+
 model! {
     /// `<timer>`
     pub struct Timer = "timer" {
@@ -45,6 +70,9 @@ model! {
         attr present: YesNo = "present",
         attr tick_policy: TickPolicy = "tickpolicy",
         attr track: TimerTrack = "track",
+        attr frequency: u64 = "frequency",
+        attr mode: TimerMode = "mode",
+        child catchup: Catchup,
     }
 }
 
@@ -52,6 +80,10 @@ model! {
     /// `<clock>`
     pub struct Clock = "clock" {
         attr offset: ClockOffset = "offset",
+        attr adjustment: String = "adjustment",
+        attr basis: ClockBasis = "basis",
+        attr timezone: String = "timezone",
+        attr start: i64 = "start",
         many timers: Timer,
     }
 }

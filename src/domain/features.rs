@@ -1,7 +1,9 @@
 //! `<features>`: what the machine can do. The fields stand in libvirt's order.
 
-use super::model::model;
-use crate::vocab::OnOff;
+use super::memory::Amount;
+use super::model::{Binder, Model, Part, Shape, model, print_attr};
+use crate::vocab::{OnOff, YesNo, keywords};
+use crate::xml::{El, Site, XmlWriter};
 
 model! {
     /// An element with `state='on'` or `'off'`.
@@ -17,10 +19,286 @@ impl Toggle {
     }
 }
 
+/// A feature that is on when its element stands without a state; printed with the state.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Switch {
+    /// On or off.
+    pub state: Option<OnOff>,
+    /// Where it stands.
+    pub site: Site,
+}
+
+impl Switch {
+    /// Whether it is on.
+    pub fn is_on(&self) -> bool {
+        self.state != Some(OnOff::Off)
+    }
+
+    /// On or off.
+    pub fn state(&self) -> OnOff {
+        self.state.unwrap_or(OnOff::On)
+    }
+}
+
+impl Part for Switch {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.site = el.site();
+        self.state = if el.peek("state").is_some() { cx.attr(el, "state") } else { Some(OnOff::On) };
+    }
+    fn print_attrs(&self, out: &mut XmlWriter) {
+        print_attr(out, "state", &self.state);
+    }
+    fn print_body(&self, _: &mut XmlWriter) {}
+    fn shape(shape: &mut Shape) {
+        shape.attr("state");
+    }
+}
+
 model! {
     /// `<apic>`
     pub struct Apic = "apic" {
         attr eoi: OnOff = "eoi",
+    }
+}
+
+keywords! {
+    /// `<hyperv mode='…'>`
+    pub enum HypervMode { Custom = "custom", Passthrough = "passthrough" }
+}
+
+model! {
+    /// `<spinlocks>`: after how many attempts the guest tells the hypervisor.
+    pub struct Spinlocks = "spinlocks" {
+        part switch: Switch,
+        attr retries: u32 = "retries",
+    }
+}
+
+model! {
+    /// `<stimer>`
+    pub struct Stimer = "stimer" {
+        part switch: Switch,
+        child direct: Switch = "direct",
+    }
+}
+
+model! {
+    /// `<vendor_id>`
+    pub struct HypervVendor = "vendor_id" {
+        part switch: Switch,
+        attr value: String = "value",
+    }
+}
+
+model! {
+    /// `<tlbflush>`
+    pub struct TlbFlush = "tlbflush" {
+        part switch: Switch,
+        child direct: Switch = "direct",
+        child extended: Switch = "extended",
+    }
+}
+
+model! {
+    /// `<hyperv>`: enlightenments for Windows guests.
+    pub struct Hyperv = "hyperv" {
+        attr mode: HypervMode = "mode",
+        child relaxed: Switch = "relaxed",
+        child vapic: Switch = "vapic",
+        child spinlocks: Spinlocks,
+        child vpindex: Switch = "vpindex",
+        child runtime: Switch = "runtime",
+        child synic: Switch = "synic",
+        child stimer: Stimer,
+        child reset: Switch = "reset",
+        child vendor_id: HypervVendor,
+        child frequencies: Switch = "frequencies",
+        child reenlightenment: Switch = "reenlightenment",
+        child tlbflush: TlbFlush,
+        child ipi: Switch = "ipi",
+        child evmcs: Switch = "evmcs",
+        child avic: Switch = "avic",
+        child emsr_bitmap: Switch = "emsr_bitmap",
+        child xmm_input: Switch = "xmm_input",
+    }
+}
+
+model! {
+    /// `<dirty-ring>`: how many dirty pages KVM keeps for each virtual CPU.
+    pub struct DirtyRing = "dirty-ring" {
+        part switch: Switch,
+        attr size: u32 = "size",
+    }
+}
+
+model! {
+    /// `<kvm>`
+    pub struct KvmFeatures = "kvm" {
+        child hidden: Switch = "hidden",
+        child hint_dedicated: Switch = "hint-dedicated",
+        child poll_control: Switch = "poll-control",
+        child pv_ipi: Switch = "pv-ipi",
+        child dirty_ring: DirtyRing,
+    }
+}
+
+model! {
+    /// `<gic>`: the interrupt controller of ARM.
+    pub struct Gic = "gic" {
+        attr version: GicVersion = "version",
+    }
+}
+
+keywords! {
+    /// `<gic version='…'>`
+    pub enum GicVersion { V2 = "2", V3 = "3", Host = "host" }
+}
+
+model! {
+    /// `<smm>`
+    pub struct Smm = "smm" {
+        part switch: Switch,
+        child tseg: Amount = "tseg",
+    }
+}
+
+keywords! {
+    /// `<ioapic driver='…'>`
+    pub enum IoapicDriver { Kvm = "kvm", Qemu = "qemu" }
+}
+
+model! {
+    /// `<ioapic>`
+    pub struct Ioapic = "ioapic" {
+        need driver: IoapicDriver = "driver",
+    }
+}
+
+keywords! {
+    /// `<hpt resizing='…'>`
+    pub enum HptResizing { Enabled = "enabled", Disabled = "disabled", Required = "required" }
+}
+
+model! {
+    /// `<hpt>`: the hashed page table of POWER.
+    pub struct Hpt = "hpt" {
+        attr resizing: HptResizing = "resizing",
+        child max_page_size: Amount = "maxpagesize",
+    }
+}
+
+keywords! {
+    /// `<msrs unknown='…'>`
+    pub enum UnknownMsrs { Ignore = "ignore", Fault = "fault" }
+}
+
+model! {
+    /// `<msrs>`
+    pub struct Msrs = "msrs" {
+        need unknown: UnknownMsrs = "unknown",
+    }
+}
+
+keywords! {
+    /// `<cfpc value='…'>`: cache flush on privilege change.
+    pub enum Cfpc { Broken = "broken", Workaround = "workaround", Fixed = "fixed" }
+}
+
+keywords! {
+    /// `<sbbc value='…'>`: speculation barrier bounds checking.
+    pub enum Sbbc { Broken = "broken", Workaround = "workaround", Fixed = "fixed" }
+}
+
+keywords! {
+    /// `<ibs value='…'>`: indirect branch speculation.
+    pub enum Ibs {
+        Broken = "broken",
+        Workaround = "workaround",
+        FixedIbs = "fixed-ibs",
+        FixedCcd = "fixed-ccd",
+        FixedNa = "fixed-na",
+    }
+}
+
+keywords! {
+    /// `<aia value='…'>`: advanced interrupts of RISC-V.
+    pub enum Aia { None = "none", Aplic = "aplic", AplicImsic = "aplic-imsic" }
+}
+
+/// An element with one needed attribute `value`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Choice<T> {
+    /// The value.
+    pub value: Option<T>,
+    /// Where it stands.
+    pub site: Site,
+}
+
+impl<T> Default for Choice<T> {
+    fn default() -> Choice<T> {
+        Choice { value: None, site: Site::NONE }
+    }
+}
+
+impl<T: crate::vocab::Value> Part for Choice<T> {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.site = el.site();
+        self.value = cx.need(el, "value");
+    }
+    fn print_attrs(&self, out: &mut XmlWriter) {
+        print_attr(out, "value", &self.value);
+    }
+    fn print_body(&self, _: &mut XmlWriter) {}
+    fn shape(shape: &mut Shape) {
+        shape.attr("value");
+    }
+}
+
+/// `<tcg>`: settings of the emulator.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tcg {
+    /// `<tb-cache>`: room for translated code.
+    pub tb_cache: Option<Amount>,
+    /// Where it stands.
+    pub site: Site,
+}
+
+impl Part for Tcg {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.site = el.site();
+        self.tb_cache = el.child("tb-cache").map(|e| {
+            let mut amount = Amount::default();
+            amount.bind(e, cx);
+            amount
+        });
+    }
+    fn print_attrs(&self, _: &mut XmlWriter) {}
+    fn print_body(&self, out: &mut XmlWriter) {
+        if let Some(size) = &self.tb_cache {
+            super::model::print_as("tb-cache", size, out);
+        }
+    }
+    fn shape(shape: &mut Shape) {
+        shape.child::<Amount>("tb-cache");
+    }
+}
+
+impl Model for Tcg {
+    const ELEMENT: &'static str = "tcg";
+}
+
+model! {
+    /// `<async-teardown>`
+    pub struct AsyncTeardown = "async-teardown" {
+        attr enabled: YesNo = "enabled",
+    }
+}
+
+model! {
+    /// `<xen>` switches mean nothing to QEMU, except when it runs Xen guests itself.
+    pub struct XenFeatures = "xen" {
+        child e820_host: Toggle = "e820_host",
+        child passthrough: Toggle = "passthrough",
     }
 }
 
@@ -30,9 +308,38 @@ model! {
         flag acpi: bool = "acpi",
         child apic: Apic,
         flag pae: bool = "pae",
-        child hap: Toggle = "hap",
-        child pmu: Toggle = "pmu",
-        child vmport: Toggle = "vmport",
-        child smm: Toggle = "smm",
+        child hap: Switch = "hap",
+        flag viridian: bool = "viridian",
+        flag privnet: bool = "privnet",
+        child hyperv: Hyperv,
+        child kvm: KvmFeatures,
+        child pvspinlock: Switch = "pvspinlock",
+        child pmu: Switch = "pmu",
+        child vmport: Switch = "vmport",
+        child gic: Gic,
+        child smm: Smm,
+        child ioapic: Ioapic,
+        child hpt: Hpt,
+        child vmcoreinfo: Switch = "vmcoreinfo",
+        child htm: Switch = "htm",
+        child nested_hv: Switch = "nested-hv",
+        child msrs: Msrs,
+        child ccf_assist: Switch = "ccf-assist",
+        child xen: XenFeatures,
+        child cfpc: Choice<Cfpc> = "cfpc",
+        child sbbc: Choice<Sbbc> = "sbbc",
+        child ibs: Choice<Ibs> = "ibs",
+        child tcg: Tcg,
+        child async_teardown: AsyncTeardown,
+        child ras: Switch = "ras",
+        child ps2: Switch = "ps2",
+        child aia: Choice<Aia> = "aia",
+    }
+}
+
+impl Features {
+    /// Whether nothing is there, so that the element is not printed.
+    pub fn is_empty(&self) -> bool {
+        Features { site: Site::NONE, ..self.clone() } == Features::default()
     }
 }

@@ -10,9 +10,13 @@ pub mod features;
 pub mod general;
 pub mod memory;
 pub mod model;
+pub mod numa;
 pub mod os;
 pub mod qemu;
 pub mod seclabel;
+pub mod security;
+pub mod sysinfo;
+pub mod tuning;
 pub mod vcpu;
 
 use crate::device::Devices;
@@ -50,21 +54,43 @@ model! {
         need kind: DomainKind = "type",
         leaf name: String = "name",
         leaf uuid: Uuid = "uuid",
+        child genid: general::GenId = "genid",
         leaf title: String = "title",
         leaf description: String = "description",
         child metadata: general::Metadata,
+        child max_memory: memory::MaxMemory = "maxMemory",
         child memory: memory::Memory = "memory",
         child current_memory: memory::Amount = "currentMemory",
+        child blkiotune: tuning::Blkiotune,
+        child memtune: tuning::Memtune,
+        child memory_backing: memory::MemoryBacking,
         child vcpu: vcpu::Vcpu,
+        list vcpus: vcpu::OneVcpu = "vcpus",
+        leaf iothreads: u32 = "iothreads",
+        list iothread_ids: vcpu::IoThread = "iothreadids",
+        /// Every I/O thread, those that only `<iothreads>` counts among them.
+        extra all_iothreads: Vec<vcpu::IoThread>,
+        child default_iothread: vcpu::DefaultIoThread,
+        list throttle_groups: crate::device::disk::ThrottleGroup = "throttlegroups",
+        child cputune: tuning::Cputune,
+        child numatune: tuning::Numatune,
+        child resource: tuning::Resource,
+        many sysinfo: sysinfo::Sysinfo,
         child os: os::Os,
+        child idmap: general::IdMap,
         child features: features::Features,
         child cpu: cpu::Cpu,
         child clock: clock::Clock,
         leaf on_poweroff: general::LifecycleAction = "on_poweroff",
         leaf on_reboot: general::LifecycleAction = "on_reboot",
         leaf on_crash: general::CrashAction = "on_crash",
+        leaf on_lockfailure: general::LockFailureAction = "on_lockfailure",
+        child pm: general::Pm,
+        child perf: general::Perf,
         child devices: Devices,
         many seclabels: seclabel::Seclabel,
+        child keywrap: security::Keywrap,
+        child launch_security: security::LaunchSecurity,
         part qemu: qemu::QemuNamespace,
     }
 }
@@ -102,6 +128,8 @@ pub fn bind(
         return None;
     }
     root.mark();
+    // Number of a running domain: it means nothing to one that is to be started.
+    root.attr("id");
     let domain = Domain::read(root, &mut Binder { diags });
     for el in doc.elements() {
         if !el.is_used() {

@@ -1,11 +1,18 @@
 //! `<os>`: machine type, firmware, boot.
 
-use super::model::model;
+use super::model::{Binder, Model, Part, Shape, model, print_attr};
+use crate::device::storage::{StorageKind, StorageSource};
 use crate::vocab::{Arch, YesNo, keywords};
+use crate::xml::{El, Site, XmlWriter};
 
 keywords! {
     /// The text of `<type>`.
     pub enum OsKind { Hvm = "hvm", Xen = "xen", Linux = "linux", Exe = "exe", Uml = "uml", Xenpvh = "xenpvh" }
+}
+
+keywords! {
+    /// `<os firmware='…'>`: which kind of firmware is chosen by itself.
+    pub enum FirmwareKind { Bios = "bios", Efi = "efi" }
 }
 
 keywords! {
@@ -18,6 +25,21 @@ keywords! {
     pub enum LoaderKind { Rom = "rom", Pflash = "pflash" }
 }
 
+keywords! {
+    /// The format of a firmware image.
+    pub enum FirmwareFormat { Raw = "raw", Qcow2 = "qcow2" }
+}
+
+keywords! {
+    /// `<feature name='…'>` of `<firmware>`
+    pub enum FirmwareFeatureName { EnrolledKeys = "enrolled-keys", SecureBoot = "secure-boot" }
+}
+
+keywords! {
+    /// `<smbios mode='…'>`: where the SMBIOS tables come from.
+    pub enum SmbiosMode { Emulate = "emulate", Host = "host", Sysinfo = "sysinfo" }
+}
+
 model! {
     /// `<type arch='x86_64' machine='q35'>hvm</type>`
     pub struct OsType = "type" {
@@ -28,21 +50,135 @@ model! {
 }
 
 model! {
-    /// `<loader>`: firmware by path.
-    pub struct Loader = "loader" {
-        attr readonly: YesNo = "readonly",
-        attr secure: YesNo = "secure",
-        attr kind: LoaderKind = "type",
-        text path: String,
+    /// `<feature>` of `<firmware>`: what the chosen firmware must or must not have.
+    pub struct FirmwareFeature = "feature" {
+        need enabled: YesNo = "enabled",
+        need name: FirmwareFeatureName = "name",
     }
 }
 
-model! {
-    /// `<nvram>`: the variable store of UEFI.
-    pub struct Nvram = "nvram" {
-        attr template: String = "template",
-        text path: String,
+/// `<loader>`: firmware by path.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loader {
+    /// Whether the guest may write it.
+    pub readonly: Option<YesNo>,
+    /// Whether only code in system management mode may write the variables.
+    pub secure: Option<YesNo>,
+    /// ROM or flash.
+    pub kind: Option<LoaderKind>,
+    /// Whether it keeps no variables.
+    pub stateless: Option<YesNo>,
+    /// Format of the image.
+    pub format: Option<FirmwareFormat>,
+    /// Its path.
+    pub path: Option<String>,
+    /// Where it stands.
+    pub site: Site,
+}
+
+impl Part for Loader {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.site = el.site();
+        self.readonly = cx.attr(el, "readonly");
+        self.secure = cx.attr(el, "secure");
+        self.kind = cx.attr(el, "type");
+        self.stateless = cx.attr(el, "stateless");
+        self.format = cx.attr(el, "format");
+        let path = el.text().trim();
+        self.path = if path.is_empty() { None } else { Some(path.to_string()) };
     }
+    fn print_attrs(&self, out: &mut XmlWriter) {
+        print_attr(out, "readonly", &self.readonly);
+        print_attr(out, "secure", &self.secure);
+        print_attr(out, "type", &self.kind);
+        print_attr(out, "stateless", &self.stateless);
+        print_attr(out, "format", &self.format);
+    }
+    fn print_body(&self, out: &mut XmlWriter) {
+        if let Some(path) = &self.path {
+            out.text(path);
+        }
+    }
+    fn shape(shape: &mut Shape) {
+        for a in ["readonly", "secure", "type", "stateless", "format"] {
+            shape.attr(a);
+        }
+        shape.text = true;
+    }
+}
+
+impl Model for Loader {
+    const ELEMENT: &'static str = "loader";
+}
+
+/// `<nvram>`: the variable store of UEFI.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Nvram {
+    /// The file that it is made from.
+    pub template: Option<String>,
+    /// Format of the template.
+    pub template_format: Option<FirmwareFormat>,
+    /// Format of the store.
+    pub format: Option<FirmwareFormat>,
+    /// Its path, in the old form without a source.
+    pub path: Option<String>,
+    /// Its source.
+    pub source: Option<StorageSource>,
+    /// Where it stands.
+    pub site: Site,
+}
+
+impl Nvram {
+    /// Path of the file or block device.
+    pub fn file(&self) -> Option<&str> {
+        self.path.as_deref().or_else(|| self.source.as_ref().and_then(StorageSource::path))
+    }
+
+    /// Whether it is reached over the network.
+    pub fn is_network(&self) -> bool {
+        self.source.as_ref().is_some_and(|s| s.kind == StorageKind::Network)
+    }
+}
+
+impl Part for Nvram {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.site = el.site();
+        self.template = cx.attr(el, "template");
+        self.template_format = cx.attr(el, "templateFormat");
+        self.format = cx.attr(el, "format");
+        if let Some(kind) = cx.attr(el, "type") {
+            let mut source = StorageSource::default();
+            source.bind_child(kind, el, cx);
+            self.source = Some(source);
+        } else {
+            let path = el.text().trim();
+            self.path = if path.is_empty() { None } else { Some(path.to_string()) };
+        }
+    }
+    fn print_attrs(&self, out: &mut XmlWriter) {
+        print_attr(out, "template", &self.template);
+        print_attr(out, "templateFormat", &self.template_format);
+        print_attr(out, "type", &self.source.as_ref().map(|s| s.kind));
+        print_attr(out, "format", &self.format);
+    }
+    fn print_body(&self, out: &mut XmlWriter) {
+        if let Some(source) = &self.source {
+            super::model::print_as("source", source, out);
+        } else if let Some(path) = &self.path {
+            out.text(path);
+        }
+    }
+    fn shape(shape: &mut Shape) {
+        for a in ["template", "templateFormat", "type", "format"] {
+            shape.attr(a);
+        }
+        shape.child::<StorageSource>("source");
+        shape.text = true;
+    }
+}
+
+impl Model for Nvram {
+    const ELEMENT: &'static str = "nvram";
 }
 
 model! {
@@ -61,17 +197,53 @@ model! {
 }
 
 model! {
+    /// `<bios>`
+    pub struct Bios = "bios" {
+        attr use_serial: YesNo = "useserial",
+        attr reboot_timeout: i32 = "rebootTimeout",
+    }
+}
+
+model! {
+    /// `<smbios>`
+    pub struct Smbios = "smbios" {
+        need mode: SmbiosMode = "mode",
+    }
+}
+
+keywords! {
+    /// `<table type='…'>`
+    pub enum AcpiTableKind { Slic = "slic", Raw = "raw", Rawset = "rawset" }
+}
+
+model! {
+    /// `<table>` of `<acpi>`: an ACPI table from a file.
+    pub struct AcpiTable = "table" {
+        need kind: AcpiTableKind = "type",
+        text path: String,
+    }
+}
+
+model! {
     /// `<os>`
     pub struct Os = "os" {
+        attr firmware: FirmwareKind = "firmware",
         child kind: OsType,
+        list firmware_features: FirmwareFeature = "firmware",
+        /// Firmware was to be chosen, but no descriptor fits: an error once it is needed.
+        extra no_firmware: bool,
         child loader: Loader,
         child nvram: Nvram,
         leaf kernel: String = "kernel",
         leaf initrd: String = "initrd",
         leaf cmdline: String = "cmdline",
         leaf dtb: String = "dtb",
+        leaf shim: String = "shim",
+        list acpi: AcpiTable = "acpi",
         many boot: Boot,
         child bootmenu: BootMenu,
+        child bios: Bios,
+        child smbios: Smbios,
     }
 }
 
@@ -79,5 +251,11 @@ impl Os {
     /// Architecture of the guest, if the XML says.
     pub fn arch(&self) -> Option<Arch> {
         self.kind.as_ref().and_then(|t| t.arch)
+    }
+
+    /// What the XML asks of a firmware feature.
+    pub fn firmware_feature(&self, name: FirmwareFeatureName) -> Option<bool> {
+        let feature = self.firmware_features.iter().find(|f| f.name == Some(name));
+        feature.and_then(|f| f.enabled).map(YesNo::is_yes)
     }
 }

@@ -188,6 +188,21 @@ impl Language for TableField {
     }
 }
 
+/// An absolute path in a table, in its shortest form.
+pub struct TablePath;
+
+impl Language for TablePath {
+    type Format = Plain;
+    const NAME: &'static str = "a table";
+    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
+        let path = absolute::<Self>(value)?;
+        // Fields are separated by tabs; so that the last field can be anything, a path is not it.
+        refuse_control::<Self>(&path, &[])?;
+        out.push_str(&path);
+        Ok(())
+    }
+}
+
 /// An error of language `L`.
 fn unfit<L: Language>(what: impl Into<String>) -> Unfit {
     Unfit { what: what.into(), language: L::NAME }

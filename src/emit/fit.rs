@@ -45,6 +45,15 @@ impl<'a> Fitter<'a> {
         }
     }
 
+    /// Reports what no output applies yet.
+    pub fn not_applied(&mut self, cause: &Cause, message: String) {
+        if self.said.insert(message.clone()) {
+            self.diags
+                .warning(&crate::diag::codes::general::NOT_YET, cause.span, message)
+                .help("set it by hand, or leave it out");
+        }
+    }
+
     /// Reports what a unit cannot do but the runner can.
     pub fn runner_only(&mut self, cause: &Cause, message: String) {
         if self.said.insert(message.clone()) {

@@ -35,21 +35,21 @@ pub fn total_bandwidth(limits: &Limits) -> Option<(u64, u64)> {
     Some((total, period))
 }
 
-/// The CPUs that the threads may use together; none when some may use all.
-pub fn all_cpus(limits: &Limits) -> Option<String> {
+/// The CPUs that the threads may use together; none when some may use all. A list that cannot be read is
+/// the error.
+pub fn all_cpus(limits: &Limits) -> Result<Option<String>, String> {
     let pinned = |thread: &str| limits.pins.iter().any(|p| p.thread == thread);
     let every_vcpu = (0..limits.vcpus).all(|i| pinned(&format!("vcpu{i}")));
     if limits.cpuset.is_none() && !(every_vcpu && pinned("emulator")) {
-        return None;
+        return Ok(None);
     }
     let mut all = Vec::new();
     for list in limits.cpuset.iter().chain(limits.pins.iter().map(|p| &p.cpus)) {
-        // A list that cannot be read is reported where it is written.
-        all.extend(numbers(list)?);
+        all.extend(numbers(list).ok_or(list.as_str())?);
     }
     all.sort_unstable();
     all.dedup();
-    Some(ranges(&all))
+    Ok(Some(ranges(&all)))
 }
 
 /// The numbers of a list such as `0-3,^2,8`, ascending; none if it is no such list or is absurdly long.

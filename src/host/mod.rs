@@ -8,6 +8,7 @@ mod facts;
 mod files;
 mod kdl;
 mod pci;
+pub mod qemu_conf;
 mod read;
 mod security;
 mod write;

@@ -1,65 +1,295 @@
 //! `-cpu` and `-smp`.
 
 use super::Lower;
-use crate::domain::clock::TimerName;
-use crate::domain::cpu::{CpuMode, FeaturePolicy};
+use crate::caps::Cap;
+use crate::domain::clock::{TickPolicy, TimerName};
+use crate::domain::cpu::{CacheMode, Cpu, CpuMode, FeaturePolicy, PhysAddrMode};
+use crate::domain::features::{Features, Hyperv, HypervMode, Switch};
 use crate::plan::Props;
+use crate::vocab::Arch;
+
+/// Features of x86 that QEMU spells another way than the domain format.
+static QEMU_SPELLING: &[(&str, &str)] = &[
+    ("cmp_legacy", "cmp-legacy"),
+    ("ds_cpl", "ds-cpl"),
+    ("fxsr_opt", "fxsr-opt"),
+    ("kvm_pv_eoi", "kvm-pv-eoi"),
+    ("kvm_pv_unhalt", "kvm-pv-unhalt"),
+    ("lahf_lm", "lahf-lm"),
+    ("nodeid_msr", "nodeid-msr"),
+    ("pclmuldq", "pclmulqdq"),
+    ("perfctr_core", "perfctr-core"),
+    ("perfctr_nb", "perfctr-nb"),
+    ("tsc_adjust", "tsc-adjust"),
+];
+
+/// QEMU's name of a feature of the domain format.
+pub fn feature_to_qemu(arch: Arch, name: &str) -> &str {
+    if !arch.is_x86() {
+        return name;
+    }
+    QEMU_SPELLING.iter().find(|(format, _)| *format == name).map_or(name, |(_, qemu)| qemu)
+}
+
+/// The domain format's name of a feature of QEMU.
+pub fn feature_from_qemu(arch: Arch, name: &str) -> &str {
+    if !arch.is_x86() {
+        return name;
+    }
+    QEMU_SPELLING.iter().find(|(_, qemu)| *qemu == name).map_or(name, |(format, _)| format)
+}
 
 /// `-cpu`: model and features.
 pub fn cpu(lx: &mut Lower<'_>) {
     let mut props = Props::new();
-    let mut site = lx.domain.site;
-    if let Some(cpu) = &lx.domain.cpu {
-        site = cpu.site;
-        match cpu.mode {
-            Some(CpuMode::HostPassthrough) => {
-                props.bare("host");
-            }
-            Some(CpuMode::Maximum) => {
-                props.bare("max");
-            }
-            _ => match cpu.model.as_ref().and_then(|m| m.name.clone()) {
-                Some(name) => {
-                    props.bare(name);
-                }
-                None => return,
-            },
-        }
-        for feature in &cpu.features {
-            let Some(name) = &feature.name else { continue };
-            let on = !matches!(feature.policy, Some(FeaturePolicy::Disable | FeaturePolicy::Forbid));
-            props.set(name.clone(), on);
-        }
+    let site = lx.domain.cpu.as_ref().map_or(lx.domain.site, |c| c.site);
+    let Some(cpu) = effective(lx) else { return };
+    if !model(lx, cpu.as_ref(), &mut props) {
+        return;
     }
-    if lx.machine.arch.is_x86()
-        && let Some(timer) = lx.domain.clock.as_ref().and_then(|c| c.timer(TimerName::Kvmclock))
-        && let Some(present) = timer.present
-    {
-        props.set("kvmclock", present.is_yes());
+    timers(lx, &mut props);
+    if let Some(features) = &lx.domain.features {
+        guest_features(features, &mut props);
+    }
+    for panic in lx.hyperv_panics() {
+        let _ = panic;
+        props.bare("hv-crash");
+    }
+    if let Some(features) = &lx.domain.features {
+        kvm_features(features, &mut props);
+        props.maybe("pmu", features.pmu.as_ref().map(Switch::state));
+    }
+    if let Some(cpu) = &lx.domain.cpu {
+        caches(cpu, &mut props);
     }
     lx.options("-cpu", props, site, "cpu");
+}
+
+/// The CPU as QEMU is told: `host-model` expanded, checked against the host. None after an error; nothing
+/// inside if the guest has the CPU that QEMU gives it.
+fn effective(lx: &mut Lower<'_>) -> Option<Option<Cpu>> {
+    Some(lx.domain.cpu.clone().filter(Cpu::names_a_cpu))
+}
+
+/// Model, features, width of addresses. Whether there is anything to say.
+fn model(lx: &Lower<'_>, cpu: Option<&Cpu>, props: &mut Props) -> bool {
+    let Some(cpu) = cpu else {
+        // Without a model, options are appended to the name of the model that QEMU takes anyway; where
+        // QEMU does not tell its name, nothing can be said.
+        return false;
+    };
+    match cpu.mode() {
+        mode @ (CpuMode::HostPassthrough | CpuMode::Maximum) => {
+            props.bare(if mode == CpuMode::Maximum { "max" } else { "host" });
+            if lx.machine.arch == Arch::Armv7l && lx.env.caps.arch == Arch::Aarch64 {
+                props.set("aarch64", false);
+            }
+            props.maybe("migratable", cpu.migratable);
+        }
+        CpuMode::HostModel if lx.machine.arch.is_ppc64() => {
+            props.bare("host");
+        }
+        _ => {
+            props.bare(cpu.model_name().unwrap_or_default().to_string());
+        }
+    }
+    if let Some(vendor) = cpu.model.as_ref().and_then(|m| m.vendor_id.clone()) {
+        props.set("vendor", vendor);
+    }
+    for feature in &cpu.features {
+        let on = match feature.policy() {
+            FeaturePolicy::Force | FeaturePolicy::Require => true,
+            FeaturePolicy::Disable | FeaturePolicy::Forbid => false,
+            FeaturePolicy::Optional => continue,
+        };
+        props.set(feature_to_qemu(lx.machine.arch, feature.name()).to_string(), on);
+    }
+    if let Some(bits) = &cpu.maxphysaddr {
+        match bits.mode {
+            Some(PhysAddrMode::Passthrough) => {
+                props.set("host-phys-bits", true);
+                props.maybe("host-phys-bits-limit", bits.limit);
+            }
+            Some(PhysAddrMode::Emulate) => match bits.bits {
+                Some(bits) if bits > 0 => {
+                    props.set("phys-bits", bits);
+                }
+                _ => {
+                    props.set("host-phys-bits", false);
+                }
+            },
+            None => {}
+        }
+    }
+    true
+}
+
+/// Timers that are properties of the CPU.
+fn timers(lx: &Lower<'_>, props: &mut Props) {
+    for timer in lx.domain.clock.iter().flat_map(|c| &c.timers) {
+        match timer.name {
+            Some(TimerName::Kvmclock) => {
+                props.maybe("kvmclock", timer.present.map(|p| p.is_yes()));
+            }
+            Some(TimerName::Hypervclock) => {
+                if timer.present.is_some_and(|p| p.is_yes()) {
+                    props.set("hv-time", true);
+                }
+            }
+            Some(TimerName::Tsc) => {
+                props.maybe("tsc-frequency", timer.frequency.filter(|f| *f > 0));
+            }
+            Some(TimerName::Armvtimer) => match timer.tick_policy {
+                Some(TickPolicy::Delay) => {
+                    props.set("kvm-no-adjvtime", false);
+                }
+                Some(TickPolicy::Discard) => {
+                    props.set("kvm-no-adjvtime", true);
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+}
+
+/// End of interrupt, spin locks, Hyper-V.
+fn guest_features(features: &Features, props: &mut Props) {
+    props.maybe("kvm-pv-eoi", features.apic.as_ref().and_then(|a| a.eoi));
+    props.maybe("kvm-pv-unhalt", features.pvspinlock.as_ref().map(Switch::state));
+    if let Some(hyperv) = &features.hyperv {
+        enlightenments(hyperv, props);
+    }
+}
+
+/// Enlightenments for Windows guests.
+fn enlightenments(hyperv: &Hyperv, props: &mut Props) {
+    fn on(props: &mut Props, key: &'static str, switch: Option<&Switch>) {
+        if switch.is_some_and(Switch::is_on) {
+            props.set(key, true);
+        }
+    }
+    if hyperv.mode == Some(HypervMode::Passthrough) {
+        props.set("hv-passthrough", true);
+    }
+    on(props, "hv-relaxed", hyperv.relaxed.as_ref());
+    on(props, "hv-vapic", hyperv.vapic.as_ref());
+    if let Some(spinlocks) = hyperv.spinlocks.as_ref().filter(|s| s.switch.is_on()) {
+        props.set("hv-spinlocks", format!("0x{:x}", spinlocks.retries.unwrap_or(0)));
+    }
+    on(props, "hv-vpindex", hyperv.vpindex.as_ref());
+    on(props, "hv-runtime", hyperv.runtime.as_ref());
+    on(props, "hv-synic", hyperv.synic.as_ref());
+    if let Some(stimer) = hyperv.stimer.as_ref().filter(|s| s.switch.is_on()) {
+        props.set("hv-stimer", true);
+        on(props, "hv-stimer-direct", stimer.direct.as_ref());
+    }
+    on(props, "hv-reset", hyperv.reset.as_ref());
+    if let Some(vendor) = hyperv.vendor_id.as_ref().filter(|v| v.switch.is_on()) {
+        props.set("hv-vendor-id", vendor.value.clone().unwrap_or_default());
+    }
+    on(props, "hv-frequencies", hyperv.frequencies.as_ref());
+    on(props, "hv-reenlightenment", hyperv.reenlightenment.as_ref());
+    if let Some(flush) = hyperv.tlbflush.as_ref().filter(|t| t.switch.is_on()) {
+        props.set("hv-tlbflush", true);
+        on(props, "hv-tlbflush-direct", flush.direct.as_ref());
+        on(props, "hv-tlbflush-ext", flush.extended.as_ref());
+    }
+    on(props, "hv-ipi", hyperv.ipi.as_ref());
+    on(props, "hv-evmcs", hyperv.evmcs.as_ref());
+    on(props, "hv-avic", hyperv.avic.as_ref());
+    on(props, "hv-emsr-bitmap", hyperv.emsr_bitmap.as_ref());
+    on(props, "hv-xmm-input", hyperv.xmm_input.as_ref());
+}
+
+/// What KVM offers to the guest.
+fn kvm_features(features: &Features, props: &mut Props) {
+    let Some(kvm) = &features.kvm else { return };
+    if kvm.hidden.as_ref().is_some_and(Switch::is_on) {
+        props.set("kvm", false);
+    }
+    if kvm.hint_dedicated.as_ref().is_some_and(Switch::is_on) {
+        props.set("kvm-hint-dedicated", true);
+    }
+    if kvm.poll_control.as_ref().is_some_and(Switch::is_on) {
+        props.set("kvm-poll-control", true);
+    }
+    if kvm.pv_ipi.as_ref().is_some_and(|s| !s.is_on()) {
+        props.set("kvm-pv-ipi", false);
+    }
+}
+
+/// How the guest sees caches.
+fn caches(cpu: &Cpu, props: &mut Props) {
+    let Some(cache) = cpu.caches.first() else { return };
+    let passes = matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum);
+    match cache.mode {
+        Some(CacheMode::Emulate) => {
+            props.set("l3-cache", true);
+            if passes {
+                props.set("host-cache-info", false);
+            }
+        }
+        Some(CacheMode::Passthrough) => {
+            props.set("host-cache-info", true).set("l3-cache", false);
+        }
+        Some(CacheMode::Disable) => {
+            props.set("l3-cache", false);
+            if passes {
+                props.set("host-cache-info", false);
+            }
+        }
+        None => {}
+    }
 }
 
 /// `-smp`: how many CPUs, and how they are grouped.
 pub fn smp(lx: &mut Lower<'_>) {
     let vcpu = lx.domain.vcpu.as_ref();
     let count = vcpu.and_then(|v| v.count).unwrap_or(1);
-    let current = vcpu.and_then(|v| v.current).unwrap_or(count);
+    let current = lx.cold_plugged_vcpus();
     let mut props = Props::new();
     props.bare(current.to_string());
     if current != count {
         props.set("maxcpus", count);
     }
-    let topology = lx.domain.cpu.as_ref().and_then(|c| c.topology.clone());
-    let (sockets, cores, threads) = match &topology {
-        Some(t) => (t.sockets.unwrap_or(1), t.cores.unwrap_or(1), t.threads.unwrap_or(1)),
-        None => (count, 1, 1),
-    };
-    props.set("sockets", sockets);
-    if let Some(t) = &topology {
-        props.maybe("dies", t.dies).maybe("clusters", t.clusters);
+    match lx.domain.cpu.as_ref().and_then(|c| c.topology.clone()) {
+        Some(t) => {
+            props.set("sockets", t.sockets.unwrap_or(1));
+            if lx.has(Cap::SmpDies) {
+                props.set("dies", t.dies.unwrap_or(1));
+            }
+            if lx.has(Cap::SmpClusters) {
+                props.set("clusters", t.clusters.unwrap_or(1));
+            }
+            props.set("cores", t.cores.unwrap_or(1)).set("threads", t.threads());
+        }
+        None => {
+            props.set("sockets", count).set("cores", 1).set("threads", 1);
+        }
     }
-    props.set("cores", cores).set("threads", threads);
     let site = vcpu.map_or(lx.domain.site, |v| v.site);
     lx.options("-smp", props, site, "vcpu");
+}
+
+impl Lower<'_> {
+    /// How many CPUs are there when QEMU starts: those that cannot be unplugged. The others are plugged
+    /// in by the controller; standalone, all that are enabled are there from the beginning.
+    fn cold_plugged_vcpus(&self) -> u32 {
+        use crate::domain::vcpu::OneVcpu;
+        use crate::vocab::YesNo;
+        let vcpu = self.domain.vcpu.as_ref();
+        let count = vcpu.and_then(|v| v.count).unwrap_or(1);
+        let current = vcpu.and_then(|v| v.current).unwrap_or(count);
+        if self.domain.vcpus.is_empty() || !self.env.is_libvirt() {
+            return current;
+        }
+        let fixed = |v: &&OneVcpu| v.is_enabled() && v.hotpluggable != Some(YesNo::Yes);
+        self.domain.vcpus.iter().filter(fixed).count() as u32
+    }
+
+    /// The panic devices that are a property of the CPU.
+    fn hyperv_panics(&self) -> Vec<()> {
+        Vec::new()
+    }
 }

@@ -1,11 +1,39 @@
-//! What belongs to the machine as a whole.
+//! `-machine`, `-accel` and what else belongs to the machine as a whole.
 
 use super::Lower;
+use crate::caps::Cap;
 use crate::domain::DomainKind;
-use crate::domain::clock::ClockOffset;
+use crate::domain::features::{IoapicDriver, Switch};
+use crate::domain::memory::Amount;
 use crate::host::Seccomp;
 use crate::plan::{Arg, Props};
-use crate::vocab::OnOff;
+use crate::resolve::Board;
+use crate::vocab::{OnOff, YesNo};
+
+/// `-compat`: what QEMU does about deprecated things, if the XML or the host says.
+pub fn compat(lx: &mut Lower<'_>) {
+    use crate::host::Deprecation;
+    let behavior = match lx.domain.qemu.deprecation.as_deref() {
+        Some("none") => return,
+        Some("omit") => Deprecation::Omit,
+        Some("reject") => Deprecation::Reject,
+        Some("crash") => Deprecation::Crash,
+        _ => lx.env.host.instance.deprecation_behavior,
+    };
+    let (output, input) = match behavior {
+        Deprecation::None => return,
+        Deprecation::Omit => ("hide", "accept"),
+        Deprecation::Reject => ("hide", "reject"),
+        Deprecation::Crash => ("hide", "crash"),
+    };
+    if !lx.has(Cap::CompatDeprecated) {
+        return;
+    }
+    let mut props = Props::with("deprecated-output", output);
+    props.set("deprecated-input", input);
+    let site = lx.domain.site;
+    lx.json("-compat", props, site, "qemu:deprecation");
+}
 
 /// `-name`
 pub fn name(lx: &mut Lower<'_>) {
@@ -29,35 +57,129 @@ pub fn master_key(lx: &mut Lower<'_>) {
 pub fn machine(lx: &mut Lower<'_>) {
     let mut props = Props::new();
     props.bare(lx.machine.name.clone()).set("usb", false);
+    let features = lx.domain.features.as_ref();
+    fn switch(props: &mut Props, key: &'static str, switch: Option<&Switch>) {
+        props.maybe(key, switch.map(Switch::state));
+    }
+    switch(&mut props, "vmport", features.and_then(|f| f.vmport.as_ref()));
+    switch(&mut props, "smm", features.and_then(|f| f.smm.as_ref()).map(|s| &s.switch));
+    for cipher in lx.domain.keywrap.iter().flat_map(|k| &k.ciphers) {
+        if let (Some(name), Some(state)) = (cipher.name, cipher.state) {
+            props.set(format!("{name}-key-wrap"), state);
+        }
+    }
+    if let Some(f) = features {
+        switch(&mut props, "i8042", f.ps2.as_ref());
+        match f.ioapic.as_ref().and_then(|i| i.driver) {
+            Some(IoapicDriver::Qemu) => {
+                props.set("kernel_irqchip", "split");
+            }
+            Some(IoapicDriver::Kvm) => {
+                props.set("kernel_irqchip", true);
+            }
+            None => {}
+        }
+        if lx.machine.board == Board::Virt && lx.machine.arch.is_arm() {
+            props.maybe("gic-version", f.gic.as_ref().and_then(|g| g.version).map(|v| v.as_str()));
+        }
+        if let Some(hpt) = &f.hpt {
+            props.maybe("resize-hpt", hpt.resizing.map(|r| r.as_str()));
+            props.maybe("cap-hpt-max-page-size", hpt.max_page_size.as_ref().map(|s| format!("{}k", s.kib())));
+        }
+        switch(&mut props, "cap-htm", f.htm.as_ref());
+        switch(&mut props, "cap-nested-hv", f.nested_hv.as_ref());
+        switch(&mut props, "cap-ccf-assist", f.ccf_assist.as_ref());
+        props.maybe("cap-cfpc", f.cfpc.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
+        props.maybe("cap-sbbc", f.sbbc.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
+        props.maybe("cap-ibs", f.ibs.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
+        switch(&mut props, "ras", f.ras.as_ref());
+        props.maybe("aia", f.aia.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
+    }
     let dump = lx.domain.memory.as_ref().and_then(|m| m.dump_core);
     props.set("dump-guest-core", dump.map_or(lx.env.host.instance.dump_guest_core, OnOff::is_on));
-    let features = lx.domain.features.as_ref();
-    if let Some(smm) = features.and_then(|f| f.smm.as_ref()) {
-        props.set("smm", smm.is_on());
+    if lx.domain.memory_backing.as_ref().is_some_and(|b| b.nosharepages) {
+        props.set("mem-merge", false);
     }
-    if let Some(vmport) = features.and_then(|f| f.vmport.as_ref()) {
-        props.set("vmport", vmport.is_on());
-    }
-    if let Some(id) = lx.ram_id() {
+    if lx.has_numa() {
+        if lx.has_hmat() {
+            props.set("hmat", true);
+        }
+    } else if let Some(id) = lx.ram_id() {
         props.set("memory-backend", id);
     }
-    if lx.machine.arch.is_x86() {
+    super::firmware::machine_options(lx, &mut props);
+    let hpet = lx.domain.clock.as_ref().and_then(|c| c.timer(crate::domain::clock::TimerName::Hpet));
+    if lx.machine.arch.is_x86()
+        && let Some(present) = hpet.and_then(|t| t.present)
+        && lx.has(Cap::MachineHpet)
+    {
+        props.set("hpet", present.is_yes());
+    }
+    if lx.machine_acpi() == Some(true) {
         props.set("acpi", features.is_some_and(|f| f.acpi));
     }
     let site = lx.domain.os.as_ref().and_then(|os| os.kind.as_ref()).map_or(lx.domain.site, |t| t.site);
     lx.options("-machine", props, site, "machine");
 }
 
+impl Lower<'_> {
+    /// Whether the machine has the property `acpi`; none where this QEMU does not tell.
+    fn machine_acpi(&self) -> Option<bool> {
+        self.env.caps.machine(self.machine.accel, &self.machine.name).and_then(|m| m.acpi)
+    }
+
+    /// Whether the guest has NUMA nodes.
+    pub fn has_numa(&self) -> bool {
+        self.numa().is_some_and(|n| !n.cells.is_empty())
+    }
+
+    /// The guest's NUMA nodes.
+    pub fn numa(&self) -> Option<&crate::domain::numa::GuestNuma> {
+        self.domain.cpu.as_ref().and_then(|c| c.numa.as_ref())
+    }
+
+    /// Whether attributes of the memory of NUMA nodes are told to the guest.
+    pub fn has_hmat(&self) -> bool {
+        self.numa().is_some_and(|n| {
+            n.cells.iter().any(|c| !c.caches.is_empty() || c.cpus.is_none())
+                && (n.interconnects.as_ref().is_some_and(|i| !i.list.is_empty())
+                    || n.cells.iter().any(|c| !c.caches.is_empty()))
+        })
+    }
+}
+
 /// `-accel`
 pub fn accel(lx: &mut Lower<'_>) {
     let mut props = Props::new();
-    props.bare(match lx.domain.kind() {
-        DomainKind::Kvm => "kvm",
-        DomainKind::Hvf => "hvf",
-        _ => "tcg",
-    });
+    let features = lx.domain.features.as_ref();
+    match lx.domain.kind() {
+        DomainKind::Kvm => {
+            props.bare("kvm");
+            let ring = features.and_then(|f| f.kvm.as_ref()).and_then(|k| k.dirty_ring.as_ref());
+            if let Some(ring) = ring.filter(|r| r.switch.is_on()) {
+                props.maybe("dirty-ring-size", ring.size);
+            }
+        }
+        DomainKind::Hvf => {
+            props.bare("hvf");
+        }
+        _ => {
+            props.bare("tcg");
+            let cache = features.and_then(|f| f.tcg.as_ref()).and_then(|t| t.tb_cache.as_ref());
+            props.maybe("tb-size", cache.map(|c| c.kib() >> 10).filter(|mib| *mib > 0));
+        }
+    }
     let site = lx.domain.site;
     lx.options("-accel", props, site, "type of the domain");
+}
+
+/// `-global mch.extended-tseg-mbytes`: memory of system management mode.
+pub fn tseg(lx: &mut Lower<'_>) {
+    let Some(tseg) = lx.domain.features.as_ref().and_then(|f| f.smm.as_ref()).and_then(|s| s.tseg.clone()) else {
+        return;
+    };
+    let mib = Amount::kib(&tseg) >> 10;
+    lx.options("-global", Props::with("mch.extended-tseg-mbytes", mib), tseg.site, "tseg");
 }
 
 /// `-uuid`
@@ -65,6 +187,38 @@ pub fn uuid(lx: &mut Lower<'_>) {
     let uuid = lx.domain.uuid.map(|u| u.to_string()).unwrap_or_default();
     let site = lx.domain.site;
     lx.text("-uuid", uuid, site, "uuid");
+}
+
+/// `-device vmgenid`
+pub fn genid(lx: &mut Lower<'_>) {
+    let Some(genid) = &lx.domain.genid else { return };
+    let guid = genid.uuid.map(|u| u.to_string()).unwrap_or_default();
+    let mut props = Props::driver("vmgenid");
+    props.set("guid", guid).set("id", "vmgenid0");
+    let site = genid.site;
+    lx.plain_device(props, site, "genid");
+}
+
+/// `-device vmcoreinfo`
+pub fn vmcoreinfo(lx: &mut Lower<'_>) {
+    let feature = lx.domain.features.as_ref().and_then(|f| f.vmcoreinfo.clone());
+    if let Some(feature) = feature.filter(Switch::is_on) {
+        lx.plain_device(Props::driver("vmcoreinfo"), feature.site, "vmcoreinfo");
+    }
+}
+
+/// `-run-with async-teardown=on`: memory of a stopped guest is freed in the background.
+pub fn async_teardown(lx: &mut Lower<'_>) {
+    let feature = lx.domain.features.as_ref().and_then(|f| f.async_teardown.clone());
+    let Some(feature) = feature else { return };
+    let Some(enabled) = feature.enabled else { return };
+    if lx.has(Cap::RunWithAsyncTeardown) {
+        let on = OnOff::from(enabled == YesNo::Yes);
+        lx.options("-run-with", Props::with("async-teardown", on), feature.site, "async-teardown");
+    } else if enabled.is_yes() {
+        let cause = lx.cause(feature.site, "async-teardown");
+        lx.args.push(Arg::switch("-async-teardown", cause));
+    }
 }
 
 /// `-display none`: what QEMU would open by itself.
@@ -75,17 +229,6 @@ pub fn display(lx: &mut Lower<'_>) {
     lx.options("-display", props, site, "default: no window");
 }
 
-/// `-rtc`
-pub fn rtc(lx: &mut Lower<'_>) {
-    let Some(clock) = &lx.domain.clock else { return };
-    let base = match clock.offset {
-        Some(ClockOffset::Localtime) => "localtime",
-        _ => "utc",
-    };
-    let site = clock.site;
-    lx.options("-rtc", Props::with("base", base), site, "clock");
-}
-
 /// `-no-shutdown`: the controller decides what happens at the end.
 pub fn shutdown(lx: &mut Lower<'_>) {
     if lx.env.is_libvirt() {
@@ -93,30 +236,37 @@ pub fn shutdown(lx: &mut Lower<'_>) {
     }
 }
 
-/// `-boot`
-pub fn boot(lx: &mut Lower<'_>) {
-    let mut props = Props::new();
-    let menu = lx.domain.os.as_ref().and_then(|os| os.bootmenu.clone());
-    if let Some(menu) = &menu {
-        props.maybe("menu", menu.enable.map(|e| e.is_yes()));
-        props.maybe("splash-time", menu.timeout);
+/// `-no-acpi`, where the machine has no property for it.
+pub fn no_acpi(lx: &mut Lower<'_>) {
+    let acpi = lx.domain.features.as_ref().is_some_and(|f| f.acpi);
+    let may = lx.machine.arch.is_x86() || (lx.machine.board == Board::Virt && lx.machine.arch.is_arm());
+    if !acpi && may && lx.machine_acpi().is_none() {
+        lx.switch("-no-acpi", "features: no acpi");
     }
-    props.set("strict", true);
-    let site = menu.map_or(lx.domain.site, |m| m.site);
-    lx.options("-boot", props, site, "boot");
 }
 
-/// The audio backend of a guest that has none.
-pub fn default_audio(lx: &mut Lower<'_>) {
-    let mut props = Props::with("id", "audio1");
-    props.set("driver", "none");
-    let site = lx.domain.site;
-    lx.json("-audiodev", props, site, "default: silent audio");
+/// `-global PIIX4_PM.disable_s3` and its siblings: whether the guest may suspend.
+pub fn power_management(lx: &mut Lower<'_>) {
+    let Some(pm) = lx.domain.pm.clone() else { return };
+    let chip = if lx.machine.board == Board::Q35 { "ICH9-LPC" } else { "PIIX4_PM" };
+    for (suspend, state) in [(&pm.suspend_to_mem, "s3"), (&pm.suspend_to_disk, "s4")] {
+        if let Some(enabled) = suspend.as_ref().and_then(|s| s.enabled) {
+            let disabled = u8::from(!enabled.is_yes());
+            lx.options("-global", Props::with(format!("{chip}.disable_{state}"), disabled), pm.site, "pm");
+        }
+    }
+}
+
+/// `-incoming`: the guest waits for a migration.
+pub fn incoming(lx: &mut Lower<'_>) {
+    if let Some(uri) = lx.env.options.incoming.clone() {
+        let site = lx.domain.site;
+        lx.text("-incoming", uri, site, "--incoming");
+    }
 }
 
 /// `-sandbox`: QEMU's own seccomp filter.
 pub fn sandbox(lx: &mut Lower<'_>) {
-    use crate::caps::Cap;
     let mut props = Props::new();
     match lx.env.host.instance.seccomp_sandbox {
         Seccomp::Off => {
@@ -149,4 +299,12 @@ pub fn msg(lx: &mut Lower<'_>) {
         let site = lx.domain.site;
         lx.options("-msg", Props::with("timestamp", true), site, "default: time stamps in the log");
     }
+}
+
+/// The audio backend of a guest that has none.
+pub fn default_audio(lx: &mut Lower<'_>) {
+    let mut props = Props::with("id", "audio1");
+    props.set("driver", "none");
+    let site = lx.domain.site;
+    lx.json("-audiodev", props, site, "default: silent audio");
 }

@@ -1,22 +1,274 @@
-//! `-m`, the memory backend, locking.
+//! `-m`, memory backends, NUMA nodes, locking.
 
 use super::Lower;
-use crate::plan::Props;
+use crate::caps::Cap;
+use crate::diag::codes::machine as codes;
+use crate::domain::memory::{AccessMode, MemorySource};
+use crate::domain::tuning::NumaMode;
+use crate::plan::{Arg, LabelRole, OwnerRule, PathKind, Perms, Prop, Props, Sharing};
+use crate::resolve::memory::{self as sizes, HostNodes};
+use crate::vocab::{NumberSet, YesNo};
+use crate::xml::Site;
 
-/// libvirt rounds guest memory up to whole MiB on x86.
-fn aligned_kib(kib: u64) -> u64 {
-    kib.div_ceil(1024) * 1024
+/// What a memory backend is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct BackendRequest {
+    /// Id of the object.
+    pub id: String,
+    /// Size in KiB.
+    pub kib: u64,
+    /// The guest node that it belongs to.
+    pub node: Option<u32>,
+    /// Whether it is the memory that the machine begins with, and not of a node.
+    pub is_main: bool,
+    /// A backend is wanted even if plain memory would do.
+    pub force: bool,
+    /// Access that the device asks for.
+    pub access: Option<AccessMode>,
+    /// Whether the device asks to throw the memory away at the end.
+    pub discard: Option<YesNo>,
+    /// Page size in KiB that the device asks for.
+    pub page_kib: Option<u64>,
+    /// Host nodes that the device asks for.
+    pub nodes: Option<NumberSet>,
+    /// The file of an NVDIMM or virtio-pmem device.
+    pub path: Option<String>,
+    /// Alignment in KiB.
+    pub align_kib: Option<u64>,
+    /// Whether the file is persistent memory.
+    pub pmem: bool,
+    /// Whether no swap space is reserved (virtio-mem).
+    pub no_reserve: bool,
+    /// Whether pages are touched before the start; none: as the domain says.
+    pub prealloc: Option<bool>,
+    /// `memory-backend-epc`: memory of an enclave.
+    pub epc: bool,
+    /// Where it stands.
+    pub site: Site,
+}
+
+/// A memory backend.
+#[derive(Clone, Debug)]
+pub struct Backend {
+    /// Its properties.
+    pub props: Props,
+    /// The host nodes that it is bound to.
+    pub nodes: Option<NumberSet>,
+    /// Whether plain memory would do as well.
+    pub is_plain: bool,
 }
 
 /// `-m` and the backend of the machine's RAM.
 pub fn memory(lx: &mut Lower<'_>) {
     let site = lx.domain.memory.as_ref().map_or(lx.domain.site, |m| m.amount.site);
-    let kib = aligned_kib(lx.domain.memory.as_ref().map_or(0, |m| m.amount.kib()));
-    lx.options("-m", Props::with("size", format!("{kib}k")), site, "memory");
+    let kib = sizes::initial_kib(lx.domain, lx.machine);
+    let mut props = Props::with("size", format!("{kib}k"));
+    if let Some(max) = &lx.domain.max_memory {
+        props.maybe("slots", max.slots.filter(|n| *n > 0));
+        let align = sizes::alignment_kib(lx.machine);
+        props.set("maxmem", format!("{}k", max.amount.kib().div_ceil(align) * align));
+    }
+    lx.options("-m", props, site, "memory");
+    if lx.has_numa() {
+        return;
+    }
     if let Some(id) = lx.ram_id() {
-        let mut props = Props::with("qom-type", "memory-backend-ram");
-        props.set("id", id).set("size", kib * 1024);
-        lx.object(props, site, "memory");
+        let request = BackendRequest { id, kib, is_main: true, force: true, site, ..BackendRequest::default() };
+        if let Some(backend) = backend(lx, &request) {
+            add(lx, backend, site);
+        }
+    } else {
+        legacy(lx, site);
+    }
+}
+
+/// Adds a backend, and the context in which its pages are touched.
+pub fn add(lx: &mut Lower<'_>, mut backend: Backend, site: Site) {
+    let preallocates = matches!(backend.props.get("prealloc"), Some(Prop::Bool(true)));
+    if let Some(nodes) = &backend.nodes
+        && preallocates
+        && lx.has(Cap::ThreadContext)
+    {
+        let id = format!("tc-{}", backend.props.text("id").unwrap_or_default());
+        let mut context = Props::with("qom-type", "thread-context");
+        context.set("id", id.clone()).set("node-affinity", list(nodes));
+        backend.props.set("prealloc-context", id);
+        lx.object(context, site, "memory");
+    }
+    lx.object(backend.props, site, "memory");
+}
+
+/// A list of numbers for JSON.
+fn list(numbers: &NumberSet) -> Prop {
+    Prop::List(numbers.iter().map(Prop::from).collect())
+}
+
+/// The properties of a memory backend. None after an error.
+pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> {
+    let domain = lx.domain;
+    let backing = domain.memory_backing.as_ref();
+    let cell = request.node.and_then(|n| lx.numa().and_then(|numa| numa.cell(n)));
+    let access = request.access.or_else(|| cell.and_then(|c| c.access)).or_else(|| backing.and_then(|b| b.access()));
+    let discard = request
+        .discard
+        .or_else(|| cell.and_then(|c| c.discard))
+        .or_else(|| backing.filter(|b| b.discard).map(|_| YesNo::Yes));
+    let mut prealloc = request.prealloc.unwrap_or_else(|| backing.is_some_and(|b| b.is_immediate()));
+    let source = backing.and_then(|b| b.source());
+
+    // Page size: the device's own, else that of <hugepages> for the node.
+    let pages = match request.page_kib {
+        Some(kib) => Some((kib, kib != lx.env.host.machine.page_size / 1024)),
+        None if request.path.is_some() || request.epc => None,
+        None => huge_page(lx, request)?,
+    };
+    let huge = pages.filter(|(_, is_huge)| *is_huge).map(|(kib, _)| kib);
+    let node_source = request.nodes.clone();
+
+    let mut props = Props::with("qom-type", "");
+    props.set("id", request.id.clone());
+    let mut canonical = false;
+    let kind = if request.epc {
+        "memory-backend-epc"
+    } else if source == Some(MemorySource::Memfd) && request.path.is_none() {
+        if let Some(kib) = huge {
+            props.set("hugetlb", true).set("hugetlbsize", kib * 1024);
+            prealloc = request.prealloc.unwrap_or(true);
+        }
+        canonical = request.is_main;
+        "memory-backend-memfd"
+    } else if huge.is_some() || request.path.is_some() || access.is_some() || source == Some(MemorySource::File) {
+        let path = if let Some(path) = &request.path {
+            prealloc = request.prealloc.unwrap_or(!request.pmem || prealloc);
+            path.clone()
+        } else if let Some(kib) = huge {
+            prealloc = request.prealloc.unwrap_or(true);
+            huge_page_path(lx, kib, request.site)?
+        } else {
+            let base = &lx.env.host.directories.memory_backing;
+            format!("{base}/{}/{}", lx.paths.short, request.id)
+        };
+        file_access(lx, &path, request);
+        props.set("mem-path", path);
+        if request.path.is_none() {
+            props.maybe("discard-data", discard.map(YesNo::is_yes));
+            canonical = request.is_main;
+        }
+        "memory-backend-file"
+    } else {
+        "memory-backend-ram"
+    };
+    props.replace("qom-type", kind);
+    props.maybe("share", access.map(|a| a == AccessMode::Shared));
+    if canonical {
+        // The old name of the RAM block: guests could not be migrated to and from older QEMUs without it.
+        props.set("x-use-canonical-path-for-ramblock-id", false);
+    }
+    if prealloc {
+        props.set("prealloc", true);
+        let threads = backing.and_then(|b| b.allocation.as_ref()).and_then(|a| a.threads);
+        props.maybe("prealloc-threads", threads.filter(|n| *n > 0));
+    }
+    if request.no_reserve {
+        props.set("reserve", false);
+    }
+    props.set("size", request.kib * 1024);
+    props.maybe("align", request.align_kib.map(|kib| kib * 1024));
+    if request.pmem {
+        props.set("pmem", true);
+    }
+    let HostNodes { mode, nodes } = sizes::host_nodes(domain, &lx.env, request.node);
+    let from_device = node_source.is_some();
+    let nodes = node_source.or(nodes);
+    if let Some(nodes) = &nodes {
+        if let Some(absent) = nodes.iter().find(|n| !lx.env.host.numa.has(*n)) {
+            lx.error(&codes::HOST_NODE, request.site, format!("NUMA node {absent} is unavailable on the host"))
+                .help("the host facts list the nodes of the host");
+            return None;
+        }
+        if mode != NumaMode::Restrictive || from_device {
+            let mode = if mode == NumaMode::Restrictive { NumaMode::Strict } else { mode };
+            props.set("host-nodes", list(nodes)).set("policy", mode.policy());
+        }
+    }
+    let bound = nodes.filter(|_| mode != NumaMode::Restrictive || from_device);
+    let is_plain = huge.is_none()
+        && !from_device
+        && !sizes::has_memnode(domain, request.node)
+        && request.path.is_none()
+        && access.is_none()
+        && !matches!(source, Some(MemorySource::File | MemorySource::Memfd))
+        && !request.force
+        && !request.epc;
+    Some(Backend { props, nodes: bound, is_plain })
+}
+
+/// The page size for a node in KiB, and whether it is a huge one. None after an error.
+fn huge_page(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Option<(u64, bool)>> {
+    let Some(entry) = sizes::huge_page(lx.domain, request.node) else { return Some(None) };
+    if let Some(kib) = entry {
+        return Some(Some((kib, kib != lx.env.host.machine.page_size / 1024)));
+    }
+    match lx.env.host.default_hugepage_mount() {
+        Some(mount) => Some(Some((mount.page_size / 1024, true))),
+        None => {
+            let site = lx.domain.memory_backing.as_ref().map_or(request.site, |b| b.site);
+            lx.error(&codes::HUGE_PAGES, site, "hugepages are asked for, but hugetlbfs is not mounted on the host");
+            None
+        }
+    }
+}
+
+/// Where the files of huge pages of this size are. None after an error.
+fn huge_page_path(lx: &mut Lower<'_>, kib: u64, site: Site) -> Option<String> {
+    match lx.env.host.hugepage_mount(kib * 1024) {
+        Some(mount) => Some(format!("{}/libvirt/qemu/{}", mount.path, lx.paths.short)),
+        None => {
+            let site = lx.domain.memory_backing.as_ref().map_or(site, |b| b.site);
+            lx.error(&codes::HUGE_PAGES, site, format!("unable to find any usable hugetlbfs mount for {kib} KiB"))
+                .help("mount hugetlbfs with this page size, or name another size; the host facts list the mounts");
+            None
+        }
+    }
+}
+
+/// Records the file behind a backend.
+fn file_access(lx: &mut Lower<'_>, path: &str, request: &BackendRequest) {
+    let kind = if request.path.as_deref().is_some_and(|p| p.starts_with("/dev/")) {
+        PathKind::CharDevice
+    } else if request.path.is_some() {
+        PathKind::File
+    } else {
+        PathKind::Tree
+    };
+    let owner = OwnerRule::Domain { restore: request.path.is_some() };
+    let perms = Perms::READ_WRITE;
+    lx.access(path, kind, perms, Sharing::Exclusive, LabelRole::Image, owner, request.site, "memory");
+}
+
+/// `-mem-prealloc`, `-mem-path`: how machines without a named RAM are told.
+fn legacy(lx: &mut Lower<'_>, site: Site) {
+    let backing = lx.domain.memory_backing.as_ref();
+    let immediate = backing.is_some_and(|b| b.is_immediate());
+    let request = BackendRequest { is_main: true, site, ..BackendRequest::default() };
+    let Some(pages) = huge_page(lx, &request) else { return };
+    let path = match pages.filter(|(_, huge)| *huge) {
+        Some((kib, _)) => match huge_page_path(lx, kib, site) {
+            Some(path) => Some(path),
+            None => return,
+        },
+        None if backing.and_then(|b| b.source()) == Some(MemorySource::File) => {
+            Some(format!("{}/{}/ram", lx.env.host.directories.memory_backing, lx.paths.short))
+        }
+        None => None,
+    };
+    if immediate || (path.is_some() && pages.is_some()) {
+        let cause = lx.cause(site, "memoryBacking");
+        lx.args.push(Arg::switch("-mem-prealloc", cause));
+    }
+    if let Some(path) = path {
+        file_access(lx, &path, &request);
+        lx.text("-mem-path", path, site, "memoryBacking");
     }
 }
 
@@ -28,8 +280,185 @@ impl Lower<'_> {
     }
 }
 
-/// `-overcommit`: guest memory is not locked unless asked for.
+/// `-overcommit`: whether guest memory is locked.
 pub fn overcommit(lx: &mut Lower<'_>) {
-    let site = lx.domain.site;
-    lx.options("-overcommit", Props::with("mem-lock", false), site, "default: memory is not locked");
+    let backing = lx.domain.memory_backing.as_ref();
+    let locked = backing.is_some_and(|b| b.locked);
+    let site = backing.map_or(lx.domain.site, |b| b.site);
+    lx.options("-overcommit", Props::with("mem-lock", locked), site, "memoryBacking");
+}
+
+/// `-numa`: the guest's nodes, their distances and attributes.
+pub fn numa(lx: &mut Lower<'_>) {
+    let Some(numa) = lx.numa().cloned().filter(|n| !n.cells.is_empty()) else { return };
+    let machine = lx.env.caps.machine(lx.machine.accel, &lx.machine.name);
+    let old_form = machine.is_some_and(|m| m.numa_mem_supported);
+    let align = sizes::alignment_kib(lx.machine);
+    let hmat = lx.has_hmat();
+    let mut backends = Vec::new();
+    let mut needs_backend = hmat || lx.domain.numatune.as_ref().is_some_and(|n| !n.memnodes.is_empty());
+    for (i, cell) in numa.cells.iter().enumerate() {
+        let id = cell.id.unwrap_or(i as u32);
+        let kib = cell.kib().div_ceil(align) * align;
+        let request = BackendRequest {
+            id: format!("ram-node{id}"),
+            kib,
+            node: Some(id),
+            force: !old_form,
+            site: cell.site,
+            ..BackendRequest::default()
+        };
+        let Some(backend) = backend(lx, &request) else { return };
+        needs_backend |= !backend.is_plain;
+        backends.push((id, kib, backend));
+    }
+    if !needs_backend {
+        // The old form of -numa does not know how pages are touched.
+        legacy(lx, numa.site);
+    }
+    // Every CPU that no node names belongs to the first.
+    let total = lx.domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
+    for (cell, (id, kib, backend)) in numa.cells.iter().zip(backends) {
+        if needs_backend {
+            add(lx, backend, cell.site);
+        }
+        let mut props = Props::new();
+        props.bare("node").set("nodeid", id);
+        for (first, last) in cell.cpus.iter().flat_map(NumberSet::ranges) {
+            props.set("cpus", if first == last { first.to_string() } else { format!("{first}-{last}") });
+        }
+        if hmat && let Some(initiator) = initiator(&numa, id) {
+            props.set("initiator", initiator);
+        }
+        if needs_backend {
+            props.set("memdev", format!("ram-node{id}"));
+        } else {
+            props.set("mem", kib >> 10);
+        }
+        lx.options("-numa", props, cell.site, "numa cell");
+    }
+    let _ = total;
+    distances(lx, &numa);
+    if hmat {
+        attributes(lx, &numa);
+    }
+}
+
+/// The node whose CPUs reach the memory of a node first: itself if it has CPUs; else the one with the
+/// lowest latency, or the highest bandwidth; else the first with CPUs.
+fn initiator(numa: &crate::domain::numa::GuestNuma, target: u32) -> Option<u32> {
+    let has_cpus = |id: u32| numa.cell(id).is_some_and(|c| c.cpus.as_ref().is_some_and(|s| !s.is_empty()));
+    if has_cpus(target) {
+        return Some(target);
+    }
+    let all = numa.interconnects.iter().flat_map(|i| &i.list);
+    let mut best: Option<(bool, u64, u32)> = None;
+    for (bandwidth, one) in all.filter(|(_, o)| o.target == Some(target) && o.cache.unwrap_or(0) == 0) {
+        let (Some(initiator), Some(value)) = (one.initiator, one.value) else { continue };
+        if !has_cpus(initiator) {
+            continue;
+        }
+        let better = match best {
+            None => true,
+            Some((was_bandwidth, old, _)) if was_bandwidth == *bandwidth => {
+                if *bandwidth {
+                    value > old
+                } else {
+                    value < old
+                }
+            }
+            Some((was_bandwidth, _, _)) => was_bandwidth && !bandwidth,
+        };
+        if better {
+            best = Some((*bandwidth, value, initiator));
+        }
+    }
+    best.map(|(_, _, initiator)| initiator).or_else(|| numa.cells.iter().filter_map(|c| c.id).find(|id| has_cpus(*id)))
+}
+
+/// `-numa dist`
+fn distances(lx: &mut Lower<'_>, numa: &crate::domain::numa::GuestNuma) {
+    if numa.cells.iter().all(|c| c.distances.is_empty()) {
+        return;
+    }
+    for source in &numa.cells {
+        for target in &numa.cells {
+            let (Some(src), Some(dst)) = (source.id, target.id) else { continue };
+            let mut props = Props::new();
+            props.bare("dist").set("src", src).set("dst", dst).set("val", sizes::distance(numa, src, dst));
+            lx.options("-numa", props, source.site, "numa distances");
+        }
+    }
+}
+
+/// `-numa hmat-lb`, `-numa hmat-cache`: how fast memory is.
+fn attributes(lx: &mut Lower<'_>, numa: &crate::domain::numa::GuestNuma) {
+    for (bandwidth, one) in numa.interconnects.iter().flat_map(|i| &i.list) {
+        let mut props = Props::new();
+        props.bare("hmat-lb").maybe("initiator", one.initiator).maybe("target", one.target);
+        props.set(
+            "hierarchy",
+            match one.cache {
+                None | Some(0) => "memory",
+                Some(1) => "first-level",
+                Some(2) => "second-level",
+                _ => "third-level",
+            },
+        );
+        let kind = one.kind.map_or("access", |k| k.as_str());
+        if *bandwidth {
+            props.set("data-type", format!("{kind}-bandwidth"));
+            props.set("bandwidth", format!("{}K", one.value.unwrap_or(0)));
+        } else {
+            props.set("data-type", format!("{kind}-latency")).maybe("latency", one.value);
+        }
+        lx.options("-numa", props, one.site, "numa interconnects");
+    }
+    for cell in &numa.cells {
+        for cache in &cell.caches {
+            let mut props = Props::new();
+            props.bare("hmat-cache").maybe("node-id", cell.id);
+            props.set("size", format!("{}K", cache.size.as_ref().map_or(0, |s| s.size.kib())));
+            props.maybe("level", cache.level);
+            use crate::domain::numa::{Associativity, CachePolicy};
+            props.maybe(
+                "associativity",
+                cache.associativity.map(|a| match a {
+                    Associativity::None => "none",
+                    Associativity::Direct => "direct",
+                    Associativity::Full => "complex",
+                }),
+            );
+            props.maybe(
+                "policy",
+                cache.policy.map(|p| match p {
+                    CachePolicy::None => "none",
+                    CachePolicy::Writeback => "write-back",
+                    CachePolicy::Writethrough => "write-through",
+                }),
+            );
+            props.maybe("line", cache.line.as_ref().map(|l| l.size.0));
+            lx.options("-numa", props, cache.site, "numa cache");
+        }
+    }
+}
+
+/// `-object iothread`, `-object main-loop`
+pub fn iothreads(lx: &mut Lower<'_>) {
+    for thread in &lx.domain.all_iothreads {
+        let mut props = Props::with("qom-type", "iothread");
+        props.set("id", thread.object());
+        props.maybe("thread-pool-min", thread.thread_pool_min);
+        props.maybe("thread-pool-max", thread.thread_pool_max);
+        if let Some(poll) = &thread.poll {
+            props.maybe("poll-max-ns", poll.max).maybe("poll-grow", poll.grow).maybe("poll-shrink", poll.shrink);
+        }
+        lx.object(props, thread.site, "iothread");
+    }
+    if let Some(main) = &lx.domain.default_iothread {
+        let mut props = Props::with("qom-type", "main-loop");
+        props.set("id", "main-loop");
+        props.maybe("thread-pool-min", main.thread_pool_min).maybe("thread-pool-max", main.thread_pool_max);
+        lx.object(props, main.site, "defaultiothread");
+    }
 }

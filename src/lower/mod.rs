@@ -3,17 +3,21 @@
 //! The order of QEMU's arguments is libvirt's; [`lower`] is that order, written down. Families add their
 //! parts with the methods of [`Lower`]: an argument with its cause, an access, a limit.
 
+mod clock;
 mod confinement;
 mod cpu;
+mod firmware;
 mod grant;
 mod machine;
-mod memory;
+pub mod memory;
 mod monitor;
 mod paths;
+mod secret;
 
 use crate::caps::Cap;
 use crate::device::address::Address;
 use crate::device::controller::ControllerKind;
+use crate::device::disk;
 use crate::device::info::DeviceInfo;
 use crate::device::{Device, Devices, Family};
 use crate::diag::{Code, Diagnostic, Diagnostics};
@@ -29,18 +33,16 @@ use crate::xml::{Document, Site};
 pub use grant::Grant;
 pub use paths::Paths;
 
-/// Numbers of the block nodes: the first disk of the domain gets the highest.
+/// Numbers of the block nodes: the first of each disk, in the order of the disks.
 #[derive(Debug, Default)]
 pub struct BlockNodes {
-    left: u32,
+    first: std::vec::IntoIter<u32>,
 }
 
 impl BlockNodes {
-    /// The number of the next node.
+    /// The number of the first node of the next disk.
     pub fn take(&mut self) -> u32 {
-        let number = self.left;
-        self.left = self.left.saturating_sub(1);
-        number
+        self.first.next().unwrap_or(0)
     }
 }
 
@@ -89,32 +91,50 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         args: Vec::with_capacity(64),
         descriptors: Vec::new(),
         fd_sets: 0,
-        block_nodes: BlockNodes { left: devices.disks.len() as u32 },
+        block_nodes: BlockNodes {
+            first: crate::device::disk::node_numbers(&devices.disks, cx.env.host, cx.env.is_libvirt()).into_iter(),
+        },
         lines: line_starts(cx.doc.source()),
         diags: cx.diags,
     };
     lx.head();
+    machine::compat(&mut lx);
     machine::name(&mut lx);
     monitor::stopped(&mut lx);
     machine::master_key(&mut lx);
+    disk::reservations(&mut lx);
+    firmware::pflash(&mut lx);
     machine::machine(&mut lx);
     machine::accel(&mut lx);
+    machine::tseg(&mut lx);
     cpu::cpu(&mut lx);
+    firmware::loader(&mut lx);
     memory::memory(&mut lx);
     memory::overcommit(&mut lx);
     cpu::smp(&mut lx);
+    memory::iothreads(&mut lx);
+    disk::throttle_groups(&mut lx);
+    memory::numa(&mut lx);
     machine::uuid(&mut lx);
+    firmware::smbios(&mut lx);
+    firmware::fwcfg(&mut lx);
+    machine::genid(&mut lx);
     machine::display(&mut lx);
     lx.switch("-no-user-config", "default: no configuration of the user");
     lx.switch("-nodefaults", "default: no devices but those named");
     monitor::monitor(&mut lx);
-    machine::rtc(&mut lx);
+    clock::rtc(&mut lx);
+    clock::timers(&mut lx);
     machine::shutdown(&mut lx);
-    machine::boot(&mut lx);
+    machine::no_acpi(&mut lx);
+    machine::power_management(&mut lx);
+    firmware::boot(&mut lx);
     lower_all(&devices.iommus, &mut lx);
     crate::device::controller::lower_all(&mut lx);
     lower_all(&devices.hubs, &mut lx);
+    disk::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
+    lower_all(&devices.filesystems, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
     lower_all(&devices.tpms, &mut lx);
     lower_all(&devices.inputs, &mut lx);
@@ -123,12 +143,15 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.memballoons, &mut lx);
     lower_all(&devices.rngs, &mut lx);
     lower_all(&devices.nvrams, &mut lx);
-    machine::sandbox(&mut lx);
+    machine::vmcoreinfo(&mut lx);
+    machine::incoming(&mut lx);
     machine::handed_through(&mut lx);
+    machine::sandbox(&mut lx);
     lower_all(&devices.panics, &mut lx);
     lower_all(&devices.shmems, &mut lx);
     lower_all(&devices.vsocks, &mut lx);
     lower_all(&devices.cryptos, &mut lx);
+    machine::async_teardown(&mut lx);
     lower_all(&devices.pstores, &mut lx);
     machine::msg(&mut lx);
     lx.finish()
@@ -187,6 +210,7 @@ impl<'a> Lower<'a> {
             env,
             descriptors: self.descriptors,
             ready: Ready::Monitor,
+            locks_memory: self.domain.memory_backing.as_ref().is_some_and(|b| b.locked),
             cause,
             ..Process::default()
         });
@@ -273,6 +297,13 @@ impl<'a> Lower<'a> {
         self.args.push(Arg::props("-device", props, form, cause));
     }
 
+    /// Adds a `-device` that stands for no device of the domain format.
+    pub fn plain_device(&mut self, props: Props, site: Site, what: impl Into<Text>) {
+        let form = if self.has(Cap::DeviceJsonHotplug) { Form::Json } else { Form::Options };
+        let cause = self.cause(site, what);
+        self.args.push(Arg::props("-device", props, form, cause));
+    }
+
     /// The driver of a virtio device: `virtio-blk-pci`, `-ccw` or `-device` by its address.
     pub fn virtio_driver(&self, base: &str, info: &DeviceInfo, suffix: &str) -> String {
         let transport = match &info.address.address {
@@ -347,6 +378,19 @@ impl<'a> Lower<'a> {
         let fd = self.descriptor(opaque.clone());
         props.set("fd", fd).set("opaque", opaque.clone());
         self.options("-add-fd", props, site, opaque);
+        format!("/dev/fdset/{set}")
+    }
+
+    /// A set with several descriptors of the launcher; see [`Lower::fd_set`].
+    pub fn fd_set_of(&mut self, count: u32, opaque: &str, site: Site) -> String {
+        let set = self.fd_sets;
+        self.fd_sets += 1;
+        for _ in 0..count {
+            let fd = self.descriptor(opaque.to_string());
+            let mut props = Props::with("set", set);
+            props.set("fd", fd).set("opaque", opaque.to_string());
+            self.options("-add-fd", props, site, opaque.to_string());
+        }
         format!("/dev/fdset/{set}")
     }
 

@@ -41,6 +41,8 @@ pub enum Form {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Prop {
+    /// `null`; nothing in the option form.
+    Null,
     /// `true`, or `on` in the option form.
     Bool(bool),
     /// A number.

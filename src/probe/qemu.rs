@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -203,18 +203,38 @@ pub fn native_arch() -> Option<Arch> {
     })
 }
 
-/// Looks for a QEMU for this machine: by QEMU's own name on the path, then by the names that
-/// distributions use.
-pub fn find_binary() -> Option<std::path::PathBuf> {
-    let name = format!("qemu-system-{}", native_arch()?.qemu_name());
+/// Looks for a QEMU for this machine.
+pub fn find_binary() -> Option<PathBuf> {
+    binary_for(native_arch()?)
+}
+
+/// The directories in which QEMUs are looked for: the path, then where distributions put them.
+fn directories() -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let on_path = |name: &str| std::env::split_paths(&path).map(|dir| dir.join(name)).find(|file| file.is_file());
-    on_path(&name).or_else(|| on_path("qemu-kvm")).or_else(|| {
-        ["/usr/bin", "/usr/libexec", "/usr/local/bin"]
-            .iter()
-            .flat_map(|dir| [Path::new(dir).join(&name), Path::new(dir).join("qemu-kvm")])
-            .find(|file| file.is_file())
-    })
+    let usual = ["/usr/bin", "/usr/libexec", "/usr/local/bin"].map(PathBuf::from);
+    let mut all: Vec<PathBuf> = std::env::split_paths(&path).chain(usual).collect();
+    let mut seen = BTreeSet::new();
+    all.retain(|dir| dir.is_absolute() && seen.insert(dir.clone()));
+    all
+}
+
+/// Looks for a QEMU for an architecture: by QEMU's own name, then by the name that distributions give
+/// to the one with KVM.
+pub fn binary_for(arch: Arch) -> Option<PathBuf> {
+    let in_any = |name: &str| directories().into_iter().map(|dir| dir.join(name)).find(|file| file.is_file());
+    in_any(&format!("qemu-system-{}", arch.qemu_name()))
+        .or_else(|| if native_arch() == Some(arch) { in_any("qemu-kvm") } else { None })
+}
+
+/// All QEMUs of this machine, this machine's architecture first.
+pub fn binaries() -> Vec<PathBuf> {
+    let native = native_arch();
+    let mut arches: Vec<Arch> = Arch::ALL.to_vec();
+    arches.sort_by_key(|arch| Some(*arch) != native);
+    let mut found: Vec<PathBuf> = arches.into_iter().filter_map(binary_for).collect();
+    let mut seen = BTreeSet::new();
+    found.retain(|file| seen.insert(file.clone()));
+    found
 }
 
 /// Everything that is asked of one QEMU with one accelerator.

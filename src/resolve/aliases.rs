@@ -11,13 +11,14 @@ use crate::domain::Domain;
 pub fn assign(domain: &mut Domain, machine: &Machine) {
     let Some(devices) = &mut domain.devices else { return };
     for disk in &mut devices.disks {
-        let id = disk_id(disk);
+        let id = disk_id(disk, &devices.controllers);
         set(disk, id);
     }
     for controller in &mut devices.controllers {
         let id = controller_id(controller, machine);
         set(controller, id);
     }
+    number(&mut devices.filesystems, "fs");
     number(&mut devices.interfaces, "net");
     number(&mut devices.inputs, "input");
     number(&mut devices.memballoons, "balloon");
@@ -45,13 +46,20 @@ fn number<D: Device>(devices: &mut [D], prefix: &str) {
     }
 }
 
-fn disk_id(disk: &Disk) -> String {
+fn disk_id(disk: &Disk, controllers: &[Controller]) -> String {
     let bus = disk.bus().map_or("disk", DiskBus::as_str);
     match (&disk.info.address.address, disk.bus()) {
         (Some(Address::Drive(d)), Some(DiskBus::Ide | DiskBus::Sata | DiskBus::Fdc)) => {
             format!("{bus}{}-{}-{}", d.controller, d.bus, d.unit)
         }
-        (Some(Address::Drive(d)), Some(DiskBus::Scsi)) => format!("scsi{}-{}-{}", d.controller, d.bus, d.unit),
+        (Some(Address::Drive(d)), Some(DiskBus::Scsi)) => {
+            let controller = controllers.iter().find(|c| c.is(ControllerKind::Scsi) && c.index() == d.controller);
+            if controller.and_then(|c| c.model) == Some(ControllerModel::Lsilogic) {
+                format!("scsi{}-{}-{}", d.controller, d.bus, d.unit)
+            } else {
+                format!("scsi{}-{}-{}-{}", d.controller, d.bus, d.target, d.unit)
+            }
+        }
         _ => format!("{bus}-disk{}", disk.number().unwrap_or(0)),
     }
 }

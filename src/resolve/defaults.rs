@@ -1,12 +1,10 @@
 //! First pass: what the XML leaves open.
 
-use super::{Board, Cx, Machine, controllers};
+use super::{Board, Cx, Machine, controllers, cpu, firmware, guest};
 use crate::caps::Accel;
 use crate::device::memballoon::{Memballoon, MemballoonModel};
 use crate::diag::codes::{general as support, machine as codes};
-use crate::domain::cpu::{Cpu, CpuCheck, CpuFallback, CpuMatch, CpuMode, CpuModel};
 use crate::domain::general::{CrashAction, LifecycleAction};
-use crate::domain::memory::Amount;
 use crate::domain::os::{Boot, BootDevice, Os, OsKind};
 use crate::domain::vcpu::{Placement, Vcpu};
 use crate::domain::{Domain, DomainKind, clock};
@@ -18,9 +16,12 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     general(domain, cx);
     crate::domain::seclabel::defaults(domain, cx);
     let machine = machine(domain, cx)?;
-    cpu(domain, &machine);
+    firmware::choose(domain, &machine, cx);
+    cpu::defaults(domain, &machine, cx);
+    guest::defaults(domain, &machine, cx);
     let mut devices = domain.devices.take().unwrap_or_default();
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
+    crate::device::disk::sort(&mut devices.disks);
     controllers::number(&mut devices, cx);
     controllers::add_board(&mut devices, &machine, cx);
     if devices.memballoons.is_empty() && machine.has_default_balloon() {
@@ -39,8 +40,6 @@ fn general(domain: &mut Domain, cx: &mut Cx<'_>) {
     if domain.uuid.is_none() {
         domain.uuid = Some(derived_uuid(domain.name()));
     }
-    let memory = domain.memory.as_ref().map_or(0, |m| m.amount.kib());
-    domain.current_memory.get_or_insert_with(|| Amount::implied(memory));
     let vcpu = domain.vcpu.get_or_insert_with(|| Vcpu { count: Some(1), ..Vcpu::default() });
     vcpu.placement.get_or_insert(Placement::Static);
     domain.on_poweroff.get_or_insert(LifecycleAction::Destroy);
@@ -85,7 +84,7 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     let kind = os.kind.get_or_insert_with(Default::default);
     kind.kind.get_or_insert(OsKind::Hvm);
     let arch = *kind.arch.get_or_insert(cx.env.caps.arch);
-    if arch != cx.env.caps.arch && !(arch.is_x86() && cx.env.caps.arch.is_x86()) {
+    if !cx.env.caps.arch.runs(arch) {
         let (site, qemu) = (kind.site, cx.env.caps.arch);
         cx.error_at(
             &support::NOT_BY_QEMU,
@@ -123,7 +122,7 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
         }
     };
     kind.machine = Some(name.clone());
-    if os.boot.is_empty() && os.kernel.is_none() && !has_boot_order(domain) {
+    if os.boot.is_empty() && !has_boot_order(domain) {
         let boot = Boot { dev: Some(BootDevice::Hd), site: Site::NONE };
         domain.os.get_or_insert_with(Os::default).boot.push(boot);
     }
@@ -136,21 +135,4 @@ fn has_boot_order(domain: &Domain) -> bool {
         devices.each(&mut |d| found |= d.info().boot.is_some());
     }
     found
-}
-
-/// The CPU that the machine has by default.
-fn cpu(domain: &mut Domain, machine: &Machine) {
-    if domain.cpu.is_none() && machine.arch.is_x86() {
-        domain.cpu = Some(Cpu {
-            mode: Some(CpuMode::Custom),
-            matching: Some(CpuMatch::Exact),
-            check: Some(CpuCheck::None),
-            model: Some(CpuModel {
-                fallback: Some(CpuFallback::Forbid),
-                name: Some("qemu64".to_string()),
-                ..CpuModel::default()
-            }),
-            ..Cpu::default()
-        });
-    }
 }

@@ -11,8 +11,12 @@ pub mod addresses;
 pub mod aliases;
 mod bootindex;
 pub mod controllers;
+mod cpu;
 pub mod defaults;
+mod firmware;
+mod guest;
 mod machine;
+pub mod memory;
 mod rules;
 
 pub use machine::{Board, Machine};

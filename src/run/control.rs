@@ -10,7 +10,7 @@ use super::start::{Machine, claim};
 use super::supervise::{AGAIN, QUIT};
 use super::{Options, prepare};
 use crate::diag::codes::run as codes;
-use crate::plan::Lifecycle;
+use crate::plan::{Instance, Lifecycle};
 use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 use std::os::unix::net::UnixStream;
@@ -56,7 +56,11 @@ pub fn status(record: &Record) -> String {
         })
         .and_then(|reply| reply["status"].as_str().map(str::to_string))
         .unwrap_or_else(|| "not answering".to_string());
-    if record.supervised { state } else { format!("{state}, without runner") }
+    match record {
+        Record { supervised: true, .. } => state,
+        Record { by_unit: true, .. } => format!("{state}, under systemd"),
+        _ => format!("{state}, without runner"),
+    }
 }
 
 /// A request as it is typed: a JSON object, or a command's name with `key=value` arguments. A value
@@ -151,15 +155,47 @@ pub fn stop(registry: &Registry, record: &Record, how: Stop) -> Result<Vec<Strin
             gone(&record.journal, Duration::from_secs(2));
         }
     } else if let Some(qemu) = record.qemu() {
-        end_orphan(record, qemu, how);
+        if record.by_unit {
+            if !stop_unit(registry.instance(), name) {
+                end_by_monitor(&record.header.monitor, qemu, how);
+            }
+            return Ok(Vec::new());
+        }
+        end_by_monitor(&record.header.monitor, qemu, how);
     }
     tidy(registry, record)
 }
 
-/// Ends a QEMU whose runner is gone.
-fn end_orphan(record: &Record, qemu: ProcessRef, how: Stop) {
+/// Has systemd stop a machine's unit, which also ends its helpers and keeps it from being restarted.
+fn stop_unit(instance: Instance, name: &str) -> bool {
+    let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || ":_.-".contains(c)) && !name.starts_with('-');
+    if !plain || !Path::new("/run/systemd/system").exists() {
+        return false;
+    }
+    let systemctl = |verb: &[&str]| {
+        let mut command = std::process::Command::new("systemctl");
+        if instance == Instance::Session {
+            command.arg("--user");
+        }
+        command.args(verb).arg(format!("virtc-{name}.service"));
+        command.status().is_ok_and(|status| status.success())
+    };
+    systemctl(&["is-active", "--quiet"]) && systemctl(&["stop"])
+}
+
+/// Shuts down the guest behind a QMP socket, and waits until its QEMU is gone: what a unit's `ExecStop=` does.
+pub fn stop_socket(socket: &Path, how: Stop) -> Result<(), Fault> {
+    let Some(qemu) = super::registry::listener(socket) else {
+        return Err(fault(&codes::NOT_RUNNING, format!("no QEMU listens on {}", socket.display())));
+    };
+    end_by_monitor(socket, qemu, how);
+    Ok(())
+}
+
+/// Ends a QEMU that has no runner: asks its guest first, unless forced.
+fn end_by_monitor(monitor: &Path, qemu: ProcessRef, how: Stop) {
     // The reply is waited for: QEMU drops what it has not read yet when the connection closes.
-    if let Ok(mut qmp) = connect(record) {
+    if let Ok(mut qmp) = Qmp::connect(monitor, ANSWER) {
         let deadline = Instant::now() + how.timeout;
         while !how.force && Instant::now() < deadline {
             let asked = qmp.execute("system_powerdown", json!({}));
@@ -213,7 +249,7 @@ pub struct Cleaned {
 /// Ends every machine whose runner is gone, and undoes what was left. Machines with a runner stay as they are.
 pub fn clean(registry: &Registry) -> Vec<Cleaned> {
     let mut cleaned = Vec::new();
-    for record in registry.list().into_iter().filter(|r| !r.supervised) {
+    for record in registry.journals().into_iter().filter(|r| !r.supervised) {
         let left = if record.header.adopted {
             // Nobody asked us to end it: only the registration goes.
             tidy(registry, &record)

@@ -65,9 +65,9 @@ const MEANINGS: &[(&[&str], &str)] = &[
     ),
     (
         &["could not open", "permission denied"],
-        "the machine's user may not open this file; `virtc check --host` names the directory that forbids it",
+        "the machine's user may not open this file; `virtc check --here` names the directory that forbids it",
     ),
-    (&["could not open", "no such file"], "the image is not there; `virtc check --host` lists all that are missing"),
+    (&["could not open", "no such file"], "the image is not there; `virtc check --here` lists all that are missing"),
     (
         &["is not a valid device model name"],
         "this QEMU does not have the device; compile with `--caps` of this QEMU (`virtc probe qemu`)",
@@ -79,7 +79,7 @@ const MEANINGS: &[(&[&str], &str)] = &[
     (&["address already in use"], "another program listens on the port; choose another, or autoport='yes'"),
     (
         &["could not configure /dev/net/tun"],
-        "a tap needs root, or a tap that was made for this user: `virtc check --host` gives the commands",
+        "a tap needs root, or a tap that was made for this user: `virtc check --here` gives the commands",
     ),
     (&["vhost", "could not open"], "load the module vhost_net (modprobe vhost_net), or <driver name='qemu'/>"),
 ];

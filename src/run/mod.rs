@@ -14,6 +14,7 @@ pub mod journal;
 mod kvm;
 mod links;
 mod own;
+pub mod preflight;
 mod prepare;
 mod process;
 mod proxy;

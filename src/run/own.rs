@@ -109,7 +109,8 @@ fn groups_of(user: &str) -> Vec<u32> {
 
 /// Opens the file behind `path` for nothing but being changed, without following a symbolic link.
 fn open(path: &Path) -> rustix::io::Result<(OwnedFd, FileId, rustix::fs::Stat)> {
-    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // Without NOFOLLOW: together with PATH it would open a final link itself instead of refusing it.
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
     let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS)?;
     let stat = fstat(&fd)?;
     let id = FileId { path: path.to_path_buf(), device: stat.st_dev, inode: stat.st_ino };
@@ -255,7 +256,7 @@ fn same(a: &FileId, b: &FileId) -> bool {
 
 /// What the journals of the other machines tell.
 fn other_entries(registry: &Registry, journal: &Journal) -> Vec<Entry> {
-    registry.list().into_iter().filter(|r| r.journal != journal.path()).flat_map(|r| r.entries).collect()
+    registry.journals().into_iter().filter(|r| r.journal != journal.path()).flat_map(|r| r.entries).collect()
 }
 
 /// Gives a file its former owner or label back, unless another machine still needs it or it is another file by now.

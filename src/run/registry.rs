@@ -28,11 +28,16 @@ pub struct Record {
     pub control: PathBuf,
     /// Whether its runner lives.
     pub supervised: bool,
+    /// No runner of ours has started it: its systemd unit has.
+    pub by_unit: bool,
 }
 
 impl Record {
     /// The QEMU process, if it was started and lives.
     pub fn qemu(&self) -> Option<ProcessRef> {
+        if self.by_unit {
+            return listener(&self.header.monitor);
+        }
         journal::processes(&self.entries)
             .filter(|(id, _)| *id == "qemu")
             .map(|(_, p)| p)
@@ -130,15 +135,20 @@ impl Registry {
 
     /// All registered machines, by name.
     pub fn list(&self) -> Vec<Record> {
+        let mut records = self.journals();
+        records.extend(self.of_units());
+        records.sort_by(|a, b| a.header.name.cmp(&b.header.name));
+        records
+    }
+
+    /// The machines that have a journal.
+    pub fn journals(&self) -> Vec<Record> {
         let Ok(dir) = std::fs::read_dir(self.machines()) else { return Vec::new() };
-        let mut records: Vec<Record> = dir
-            .filter_map(|entry| Some(entry.ok()?.path()))
+        dir.filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|e| e == "journal"))
             .map(|path| self.record(path))
             .filter(|record| !record.entries.is_empty() || !record.supervised)
-            .collect();
-        records.sort_by(|a, b| a.header.name.cmp(&b.header.name));
-        records
+            .collect()
     }
 
     /// The machine of this name (or UUID).
@@ -147,7 +157,11 @@ impl Registry {
         if path.exists() {
             return Some(self.record(path));
         }
-        self.list().into_iter().find(|r| r.header.uuid == name)
+        let monitor = self.base.join(name).join("monitor.sock");
+        if !name.contains('/') && !name.starts_with('.') && listener(&monitor).is_some() {
+            return Some(self.unit_record(name.to_string(), monitor));
+        }
+        self.journals().into_iter().find(|r| !r.header.uuid.is_empty() && r.header.uuid == name)
     }
 
     fn record(&self, journal: PathBuf) -> Record {
@@ -155,8 +169,38 @@ impl Registry {
         let entries = Journal::read(&journal);
         let header = journal::header(&entries).cloned().unwrap_or_default();
         let control = journal.with_extension("qmp");
-        Record { header, entries, journal, control, supervised }
+        Record { header, entries, journal, control, supervised, by_unit: false }
     }
+
+    /// Machines that run without a journal: those whose unit systemd has started. They are known by the monitor in
+    /// their run-time directory.
+    fn of_units(&self) -> Vec<Record> {
+        let Ok(dir) = std::fs::read_dir(&self.base) else { return Vec::new() };
+        dir.filter_map(|entry| {
+            let entry = entry.ok()?;
+            let name = entry.file_name().into_string().ok()?;
+            let monitor = entry.path().join("monitor.sock");
+            if name.starts_with('.') || self.journal(&name).exists() {
+                return None;
+            }
+            listener(&monitor)?;
+            Some(self.unit_record(name, monitor))
+        })
+        .collect()
+    }
+
+    fn unit_record(&self, name: String, monitor: PathBuf) -> Record {
+        let (journal, control) = (self.journal(&name), self.control(&name));
+        let header = Header { name, monitor, ..Header::default() };
+        Record { header, entries: Vec::new(), journal, control, supervised: false, by_unit: true }
+    }
+}
+
+/// The process that listens on a socket.
+pub(super) fn listener(socket: &Path) -> Option<ProcessRef> {
+    let stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
+    let peer = rustix::net::sockopt::socket_peercred(&stream).ok()?;
+    Some(ProcessRef::of(peer.pid.as_raw_nonzero().get()))
 }
 
 /// A file name for a domain's name: unsafe bytes as `%XX`; a long name is cut and told apart by a sum.

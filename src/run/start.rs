@@ -215,12 +215,21 @@ fn account(plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Option<Account>, Fa
         }
         return Ok(None);
     }
-    let account = own::account(plan)?;
+    let account = match own::account(plan) {
+        // Nobody asked for this account; it comes with the files of `virtc build`.
+        Err(_) if user == crate::emit::systemd::DEFAULT_USER => {
+            say(&format!(
+                "the machine runs as root: there is no user '{user}' (useradd --system --no-create-home {user})"
+            ));
+            None
+        }
+        account => account?,
+    };
     // Root that stays root needs no change, and keeps its rights.
     Ok(account.filter(|a| a.uid != 0))
 }
 
-fn has_program(program: &str) -> Result<(), Fault> {
+pub(super) fn has_program(program: &str) -> Result<(), Fault> {
     use std::os::unix::fs::PermissionsExt;
     let missing = |why: &str| {
         Err(fault(&codes::NO_PROGRAM, format!("{program} {why}"))
@@ -271,7 +280,7 @@ fn profile_is_loaded(profile: &str) -> bool {
 }
 
 /// The numbers of a list such as `0-3,8,^2`.
-fn cpu_list(text: &str) -> Vec<usize> {
+pub(super) fn cpu_list(text: &str) -> Vec<usize> {
     let mut cpus = std::collections::BTreeSet::new();
     for part in text.split(',').map(str::trim) {
         let (remove, part) = part.strip_prefix('^').map_or((false, part), |rest| (true, rest));
@@ -304,7 +313,7 @@ fn not_applied(plan: &Plan) -> Vec<String> {
         notes.push("not set by `virtc run`: limits of CPU time, memory and block I/O (cgroup); the unit of `virtc build` sets them".into());
     }
     if !limits.schedules.is_empty() {
-        notes.push("not set by `virtc run`: <vcpusched> and its like; the unit of `virtc build` sets them".into());
+        notes.push("not set: <vcpusched> and its like".into());
     }
     if plan.links.iter().any(|l| l.bandwidth.is_some()) {
         notes.push("not set by `virtc run`: <bandwidth> of interfaces".into());

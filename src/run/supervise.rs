@@ -244,6 +244,7 @@ impl Machine {
                 *stopping = self.quit();
                 return Ok(Some("guest-reset".to_string()));
             }
+            "STOP" if *stopping == Stopping::No => self.why_stopped(say),
             "GUEST_PANICKED" => return self.crashed(event, stopping, say),
             "BLOCK_IO_ERROR" => say(&format!(
                 "a disk of '{}' failed: {} of {}: {}",
@@ -252,6 +253,21 @@ impl Machine {
             _ => {}
         }
         Ok(None)
+    }
+
+    /// A guest that stops by itself: the virtual CPU met what KVM cannot do, or a disk is full.
+    fn why_stopped(&mut self, say: &mut dyn FnMut(&str)) {
+        let Some(qmp) = &mut self.qmp else { return };
+        let Ok(reply) = qmp.execute("query-status", json!({})) else { return };
+        match reply["status"].as_str() {
+            Some("internal-error") => say(&format!(
+                "the guest of '{}' stopped: KVM cannot run one of its instructions (internal-error); \
+                 to emulate instead: <domain type='qemu'>",
+                self.name
+            )),
+            Some("io-error") => say(&format!("the guest of '{}' stopped: a disk failed or is full", self.name)),
+            _ => {}
+        }
     }
 
     fn crashed(

@@ -83,6 +83,20 @@ impl Arch {
         self == Arch::Loongarch64
     }
 
+    /// Whether a QEMU for this architecture also has guests of the other: those of half the width.
+    pub fn runs(self, guest: Arch) -> bool {
+        self == guest
+            || matches!(
+                (self, guest),
+                (Arch::X86_64, Arch::I686)
+                    | (Arch::Aarch64, Arch::Armv7l | Arch::Armv6l)
+                    | (Arch::Armv7l, Arch::Armv6l)
+                    | (Arch::Ppc64, Arch::Ppc64le | Arch::Ppc)
+                    | (Arch::Ppc64le, Arch::Ppc64)
+                    | (Arch::S390x, Arch::S390)
+            )
+    }
+
     /// The name of QEMU's binary is `qemu-system-` and this (`i386` for i686, `arm` for armv7l, …).
     pub fn qemu_name(self) -> &'static str {
         match self {

@@ -2,10 +2,12 @@
 
 mod arch;
 mod ident;
+mod numbers;
 mod size;
 
 pub use arch::Arch;
 pub use ident::{Mac, Uuid};
+pub use numbers::NumberSet;
 pub use size::{Size, parse_iec};
 
 /// Declares an enumeration whose values are words of the domain format (or another text format).

@@ -199,6 +199,7 @@ pub fn everything() -> Plan {
         path: "/srv/shared".into(),
         sharing: Sharing::Shared,
         label: LabelRole::Shared,
+        restore_label: false,
         ..base.clone()
     });
     plan.access.push(Access {

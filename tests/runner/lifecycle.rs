@@ -189,7 +189,7 @@ fn qemus_own_words_are_told() {
     let missing = "-drive";
     let bed = Bed::new("bad").with(&[missing, "file=/nonexistent/image.qcow2,if=virtio"]);
     let err = bed.fails(4, &["run", &bed.plan_file()]);
-    assert!(err.contains("/nonexistent/image.qcow2") && err.contains("check --host"), "{err}");
+    assert!(err.contains("/nonexistent/image.qcow2") && err.contains("check --here"), "{err}");
     bed.assert_nothing_left();
 }
 

@@ -4,6 +4,7 @@
 
 mod bed;
 mod lifecycle;
+mod preflight;
 mod surroundings;
 mod survival;
 mod talking;

@@ -59,6 +59,40 @@ fn events_reach_every_listener() {
 }
 
 #[test]
+fn a_machine_of_a_unit_is_found_by_its_run_time_directory() {
+    if !has_qemu() {
+        return;
+    }
+    let bed = Bed::new("unit").with_serial_file();
+    std::fs::create_dir_all(bed.path("reg/unit")).expect("made");
+    let socket = bed.path("reg/unit/monitor.sock");
+    let start = || {
+        Command::new(QEMU)
+            .args(["-name", "unit", "-machine", "pc,accel=tcg", "-m", "16", "-display", "none", "-nodefaults"])
+            .args(["-kernel", &bed.path("kernel"), "-qmp", &format!("unix:{socket},server=on,wait=off")])
+            .args(["-serial", &format!("file:{}", bed.path("serial"))])
+            .spawn()
+            .expect("QEMU")
+    };
+    let mut qemu = start();
+    until("the machine", || bed.state().contains("under systemd").then_some(()));
+    assert_eq!(bed.qemu_pid(), qemu.id() as i32);
+    assert!(bed.ok(&["monitor", "unit", "query-status"]).contains("running"));
+    bed.ok(&["clean"]);
+    bed.await_guest();
+    bed.ok(&["stop", "unit"]);
+    assert!(qemu.wait().expect("a child").success());
+    // What ExecStop= of the unit says.
+    std::fs::remove_file(bed.path("serial")).expect("removed");
+    let mut qemu = start();
+    bed.await_guest();
+    bed.ok(&["stop", "--socket", &socket]);
+    assert!(bed.serial().contains(crate::bed::image::FAREWELL));
+    assert!(qemu.wait().expect("a child").success());
+    assert!(bed.fails(4, &["stop", "--socket", &socket]).contains("VC1205"));
+}
+
+#[test]
 fn a_qemu_started_by_hand_is_adopted() {
     if !has_qemu() {
         return;

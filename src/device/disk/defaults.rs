@@ -1,28 +1,63 @@
 //! What the XML of a disk leaves open.
 
-use super::{Disk, DiskBus, DiskDevice, DiskType, Driver, Format};
-use crate::device::address::{Address, DriveAddress};
+use super::{Disk, DiskBus, DiskDevice, Driver, SnapshotLocation, address};
+use crate::device::storage::{Encryption, EncryptionEngine, Format, Layer, StorageKind, StorageSource};
 use crate::resolve::{Cx, Machine};
 
 /// Fills in type, device, bus, driver, and the drive address that the target name implies.
-pub fn disk(disk: &mut Disk, _: &Machine, _: &mut Cx<'_>) {
-    disk.kind.get_or_insert(DiskType::File);
-    disk.device.get_or_insert(DiskDevice::Disk);
-    let (dev, device) = (disk.dev().to_string(), disk.device());
+pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
+    let kind = *disk.kind.get_or_insert(StorageKind::File);
+    let device = *disk.device.get_or_insert(DiskDevice::Disk);
     if let Some(target) = &mut disk.target {
-        target.bus.get_or_insert_with(|| bus_of(&dev, device));
+        let dev = target.dev.as_deref().unwrap_or("");
+        let bus = bus_of(dev, device);
+        target.bus.get_or_insert(bus);
+        // A closed tray is not worth a word; nor is one that a hard disk does not have.
+        let has_tray = matches!(device, DiskDevice::Cdrom | DiskDevice::Floppy);
+        target.tray = target.tray.filter(|t| has_tray && *t == super::Tray::Open);
     }
     if device == DiskDevice::Cdrom {
         disk.readonly = true;
     }
+    if kind == StorageKind::VhostUser {
+        disk.snapshot.get_or_insert(SnapshotLocation::No);
+    } else if disk.readonly {
+        disk.snapshot = disk.snapshot.filter(|s| *s != SnapshotLocation::No);
+    }
     let driver = disk.driver.get_or_insert_with(Driver::default);
     driver.name.get_or_insert_with(|| "qemu".to_string());
-    driver.format.get_or_insert(Format::Raw);
-    if !disk.info.has_address()
-        && let Some(number) = disk.number()
-        && let Some(address) = drive_address(disk.bus(), number)
-    {
-        disk.info.place(Address::Drive(address));
+    if kind != StorageKind::Volume {
+        driver.format.get_or_insert(Format::Raw);
+    }
+    if disk.iotune.as_mut().is_some_and(|t| !t.drop_zeroes()) {
+        disk.iotune = None;
+    }
+    encryption(&mut disk.encryption);
+    source(&mut disk.source.source);
+    layer(&mut disk.source.backing);
+    address::imply(disk, cx);
+}
+
+fn layer(layer: &mut Option<Box<Layer>>) {
+    let mut next = layer;
+    while let Some(layer) = next {
+        source(&mut layer.source);
+        next = &mut layer.backing;
+    }
+}
+
+fn source(source: &mut StorageSource) {
+    crate::domain::seclabel::source_defaults(&mut source.seclabels);
+    encryption(&mut source.encryption);
+    if let Some(store) = &mut source.data_store {
+        encryption(&mut store.source.encryption);
+    }
+}
+
+/// QEMU decrypts, unless the XML names another.
+fn encryption(encryption: &mut Option<Encryption>) {
+    if let Some(encryption) = encryption {
+        encryption.engine.get_or_insert(EncryptionEngine::Qemu);
     }
 }
 
@@ -38,18 +73,4 @@ fn bus_of(dev: &str, device: DiskDevice) -> DiskBus {
         _ if dev.starts_with("ubd") => DiskBus::Uml,
         _ => DiskBus::Ide,
     }
-}
-
-/// The place of disk `number` on its bus: two units on each of two buses of an IDE controller, six
-/// ports of a SATA controller, seven targets of a SCSI controller, two floppies.
-fn drive_address(bus: Option<DiskBus>, number: u32) -> Option<DriveAddress> {
-    Some(match bus? {
-        DiskBus::Ide => {
-            DriveAddress { controller: number / 4, bus: number % 4 / 2, target: 0, unit: u64::from(number % 2) }
-        }
-        DiskBus::Sata => DriveAddress { controller: number / 6, bus: 0, target: 0, unit: u64::from(number % 6) },
-        DiskBus::Scsi => DriveAddress { controller: number / 7, bus: 0, target: 0, unit: u64::from(number % 7) },
-        DiskBus::Fdc => DriveAddress { controller: number / 2, bus: 0, target: 0, unit: u64::from(number % 2) },
-        _ => return None,
-    })
 }

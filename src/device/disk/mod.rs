@@ -1,34 +1,25 @@
 //! Disks: hard disks, CD-ROM drives, floppies.
 
+mod address;
 mod defaults;
+pub mod driver;
+pub mod iotune;
 mod lower;
 mod rules;
-mod source;
 
-pub use source::{DiskSource, Format};
+pub use driver::{Cache, DetectZeroes, Discard, Driver, IoMode};
+pub use iotune::{Limits, ThrottleFilter, ThrottleGroup};
 
 use super::info::DeviceInfo;
 use super::plug::{Plug, VirtioModel};
+use super::storage::{Auth, Encryption, Layer, StorageKind, StorageSource, bind_backing};
 use super::{Family, device};
 use crate::domain::Domain;
-use crate::domain::model::model;
+use crate::domain::model::{Binder, Part, Shape, model, print_as};
 use crate::lower::Lower;
 use crate::resolve::{Cx, Env, Machine};
-use crate::vocab::{OnOff, keywords};
-
-keywords! {
-    /// `<disk type='…'>`: what the source is.
-    pub enum DiskType {
-        File = "file",
-        Block = "block",
-        Dir = "dir",
-        Network = "network",
-        Volume = "volume",
-        Nvme = "nvme",
-        VhostUser = "vhostuser",
-        VhostVdpa = "vhostvdpa",
-    }
-}
+use crate::vocab::{OnOff, YesNo, keywords};
+use crate::xml::{El, XmlWriter};
 
 keywords! {
     /// `<disk device='…'>`: what the guest sees.
@@ -53,36 +44,13 @@ keywords! {
 }
 
 keywords! {
-    /// `<driver cache='…'>`
-    pub enum Cache {
-        Default = "default",
-        None = "none",
-        Writethrough = "writethrough",
-        Writeback = "writeback",
-        Directsync = "directsync",
-        Unsafe = "unsafe",
-    }
+    /// `<disk sgio='…'>`
+    pub enum Sgio { Filtered = "filtered", Unfiltered = "unfiltered" }
 }
 
 keywords! {
-    /// `<driver io='…'>`
-    pub enum IoMode { Native = "native", Threads = "threads", IoUring = "io_uring" }
-}
-
-keywords! {
-    /// `<driver discard='…'>`
-    pub enum Discard { Unmap = "unmap", Ignore = "ignore" }
-}
-
-model! {
-    /// `<driver>` of a disk.
-    pub struct Driver = "driver" {
-        attr name: String = "name",
-        attr format: Format = "type",
-        attr cache: Cache = "cache",
-        attr io: IoMode = "io",
-        attr discard: Discard = "discard",
-    }
+    /// `<disk snapshot='…'>`: how snapshots of the domain treat the disk.
+    pub enum SnapshotLocation { No = "no", Internal = "internal", External = "external", Manual = "manual" }
 }
 
 keywords! {
@@ -97,20 +65,118 @@ model! {
         attr bus: DiskBus = "bus",
         attr tray: Tray = "tray",
         attr removable: OnOff = "removable",
+        attr rotation_rate: u32 = "rotation_rate",
+        attr dpofua: OnOff = "dpofua",
+    }
+}
+
+model! {
+    /// `<backenddomain name='…'/>` (Xen).
+    pub struct BackendDomain = "backenddomain" {
+        need name: String = "name",
+    }
+}
+
+keywords! {
+    /// `<geometry trans='…'>`
+    pub enum Translation { None = "none", Auto = "auto", Lba = "lba" }
+}
+
+model! {
+    /// `<geometry>`: cylinders, heads, sectors.
+    pub struct Geometry = "geometry" {
+        need cylinders: u32 = "cyls",
+        need heads: u32 = "heads",
+        need sectors: u32 = "secs",
+        attr translation: Translation = "trans",
+    }
+}
+
+model! {
+    /// `<blockio>`: block sizes that the guest sees, bytes.
+    pub struct BlockIo = "blockio" {
+        attr logical: u32 = "logical_block_size",
+        attr physical: u32 = "physical_block_size",
+        attr discard: u32 = "discard_granularity",
+    }
+}
+
+model! {
+    /// `<transient/>`: what the guest writes is lost at the end of the run.
+    pub struct Transient = "transient" {
+        attr share_backing: YesNo = "shareBacking",
+    }
+}
+
+/// `<source>` and `<backingStore>`: which attributes they have depends on the type of the disk.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct DiskSource {
+    /// Where the content is.
+    pub source: StorageSource,
+    /// The image below; none: not known.
+    pub backing: Option<Box<Layer>>,
+}
+
+impl Part for DiskSource {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        // An unknown type is reported by the attribute's own field.
+        let kind = el.peek("type").map_or(StorageKind::File, |a| StorageKind::parse(a.value()).unwrap_or_default());
+        self.source.bind_child(kind, el, cx);
+        self.backing = bind_backing(el, cx);
+        // The state of a running block job: it means nothing to a guest that is to be started.
+        if let Some(mirror) = el.child("mirror") {
+            mirror.mark_all();
+        }
+    }
+    fn print_attrs(&self, _: &mut XmlWriter) {}
+    fn print_body(&self, out: &mut XmlWriter) {
+        if self.source.says_something() {
+            print_as("source", &self.source, out);
+        }
+        if let Some(backing) = &self.backing {
+            print_as("backingStore", backing, out);
+        }
+    }
+    fn shape(shape: &mut Shape) {
+        shape.child::<StorageSource>("source");
+        shape.child::<Layer>("backingStore");
+        shape.children.push(("mirror", Shape::default()));
+    }
+}
+
+impl std::ops::Deref for DiskSource {
+    type Target = StorageSource;
+    fn deref(&self) -> &StorageSource {
+        &self.source
     }
 }
 
 model! {
     /// `<disk>`
     pub struct Disk = "disk" {
-        attr kind: DiskType = "type",
+        attr kind: StorageKind = "type",
         attr device: DiskDevice = "device",
+        attr model: VirtioModel = "model",
+        attr rawio: YesNo = "rawio",
+        attr sgio: Sgio = "sgio",
+        attr snapshot: SnapshotLocation = "snapshot",
         child driver: Driver,
+        child auth: Auth,
         part source: DiskSource,
+        child backend_domain: BackendDomain,
+        child geometry: Geometry,
+        child blockio: BlockIo,
         child target: Target,
+        child iotune: Limits = "iotune",
+        list throttle_filters: ThrottleFilter = "throttlefilters",
         flag readonly: bool = "readonly",
         flag shareable: bool = "shareable",
+        child transient: Transient,
         leaf serial: String = "serial",
+        leaf wwn: String = "wwn",
+        leaf vendor: String = "vendor",
+        leaf product: String = "product",
+        child encryption: Encryption,
         part info: DeviceInfo,
     }
 }
@@ -133,6 +199,11 @@ impl Disk {
         self.device.unwrap_or(DiskDevice::Disk)
     }
 
+    /// What the source is.
+    pub fn kind(&self) -> StorageKind {
+        self.kind.unwrap_or_default()
+    }
+
     /// Whether the guest can only read it.
     pub fn is_readonly(&self) -> bool {
         self.readonly || self.device() == DiskDevice::Cdrom
@@ -142,6 +213,32 @@ impl Disk {
     /// that is not a prefix and letters, with an optional partition number.
     pub fn number(&self) -> Option<u32> {
         disk_number(self.dev())
+    }
+
+    /// A setting of the driver.
+    pub fn driver<T: Copy>(&self, get: impl Fn(&Driver) -> Option<T>) -> Option<T> {
+        self.driver.as_ref().and_then(get)
+    }
+
+    /// The cache mode.
+    pub fn cache(&self) -> Cache {
+        self.driver(|d| d.cache).unwrap_or(Cache::Default)
+    }
+
+    /// Credentials: of the disk or of its source.
+    pub fn auth(&self) -> Option<&Auth> {
+        self.auth.as_ref().or(self.source.auth.as_ref())
+    }
+
+    /// Encryption: of the disk or of its source.
+    pub fn encryption(&self) -> Option<&Encryption> {
+        self.encryption.as_ref().or(self.source.encryption.as_ref())
+    }
+
+    /// Whether the disk joins the running guest later, when its overlay is there: QEMU's command line
+    /// does not have it (target `libvirt`).
+    pub fn is_plugged_later(&self) -> bool {
+        self.transient.as_ref().is_some_and(|t| t.share_backing.is_some_and(YesNo::is_yes))
     }
 }
 
@@ -159,20 +256,43 @@ pub fn disk_number(dev: &str) -> Option<u32> {
         }
         number = number.checked_mul(26)?.checked_add(u32::from(c - b'a') + 1)?;
     }
-    Some(number - 1)
+    // The bound of libvirt's signed integer.
+    Some(number - 1).filter(|n| *n <= i32::MAX as u32)
+}
+
+/// Puts the disks of a bus in the order of their names, as libvirt does when it reads them: a disk goes
+/// before the first of its bus that comes later in the alphabet, else behind the last of its bus.
+pub fn sort(disks: &mut Vec<Disk>) {
+    // Names that are no disk names come first.
+    let keys = disks.iter().map(|d| (d.bus(), d.number().map_or(-1, i64::from)));
+    let mut order: Vec<(Option<DiskBus>, i64, usize)> = Vec::with_capacity(disks.len());
+    for (i, (bus, number)) in keys.enumerate() {
+        let at = match order.iter().rposition(|k| k.0 == bus) {
+            // Each bus is in order so far: its last disk tells whether any comes later.
+            Some(last) if order[last].1 <= number => last + 1,
+            Some(_) => order.iter().position(|k| k.0 == bus && k.1 > number).unwrap_or(order.len()),
+            None => order.len(),
+        };
+        order.insert(at, (bus, number, i));
+    }
+    if order.iter().enumerate().all(|(at, k)| at == k.2) {
+        return;
+    }
+    let mut old: Vec<Option<Disk>> = disks.drain(..).map(Some).collect();
+    disks.extend(order.iter().filter_map(|k| old[k.2].take()));
 }
 
 impl Family for Disk {
-    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
-        defaults::disk(self, machine, cx);
-    }
-
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
         match self.bus() {
-            Some(DiskBus::Virtio) => Plug::Virtio(VirtioModel::Virtio),
+            Some(DiskBus::Virtio) => Plug::Virtio(self.model.unwrap_or_default()),
             Some(DiskBus::Usb) => Plug::Usb,
             _ => Plug::Nowhere,
         }
+    }
+
+    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
+        defaults::disk(self, machine, cx);
     }
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -183,3 +303,5 @@ impl Family for Disk {
         lower::disk(self, lx);
     }
 }
+
+pub use lower::{floppy_controller, node_numbers, reservations, throttle_groups};

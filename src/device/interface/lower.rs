@@ -42,9 +42,11 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
             let bridge = network.port.as_ref().and_then(|p| p.bridge.clone()).or_else(|| network.bridge.clone());
             match network.port.as_ref().map(|p| p.plug) {
                 None | Some(Plug::Network | Plug::Bridge) => tap(interface, bridge, lx),
+                Some(Plug::Direct) => return direct(interface, lx),
                 Some(_) => return not_yet(interface, lx),
             }
         }
+        InterfaceType::Direct => return direct(interface, lx),
         InterfaceType::Bridge => tap(interface, source.bridge.clone(), lx),
         InterfaceType::Ethernet => tap(interface, None, lx),
         InterfaceType::Server => with_type("socket", "listen", address(":")),
@@ -71,9 +73,29 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
 }
 
 fn not_yet(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
-    let message = format!("interfaces of type '{}' with this backend are not supported yet", interface.kind());
+    let message = format!("interfaces of type '{}' are not supported yet", interface.kind());
     lx.error(&support::NOT_YET, interface.site, message);
     None
+}
+
+/// A macvtap on a device of the host. It is known by a descriptor alone, so that only a parent that opens
+/// it can pass it on.
+fn direct(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
+    if !lx.env.is_libvirt() {
+        lx.error(
+            &support::NOT_YET,
+            interface.site,
+            "interfaces of type 'direct' are not supported yet by the standalone target",
+        )
+        .help("join the device to a bridge and use <interface type='bridge'>");
+        return None;
+    }
+    let over = interface.source.fields.dev.clone();
+    let props = tap(interface, over, lx);
+    if let Some(link) = lx.plan.links.last_mut() {
+        link.kind = LinkKind::Macvtap;
+    }
+    Some(props)
 }
 
 fn with_type(kind: &'static str, key: &'static str, value: String) -> Props {

@@ -123,6 +123,7 @@ impl Family for Shmem {
             cx.error_at(&codes::VALUE, self.site, "name", "the name of a shmem cannot include '/' or be a directory");
         }
         let (fault, cap) = match kind {
+            // QEMU has dropped it in favour of the two others.
             ShmemModel::Ivshmem => (None, Cap::Ivshmem),
             ShmemModel::Plain => (self.server.is_some().then_some("cannot have a server"), Cap::IvshmemPlain),
             ShmemModel::Doorbell => (self.server.is_none().then_some("must have a server"), Cap::IvshmemDoorbell),

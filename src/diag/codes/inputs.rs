@@ -9,5 +9,9 @@ super::codes! {
         HOST_TWICE = "VC1006" "host-facts-twice" "A host fact that there can be only one of stands twice. Remove one of them.";
         CAPS = "VC1003" "capabilities" "The capabilities file cannot be read: it is neither libvirt's `<qemuCaps>` XML nor virtc's own format, or it is damaged.\n\nMake a new one with `virtc probe qemu`, or leave `--caps` out to use the embedded profile.";
         CAPS_UNKNOWN = "VC1007" "capabilities-unknown" "The capabilities file has something that this version of virtc does not know, as a newer libvirt or QEMU may write. It is not used.";
+        QEMU_CONF_SYNTAX = "VC1008" "qemu-conf-syntax" "The file is not in the form of libvirt's qemu.conf: one `key = value` a line, strings in quotes, numbers without, lists in brackets.\n\nbefore: user = root\nafter:  user = \"root\"";
+        QEMU_CONF_KEY = "VC1009" "qemu-conf-key" "libvirt 11.3 has no such key in qemu.conf, and would ignore it.";
+        QEMU_CONF_VALUE = "VC1010" "qemu-conf-value" "A key of qemu.conf has a value that it cannot have.\n\nbefore: vnc_tls = \"yes\"\nafter:  vnc_tls = 1";
+        QEMU_CONF_UNUSED = "VC1011" "qemu-conf-unused" "The key steers something that libvirt's daemon does while machines run, or that systemd does here. It becomes no host fact.";
     }
 }

@@ -16,7 +16,7 @@ super::codes! {
         CRASHED = "VC1213" "guest-crashed" "The guest reported a crash (panic), and <on_crash> says to end it.";
         NOT_RUNNABLE = "VC1214" "not-for-running" "This plan cannot be run as it stands: it was made for `--target libvirt`, whose command line needs descriptors that only libvirt passes, or it holds no QEMU, or a newer virtc wrote it. Compile the domain for the standalone target.";
         OWNER = "VC1215" "owner-or-label" "The owner or the label of a file could not be set for the machine. virtc changes them through a descriptor, never through a symbolic link, and gives them back when the machine stops.\n\n`<seclabel model='dac' relabel='no'/>` leaves owners as they are.";
-        HOST = "VC1216" "host-not-ready" "`virtc check --host` found that this host cannot run the machine as it is. The help says which command puts it right.";
+        HOST = "VC1216" "host-not-ready" "`virtc check --here` found that this host cannot run the machine as it is. The help says which command puts it right.";
         TRANSPORT = "VC1217" "transport-not-supported" "`--connect` takes qemu:///system, qemu:///session, qemu+unix:///system and qemu+ssh://[user@]host[:port]/system. Others (tls, tcp, libssh, ext) are protocols of libvirt's daemon; virtc has none. Use qemu+ssh, which needs only sshd and virtc on the other side.";
         NOT_APPLIED = "VC1218" "limit-not-applied" "`virtc run` starts the machine without this limit or confinement, which the systemd unit of `virtc build` sets. Use the unit where it counts.";
         LEFT_OVER = "VC1219" "left-over" "Something of a machine that ended badly could not be removed. `virtc clean` tries again.";

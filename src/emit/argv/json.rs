@@ -19,6 +19,7 @@ pub fn write_props(out: &mut String, props: &Props) {
 
 fn write_prop(out: &mut String, value: &Prop) {
     match value {
+        Prop::Null => out.push_str("null"),
         Prop::Bool(true) => out.push_str("true"),
         Prop::Bool(false) => out.push_str("false"),
         // Writing a number to a String cannot fail.

@@ -29,6 +29,7 @@ fn write_entry(out: &mut String, start: usize, path: &mut String, key: &str, val
                 write_entry(out, start, path, &i.to_string(), item);
             }
         }),
+        Prop::Null => {}
         scalar => {
             if out.len() > start {
                 out.push(',');
@@ -64,7 +65,7 @@ fn write_scalar(out: &mut String, value: &Prop) {
         Prop::Number(n) => drop(write!(out, "{n}")),
         Prop::Unsigned(n) => drop(write!(out, "{n}")),
         Prop::Text(text) => write_doubled(out, text),
-        Prop::Object(_) | Prop::List(_) => {}
+        Prop::Null | Prop::Object(_) | Prop::List(_) => {}
     }
 }
 

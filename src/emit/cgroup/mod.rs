@@ -4,7 +4,7 @@
 //! groups of their own: `emulator`, `vcpu0`, `iothread1`.
 
 use super::devices::{self, Device};
-use super::escape::TableField;
+use super::escape::{TableField, TablePath};
 use super::fit::Fitter;
 use super::limits as scale;
 use super::{Artifact, Names};
@@ -116,7 +116,7 @@ fn threads_with_bandwidth(limits: &Limits) -> Vec<(String, Option<u64>, Option<i
 fn io_devices(limits: &Limits, two: bool, knob: &mut impl FnMut(&str, String), fit: &mut Fitter<'_>, plan: &Plan) {
     let cause = super::systemd::cause_of_limit(plan, "io_devices");
     for device in &limits.io_devices {
-        let Some(path) = fit.fit::<TableField>(&device.path, &cause) else { continue };
+        let Some(path) = fit.fit::<TablePath>(&device.path, &cause) else { continue };
         if let Some(weight) = device.weight {
             if two {
                 knob("io.weight", format!("<{path}> {}", scale::io_weight(weight)));
@@ -149,7 +149,7 @@ fn device_list(plan: &Plan, fit: &mut Fitter<'_>) -> String {
                 Device::Known { path, number: (major, minor) } => ("c", format!("{major}:{minor}"), path.to_string()),
                 Device::Class { major, .. } => ("c", format!("{major}:*"), "-".to_string()),
                 Device::Path { path, block } => {
-                    let Some(path) = fit.fit::<TableField>(path, &rule.cause) else { continue };
+                    let Some(path) = fit.fit::<TablePath>(path, &rule.cause) else { continue };
                     let kind = match block {
                         Some(true) => "b",
                         Some(false) => "c",

@@ -36,7 +36,12 @@ impl ApparmorPath {
 /// expanded even behind `\@`, so that its braces are what has to be escaped.
 fn spell_literally(path: &str, out: &mut String) {
     for c in path.chars() {
-        if matches!(c, '\\' | '"' | '*' | '?' | '[' | ']' | '{' | '}' | '^') {
+        // Before the closing quote the parser takes even an escaped backslash for the escape of the quote.
+        if c == '\\' {
+            out.push_str("\\x5c");
+            continue;
+        }
+        if matches!(c, '"' | '*' | '?' | '[' | ']' | '{' | '}' | '^') {
             out.push('\\');
         }
         out.push(c);

@@ -1,7 +1,9 @@
 //! SELinux: which file gets which label, as a table for tools, as `file_contexts` for the policy, and as
 //! a CIL module for what a distribution's policy lacks.
 
-use super::escape::{CilName, Escaped, FileContextsPath, SelinuxContext, TableField, format::Selinux as Format};
+use super::escape::{
+    CilName, Escaped, FileContextsPath, SelinuxContext, TableField, TablePath, format::Selinux as Format,
+};
 use super::fit::Fitter;
 use super::template::{Fields, Templates};
 use super::{Artifact, Names};
@@ -40,7 +42,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
     let mut records = Vec::new();
     for (path, (access, context)) in &files {
         let Some(context) = fit.fit::<SelinuxContext>(context, &access.cause) else { continue };
-        let Some(field) = fit.fit::<TableField>(path, &access.cause) else { continue };
+        let Some(field) = fit.fit::<TablePath>(path, &access.cause) else { continue };
         let restore = if access.restore_label { "yes" } else { "no" };
         labels.push_str(&format!("{context}\t{restore}\t{field}\t{}\n", cause_text(&access.cause, &mut fit)));
         records.extend(file_contexts(path, access, context, &mut fit));

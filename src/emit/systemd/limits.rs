@@ -25,9 +25,9 @@ pub fn limits(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
     io(plan, fit, lines);
     numa(plan, fit, lines);
     if !limits.schedules.is_empty() {
-        fit.runner_only(
+        fit.not_applied(
             &cause(plan, "schedules"),
-            "the scheduling of single threads (vcpusched, iothreadsched, emulatorsched) is not in the unit".to_string(),
+            "the scheduling of single threads (vcpusched, iothreadsched, emulatorsched) is not applied yet".to_string(),
         );
     }
     if plan.processes.iter().any(|p| p.locks_memory) {
@@ -100,9 +100,11 @@ fn cpus(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
         let what = "the CPUs of single threads (vcpupin, emulatorpin, iothreadpin) are not in the unit".to_string();
         fit.runner_only(&pin_cause, what);
     }
-    if let Some(list) = scale::all_cpus(limits) {
-        let cause = if limits.cpuset.is_some() { cause(plan, "cpuset") } else { pin_cause };
-        cpu_list("AllowedCPUs", &list, &cause, fit, lines);
+    let cause = if limits.cpuset.is_some() { cause(plan, "cpuset") } else { pin_cause };
+    match scale::all_cpus(limits) {
+        // What cannot be read is reported like what is out of range.
+        Ok(Some(list)) | Err(list) => cpu_list("AllowedCPUs", &list, &cause, fit, lines),
+        Ok(None) => {}
     }
 }
 

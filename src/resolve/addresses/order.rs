@@ -21,6 +21,7 @@ fn all<F: Family>(devices: &mut [F], machine: &Machine, env: &Env<'_>, visit: Vi
 
 /// PCI: what comes before the controllers other than PCI's own.
 pub fn pci_before_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
+    all(&mut d.filesystems, m, env, visit);
     all(&mut d.interfaces, m, env, visit);
 }
 
@@ -52,6 +53,7 @@ pub fn other_transports(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visi
     all(&mut d.iommus, m, env, visit);
     all(&mut d.vsocks, m, env, visit);
     all(&mut d.cryptos, m, env, visit);
+    all(&mut d.filesystems, m, env, visit);
 }
 
 /// USB ports, without hubs.

@@ -1,0 +1,103 @@
+//! `<driver>` of a disk: how QEMU reads the image and serves the guest.
+
+use crate::device::storage::{Format, MetadataCache};
+use crate::device::virtio::VirtioOptions;
+use crate::domain::model::model;
+use crate::vocab::{OnOff, keywords};
+
+keywords! {
+    /// `<driver cache='…'>`
+    pub enum Cache {
+        Default = "default",
+        None = "none",
+        Writethrough = "writethrough",
+        Writeback = "writeback",
+        Directsync = "directsync",
+        Unsafe = "unsafe",
+    }
+}
+
+impl Cache {
+    /// `direct` and `no-flush` of a block node; none where QEMU decides (QEMU manual, "-drive", cache).
+    pub fn flags(self) -> Option<(bool, bool)> {
+        match self {
+            Cache::Default => None,
+            Cache::None | Cache::Directsync => Some((true, false)),
+            Cache::Writeback | Cache::Writethrough => Some((false, false)),
+            Cache::Unsafe => Some((false, true)),
+        }
+    }
+
+    /// Whether the guest sees a write cache; none where QEMU decides.
+    pub fn write_cache(self) -> Option<OnOff> {
+        match self {
+            Cache::Default => None,
+            Cache::Writethrough | Cache::Directsync => Some(OnOff::Off),
+            Cache::None | Cache::Writeback | Cache::Unsafe => Some(OnOff::On),
+        }
+    }
+}
+
+keywords! {
+    /// `<driver io='…'>`
+    pub enum IoMode { Native = "native", Threads = "threads", IoUring = "io_uring" }
+}
+
+keywords! {
+    /// `<driver discard='…'>`
+    pub enum Discard { Unmap = "unmap", Ignore = "ignore" }
+}
+
+keywords! {
+    /// `<driver detect_zeroes='…'>`
+    pub enum DetectZeroes { Off = "off", On = "on", Unmap = "unmap" }
+}
+
+keywords! {
+    /// `<driver error_policy='…'>`: what happens after a failed write.
+    pub enum ErrorPolicy { Stop = "stop", Report = "report", Ignore = "ignore", Enospace = "enospace" }
+}
+
+keywords! {
+    /// `<driver rerror_policy='…'>`: what happens after a failed read.
+    pub enum ReadErrorPolicy { Stop = "stop", Report = "report", Ignore = "ignore" }
+}
+
+model! {
+    /// `<queue id='…'/>` of a thread.
+    pub struct Queue = "queue" {
+        need id: u32 = "id",
+    }
+}
+
+model! {
+    /// `<iothread id='…'>` of a device: the queues that a thread serves.
+    pub struct ThreadQueues = "iothread" {
+        need id: u32 = "id",
+        many queues: Queue,
+    }
+}
+
+model! {
+    /// `<driver>` of a disk.
+    pub struct Driver = "driver" {
+        attr name: String = "name",
+        attr format: Format = "type",
+        attr cache: Cache = "cache",
+        attr error_policy: ErrorPolicy = "error_policy",
+        attr read_error_policy: ReadErrorPolicy = "rerror_policy",
+        attr io: IoMode = "io",
+        attr ioeventfd: OnOff = "ioeventfd",
+        attr event_idx: OnOff = "event_idx",
+        attr copy_on_read: OnOff = "copy_on_read",
+        attr discard: Discard = "discard",
+        attr iothread: u32 = "iothread",
+        attr detect_zeroes: DetectZeroes = "detect_zeroes",
+        attr discard_no_unref: OnOff = "discard_no_unref",
+        attr queues: u32 = "queues",
+        attr queue_size: u32 = "queue_size",
+        part virtio: VirtioOptions,
+        child metadata_cache: MetadataCache,
+        list iothreads: ThreadQueues = "iothreads",
+    }
+}

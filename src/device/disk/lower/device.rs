@@ -1,0 +1,183 @@
+//! The `-device` of a disk.
+
+use crate::caps::Cap;
+use crate::device::address::{Address, DriveAddress};
+use crate::device::controller::{ControllerKind, ControllerModel};
+use crate::device::disk::driver::{ErrorPolicy, ReadErrorPolicy, ThreadQueues};
+use crate::device::disk::{Disk, DiskBus, DiskDevice, Translation};
+use crate::lower::Lower;
+use crate::plan::{Prop, Props};
+use crate::vocab::OnOff;
+
+/// What serves the drive.
+pub enum Backend {
+    /// Nothing: the drive is empty.
+    None,
+    /// This block node.
+    Drive(String),
+    /// A vhost-user backend behind this character device.
+    Chardev(String),
+}
+
+/// Adds the `-device`.
+pub fn add(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
+    let Some(bus) = disk.bus() else { return };
+    let mut device_id = None;
+    let mut removable = None;
+    let target_removable = disk.target.as_ref().and_then(|t| t.removable).map(OnOff::is_on);
+    let mut props = match bus {
+        DiskBus::Ide | DiskBus::Sata => {
+            Props::driver(if disk.device() == DiskDevice::Cdrom { "ide-cd" } else { "ide-hd" })
+        }
+        DiskBus::Scsi => {
+            if disk.device() != DiskDevice::Lun {
+                removable = target_removable;
+                // The name of the drive once served as its identification; it stays so for the guest's sake.
+                device_id = Some(disk.serial.clone().unwrap_or_else(|| format!("drive-{}", disk.info.id)));
+            }
+            Props::driver(match disk.device() {
+                DiskDevice::Lun => "scsi-block",
+                DiskDevice::Cdrom => "scsi-cd",
+                _ => "scsi-hd",
+            })
+        }
+        DiskBus::Virtio => virtio(disk, &backend, lx),
+        DiskBus::Usb => {
+            removable = Some(target_removable.unwrap_or(false));
+            Props::driver("usb-storage")
+        }
+        DiskBus::Fdc => Props::driver("floppy"),
+        DiskBus::Xen | DiskBus::Uml | DiskBus::Sd | DiskBus::Nvme | DiskBus::None => return,
+    };
+    place(&mut props, disk, lx);
+    props.maybe("device_id", device_id);
+    if disk.shareable {
+        props.set("share-rw", true);
+    }
+    match backend {
+        Backend::None => {}
+        Backend::Drive(node) => {
+            props.set("drive", node);
+        }
+        Backend::Chardev(id) => {
+            props.set("chardev", id);
+        }
+    }
+    props.set("id", disk.info.id.clone());
+    if bus != DiskBus::Fdc {
+        // The boot order of floppies stands at their controller.
+        lx.boot(&mut props, &disk.info);
+    }
+    let blockio = disk.blockio.as_ref();
+    props.maybe("logical_block_size", blockio.and_then(|b| b.logical).filter(|n| *n > 0));
+    props.maybe("physical_block_size", blockio.and_then(|b| b.physical).filter(|n| *n > 0));
+    props.maybe("discard_granularity", blockio.and_then(|b| b.discard));
+    props.maybe("wwn", disk.wwn.as_deref().and_then(|w| u64::from_str_radix(w.trim_start_matches("0x"), 16).ok()));
+    let target = disk.target.as_ref();
+    props.maybe("rotation_rate", target.and_then(|t| t.rotation_rate).filter(|r| *r > 0));
+    props.maybe("vendor", disk.vendor.clone()).maybe("product", disk.product.clone());
+    props.maybe("removable", removable);
+    props.maybe("write-cache", disk.write_cache());
+    geometry(&mut props, disk);
+    props.maybe("serial", disk.serial.clone());
+    props.maybe("dpofua", target.and_then(|t| t.dpofua).map(OnOff::is_on));
+    let (write, read) = error_policies(disk);
+    props.maybe("werror", write).maybe("rerror", read);
+    lx.device(props, disk);
+}
+
+fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
+    let base = if matches!(backend, Backend::Chardev(_)) { "vhost-user-blk" } else { "virtio-blk" };
+    let variant = disk.model.unwrap_or_default().suffix();
+    let mut props = Props::driver(lx.virtio_driver(base, &disk.info, variant));
+    let Some(driver) = &disk.driver else { return props };
+    driver.virtio.lower(&mut props, lx);
+    props.maybe("iothread", driver.iothread.map(|id| format!("iothread{id}")));
+    if !driver.iothreads.is_empty() {
+        props.set("iothread-vq-mapping", queue_mapping(&driver.iothreads));
+    }
+    props.maybe("ioeventfd", driver.ioeventfd.map(OnOff::is_on));
+    props.maybe("event_idx", driver.event_idx.map(OnOff::is_on));
+    // SCSI requests of the guest used to be passed on by default.
+    if lx.has(Cap::VirtioBlkPciScsi) && !lx.has(Cap::VirtioBlkPciScsiDefaultDisabled) {
+        props.set("scsi", disk.device() == DiskDevice::Lun);
+    }
+    props.maybe("num-queues", driver.queues.filter(|q| *q > 0));
+    props.maybe("queue-size", driver.queue_size.filter(|q| *q > 0));
+    props
+}
+
+/// QEMU's `IOThreadVirtQueueMapping` list.
+pub fn queue_mapping(threads: &[ThreadQueues]) -> Vec<Prop> {
+    let one = |thread: &ThreadQueues| {
+        let mut entry = Props::with("iothread", format!("iothread{}", thread.id.unwrap_or(0)));
+        if !thread.queues.is_empty() {
+            let queues: Vec<Prop> = thread.queues.iter().map(|q| Prop::from(q.id.unwrap_or(0))).collect();
+            entry.set("vqs", queues);
+        }
+        Prop::from(entry)
+    };
+    threads.iter().map(one).collect()
+}
+
+fn geometry(props: &mut Props, disk: &Disk) {
+    let Some(geometry) = &disk.geometry else { return };
+    let (cylinders, heads, sectors) = (geometry.cylinders, geometry.heads, geometry.sectors);
+    if let (Some(cylinders), Some(heads), Some(sectors)) = (cylinders, heads, sectors)
+        && cylinders > 0
+        && heads > 0
+        && sectors > 0
+    {
+        props.set("cyls", cylinders).set("heads", heads).set("secs", sectors);
+    }
+    props.maybe("bios-chs-trans", geometry.translation.map(Translation::as_str));
+}
+
+/// What happens after a failed write, and after a failed read.
+fn error_policies(disk: &Disk) -> (Option<&'static str>, Option<&'static str>) {
+    let write = disk.driver(|d| d.error_policy);
+    let read = disk.driver(|d| d.read_error_policy).map(ReadErrorPolicy::as_str);
+    match write {
+        // Full disks stop the guest; other faults of writing, and all of reading, are QEMU's to decide.
+        Some(ErrorPolicy::Enospace) => (Some("enospc"), read),
+        // One policy serves for both, unless reading has its own.
+        Some(policy) => (Some(policy.as_str()), read.or(Some(policy.as_str()))),
+        None => (None, read),
+    }
+}
+
+/// Adds the place of a disk on its bus.
+fn place(props: &mut Props, disk: &Disk, lx: &Lower<'_>) {
+    let Some(Address::Drive(at)) = &disk.info.address.address else {
+        lx.address(props, &disk.info);
+        return;
+    };
+    match disk.bus() {
+        Some(DiskBus::Ide) => {
+            let id = lx.controller_id(ControllerKind::Ide, at.controller);
+            props.set("bus", format!("{id}.{}", at.bus)).set("unit", at.unit);
+        }
+        Some(DiskBus::Sata) => {
+            let id = lx.controller_id(ControllerKind::Sata, at.controller);
+            props.set("bus", format!("{id}.{}", at.unit));
+        }
+        Some(DiskBus::Scsi) => {
+            let id = lx.controller_id(ControllerKind::Scsi, at.controller);
+            props.set("bus", format!("{id}.{}", at.bus));
+            if scsi_model(at, lx) == Some(ControllerModel::Lsilogic) {
+                props.set("scsi-id", at.unit);
+            } else {
+                props.set("channel", 0u32).set("scsi-id", at.target).set("lun", at.unit);
+            }
+        }
+        Some(DiskBus::Fdc) => {
+            props.set("unit", at.unit);
+        }
+        _ => {}
+    }
+}
+
+fn scsi_model(at: &DriveAddress, lx: &Lower<'_>) -> Option<ControllerModel> {
+    let mut controllers = lx.devices.controllers.iter();
+    controllers.find(|c| c.is(ControllerKind::Scsi) && c.index() == at.controller).and_then(|c| c.model)
+}

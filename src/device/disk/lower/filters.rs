@@ -1,0 +1,70 @@
+//! Nodes above an image: copy-on-read, throttling.
+
+use crate::device::disk::Disk;
+use crate::lower::Lower;
+use crate::plan::Props;
+use crate::vocab::OnOff;
+
+/// Whether the limits of `<iotune>` are a filter: libvirt sets them over the monitor instead.
+fn tunes(disk: &Disk, libvirt: bool) -> bool {
+    disk.iotune.is_some() && !libvirt
+}
+
+/// How many numbers the filters of a disk take.
+pub fn count(disk: &Disk, libvirt: bool) -> u32 {
+    disk.throttle_filters.len() as u32 + u32::from(tunes(disk, libvirt))
+}
+
+/// Adds the filters above `node`; gives the name of the topmost node. `number` is the first free one.
+pub fn add(disk: &Disk, node: String, number: u32, lx: &mut Lower<'_>) -> String {
+    let mut node = node;
+    if disk.driver(|d| d.copy_on_read).is_some_and(OnOff::is_on) {
+        let name = format!("libvirt-CoR-{}", disk.dev());
+        let mut props = Props::driver("copy-on-read");
+        props.set("node-name", name.clone()).set("file", node).set("discard", "unmap");
+        lx.blockdev(props, disk.site);
+        node = name;
+    }
+    let mut groups: Vec<String> =
+        disk.throttle_filters.iter().map(|f| group_id(f.group.as_deref().unwrap_or(""))).collect();
+    if tunes(disk, lx.env.is_libvirt())
+        && let Some(limits) = &disk.iotune
+    {
+        // Disks whose limits name a group share it; the first of them brings it.
+        let id = match &limits.group_name {
+            Some(name) => group_id(&format!("iotune-{name}")),
+            None => group_id(&disk.info.id),
+        };
+        let first =
+            lx.devices.disks.iter().find(|d| {
+                d.iotune.as_ref().is_some_and(|t| t.group_name.is_some() && t.group_name == limits.group_name)
+            });
+        if first.is_none_or(|d| std::ptr::eq(d, disk)) {
+            let mut props = Props::with("qom-type", "throttle-group");
+            props.set("id", id.clone()).set("limits", limits.props());
+            lx.object(props, limits.site, "throttling");
+        }
+        groups.push(id);
+    }
+    for (i, group) in groups.into_iter().enumerate() {
+        let name = format!("libvirt-{}-filter", number + i as u32);
+        let mut props = Props::driver("throttle");
+        props.set("node-name", name.clone()).set("throttle-group", group).set("file", node);
+        lx.blockdev(props, disk.site);
+        node = name;
+    }
+    node
+}
+
+fn group_id(name: &str) -> String {
+    format!("throttle-{name}")
+}
+
+/// `-object throttle-group` for the groups of the domain.
+pub fn throttle_groups(lx: &mut Lower<'_>) {
+    for group in &lx.domain.throttle_groups {
+        let mut props = Props::with("qom-type", "throttle-group");
+        props.set("id", group_id(group.name())).set("limits", group.limits.props());
+        lx.object(props, group.site, "throttle group");
+    }
+}

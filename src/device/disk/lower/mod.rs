@@ -1,0 +1,170 @@
+//! Disks on the command line: block nodes for the image, a `-device` for the drive.
+
+mod device;
+mod filters;
+mod floppy;
+mod sd;
+mod vhost_user;
+
+pub use filters::throttle_groups;
+pub use floppy::controller as floppy_controller;
+
+use super::{Cache, DetectZeroes, Discard, Disk, DiskBus, DiskDevice};
+use crate::device::storage::lower::{Chain, ChainOptions, Found, chain, find, is_dropped};
+use crate::device::storage::{Format, Layer, Location, StorageKind, StorageSource};
+use crate::host::Host;
+use crate::lower::{Grant, Lower};
+use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::vocab::OnOff;
+
+/// The first number of the nodes of each disk, in the order of the disks. The last disk gets the lowest
+/// numbers; those of a disk go from the topmost image down, its filters come last.
+pub fn node_numbers(disks: &[Disk], host: &Host, libvirt: bool) -> Vec<u32> {
+    let mut next = 1;
+    let mut numbers = vec![0; disks.len()];
+    for (disk, number) in disks.iter().zip(&mut numbers).rev() {
+        *number = next;
+        next += nodes_of(disk, host) + filters::count(disk, libvirt);
+    }
+    numbers
+}
+
+/// How many numbers the images of a disk take.
+fn nodes_of(disk: &Disk, host: &Host) -> u32 {
+    if disk.kind() == StorageKind::VhostUser || disk.bus() == Some(DiskBus::Sd) || is_dropped(&disk.source, host) {
+        return 0;
+    }
+    let data = |source: &StorageSource| u32::from(source.data_store.is_some());
+    let mut count = 1 + data(&disk.source);
+    let mut layer: Option<&Layer> = disk.source.backing.as_deref();
+    while let Some(image) = layer.filter(|l| l.kind.is_some()) {
+        count += 1 + data(&image.source);
+        layer = image.backing.as_deref();
+    }
+    count
+}
+
+/// Adds the block nodes, the device and the access of one disk.
+pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
+    let number = lx.block_nodes.take();
+    let real = match find(&disk.source, lx) {
+        Found::Itself => None,
+        Found::Volume(source) => Some(source),
+        Found::Fault => return,
+        Found::Missing if matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy) => {
+            device::add(disk, device::Backend::None, lx);
+            return;
+        }
+        Found::Missing => return,
+    };
+    if disk.is_plugged_later() && lx.env.is_libvirt() {
+        return;
+    }
+    let source = real.as_deref().unwrap_or(&disk.source);
+    if let Location::VhostUser(socket) = &source.location {
+        let chardev = vhost_user::chardev(disk, socket, lx);
+        device::add(disk, device::Backend::Chardev(chardev), lx);
+        return;
+    }
+    if source.is_empty() {
+        if disk.bus() != Some(DiskBus::Sd) {
+            device::add(disk, device::Backend::None, lx);
+        }
+        return;
+    }
+    let auth = if real.is_some() { source.auth.as_ref() } else { disk.auth() };
+    let options = options(disk);
+    let top = Chain {
+        source,
+        format: disk.driver(|d| d.format).unwrap_or(Format::Raw),
+        auth,
+        encryption: disk.encryption(),
+        backing: disk.source.backing.as_deref(),
+        number,
+    };
+    if disk.bus() == Some(DiskBus::Sd) {
+        sd::drive(disk, &top, &options, lx);
+        return;
+    }
+    let Some(node) = chain(&top, &options, lx) else { return };
+    let node = filters::add(disk, node, number + nodes_of(disk, lx.env.host), lx);
+    device::add(disk, device::Backend::Drive(node), lx);
+}
+
+/// What the disk says about its images.
+fn options(disk: &Disk) -> ChainOptions<'_> {
+    let discard = disk.driver(|d| d.discard);
+    let detect_zeroes = disk.driver(|d| d.detect_zeroes).map(|zeroes| match zeroes {
+        // Zeroes can only become holes where holes are allowed (QEMU manual, "-blockdev", detect-zeroes).
+        DetectZeroes::Unmap if discard != Some(Discard::Unmap) => DetectZeroes::On,
+        other => other,
+    });
+    let tables = disk.driver.as_ref().and_then(|d| d.metadata_cache.as_ref()).and_then(|c| c.max_size.as_ref());
+    ChainOptions {
+        cache: disk.cache().flags(),
+        aio: disk.driver(|d| d.io).map(|io| io.as_str()),
+        discard: discard.map(Discard::as_str),
+        detect_zeroes: detect_zeroes.map(DetectZeroes::as_str),
+        discard_no_unref: disk.driver(|d| d.discard_no_unref).map(OnOff::is_on),
+        metadata_cache: tables.map(|t| t.bytes),
+        readonly: disk.is_readonly(),
+        shareable: disk.shareable,
+        floppy: disk.device() == DiskDevice::Floppy,
+        cdrom: disk.device() == DiskDevice::Cdrom,
+        disk: disk.dev(),
+    }
+}
+
+/// `-object pr-manager-helper` of the domain, when a disk wants its reservations managed; and for a
+/// standalone machine, the helper.
+pub fn reservations(lx: &mut Lower<'_>) {
+    let managed = |d: &&Disk| d.source.reservations.as_ref().is_some_and(|r| r.is_managed());
+    let Some(disk) = lx.devices.disks.iter().find(managed) else { return };
+    let site = disk.site;
+    let what = "persistent reservations";
+    let dir = if lx.env.is_libvirt() { &lx.paths.lib } else { &lx.paths.run };
+    let path = format!("{dir}/pr-helper0.sock");
+    let mut props = Props::with("qom-type", "pr-manager-helper");
+    props.set("id", "pr-helper0").set("path", path.clone());
+    lx.object(props, site, what);
+    if lx.env.is_libvirt() {
+        return;
+    }
+    let cause = lx.cause(site, what);
+    let id = "pr-helper0".to_string();
+    lx.plan.sockets.push(Socket {
+        role: SocketRole::Helper,
+        path: path.clone(),
+        process: id.clone(),
+        cause: cause.clone(),
+    });
+    lx.plan.processes.push(Process {
+        role: Role::PrHelper,
+        id,
+        program: "/usr/bin/qemu-pr-helper".to_string(),
+        args: vec![crate::plan::Arg::text("-k", path.clone(), cause.clone())],
+        env: vec![("LC_ALL".into(), "C".to_string())],
+        user: Some("root".to_string()),
+        capabilities: vec!["CAP_SYS_RAWIO".into()],
+        ready: Ready::Socket(path),
+        cause,
+        ..Process::default()
+    });
+    let devices: Vec<String> =
+        lx.devices.disks.iter().filter(managed).filter_map(|d| d.source.path().map(str::to_string)).collect();
+    for path in devices {
+        let grant = Grant { label: LabelRole::Keep, owner: OwnerRule::Keep, ..Grant::IMAGE };
+        lx.touch_by("pr-helper0", &path, grant.on(PathKind::BlockDevice), site, what);
+    }
+}
+
+impl Disk {
+    /// The write cache that the guest sees; none where QEMU decides. A SCSI device that is handed
+    /// through has its own.
+    fn write_cache(&self) -> Option<OnOff> {
+        if self.device() == DiskDevice::Lun {
+            return None;
+        }
+        Cache::write_cache(self.cache())
+    }
+}

@@ -1,0 +1,42 @@
+//! SD cards: the board has the slot, so that only `-drive if=sd` reaches it.
+
+use crate::device::disk::Disk;
+use crate::device::storage::StorageKind;
+use crate::device::storage::lower::{Backend, Chain, ChainOptions, Use, backend, objects, touch};
+use crate::lower::Lower;
+use crate::plan::Props;
+
+/// Adds the `-drive` of an SD card.
+pub fn drive(disk: &Disk, chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mut Lower<'_>) {
+    let node = format!("drive-{}", disk.info.id);
+    let how = Backend {
+        source: chain.source,
+        auth: chain.auth,
+        encryption: chain.encryption,
+        node: &node,
+        aio: None,
+        floppy: false,
+        cdrom: false,
+        readonly: options.readonly,
+    };
+    objects(chain.source, chain.auth, chain.encryption, &node, false, lx);
+    let Some(file) = backend(&how, lx) else { return };
+    let how =
+        Use { readonly: options.readonly, shareable: options.shareable, top: true, what: disk.dev(), site: disk.site };
+    touch(chain.source, &how, lx);
+    let mut props = Props::new();
+    match chain.source.path() {
+        Some(path) if chain.source.kind != StorageKind::Dir => props.set("file", path.to_string()),
+        _ => props.set("file", file),
+    };
+    props.set("format", chain.format.as_str()).set("if", "sd").set("index", disk.number().unwrap_or(0));
+    if options.readonly {
+        props.set("readonly", true);
+    }
+    props.maybe("discard", options.discard).maybe("detect-zeroes", options.detect_zeroes);
+    if disk.cache() != crate::device::disk::Cache::Default {
+        props.set("cache", disk.cache().as_str());
+    }
+    props.maybe("aio", options.aio);
+    lx.options("-drive", props, disk.site, "SD card");
+}

@@ -1,0 +1,27 @@
+//! Disks of a vhost-user backend.
+
+use crate::caps::Cap;
+use crate::device::disk::Disk;
+use crate::device::storage::SocketSource;
+use crate::lower::{Grant, Lower};
+use crate::plan::Props;
+use crate::vocab::YesNo;
+
+/// Adds the `-chardev` of the backend's socket; gives its id.
+pub fn chardev(disk: &Disk, socket: &SocketSource, lx: &mut Lower<'_>) -> String {
+    let id = format!("chr-vu-{}", disk.info.id);
+    let path = socket.path.clone().unwrap_or_default();
+    let mut props = Props::new();
+    props.bare("socket").set("id", id.clone()).set("path", path.clone());
+    if let Some(reconnect) = socket.reconnect.as_ref().filter(|r| r.enabled.is_some_and(YesNo::is_yes)) {
+        let seconds = reconnect.timeout.unwrap_or(0);
+        if lx.has(Cap::ChardevReconnectMiliseconds) {
+            props.set("reconnect-ms", u64::from(seconds) * 1000);
+        } else {
+            props.set("reconnect", seconds);
+        }
+    }
+    lx.options("-chardev", props, disk.site, "vhost-user disk");
+    lx.touch(&path, Grant::PEER_SOCKET, disk.site, format!("disk {}", disk.dev()));
+    id
+}

@@ -1,0 +1,115 @@
+//! Checks of a complete disk.
+
+mod across;
+mod frontend;
+mod throttle;
+mod vhost_user;
+
+use super::{Disk, DiskDevice};
+use crate::caps::Cap;
+use crate::device::storage::{Format, Layer, StorageKind, rules as source_rules};
+use crate::diag::codes::storage as codes;
+use crate::domain::Domain;
+use crate::resolve::{Cx, Machine};
+use crate::vocab::OnOff;
+
+/// Checks one disk.
+pub fn disk(disk: &Disk, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    if disk.target.is_none() {
+        let name = disk.source.path().unwrap_or("");
+        cx.error(&codes::MISSING_TARGET, disk.site, format!("missing target information for device {name}"))
+            .help("add <target dev='vda' bus='virtio'/>");
+        return;
+    }
+    frontend::check(disk, machine, cx);
+    frontend::iothreads(disk, domain, cx);
+    throttle::check(disk, domain, cx);
+    vhost_user::check(disk, domain, cx);
+    source(disk, cx);
+    content(disk, cx);
+    across::check(disk, domain, cx);
+}
+
+/// The images of the disk.
+fn source(disk: &Disk, cx: &mut Cx<'_>) {
+    if disk.auth.is_some() && disk.source.auth.is_some() {
+        let site = disk.source.site;
+        cx.error(&codes::CREDENTIALS, site, "an <auth> definition was already found for the disk source")
+            .help("keep the one inside <source>");
+    }
+    if disk.encryption.is_some() && disk.source.encryption.is_some() {
+        let site = disk.source.site;
+        cx.error(&codes::CREDENTIALS, site, "an <encryption> definition was already found for the disk source")
+            .help("keep the one inside <source>");
+    }
+    let format = disk.driver(|d| d.format);
+    source_rules::image(&disk.source, format, disk.auth(), disk.encryption(), disk.is_readonly(), cx);
+    if disk.driver.as_ref().is_some_and(|d| d.metadata_cache.is_some()) && format != Some(Format::Qcow2) {
+        cx.error(&codes::FORMAT, disk.site, "metadata_cache is supported only with qcow2 images");
+    }
+    let mut layer: Option<&Layer> = disk.source.backing.as_deref();
+    while let Some(image) = layer.filter(|l| l.kind.is_some()) {
+        let format = image.format.as_ref().and_then(|f| f.kind);
+        if image.format.is_none() {
+            cx.error(&codes::FORMAT, image.site, "missing disk backing store format")
+                .help("add <format type='qcow2'/>");
+        }
+        let source = &image.source;
+        source_rules::image(source, format, source.auth.as_ref(), source.encryption.as_ref(), true, cx);
+        layer = image.backing.as_deref();
+    }
+}
+
+/// What the content allows.
+fn content(disk: &Disk, cx: &mut Cx<'_>) {
+    let dev = disk.dev();
+    let empty = disk.source.is_empty();
+    let bus = disk.bus().map_or("", |b| b.as_str());
+    if empty && !matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy) {
+        cx.error(&codes::EMPTY, disk.site, format!("'{bus}' disk must not be empty"))
+            .help("add a <source>; only CD-ROM and floppy drives can be empty");
+    }
+    if empty && disk.device() == DiskDevice::Cdrom && disk.bus() == Some(super::DiskBus::Usb) {
+        cx.error(&codes::EMPTY, disk.site, "'usb' disk must not be empty")
+            .help("QEMU's USB drive needs a medium; use the sata bus for an empty drive");
+    }
+    let format = disk.driver(|d| d.format).unwrap_or(Format::Raw);
+    if disk.shareable && !matches!(format, Format::Raw | Format::None) {
+        cx.error(
+            &codes::FORMAT,
+            disk.site,
+            format!("shared access for disk '{dev}' requires use of a supported storage format"),
+        )
+        .help("only raw images can be written by several guests");
+    }
+    if disk.driver(|d| d.copy_on_read).is_some_and(OnOff::is_on) {
+        if disk.is_readonly() && disk.device() != DiskDevice::Cdrom {
+            let message = format!("copy_on_read is not compatible with read-only disk '{dev}'");
+            cx.error(&codes::OPTION, disk.site, message);
+        }
+        if matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy) {
+            let message = format!("copy_on_read is not supported with removable disk '{dev}'");
+            cx.error(&codes::OPTION, disk.site, message);
+        }
+    }
+    if disk.driver(|d| d.discard_no_unref).is_some() {
+        if format != Format::Qcow2 {
+            cx.error(&codes::OPTION, disk.site, "'discard_no_unref' only works with qcow2 disk format");
+        }
+        if disk.is_readonly() {
+            cx.error(&codes::OPTION, disk.site, "'discard_no_unref' is not compatible with read-only disk");
+        }
+        if !cx.has(Cap::Qcow2DiscardNoUnref) {
+            cx.error(&codes::NEEDS_QEMU, disk.site, "'discard_no_unref' is not supported by this QEMU binary");
+        }
+    }
+    if let Some(transient) = &disk.transient {
+        let site = transient.site;
+        if disk.is_readonly() {
+            cx.error(&codes::TRANSIENT, site, format!("read only disk '{dev}' cannot be transient"));
+        }
+        if disk.kind() == StorageKind::VhostUser || disk.kind() == StorageKind::Dir {
+            cx.error(&codes::TRANSIENT, site, format!("disk '{dev}' of type '{}' cannot be transient", disk.kind()));
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Checks of disks of a vhost-user backend: what QEMU itself does for other disks is not there.
+
+use crate::device::disk::{Disk, DiskBus, SnapshotLocation};
+use crate::device::storage::{Location, StorageKind};
+use crate::diag::codes::storage as codes;
+use crate::domain::Domain;
+use crate::resolve::Cx;
+
+/// Checks one disk.
+pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
+    if disk.kind() != StorageKind::VhostUser {
+        return;
+    }
+    let driver = disk.driver.as_ref();
+    let refused: [(bool, &str); 14] = [
+        (disk.geometry.is_some(), "geometry"),
+        (disk.iotune.is_some(), "iotune"),
+        (disk.readonly, "readonly"),
+        (disk.shareable, "shareable"),
+        (disk.transient.is_some(), "transient"),
+        (disk.serial.is_some(), "serial"),
+        (disk.wwn.is_some(), "wwn"),
+        (disk.vendor.is_some(), "vendor"),
+        (disk.product.is_some(), "product"),
+        (disk.blockio.is_some(), "blockio"),
+        (driver.is_some_and(|d| d.cache.is_some()), "cache"),
+        (driver.is_some_and(|d| d.error_policy.is_some() || d.read_error_policy.is_some()), "error_policy"),
+        (driver.is_some_and(|d| d.io.is_some()), "io"),
+        (
+            driver.is_some_and(|d| d.discard.is_some() || d.detect_zeroes.is_some() || d.copy_on_read.is_some()),
+            "discard, detect_zeroes and copy_on_read",
+        ),
+    ];
+    for (set, what) in refused {
+        if set {
+            cx.error(&codes::OPTION, disk.site, format!("{what} is not supported with vhostuser disk"));
+        }
+    }
+    if !crate::device::storage::rules::has_shared_memory(domain) {
+        cx.error(&codes::OPTION, disk.site, "a vhostuser disk requires shared memory")
+            .help("add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
+    }
+    if disk.bus() != Some(DiskBus::Virtio) {
+        cx.error(&codes::OPTION, disk.site, "vhostuser disk supports only virtio bus");
+    }
+    if disk.snapshot.is_some_and(|s| s != SnapshotLocation::No) {
+        cx.error_at(&codes::OPTION, disk.site, "snapshot", "only snapshot=no is supported with vhostuser disk");
+    }
+    if let Location::VhostUser(socket) = &disk.source.location {
+        if socket.path.is_none() {
+            cx.error(&codes::EMPTY, disk.source.site, "missing path of the socket of the vhostuser disk");
+        }
+        if socket.kind.as_deref() != Some("unix") {
+            let kind = socket.kind.as_deref().unwrap_or("");
+            cx.error_at(
+                &codes::OPTION,
+                disk.source.site,
+                "type",
+                format!("vhostuser disk has unsupported source type '{kind}', not 'unix'"),
+            );
+        }
+    }
+}

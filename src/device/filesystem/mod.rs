@@ -1,0 +1,244 @@
+//! Shared directories: 9p, virtiofs, and MTP over USB.
+
+mod defaults;
+mod lower;
+mod rules;
+mod virtiofsd;
+
+use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
+use super::virtio::VirtioOptions;
+use super::{Family, device};
+use crate::domain::Domain;
+use crate::domain::model::model;
+use crate::lower::Lower;
+use crate::resolve::{Cx, Env, Machine};
+use crate::vocab::{OnOff, Value, keywords};
+
+keywords! {
+    /// `<filesystem type='…'>`: what is shared. QEMU shares directories (`mount`).
+    pub enum FilesystemType {
+        Mount = "mount",
+        Block = "block",
+        File = "file",
+        Template = "template",
+        Ram = "ram",
+        Bind = "bind",
+        Volume = "volume",
+    }
+}
+
+keywords! {
+    /// `<filesystem accessmode='…'>`: whose files the guest sees.
+    pub enum AccessMode { Passthrough = "passthrough", Mapped = "mapped", Squash = "squash" }
+}
+
+keywords! {
+    /// `<filesystem multidevs='…'>`: what 9p does with several devices in one tree.
+    pub enum MultiDevs { Default = "default", Remap = "remap", Forbid = "forbid", Warn = "warn" }
+}
+
+keywords! {
+    /// `<driver type='…'>`
+    pub enum FsDriver {
+        Path = "path",
+        Handle = "handle",
+        Loop = "loop",
+        Nbd = "nbd",
+        Ploop = "ploop",
+        Virtiofs = "virtiofs",
+        Mtp = "mtp",
+    }
+}
+
+keywords! {
+    /// `<driver wrpolicy='…'>`
+    pub enum WritePolicy { Immediate = "immediate" }
+}
+
+/// Permission bits, in octal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mode(pub u32);
+
+impl Value for Mode {
+    fn parse(text: &str) -> Result<Mode, String> {
+        let bits = u32::from_str_radix(text.trim(), 8).ok().filter(|bits| *bits <= 0o777);
+        bits.map(Mode).ok_or_else(|| "permission bits in octal, such as '0755'".to_string())
+    }
+    fn print(&self, out: &mut String) {
+        use std::fmt::Write;
+        let _ = write!(out, "{:04o}", self.0);
+    }
+}
+
+model! {
+    /// `<driver>` of a file system.
+    pub struct Driver = "driver" {
+        attr kind: FsDriver = "type",
+        attr format: String = "format",
+        attr name: String = "name",
+        attr write_policy: WritePolicy = "wrpolicy",
+        attr queue: u32 = "queue",
+        part virtio: VirtioOptions,
+    }
+}
+
+keywords! {
+    /// `<cache mode='…'>` of virtiofsd.
+    pub enum CacheMode { None = "none", Always = "always" }
+}
+
+keywords! {
+    /// `<sandbox mode='…'>` of virtiofsd.
+    pub enum SandboxMode { Namespace = "namespace", Chroot = "chroot" }
+}
+
+model! {
+    /// `<cache>`
+    pub struct CacheElement = "cache" {
+        attr mode: CacheMode = "mode",
+    }
+}
+
+model! {
+    /// `<sandbox>`
+    pub struct Sandbox = "sandbox" {
+        attr mode: SandboxMode = "mode",
+    }
+}
+
+model! {
+    /// `<lock>`
+    pub struct Lock = "lock" {
+        attr posix: OnOff = "posix",
+        attr flock: OnOff = "flock",
+    }
+}
+
+model! {
+    /// `<thread_pool>`
+    pub struct ThreadPool = "thread_pool" {
+        attr size: u32 = "size",
+    }
+}
+
+model! {
+    /// `<openfiles>`
+    pub struct OpenFiles = "openfiles" {
+        attr max: u64 = "max",
+    }
+}
+
+model! {
+    /// `<binary>`: the virtiofsd that serves, and its options.
+    pub struct Binary = "binary" {
+        attr path: String = "path",
+        attr xattr: OnOff = "xattr",
+        child cache: CacheElement,
+        child sandbox: Sandbox,
+        child lock: Lock,
+        child thread_pool: ThreadPool,
+        child open_files: OpenFiles,
+    }
+}
+
+model! {
+    /// `<uid>` or `<gid>` of `<idmap>`: a range of ids of the guest and where it is on the host.
+    pub struct IdRange {
+        need start: u32 = "start",
+        need target: u32 = "target",
+        need count: u32 = "count",
+    }
+}
+
+model! {
+    /// `<idmap>`
+    pub struct IdMap = "idmap" {
+        many uids: IdRange = "uid",
+        many gids: IdRange = "gid",
+    }
+}
+
+model! {
+    /// `<source>` of a file system.
+    pub struct FsSource = "source" {
+        attr dir: String = "dir",
+        attr socket: String = "socket",
+    }
+}
+
+model! {
+    /// `<target>`: what the guest mounts it by.
+    pub struct FsTarget = "target" {
+        need dir: String = "dir",
+    }
+}
+
+model! {
+    /// `<filesystem>`
+    pub struct Filesystem = "filesystem" {
+        attr kind: FilesystemType = "type",
+        attr access_mode: AccessMode = "accessmode",
+        attr model: VirtioModel = "model",
+        attr file_mode: Mode = "fmode",
+        attr directory_mode: Mode = "dmode",
+        attr multi_devs: MultiDevs = "multidevs",
+        child driver: Driver,
+        child binary: Binary,
+        child idmap: IdMap,
+        child source: FsSource,
+        child target: FsTarget,
+        flag readonly: bool = "readonly",
+        part info: DeviceInfo,
+    }
+}
+
+device!(Filesystem, "filesystem");
+
+impl Filesystem {
+    /// Who serves it.
+    pub fn driver(&self) -> FsDriver {
+        self.driver.as_ref().and_then(|d| d.kind).unwrap_or(FsDriver::Path)
+    }
+
+    /// The tag that the guest mounts it by.
+    pub fn tag(&self) -> &str {
+        self.target.as_ref().and_then(|t| t.dir.as_deref()).unwrap_or("")
+    }
+
+    /// The shared directory.
+    pub fn dir(&self) -> &str {
+        self.source.as_ref().and_then(|s| s.dir.as_deref()).unwrap_or("")
+    }
+
+    /// The socket of a virtiofsd that someone else starts.
+    pub fn socket(&self) -> Option<&str> {
+        self.source.as_ref().and_then(|s| s.socket.as_deref())
+    }
+
+    /// Whether virtiofs serves it, for which the guest's memory must be shared.
+    pub fn is_virtiofs(&self) -> bool {
+        self.driver() == FsDriver::Virtiofs
+    }
+}
+
+impl Family for Filesystem {
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.driver() {
+            FsDriver::Mtp => Plug::Usb,
+            _ => Plug::Virtio(self.model.unwrap_or_default()),
+        }
+    }
+
+    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
+        defaults::filesystem(self);
+    }
+
+    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        rules::filesystem(self, domain, cx);
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        lower::filesystem(self, lx);
+    }
+}

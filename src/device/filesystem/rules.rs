@@ -1,0 +1,128 @@
+//! Checks of a shared directory.
+
+use super::{AccessMode, Filesystem, FilesystemType, FsDriver};
+use crate::caps::Cap;
+use crate::device::address::Address;
+use crate::diag::codes::storage as codes;
+use crate::domain::Domain;
+use crate::resolve::Cx;
+
+/// Checks one shared directory.
+pub fn filesystem(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
+    let site = fs.site;
+    if fs.target.is_none() {
+        cx.error(
+            &codes::FILESYSTEM,
+            site,
+            "no target directory: a missing <target> leaves the filesystem without a tag",
+        );
+    }
+    if let Some(kind) = fs.kind.filter(|k| *k != FilesystemType::Mount) {
+        cx.error_at(
+            &codes::FILESYSTEM,
+            site,
+            "type",
+            format!("unsupported filesystem type '{kind}': only 'mount' filesystem type is supported"),
+        );
+        return;
+    }
+    match fs.driver() {
+        FsDriver::Path | FsDriver::Handle => nine_p(fs, cx),
+        FsDriver::Virtiofs => virtiofs(fs, domain, cx),
+        FsDriver::Mtp => mtp(fs, cx),
+        driver => {
+            let message = format!("filesystem driver type '{driver}' is not supported");
+            cx.error(&codes::FILESYSTEM, site, message).help("use type='path' for 9p, or type='virtiofs'");
+        }
+    }
+}
+
+fn nine_p(fs: &Filesystem, cx: &mut Cx<'_>) {
+    let site = fs.site;
+    if fs.dir().is_empty() {
+        cx.error(&codes::FILESYSTEM, site, "the filesystem has no <source dir='…'/>");
+    }
+    if fs.driver() == FsDriver::Handle && fs.access_mode != Some(AccessMode::Passthrough) {
+        cx.error_at(
+            &codes::FILESYSTEM,
+            site,
+            "accessmode",
+            "only supports passthrough accessmode: the driver type 'handle' has no other",
+        );
+    }
+    let modes = fs.file_mode.is_some() || fs.directory_mode.is_some();
+    if modes && !cx.has(Cap::FsdevCreatemode) {
+        cx.error(&codes::NEEDS_QEMU, site, "fmode and dmode are not supported with this QEMU binary");
+    }
+    if modes && fs.access_mode != Some(AccessMode::Mapped) {
+        cx.error(&codes::FILESYSTEM, site, "fmode and dmode must be used with accessmode=mapped");
+    }
+    if fs.multi_devs.is_some() && !cx.has(Cap::FsdevMultidevs) {
+        cx.error(&codes::NEEDS_QEMU, site, "multidevs is not supported with this QEMU binary");
+    }
+    if fs.binary.is_some() || fs.idmap.is_some() || fs.socket().is_some() {
+        cx.error(&codes::FILESYSTEM, site, "<binary>, <idmap> and a socket as source are only supported with virtiofs");
+    }
+}
+
+fn virtiofs(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
+    let site = fs.site;
+    if !cx.has(Cap::VhostUserFs) {
+        cx.error(&codes::NEEDS_QEMU, site, "virtiofs is not supported with this QEMU binary");
+    }
+    let external = fs.socket().is_some();
+    if fs.access_mode.is_some_and(|m| m != AccessMode::Passthrough) {
+        cx.error_at(&codes::FILESYSTEM, site, "accessmode", "virtiofs only supports passthrough accessmode");
+    }
+    let driver = fs.driver.as_ref();
+    let refused: [(bool, &str); 4] = [
+        (driver.is_some_and(|d| d.write_policy.is_some()), "wrpolicy"),
+        (driver.is_some_and(|d| d.format.is_some()), "format"),
+        (fs.multi_devs.is_some(), "multidevs"),
+        (fs.file_mode.is_some() || fs.directory_mode.is_some(), "fmode and dmode"),
+    ];
+    for (set, what) in refused {
+        if set {
+            cx.error(&codes::FILESYSTEM, site, format!("virtiofs does not support {what}"));
+        }
+    }
+    if external && (fs.binary.is_some() || fs.idmap.is_some() || fs.readonly) {
+        cx.error(
+            &codes::FILESYSTEM,
+            site,
+            "virtiofsd options cannot be used when the source is a socket: it is started elsewhere",
+        );
+    }
+    if !external && fs.dir().is_empty() {
+        cx.error(&codes::FILESYSTEM, site, "the filesystem has no <source dir='…'/>");
+    }
+    if fs.tag().len() > 35 {
+        let message = format!("target directory '{}' is too long for a virtiofs tag: at most 35 bytes", fs.tag());
+        cx.error(&codes::FILESYSTEM, site, message);
+    }
+    if let Some(boot) = &fs.info.boot {
+        if !cx.has(Cap::VhostUserFsBootindex) {
+            cx.error(
+                &codes::NEEDS_QEMU,
+                boot.site,
+                "setting virtiofs boot order is not supported with this QEMU binary",
+            );
+        } else if !matches!(fs.info.address.address, Some(Address::Pci(_)) | None) {
+            cx.error(&codes::FILESYSTEM, boot.site, "setting virtiofs boot order is supported only with PCI bus");
+        }
+    }
+    if !crate::device::storage::rules::has_shared_memory(domain) {
+        cx.error(&codes::FILESYSTEM, site, "virtiofs requires shared memory")
+            .help("add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
+    }
+}
+
+fn mtp(fs: &Filesystem, cx: &mut Cx<'_>) {
+    let site = fs.site;
+    if !cx.has(Cap::UsbMtp) {
+        cx.error(&codes::NEEDS_QEMU, site, "MTP filesystems (usb-mtp) are not supported with this QEMU binary");
+    }
+    if fs.access_mode.is_some_and(|m| m != AccessMode::Passthrough) || fs.multi_devs.is_some() {
+        cx.error(&codes::FILESYSTEM, site, "an mtp filesystem only supports passthrough accessmode and no multidevs");
+    }
+}

@@ -1,0 +1,99 @@
+//! virtiofsd: the program that serves a directory by virtiofs.
+
+use super::lower::what;
+use super::{CacheMode, Filesystem, IdRange, SandboxMode};
+use crate::lower::{Grant, Lower};
+use crate::plan::{Arg, Process, Ready, Role, Socket, SocketRole};
+use crate::vocab::OnOff;
+
+/// Where distributions install it.
+const PROGRAM: &str = "/usr/libexec/virtiofsd";
+
+/// The socket of the virtiofsd of a file system.
+pub fn socket(fs: &Filesystem, lx: &Lower<'_>) -> String {
+    let dir = if lx.env.is_libvirt() { &lx.paths.lib } else { &lx.paths.run };
+    format!("{dir}/{}-fs.sock", fs.info.id)
+}
+
+/// Adds the process. It keeps the owners of files, so that in a system instance it is root's, in a
+/// sandbox of its own.
+pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
+    let cause = lx.cause(fs.site, what(fs));
+    let id = format!("virtiofsd-{}", fs.info.id);
+    let binary = fs.binary.as_ref();
+    let program = binary.and_then(|b| b.path.clone()).unwrap_or_else(|| helper(lx));
+    let mut args = Vec::new();
+    let mut option = |switch: &'static str, value: String| args.push(Arg::text(switch, value, cause.clone()));
+    option("--socket-path", socket.to_string());
+    option("--shared-dir", fs.dir().to_string());
+    if let Some(mode) = binary.and_then(|b| b.cache.as_ref()).and_then(|c| c.mode) {
+        option("--cache", if mode == CacheMode::None { "never" } else { "always" }.to_string());
+    }
+    if let Some(mode) = binary.and_then(|b| b.sandbox.as_ref()).and_then(|s| s.mode) {
+        option("--sandbox", if mode == SandboxMode::Chroot { "chroot" } else { "namespace" }.to_string());
+    }
+    if let Some(size) = binary.and_then(|b| b.thread_pool.as_ref()).and_then(|t| t.size) {
+        option("--thread-pool-size", size.to_string());
+    }
+    if let Some(max) = binary.and_then(|b| b.open_files.as_ref()).and_then(|o| o.max) {
+        option("--rlimit-nofile", max.to_string());
+    }
+    let map = |ranges: &[IdRange]| {
+        let one =
+            |r: &IdRange| format!(":{}:{}:{}:", r.start.unwrap_or(0), r.target.unwrap_or(0), r.count.unwrap_or(0));
+        ranges.iter().map(one).collect::<Vec<_>>()
+    };
+    if let Some(idmap) = &fs.idmap {
+        map(&idmap.uids).into_iter().for_each(|range| option("--uid-map", range));
+        map(&idmap.gids).into_iter().for_each(|range| option("--gid-map", range));
+    }
+    let mut flag = |switch: &'static str| args.push(Arg::switch(switch, cause.clone()));
+    if binary.and_then(|b| b.xattr).is_some_and(OnOff::is_on) {
+        flag("--xattr");
+    }
+    if fs.readonly {
+        flag("--readonly");
+    }
+    let grant = if fs.readonly { Grant::READ_ONLY_SHARE } else { Grant::SHARE };
+    lx.touch_by(&id, fs.dir(), grant, fs.site, what(fs));
+    lx.plan.sockets.push(Socket {
+        role: SocketRole::Helper,
+        path: socket.to_string(),
+        process: id.clone(),
+        cause: cause.clone(),
+    });
+    let system = lx.plan.instance == crate::plan::Instance::System;
+    // What the server needs to act for any user of the guest (virtiofsd's documentation, "capabilities").
+    let capabilities = [
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_FOWNER",
+        "CAP_FSETID",
+        "CAP_SETGID",
+        "CAP_SETUID",
+        "CAP_MKNOD",
+        "CAP_SETFCAP",
+        "CAP_SYS_ADMIN",
+        "CAP_DAC_READ_SEARCH",
+    ];
+    lx.plan.processes.push(Process {
+        role: Role::Virtiofsd,
+        id,
+        program,
+        args,
+        env: vec![("LC_ALL".into(), "C".to_string())],
+        user: system.then(|| "root".to_string()),
+        capabilities: if system { capabilities.iter().map(|c| (*c).into()).collect() } else { Vec::new() },
+        ready: Ready::Socket(socket.to_string()),
+        cause,
+        ..Process::default()
+    });
+}
+
+/// The helper that the host facts name, or the usual place.
+fn helper(lx: &Lower<'_>) -> String {
+    let helpers = &lx.env.host.vhost_user.helpers;
+    // A name that ends so is the real one; test doubles come before it in no list that a user writes.
+    let found = helpers.iter().find(|h| h.path.ends_with("/virtiofsd"));
+    found.map_or_else(|| PROGRAM.to_string(), |h| h.path.clone())
+}

@@ -1,0 +1,87 @@
+//! What QEMU touches for an image.
+
+use crate::device::storage::{Location, Protocol, StorageKind, StorageSource, Transport};
+use crate::diag::codes::storage as codes;
+use crate::host::PciAddress;
+use crate::lower::{Grant, Lower};
+use crate::plan::PathKind;
+use crate::xml::Site;
+
+/// How an image is used.
+pub struct Use<'a> {
+    /// Only read.
+    pub readonly: bool,
+    /// Other guests may write too.
+    pub shareable: bool,
+    /// The topmost image of its chain.
+    pub top: bool,
+    /// Name of the disk.
+    pub what: &'a str,
+    /// What asks for it.
+    pub site: Site,
+}
+
+/// Records the paths of a source.
+pub fn source(source: &StorageSource, how: &Use<'_>, lx: &mut Lower<'_>) {
+    let what = || format!("disk {}", how.what);
+    match &source.location {
+        Location::Path(path) => {
+            let grant = match source.kind {
+                StorageKind::Block => image(how).on(PathKind::BlockDevice),
+                StorageKind::VhostVdpa => Grant::HOST_DEVICE,
+                StorageKind::Dir if how.readonly => Grant::READ_ONLY_SHARE,
+                StorageKind::Dir => Grant::SHARE,
+                _ => image(how),
+            };
+            lx.touch(path, grant.overridden(&source.seclabels), how.site, what());
+        }
+        Location::Nvme(nvme) => {
+            let at = nvme.address;
+            // The reader bounds all numbers of an address.
+            let at =
+                PciAddress { domain: at.domain, bus: at.bus as u8, slot: at.slot as u8, function: at.function as u8 };
+            lx.touch("/dev/vfio/vfio", Grant::SYSTEM_NODE, how.site, what());
+            match lx.env.host.pci_device(at).and_then(|d| d.iommu_group) {
+                Some(group) => lx.touch(&format!("/dev/vfio/{group}"), Grant::VFIO_GROUP, how.site, what()),
+                None => {
+                    let span = lx.doc.span_of(how.site);
+                    let message = format!("the host facts do not tell the IOMMU group of {}", nvme.address);
+                    lx.diags
+                        .warning(&codes::UNKNOWN_ACCESS, span, message)
+                        .help("add pci-device \"ADDRESS\" iommu-group=N to the host facts");
+                }
+            }
+        }
+        Location::VhostUser(socket) => {
+            if let Some(path) = &socket.path {
+                lx.touch(path, Grant::PEER_SOCKET, how.site, what());
+            }
+        }
+        Location::Network(network) => {
+            for host in network.parts.hosts.iter().filter(|h| h.transport == Some(Transport::Unix)) {
+                if let Some(path) = &host.socket {
+                    lx.touch(path, Grant::PEER_SOCKET.overridden(&source.seclabels), how.site, what());
+                }
+            }
+            if let Some(path) = network.parts.config.as_ref().and_then(|c| c.file.as_deref()) {
+                lx.touch(path, Grant::LOADER, how.site, what());
+            } else if network.protocol == Some(Protocol::Rbd) {
+                // Ceph's library looks here for its configuration and keys.
+                lx.touch("/etc/ceph", Grant::READ_ONLY_SHARE, how.site, what());
+            }
+        }
+        Location::Empty | Location::Volume(_) => {}
+    }
+}
+
+fn image(how: &Use<'_>) -> Grant {
+    if !how.top && how.readonly {
+        Grant::BACKING
+    } else if how.readonly {
+        Grant::READ_ONLY_IMAGE
+    } else if how.shareable {
+        Grant::SHARED_IMAGE
+    } else {
+        Grant::IMAGE
+    }
+}

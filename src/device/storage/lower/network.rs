@@ -1,0 +1,213 @@
+//! Storage nodes of images that a server holds.
+
+use super::backend::Backend;
+use super::secrets;
+use crate::device::storage::{EncryptionEngine, Network, Protocol, StorageHost, Transport};
+use crate::diag::codes::storage as codes;
+use crate::lower::Lower;
+use crate::plan::{Prop, Props};
+
+/// The properties of the node of a network image. None after a fault.
+pub fn node(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Props> {
+    Some(match network.protocol? {
+        Protocol::Nbd => nbd(how, network, lx),
+        Protocol::Rbd => rbd(how, network),
+        Protocol::Gluster => gluster(network, lx),
+        Protocol::Iscsi => return iscsi(how, network, lx),
+        Protocol::Ssh => ssh(how, network),
+        Protocol::Nfs => return nfs(network, lx),
+        Protocol::Vxhs => vxhs(how, network),
+        Protocol::Http | Protocol::Https | Protocol::Ftp | Protocol::Ftps | Protocol::Tftp => curl(how, network),
+        Protocol::Sheepdog => return None,
+    })
+}
+
+/// QEMU's `SocketAddress` of a server.
+fn server(host: &StorageHost) -> Props {
+    let mut props = Props::new();
+    if host.transport == Some(Transport::Unix) {
+        props.set("type", "unix").set("path", host.socket.clone().unwrap_or_default());
+    } else {
+        props.set("type", "inet").set("host", host.name.clone().unwrap_or_default());
+        props.set("port", host.port.unwrap_or(0).to_string());
+    }
+    props
+}
+
+/// QEMU's `InetSocketAddress` of a server.
+fn inet(host: &StorageHost) -> Props {
+    let mut props = Props::with("host", host.name.clone().unwrap_or_default());
+    props.set("port", host.port.unwrap_or(0).to_string());
+    props
+}
+
+fn nbd(how: &Backend<'_>, network: &Network, lx: &Lower<'_>) -> Props {
+    let mut props = Props::driver("nbd");
+    if let Some(host) = network.parts.hosts.first() {
+        props.set("server", server(host));
+    }
+    props.maybe("export", network.name.clone());
+    if secrets::uses_tls(network, lx) {
+        props.set("tls-creds", secrets::tls_id(how.node));
+        props.maybe("tls-hostname", network.tls_hostname.clone());
+    }
+    props.maybe("reconnect-delay", network.parts.reconnect.as_ref().and_then(|r| r.delay));
+    props
+}
+
+fn rbd(how: &Backend<'_>, network: &Network) -> Props {
+    let (pool, image) = network.split_name();
+    let (namespace, image) = match image.split_once('/') {
+        Some((namespace, image)) => (Some(namespace), image),
+        None => (None, image),
+    };
+    let mut props = Props::driver("rbd");
+    props.set("pool", pool.to_string());
+    props.maybe("namespace", namespace.map(str::to_string));
+    props.set("image", image.to_string());
+    props.maybe("snapshot", network.parts.snapshot.as_ref().and_then(|s| s.name.clone()));
+    props.maybe("conf", network.parts.config.as_ref().and_then(|c| c.file.clone()));
+    if !network.parts.hosts.is_empty() {
+        let monitors: Vec<Prop> = network.parts.hosts.iter().map(|h| Prop::from(inet(h))).collect();
+        props.set("server", monitors);
+    }
+    if let Some(auth) = how.auth {
+        props.maybe("user", auth.username.clone());
+        props.set("auth-client-required", vec![Prop::from("cephx"), Prop::from("none")]);
+        props.set("key-secret", secrets::auth_id(how.node));
+    }
+    if let Some(encryption) = how.encryption.filter(|e| e.engine == Some(EncryptionEngine::Librbd)) {
+        let format = encryption.format.map_or("luks", |f| f.as_str());
+        // The first secret opens the image, the next its parent, and so on.
+        let mut encrypt: Option<Props> = None;
+        for i in (0..encryption.secrets.len()).rev() {
+            let mut layer = Props::with("format", format);
+            layer.set("key-secret", secrets::encryption_id(how.node, i));
+            layer.maybe("parent", encrypt.take());
+            encrypt = Some(layer);
+        }
+        props.maybe("encrypt", encrypt);
+    }
+    props
+}
+
+fn gluster(network: &Network, lx: &Lower<'_>) -> Props {
+    let (volume, path) = network.split_name();
+    let mut props = Props::driver("gluster");
+    props.set("volume", volume.to_string()).set("path", path.to_string());
+    let servers: Vec<Prop> = network.parts.hosts.iter().map(|h| Prop::from(server(h))).collect();
+    props.set("server", servers);
+    let debug = lx.env.host.instance.gluster_debug_level;
+    if debug != 0 {
+        props.set("debug", debug);
+    }
+    props
+}
+
+fn iscsi(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Props> {
+    let name = network.name.as_deref().unwrap_or("");
+    let (target, lun) = name.split_once('/').unwrap_or((name, "0"));
+    let Ok(lun) = lun.parse::<u32>() else {
+        lx.error(&codes::NETWORK, network.site, format!("cannot parse target for lunStr '{lun}'"))
+            .help("an iSCSI name is the target's IQN, '/', and the number of the logical unit");
+        return None;
+    };
+    let host = network.parts.hosts.first()?;
+    let address = host.name.as_deref().unwrap_or("");
+    let port = host.port.unwrap_or(3260);
+    let portal = if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
+    let mut props = Props::driver("iscsi");
+    props.set("portal", portal).set("target", target.to_string()).set("lun", lun).set("transport", "tcp");
+    if let Some(auth) = how.auth {
+        props.maybe("user", auth.username.clone());
+        props.set("password-secret", secrets::auth_id(how.node));
+    }
+    let initiator = network.parts.initiator.as_ref().and_then(|i| i.iqn.as_ref()).and_then(|i| i.name.clone());
+    props.maybe("initiator-name", initiator);
+    Some(props)
+}
+
+fn ssh(how: &Backend<'_>, network: &Network) -> Props {
+    let mut props = Props::driver("ssh");
+    props.set("path", network.name.clone().unwrap_or_default());
+    if let Some(host) = network.parts.hosts.first() {
+        props.set("server", inet(host));
+    }
+    let user = how.auth.and_then(|a| a.username.clone());
+    props.maybe("user", user.or_else(|| network.parts.identity.as_ref().and_then(|i| i.username.clone())));
+    props
+}
+
+fn nfs(network: &Network, lx: &mut Lower<'_>) -> Option<Props> {
+    let mut props = Props::driver("nfs");
+    if let Some(host) = network.parts.hosts.first() {
+        let mut server = Props::with("host", host.name.clone().unwrap_or_default());
+        server.set("type", "inet");
+        props.set("server", server);
+    }
+    props.set("path", network.name.clone().unwrap_or_default());
+    if let Some(identity) = &network.parts.identity {
+        for (key, name) in [("user", &identity.user), ("group", &identity.group)] {
+            let Some(name) = name else { continue };
+            let Some(number) = account(name) else {
+                lx.error(
+                    &codes::ACCOUNT,
+                    identity.site,
+                    format!("the {key} '{name}' of the NFS source is not a number"),
+                )
+                .help(format!("write the numeric id: {key}='+1000'"));
+                return None;
+            };
+            props.set(key, number);
+        }
+    }
+    Some(props)
+}
+
+/// The number of a user or group: `+1000`, `1000`, or `root`. Other names depend on the host's accounts.
+fn account(name: &str) -> Option<u32> {
+    if name == "root" {
+        return Some(0);
+    }
+    name.strip_prefix('+').unwrap_or(name).parse().ok()
+}
+
+fn vxhs(how: &Backend<'_>, network: &Network) -> Props {
+    let mut props = Props::driver("vxhs");
+    if network.tls.is_some_and(|t| t.is_yes()) {
+        props.set("tls-creds", secrets::tls_id(how.node));
+    }
+    props.set("vdisk-id", network.name.clone().unwrap_or_default());
+    if let Some(host) = network.parts.hosts.first() {
+        props.set("server", inet(host));
+    }
+    props
+}
+
+/// The URL of a source that libcurl serves.
+pub fn url(network: &Network) -> Option<String> {
+    let host = network.parts.hosts.first()?;
+    let name = host.name.as_deref().unwrap_or("");
+    let name = if name.contains(':') { format!("[{name}]") } else { name.to_string() };
+    let port = host.port.map(|p| format!(":{p}")).unwrap_or_default();
+    let path = network.name.as_deref().unwrap_or("");
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    let query = network.query.as_ref().map(|q| format!("?{q}")).unwrap_or_default();
+    Some(format!("{}://{name}{port}{slash}{path}{query}", network.protocol?))
+}
+
+fn curl(how: &Backend<'_>, network: &Network) -> Props {
+    let mut props = Props::driver(network.protocol.map_or("http", |p| p.as_str()));
+    props.maybe("url", url(network));
+    if let Some(auth) = how.auth {
+        props.maybe("username", auth.username.clone());
+        props.set("password-secret", secrets::auth_id(how.node));
+    }
+    props.maybe("sslverify", network.parts.ssl.as_ref().and_then(|s| s.verify).map(|v| v.is_yes()));
+    if !network.parts.cookies.is_empty() {
+        props.set("cookie-secret", secrets::cookie_id(how.node));
+    }
+    props.maybe("readahead", network.parts.readahead.as_ref().and_then(|r| r.size));
+    props.maybe("timeout", network.parts.timeout.as_ref().and_then(|t| t.seconds));
+    props
+}

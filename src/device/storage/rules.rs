@@ -1,0 +1,300 @@
+//! Checks of a source: format, credentials, encryption, what its protocol asks for.
+
+use super::{
+    Auth, Encryption, EncryptionEngine, EncryptionFormat, Format, Location, Network, Protocol, StorageKind,
+    StorageSource, Transport,
+};
+use crate::caps::Cap;
+use crate::diag::codes::storage as codes;
+use crate::domain::Domain;
+use crate::domain::memory::AccessMode;
+use crate::resolve::Cx;
+use crate::vocab::YesNo;
+
+/// Checks one image of a chain.
+pub fn image(
+    source: &StorageSource,
+    format: Option<Format>,
+    auth: Option<&Auth>,
+    encryption: Option<&Encryption>,
+    readonly: bool,
+    cx: &mut Cx<'_>,
+) {
+    if let Some(format) = format {
+        self::format(source, format, readonly, cx);
+    }
+    if let Location::Network(network) = &source.location {
+        self::network(network, cx);
+        if let Some(auth) = auth {
+            login(auth, network, cx);
+        }
+    }
+    if let Some(encryption) = encryption {
+        self::encryption(encryption, source, format, cx);
+    }
+    let names: Vec<Option<&str>> = source.seclabels.iter().map(|s| s.model.as_deref()).collect();
+    for (i, label) in source.seclabels.iter().enumerate() {
+        if names.len() > 1 && label.model.is_none() {
+            cx.error(&codes::SECLABEL, label.site, "missing security model when using multiple labels")
+                .help("add model='selinux' or model='dac'");
+        }
+        if label.model.is_some() && names[..i].contains(&label.model.as_deref()) {
+            let model = label.model.as_deref().unwrap_or("");
+            cx.error(&codes::SECLABEL, label.site, format!("seclabel for model {model} is already provided"));
+        }
+        if label.relabel == Some(YesNo::No) && label.label.is_some() {
+            cx.error(&codes::SECLABEL, label.site, "cannot specify a label if relabelling is turned off");
+        }
+    }
+    if let Some(store) = &source.data_store {
+        if format != Some(Format::Qcow2) {
+            cx.error(&codes::FORMAT, store.site, "a data store is supported only with qcow2 images");
+        }
+        let raw = store.format.as_ref().and_then(|f| f.kind);
+        if raw.is_some_and(|f| f != Format::Raw) {
+            cx.error(&codes::FORMAT, store.site, "a data store can only have the format 'raw'");
+        }
+        let below = &store.source;
+        image(below, raw, below.auth.as_ref(), below.encryption.as_ref(), readonly, cx);
+    }
+    if let Some(reservations) = &source.reservations {
+        let path = reservations.source.as_ref().and_then(|s| s.path.as_ref());
+        if reservations.is_managed() && path.is_some() {
+            cx.error(&codes::OPTION, reservations.site, "'source' is not allowed for managed reservations");
+        }
+        if !reservations.is_managed() && path.is_none() {
+            cx.error(
+                &codes::OPTION,
+                reservations.site,
+                "missing connection path for reservations: unmanaged ones need a <source>",
+            );
+        }
+    }
+}
+
+fn format(source: &StorageSource, format: Format, readonly: bool, cx: &mut Cx<'_>) {
+    let site = source.site;
+    match format {
+        Format::Dir => {
+            cx.error(
+                &codes::FORMAT,
+                site,
+                "'directory' storage format is not directly supported by QEMU, use 'dir' disk type instead",
+            );
+        }
+        Format::Iso => {
+            cx.error(&codes::FORMAT, site, "storage format 'iso' is not directly supported by QEMU, use 'raw' instead");
+        }
+        Format::Cow => {
+            cx.error(&codes::FORMAT, site, "the storage format 'cow' is not supported by QEMU any more");
+        }
+        Format::Fat if source.kind != StorageKind::Dir && !source.is_empty() => {
+            cx.error(&codes::FORMAT, site, "storage format 'fat' is supported only with 'dir' storage type");
+        }
+        Format::Raw | Format::Fat | Format::None => {}
+        other if source.kind == StorageKind::Dir => {
+            cx.error(
+                &codes::FORMAT,
+                site,
+                format!("storage type 'dir' requires use of storage format 'fat', not '{other}'"),
+            );
+        }
+        _ => {}
+    }
+    if source.kind == StorageKind::Dir && !readonly && !source.is_empty() {
+        cx.error(&codes::FORMAT, site, "virtual FAT storage can't be accessed in read-write mode")
+            .help("add <readonly/>");
+    }
+}
+
+fn network(network: &Network, cx: &mut Cx<'_>) {
+    let site = network.site;
+    let Some(protocol) = network.protocol else { return };
+    let hosts = &network.parts.hosts;
+    if protocol == Protocol::Sheepdog {
+        cx.error_at(
+            &codes::NETWORK,
+            site,
+            "protocol",
+            "'sheepdog' protocol is no longer supported by any hypervisor driver",
+        );
+        return;
+    }
+    if network.name.is_none() && protocol != Protocol::Nbd {
+        cx.error(&codes::NETWORK, site, "missing name for disk source");
+    }
+    if matches!(protocol, Protocol::Gluster | Protocol::Rbd)
+        && network.name.is_some()
+        && network.split_name().1.is_empty()
+    {
+        let name = network.name.as_deref().unwrap_or("");
+        let message = format!("can't split path '{name}' into pool name and image name (volume and path)");
+        cx.error_at(&codes::NETWORK, site, "name", message);
+    }
+    let one = matches!(protocol, Protocol::Nbd | Protocol::Iscsi | Protocol::Ssh | Protocol::Nfs | Protocol::Vxhs)
+        || protocol.is_curl();
+    if one && hosts.len() != 1 {
+        let message = format!("protocol '{protocol}' accepts only one host, not {}", hosts.len());
+        cx.error(&codes::NETWORK, site, message);
+    }
+    if protocol == Protocol::Gluster && hosts.is_empty() {
+        cx.error(&codes::NETWORK, site, "protocol 'gluster' needs a host");
+    }
+    for host in hosts {
+        let transport = host.transport.unwrap_or(Transport::Tcp);
+        match transport {
+            Transport::Unix if !matches!(protocol, Protocol::Nbd | Protocol::Gluster) => {
+                let message = format!("protocol '{protocol}' does not support transport 'unix'");
+                cx.error_at(&codes::NETWORK, host.site, "transport", message);
+            }
+            Transport::Rdma => {
+                let message = format!("transport '{transport}' is not yet supported for protocol '{protocol}'");
+                cx.error_at(&codes::NETWORK, host.site, "transport", message);
+            }
+            _ => {}
+        }
+        if transport == Transport::Unix && host.socket.is_none() {
+            cx.error(&codes::NETWORK, host.site, "missing socket for unix transport");
+        }
+        if transport != Transport::Unix && host.socket.is_some() {
+            let message = format!("transport '{transport}' does not support socket attribute");
+            cx.error_at(&codes::NETWORK, host.site, "socket", message);
+        }
+        if transport != Transport::Unix && host.name.is_none() {
+            cx.error(&codes::NETWORK, host.site, "missing name for host");
+        }
+    }
+    if protocol != Protocol::Rbd {
+        if network.parts.snapshot.is_some() {
+            cx.error(&codes::NETWORK, site, "<snapshot> element is currently supported only with 'rbd' disks");
+        }
+        if network.parts.config.is_some() {
+            cx.error(&codes::NETWORK, site, "<config> element is currently supported only with 'rbd' disks");
+        }
+    }
+    let tls = network.tls.is_some_and(|t| t.is_yes());
+    if tls && !matches!(protocol, Protocol::Nbd | Protocol::Vxhs) {
+        let message = format!("TLS transport is not supported for disk protocol '{protocol}'");
+        cx.error_at(&codes::NETWORK, site, "tls", message);
+    }
+    if network.tls_hostname.is_some() && !cx.has(Cap::BlockdevNbdTlsHostname) {
+        cx.error_at(&codes::NEEDS_QEMU, site, "tlsHostname", "the 'tlsHostname' field is not supported by this QEMU");
+    }
+    let http = matches!(protocol, Protocol::Http | Protocol::Https);
+    if network.query.is_some() && !http {
+        let message = format!("'query' is supported only with HTTP and HTTPS, not with protocol '{protocol}'");
+        cx.error_at(&codes::NETWORK, site, "query", message);
+    }
+    if !network.parts.cookies.is_empty() && !http {
+        let message = format!("cookies are not supported for protocol '{protocol}'");
+        cx.error(&codes::NETWORK, site, message);
+    }
+    for cookie in &network.parts.cookies {
+        let name = cookie.name.as_deref().unwrap_or("");
+        let value = cookie.value.as_deref().unwrap_or("");
+        // RFC 6265, section 4.1.1: a token, and octets without blanks, quotes in pairs, comma, semicolon.
+        let separator = |c: char| c.is_ascii_control() || " \t\"(),/:;<=>?@[\\]{}".contains(c) || !c.is_ascii();
+        if name.is_empty() || name.contains(separator) {
+            cx.error(&codes::NETWORK, cookie.site, format!("cookie name '{name}' contains invalid characters"));
+        }
+        let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
+        if inner.contains(|c: char| c.is_ascii_control() || " \",;\\".contains(c) || !c.is_ascii()) {
+            let message = format!("value of cookie '{name}' contains invalid characters");
+            cx.error(&codes::NETWORK, cookie.site, message);
+        }
+    }
+    if network.parts.ssl.is_some() && !matches!(protocol, Protocol::Https | Protocol::Ftps) {
+        let message = format!("ssl verification is supported only with HTTPS/FTPS protocol, not '{protocol}'");
+        cx.error(&codes::NETWORK, site, message);
+    }
+    if (network.parts.readahead.is_some() || network.parts.timeout.is_some()) && !protocol.is_curl() {
+        let message =
+            format!("readahead and timeout are supported only with HTTP(s)/FTP(s), not with protocol '{protocol}'");
+        cx.error(&codes::NETWORK, site, message);
+    }
+}
+
+fn login(auth: &Auth, network: &Network, cx: &mut Cx<'_>) {
+    let kind = auth.secret.as_ref().and_then(|s| s.kind.as_deref());
+    let site = auth.secret.as_ref().map_or(auth.site, |s| s.site);
+    let known = kind.filter(|k| matches!(*k, "volume" | "ceph" | "iscsi" | "tls" | "vtpm"));
+    let Some(known) = known else {
+        let shown = kind.unwrap_or("<null>");
+        cx.error(&codes::CREDENTIALS, site, format!("unknown secret type '{shown}'"))
+            .help("a secret is type='iscsi' or type='ceph'");
+        return;
+    };
+    let wanted = match network.protocol {
+        Some(Protocol::Iscsi) => "iscsi",
+        Some(Protocol::Rbd) => "ceph",
+        _ => return,
+    };
+    if known != wanted {
+        cx.error_at(&codes::CREDENTIALS, site, "type", format!("invalid secret type '{known}'"))
+            .help(format!("this protocol needs type='{wanted}'"));
+    }
+}
+
+fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Format>, cx: &mut Cx<'_>) {
+    let site = encryption.site;
+    let kind = encryption.format.unwrap_or(EncryptionFormat::Luks);
+    if encryption.cipher.is_some() && kind == EncryptionFormat::Luks {
+        cx.error(&codes::ENCRYPTION, site, "supplying <cipher> for a domain disk definition is unnecessary")
+            .help("the image says how it is encrypted: remove <cipher>");
+    }
+    if encryption.secrets.is_empty() {
+        cx.error(&codes::ENCRYPTION, site, "no secret for the encryption of the disk")
+            .help("add <secret type='passphrase' uuid='…'/>");
+    }
+    if encryption.engine == Some(EncryptionEngine::Librbd) {
+        if !source.network().is_some_and(|n| n.protocol == Some(Protocol::Rbd)) {
+            cx.error(&codes::ENCRYPTION, site, "librbd encryption is supported only with RBD backed disks");
+        }
+        if !cx.has(Cap::RbdEncryption) {
+            cx.error(&codes::NEEDS_QEMU, site, "librbd encryption is not supported by this QEMU binary");
+        }
+        match kind {
+            EncryptionFormat::LuksAny if !cx.has(Cap::RbdEncryptionLuksAny) => {
+                cx.error(&codes::NEEDS_QEMU, site, "luks-any encryption is not supported by this QEMU binary");
+            }
+            EncryptionFormat::Qcow | EncryptionFormat::Default => {
+                let message = format!("encryption format '{kind}' is not supported by librbd encryption engine");
+                cx.error(&codes::ENCRYPTION, site, message);
+            }
+            _ => {}
+        }
+        if encryption.secrets.len() > 1 && !cx.has(Cap::RbdEncryptionLayering) {
+            cx.error(&codes::NEEDS_QEMU, site, "librbd encryption layering is not supported by this QEMU binary");
+        }
+        return;
+    }
+    match kind {
+        EncryptionFormat::Luks => {
+            if format.is_some_and(|f| !matches!(f, Format::Raw | Format::Qcow | Format::Qcow2)) {
+                let format = format.map_or("", |f| f.as_str());
+                let message = format!("encryption format '{kind}' is not supported with storage format '{format}'");
+                cx.error(&codes::ENCRYPTION, site, message);
+            }
+            if encryption.secrets.len() > 1 {
+                cx.error(&codes::ENCRYPTION, site, "qemu encryption engine expects only a single secret");
+            }
+        }
+        EncryptionFormat::Qcow | EncryptionFormat::Default => {
+            cx.error(&codes::ENCRYPTION, site, format!("old qcow/qcow2 encryption is not supported: format '{kind}'"))
+                .help("use format='luks'");
+        }
+        EncryptionFormat::Luks2 | EncryptionFormat::LuksAny => {
+            let message = format!("'{kind}' is currently not supported by the qemu encryption engine");
+            cx.error(&codes::ENCRYPTION, site, message).help("use engine='librbd' for an RBD image, or format='luks'");
+        }
+    }
+}
+
+/// Whether other processes see the guest's memory, which vhost-user backends need.
+pub fn has_shared_memory(domain: &Domain) -> bool {
+    let shared = domain.memory_backing.as_ref().and_then(|b| b.access.as_ref()).and_then(|a| a.mode);
+    let all = shared == Some(AccessMode::Shared);
+    let cells = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).map_or(&[][..], |n| &n.cells);
+    let cell = |access: Option<AccessMode>| access.map_or(all, |a| a == AccessMode::Shared);
+    if cells.is_empty() { all } else { cells.iter().all(|c| cell(c.access)) }
+}

@@ -1,0 +1,122 @@
+//! `-rtc` and the timers of the board.
+
+use super::Lower;
+use crate::caps::Cap;
+use crate::domain::clock::{ClockBasis, ClockOffset, TickPolicy, TimerName, TimerTrack};
+use crate::plan::{Arg, Props};
+use crate::vocab::YesNo;
+
+/// `-rtc`: where the clock of the guest starts and what it follows.
+pub fn rtc(lx: &mut Lower<'_>) {
+    let Some(clock) = lx.domain.clock.clone() else { return };
+    let now = lx.env.host.clock.now.unwrap_or(0);
+    let base = match clock.offset {
+        None | Some(ClockOffset::Utc) => "utc".to_string(),
+        Some(ClockOffset::Localtime | ClockOffset::Timezone) => "localtime".to_string(),
+        Some(ClockOffset::Variable) => {
+            let adjustment = clock.adjustment.as_deref().and_then(|a| a.trim().parse().ok()).unwrap_or(0);
+            // The basis 'localtime' shifts by the zone of the host at that moment.
+            let zone = match clock.basis {
+                Some(ClockBasis::Localtime) => zone_offset(&lx.env.host.clock.timezone),
+                _ => 0,
+            };
+            iso_time(now.saturating_add(adjustment).saturating_add(zone))
+        }
+        Some(ClockOffset::Absolute) => iso_time(clock.start.unwrap_or(0)),
+    };
+    let mut props = Props::with("base", base);
+    let rtc = clock.timer(TimerName::Rtc);
+    match rtc.and_then(|t| t.track) {
+        Some(TimerTrack::Boot | TimerTrack::Wall) | None => {}
+        Some(TimerTrack::Guest) => {
+            props.set("clock", "vm");
+        }
+        Some(TimerTrack::Realtime) => {
+            props.set("clock", "rt");
+        }
+    }
+    if rtc.and_then(|t| t.tick_policy) == Some(TickPolicy::Catchup) {
+        props.set("driftfix", "slew");
+    }
+    lx.options("-rtc", props, clock.site, "clock");
+}
+
+/// The PIT and the HPET.
+pub fn timers(lx: &mut Lower<'_>) {
+    let Some(clock) = lx.domain.clock.clone() else { return };
+    for timer in &clock.timers {
+        match timer.name {
+            Some(TimerName::Pit) => {
+                let policy = match timer.tick_policy {
+                    Some(TickPolicy::Delay) if lx.has(Cap::KvmPitLostTickPolicy) => "delay",
+                    Some(TickPolicy::Discard) if lx.has(Cap::KvmPitLostTickPolicy) => "discard",
+                    _ => continue,
+                };
+                let props = Props::with("kvm-pit.lost_tick_policy", policy);
+                lx.options("-global", props, timer.site, "timer pit");
+            }
+            Some(TimerName::Hpet)
+                if timer.present == Some(YesNo::No) && lx.machine.arch.is_x86() && !lx.has(Cap::MachineHpet) =>
+            {
+                let cause = lx.cause(timer.site, "timer hpet");
+                lx.args.push(Arg::switch("-no-hpet", cause));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// `2009-02-14T00:01:30` of seconds since 1970.
+fn iso_time(seconds: i64) -> String {
+    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Civil date of a day count: years begin in March, so that leap days come last.
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+}
+
+/// Seconds that the standard time of a POSIX `TZ` is ahead of UTC: -3600 for `VIRT1`, whose sign is
+/// that of the way to UTC. Changes to summer time are not taken into account.
+fn zone_offset(timezone: &str) -> i64 {
+    let name_end = match timezone.strip_prefix('<') {
+        Some(rest) => rest.find('>').map_or(timezone.len(), |at| at + 2),
+        None => timezone.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(timezone.len()),
+    };
+    let offset = &timezone[name_end..];
+    let (sign, digits) = match offset.strip_prefix('-') {
+        Some(rest) => (1, rest),
+        None => (-1, offset.strip_prefix('+').unwrap_or(offset)),
+    };
+    let end = digits.find(|c: char| !c.is_ascii_digit() && c != ':').unwrap_or(digits.len());
+    let mut parts = digits[..end].split(':').map(|p| p.parse::<i64>().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0).clamp(0, 167);
+    sign * (next() * 3600 + next() * 60 + next())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written() {
+        assert_eq!(iso_time(0), "1970-01-01T00:00:00");
+        assert_eq!(iso_time(1_234_567_890), "2009-02-13T23:31:30");
+        assert_eq!(iso_time(951_825_600), "2000-02-29T12:00:00");
+        assert_eq!(iso_time(-1), "1969-12-31T23:59:59");
+    }
+
+    #[test]
+    fn time_zones_are_read() {
+        for (zone, offset) in [("UTC", 0), ("VIRT1", -3600), ("CET-1CEST", 3600), ("<+0530>-5:30", 19800), ("", 0)] {
+            assert_eq!(zone_offset(zone), offset, "{zone}");
+        }
+    }
+}

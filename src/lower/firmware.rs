@@ -1,0 +1,275 @@
+//! Firmware, kernel, boot order of the machine, SMBIOS, firmware configuration.
+
+use super::Lower;
+use crate::caps::Cap;
+use crate::device::storage::lower as storage;
+use crate::diag::codes::machine as codes;
+use crate::domain::os::{AcpiTableKind, FirmwareFormat, LoaderKind, Nvram, SmbiosMode};
+use crate::domain::sysinfo::{SysinfoKind, Table};
+use crate::plan::{LabelRole, NewFile, OwnerRule, PathKind, Perms, Prop, Props, Sharing};
+use crate::vocab::YesNo;
+use crate::xml::Site;
+
+impl Lower<'_> {
+    /// A file that QEMU changes.
+    fn writes(&mut self, path: &str, site: Site, what: &'static str) {
+        let owner = OwnerRule::Domain { restore: true };
+        self.access(path, PathKind::File, Perms::READ_WRITE, Sharing::Exclusive, LabelRole::Image, owner, site, what);
+    }
+
+    /// A file that QEMU only reads.
+    fn reads(&mut self, path: &str, sharing: Sharing, site: Site, what: &'static str) {
+        let (label, owner) = match sharing {
+            Sharing::System => (LabelRole::Keep, OwnerRule::Keep),
+            _ => (LabelRole::Content, OwnerRule::Domain { restore: true }),
+        };
+        self.access(path, PathKind::File, Perms::READ, sharing, label, owner, site, what);
+    }
+}
+
+/// Whether the firmware is in flash.
+fn is_pflash(lx: &Lower<'_>) -> bool {
+    let loader = lx.domain.os.as_ref().and_then(|os| os.loader.as_ref());
+    loader.is_some_and(|l| l.kind == Some(LoaderKind::Pflash) && l.path.is_some())
+}
+
+/// What the firmware adds to `-machine`.
+pub fn machine_options(lx: &Lower<'_>, props: &mut Props) {
+    if let Some(id) = lx.domain.launch_security.as_ref().map(|_| "lsec0") {
+        props.set("confidential-guest-support", id);
+    }
+    if !is_pflash(lx) {
+        return;
+    }
+    props.set("pflash0", "libvirt-pflash0-format");
+    if let Some(nvram) = lx.domain.os.as_ref().and_then(|os| os.nvram.as_ref()) {
+        let layered = needs_format_node(lx, nvram);
+        props.set("pflash1", if layered { "libvirt-pflash1-format" } else { "libvirt-pflash1-storage" });
+    }
+}
+
+/// Whether the variable store needs a node for its format. A raw file is used as it is, if this QEMU can
+/// put a format above it later (for block jobs).
+fn needs_format_node(lx: &Lower<'_>, nvram: &Nvram) -> bool {
+    nvram.format == Some(FirmwareFormat::Qcow2) || !lx.has(Cap::BlockjobBackingMaskProtocol)
+}
+
+/// The nodes of firmware in flash.
+pub fn pflash(lx: &mut Lower<'_>) {
+    let Some(os) = &lx.domain.os else { return };
+    if os.no_firmware {
+        let kind = os.firmware.map_or("", |k| k.as_str());
+        let message = format!(
+            "unable to find any '{kind}' firmware that is compatible with the current configuration of the domain"
+        );
+        lx.error(&codes::NO_FIRMWARE, os.site, message)
+            .help("compare what <os> and <features> ask for with the descriptors in /usr/share/qemu/firmware");
+        return;
+    }
+    if !is_pflash(lx) {
+        return;
+    }
+    let Some(loader) = &os.loader else { return };
+    let readonly = loader.readonly == Some(YesNo::Yes);
+    if let Some(path) = &loader.path {
+        if readonly {
+            lx.reads(path, Sharing::System, loader.site, "loader");
+        } else {
+            lx.writes(path, loader.site, "loader");
+        }
+        storage_node(lx, "libvirt-pflash0", file_node(path), None, loader.site);
+    }
+    format_node(lx, "libvirt-pflash0", readonly, loader.format, loader.site);
+    let Some(nvram) = os.nvram.clone() else { return };
+    let layered = needs_format_node(lx, &nvram);
+    let node = match (&nvram.source, nvram.file()) {
+        (_, Some(path)) => {
+            let path = path.to_string();
+            lx.writes(&path, nvram.site, "nvram");
+            let cause = lx.cause(nvram.site, "nvram");
+            lx.plan.files.push(NewFile { path: path.clone(), template: nvram.template.clone(), cause });
+            Some(file_node(&path))
+        }
+        (Some(source), None) => {
+            let node = "libvirt-pflash1-storage";
+            storage::secrets::objects(source, source.auth.as_ref(), None, node, false, lx);
+            let how = storage::backend::Backend {
+                source,
+                auth: source.auth.as_ref(),
+                encryption: None,
+                node,
+                aio: None,
+                floppy: false,
+                cdrom: false,
+                readonly: false,
+            };
+            storage::backend::backend(&how, lx)
+        }
+        _ => None,
+    };
+    let Some(node) = node else { return };
+    storage_node(lx, "libvirt-pflash1", node, (!layered).then_some(false), nvram.site);
+    if layered {
+        format_node(lx, "libvirt-pflash1", false, nvram.format, nvram.site);
+    }
+}
+
+/// A node of a file.
+fn file_node(path: &str) -> Props {
+    let mut props = Props::driver("file");
+    props.set("filename", path.to_string());
+    props
+}
+
+/// Adds the node with the bytes. `readonly`: it is used as it is, without a node for a format.
+fn storage_node(lx: &mut Lower<'_>, name: &'static str, mut props: Props, readonly: Option<bool>, site: Site) {
+    props.set("node-name", format!("{name}-storage"));
+    match readonly {
+        Some(readonly) => props.set("read-only", readonly),
+        None => props.set("auto-read-only", true).set("discard", "unmap"),
+    };
+    lx.blockdev(props, site);
+}
+
+/// Adds the node that reads the format.
+fn format_node(lx: &mut Lower<'_>, name: &'static str, readonly: bool, format: Option<FirmwareFormat>, site: Site) {
+    let mut props = Props::with("node-name", format!("{name}-format"));
+    props.set("read-only", readonly);
+    props.set("driver", format.map_or("raw", |f| f.as_str()));
+    props.set("file", format!("{name}-storage"));
+    if format == Some(FirmwareFormat::Qcow2) {
+        props.set("backing", Prop::Null);
+    }
+    lx.blockdev(props, site);
+}
+
+/// `-bios`, or that only system management mode may write the flash.
+pub fn loader(lx: &mut Lower<'_>) {
+    let Some(loader) = lx.domain.os.as_ref().and_then(|os| os.loader.clone()) else { return };
+    if loader.kind == Some(LoaderKind::Pflash) {
+        if loader.secure.is_some_and(|s| s.is_yes()) {
+            let mut props = Props::with("driver", "cfi.pflash01");
+            props.set("property", "secure").set("value", true);
+            lx.options("-global", props, loader.site, "loader");
+        }
+        return;
+    }
+    if let Some(path) = loader.path {
+        lx.reads(&path, Sharing::System, loader.site, "loader");
+        lx.text("-bios", path, loader.site, "loader");
+    }
+}
+
+/// `-boot`, kernel, device tree, ACPI tables.
+pub fn boot(lx: &mut Lower<'_>) {
+    let mut props = Props::new();
+    let os = lx.domain.os.clone().unwrap_or_default();
+    if let Some(menu) = &os.bootmenu {
+        props.maybe("menu", menu.enable.map(|e| e.is_yes()));
+        if menu.enable.is_some_and(|e| e.is_yes()) {
+            props.maybe("splash-time", menu.timeout);
+        }
+    }
+    props.maybe("reboot-timeout", os.bios.as_ref().and_then(|b| b.reboot_timeout));
+    props.set("strict", true);
+    let site = os.bootmenu.as_ref().map_or(os.site, |m| m.site);
+    lx.options("-boot", props, site, "boot");
+    let files = [("-kernel", &os.kernel, "kernel"), ("-initrd", &os.initrd, "initrd")];
+    for (switch, path, what) in files {
+        if let Some(path) = path {
+            lx.reads(path, Sharing::ReadOnly, os.site, what);
+            lx.text(switch, path, os.site, what);
+        }
+    }
+    if let Some(cmdline) = os.cmdline.filter(|c| !c.is_empty()) {
+        lx.text("-append", cmdline, os.site, "cmdline");
+    }
+    for (switch, path, what) in [("-dtb", &os.dtb, "dtb"), ("-shim", &os.shim, "shim")] {
+        if let Some(path) = path {
+            lx.reads(path, Sharing::ReadOnly, os.site, what);
+            lx.text(switch, path, os.site, what);
+        }
+    }
+    for table in &os.acpi {
+        let Some(path) = &table.path else { continue };
+        let mut props = Props::new();
+        match table.kind {
+            Some(AcpiTableKind::Slic) => {
+                props.set("sig", "SLIC").set("file", path);
+            }
+            Some(AcpiTableKind::Raw) => {
+                props.set("data", path);
+            }
+            _ => {
+                props.set("file", path);
+            }
+        }
+        lx.reads(path, Sharing::ReadOnly, table.site, "acpi table");
+        lx.options("-acpitable", props, table.site, "acpi table");
+    }
+}
+
+/// `-smbios`
+pub fn smbios(lx: &mut Lower<'_>) {
+    let mode = lx.domain.os.as_ref().and_then(|os| os.smbios.as_ref()).and_then(|s| s.mode);
+    if mode != Some(SmbiosMode::Sysinfo) {
+        return;
+    }
+    let Some(info) = lx.domain.sysinfo.iter().find(|s| s.kind == Some(SysinfoKind::Smbios)).cloned() else { return };
+    let mut table = |number: u8, site: Site, pairs: Vec<(&'static str, &str)>| {
+        if pairs.is_empty() {
+            return;
+        }
+        let mut props = Props::with("type", number);
+        for (key, value) in pairs {
+            props.set(key, value.to_string());
+        }
+        lx.options("-smbios", props, site, "sysinfo");
+    };
+    fn pairs<'t, const KIND: usize>(
+        table: &'t Table<KIND>,
+        keys: &[(&'static str, &'static str)],
+    ) -> Vec<(&'static str, &'t str)> {
+        keys.iter().filter_map(|(name, key)| table.get(name).map(|value| (*key, value))).collect()
+    }
+    if let Some(bios) = &info.bios {
+        let keys = [("vendor", "vendor"), ("version", "version"), ("date", "date"), ("release", "release")];
+        table(0, bios.site, pairs(bios, &keys));
+    }
+    if let Some(system) = &info.system {
+        let keys = ["manufacturer", "product", "version", "serial", "uuid", "sku", "family"].map(|k| (k, k));
+        table(1, system.site, pairs(system, &keys));
+    }
+    for board in &info.base_boards {
+        let keys = ["manufacturer", "product", "version", "serial", "asset", "location"].map(|k| (k, k));
+        table(2, board.site, pairs(board, &keys));
+    }
+    if let Some(chassis) = &info.chassis {
+        let keys = ["manufacturer", "version", "serial", "asset", "sku"].map(|k| (k, k));
+        table(3, chassis.site, pairs(chassis, &keys));
+    }
+    if let Some(oem) = &info.oem_strings {
+        table(11, oem.site, oem.entries.iter().filter_map(|e| e.value.as_deref().map(|v| ("value", v))).collect());
+    }
+}
+
+/// `-fw_cfg`
+pub fn fwcfg(lx: &mut Lower<'_>) {
+    let entries: Vec<_> = lx
+        .domain
+        .sysinfo
+        .iter()
+        .filter(|s| s.kind == Some(SysinfoKind::Fwcfg))
+        .flat_map(|s| s.entries.iter().cloned())
+        .collect();
+    for entry in entries {
+        let mut props = Props::with("name", entry.name.unwrap_or_default());
+        if let Some(file) = entry.file {
+            lx.reads(&file, Sharing::ReadOnly, entry.site, "fw_cfg");
+            props.set("file", file);
+        } else {
+            props.set("string", entry.value.unwrap_or_default());
+        }
+        lx.options("-fw_cfg", props, entry.site, "sysinfo fwcfg");
+    }
+}

@@ -1,0 +1,103 @@
+//! Sets of CPU and node numbers: `0-3,^2,8`.
+
+use super::Value;
+use std::collections::BTreeSet;
+
+/// A set of numbers, printed with ranges: `0-1,3,8`.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Hash, PartialOrd, Ord)]
+pub struct NumberSet(pub BTreeSet<u32>);
+
+/// The highest number that a set may hold. libvirt's limit for host CPUs is 16384, for nodes 1024.
+const MAX_NUMBER: u32 = 16383;
+
+impl NumberSet {
+    /// The numbers, ascending.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// Whether the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the number is in it.
+    pub fn has(&self, number: u32) -> bool {
+        self.0.contains(&number)
+    }
+
+    /// The ranges `first..=last` of which the set consists, ascending.
+    pub fn ranges(&self) -> Vec<(u32, u32)> {
+        let mut ranges: Vec<(u32, u32)> = Vec::new();
+        for number in self.iter() {
+            match ranges.last_mut() {
+                Some((_, last)) if *last + 1 == number => *last = number,
+                _ => ranges.push((number, number)),
+            }
+        }
+        ranges
+    }
+}
+
+impl FromIterator<u32> for NumberSet {
+    fn from_iter<I: IntoIterator<Item = u32>>(numbers: I) -> NumberSet {
+        NumberSet(numbers.into_iter().collect())
+    }
+}
+
+impl Value for NumberSet {
+    /// Takes numbers and ranges, separated by commas; `^N` takes one out again.
+    fn parse(text: &str) -> Result<Self, String> {
+        let expected = || {
+            let what = "a bitmap that can be parsed: numbers and ranges such as '0-3,^2,8'";
+            what.to_string()
+        };
+        let number = |digits: &str| -> Result<u32, String> {
+            let digits = digits.trim();
+            let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+            let number = if plain { digits.parse().ok() } else { None };
+            number.filter(|n| *n <= MAX_NUMBER).ok_or_else(expected)
+        };
+        let mut set = BTreeSet::new();
+        for part in text.trim().split(',') {
+            let part = part.trim();
+            if let Some(out) = part.strip_prefix('^') {
+                set.remove(&number(out)?);
+            } else if let Some((first, last)) = part.split_once('-') {
+                let (first, last) = (number(first)?, number(last)?);
+                if first > last {
+                    return Err(expected());
+                }
+                set.extend(first..=last);
+            } else {
+                set.insert(number(part)?);
+            }
+        }
+        Ok(NumberSet(set))
+    }
+
+    fn print(&self, out: &mut String) {
+        use std::fmt::Write;
+        for (i, (first, last)) in self.ranges().into_iter().enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            let _ = if first == last { write!(out, "{first}") } else { write!(out, "{first}-{last}") };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_are_read_and_printed() {
+        for (text, printed) in [("0-3,^2,8", "0-1,3,8"), ("1", "1"), ("4,3,2", "2-4"), (" 0 - 1 ", "0-1")] {
+            assert_eq!(NumberSet::parse(text).map(|s| s.to_text()), Ok(printed.to_string()), "{text}");
+        }
+        for wrong in ["", "aaa", "3-1", "1,,2", "-1", "99999999"] {
+            assert!(NumberSet::parse(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The stored trees of the examples: what virtc makes today is what is stored, and the programs that read
+//! the files accept them without a word.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A program, or a note that says what to install; in CI it must be there.
+fn tool(name: &str, package: &str) -> Option<PathBuf> {
+    let found = ["/usr/bin", "/usr/sbin", "/sbin"].iter().map(|f| Path::new(f).join(name)).find(|p| p.exists());
+    if found.is_none() {
+        let message = format!("{name} is not installed (Debian: apt-get install {package})");
+        assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
+        eprintln!("SKIP: {message}");
+    }
+    found
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn files(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut files: Vec<PathBuf> = entries
+        .map(|e| e.expect("an entry").path())
+        .filter(|p| p.file_name().is_some_and(|n| wanted(&n.to_string_lossy())))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "nothing to check in {}", folder.display());
+    files
+}
+
+#[test]
+fn the_examples_compile_to_the_stored_trees() {
+    let output = Command::new(env!("CARGO_BIN_EXE_virtc"))
+        .current_dir(root())
+        .args(["golden", "check", "examples", "--stored", "golden"])
+        .output()
+        .expect("virtc starts");
+    assert!(
+        output.status.success(),
+        "{}\nIf the change is meant: virtc golden update examples --stored golden",
+        text(&output)
+    );
+}
+
+#[test]
+fn systemd_verifies_every_unit_without_a_word() {
+    let Some(analyze) = tool("systemd-analyze", "systemd") else { return };
+    if tool("qemu-system-x86_64", "qemu-system-x86").is_none() {
+        return;
+    }
+    let folder = root().join("golden/usr/lib/systemd/system");
+    let output = Command::new(analyze)
+        .args(["verify", "--recursive-errors=no", "--man=no"])
+        .args(files(&folder, &|n| n.starts_with("virtc-") && n.ends_with(".service")))
+        .env("SYSTEMD_UNIT_PATH", format!("{}:", folder.display()))
+        .output()
+        .expect("systemd-analyze starts");
+    assert!(output.status.success() && text(&output).is_empty(), "{}", text(&output));
+}
+
+#[test]
+fn apparmor_compiles_every_profile() {
+    let Some(parser) = tool("apparmor_parser", "apparmor") else { return };
+    let base = root().join("golden/etc/apparmor.d");
+    for profile in files(&base.join("libvirt"), &|n| n.starts_with("libvirt-") && !n.contains('.')) {
+        let output = Command::new(&parser)
+            .args(["-Q", "-K", "-I"])
+            .arg(&base)
+            .arg(&profile)
+            .output()
+            .expect("apparmor_parser starts");
+        let said = text(&output);
+        // The parser remarks on a kernel without AppArmor, which does not matter for compiling.
+        let said: Vec<&str> =
+            said.lines().filter(|l| !l.is_empty() && !l.starts_with("Cache read/write disabled")).collect();
+        assert!(output.status.success() && said.is_empty(), "{}: {said:?}", profile.display());
+    }
+}
