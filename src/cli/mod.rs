@@ -8,12 +8,14 @@ mod build;
 mod capabilities;
 mod check;
 mod completions;
+mod deploy;
 mod explain;
 mod golden;
 mod import;
 mod inputs;
 mod machines;
 mod normalize;
+mod package;
 mod probe;
 mod run;
 mod tree;
@@ -169,6 +171,10 @@ enum Command {
     Attach(machines::Attach),
     /// Remove what machines whose runner was killed have left
     Clean,
+    /// Put a built tree onto a host, here or over ssh; show what changes first
+    Deploy(deploy::Args),
+    /// Make a package of a built tree
+    Package(package::Args),
     /// Say what a diagnostic code means
     Explain(explain::Args),
     /// Print a completion script for a shell
@@ -227,6 +233,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Stop(args) => machines::stop(&args, shared),
         Command::Monitor(args) => machines::monitor(&args, shared),
         Command::Attach(args) => machines::attach(&args, shared),
+        Command::Deploy(args) => deploy::run(&args, shared),
+        Command::Package(args) => package::run(&args, shared),
         Command::Clean => machines::clean(shared),
         Command::Explain(args) => explain::run(&args, shared),
         Command::Completions(args) => completions::run(&args),
@@ -253,4 +261,12 @@ pub fn complain(message: &str) {
 /// The command as clap sees it, for completions and the manual.
 fn command() -> clap::Command {
     Cli::command()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::command().debug_assert();
+    }
 }

@@ -47,7 +47,7 @@ pub fn write(target: &Path, artifacts: &[Artifact]) -> Result<(), Fault> {
 }
 
 /// Files of an earlier build of the same domains: named in its `usr/share/virtc/NAME/files`, and no more made.
-fn stale(target: &Path, artifacts: &[Artifact], files: &BTreeSet<String>) -> BTreeSet<String> {
+pub fn stale(target: &Path, artifacts: &[Artifact], files: &BTreeSet<String>) -> BTreeSet<String> {
     let mut stale = BTreeSet::new();
     let list = |a: &&Artifact| a.path.starts_with("usr/share/virtc/") && a.path.ends_with("/files");
     for list in artifacts.iter().filter(list) {

@@ -5,10 +5,15 @@
 //! file is the list of families; [`Family`] is what each one answers.
 
 pub mod address;
+pub mod audio;
+pub mod channel;
+pub mod chardev;
+pub mod console;
 pub mod controller;
 pub mod crypto;
 pub mod disk;
 pub mod filesystem;
+pub mod graphics;
 pub mod hub;
 pub mod info;
 pub mod input;
@@ -18,12 +23,16 @@ pub mod lease;
 pub mod memballoon;
 pub mod nvram;
 pub mod panic;
+pub mod parallel;
 pub mod plug;
 pub mod pstore;
 pub mod rng;
+pub mod serial;
 pub mod shmem;
+pub mod sound;
 pub mod storage;
 pub mod tpm;
+pub mod video;
 pub mod virtio;
 pub mod vsock;
 pub mod watchdog;
@@ -148,8 +157,16 @@ devices! {
     leases: lease::Lease,
     filesystems: filesystem::Filesystem,
     interfaces: interface::Interface,
+    serials: serial::Serial,
+    parallels: parallel::Parallel,
+    consoles: console::Console,
+    channels: channel::Channel,
     inputs: input::Input,
     tpms: tpm::Tpm,
+    graphics: graphics::Graphics,
+    sounds: sound::Sound,
+    audios: audio::Audio,
+    videos: video::Video,
     hubs: hub::Hub,
     watchdogs: watchdog::Watchdog,
     memballoons: memballoon::Memballoon,

@@ -223,6 +223,9 @@ pub fn async_teardown(lx: &mut Lower<'_>) {
 
 /// `-display none`: what QEMU would open by itself.
 pub fn display(lx: &mut Lower<'_>) {
+    if !lx.devices.graphics.is_empty() {
+        return;
+    }
     let mut props = Props::new();
     props.bare("none");
     let site = lx.domain.site;
@@ -299,12 +302,4 @@ pub fn msg(lx: &mut Lower<'_>) {
         let site = lx.domain.site;
         lx.options("-msg", Props::with("timestamp", true), site, "default: time stamps in the log");
     }
-}
-
-/// The audio backend of a guest that has none.
-pub fn default_audio(lx: &mut Lower<'_>) {
-    let mut props = Props::with("id", "audio1");
-    props.set("driver", "none");
-    let site = lx.domain.site;
-    lx.json("-audiodev", props, site, "default: silent audio");
 }

@@ -13,6 +13,7 @@ pub mod memory;
 mod monitor;
 mod paths;
 mod secret;
+pub mod tls;
 
 use crate::caps::Cap;
 use crate::device::address::Address;
@@ -72,6 +73,8 @@ pub struct Lower<'a> {
     pub block_nodes: BlockNodes,
     /// Starts of lines in the source, for causes.
     lines: Vec<u32>,
+    /// Environment variables that devices add.
+    pub variables: Vec<(Text, String)>,
     /// Where faults go.
     pub diags: &'a mut Diagnostics,
 }
@@ -91,6 +94,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         args: Vec::with_capacity(64),
         descriptors: Vec::new(),
         fd_sets: 0,
+        variables: Vec::new(),
         block_nodes: BlockNodes {
             first: crate::device::disk::node_numbers(&devices.disks, cx.env.host, cx.env.is_libvirt()).into_iter(),
         },
@@ -136,9 +140,16 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.filesystems, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
+    lower_all(&devices.serials, &mut lx);
+    lower_all(&devices.parallels, &mut lx);
+    lower_all(&devices.channels, &mut lx);
+    lower_all(&devices.consoles, &mut lx);
     lower_all(&devices.tpms, &mut lx);
     lower_all(&devices.inputs, &mut lx);
-    machine::default_audio(&mut lx);
+    lower_all(&devices.audios, &mut lx);
+    lower_all(&devices.graphics, &mut lx);
+    lower_all(&devices.videos, &mut lx);
+    lower_all(&devices.sounds, &mut lx);
     crate::device::watchdog::lower_all(&mut lx);
     lower_all(&devices.memballoons, &mut lx);
     lower_all(&devices.rngs, &mut lx);
@@ -266,6 +277,21 @@ impl<'a> Lower<'a> {
     /// Adds a `-blockdev`.
     pub fn blockdev(&mut self, props: Props, site: Site) {
         self.json("-blockdev", props, site, "disk");
+    }
+
+    /// Adds an `-audiodev`.
+    pub fn audiodev(&mut self, props: Props, site: Site) {
+        self.json("-audiodev", props, site, "audio");
+    }
+
+    /// Adds a variable to QEMU's environment.
+    pub fn variable(&mut self, name: &'static str, value: impl Into<String>) {
+        self.variables.push((Text::Borrowed(name), value.into()));
+    }
+
+    /// Records that a process renders on a GPU of the host.
+    pub fn render_node(&mut self, path: &str, site: Site) {
+        self.touch(path, Grant::SYSTEM_NODE, site, "rendering on the GPU");
     }
 
     /// Adds a `-netdev`.

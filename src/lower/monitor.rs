@@ -59,6 +59,7 @@ pub fn environment(lx: &Lower<'_>) -> Vec<(Text, String)> {
         env.push(("XDG_CACHE_HOME".into(), format!("{lib}/.cache")));
         env.push(("XDG_CONFIG_HOME".into(), format!("{lib}/.config")));
     }
+    env.extend(lx.variables.iter().cloned());
     let own = lx.domain.qemu.env.iter().map(|e| (Text::Owned(e.name.clone()), e.value.clone().unwrap_or_default()));
     env.extend(own);
     env

@@ -20,7 +20,13 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     }
     number(&mut devices.filesystems, "fs");
     number(&mut devices.interfaces, "net");
+    number(&mut devices.serials, "serial");
+    number(&mut devices.parallels, "parallel");
+    number(&mut devices.consoles, "console");
+    number(&mut devices.channels, "channel");
     number(&mut devices.inputs, "input");
+    number(&mut devices.sounds, "sound");
+    number(&mut devices.videos, "video");
     number(&mut devices.memballoons, "balloon");
     number(&mut devices.tpms, "tpm");
     number(&mut devices.hubs, "hub");

@@ -165,6 +165,9 @@ pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             ensure_up_to(devices, kind, highest, machine, cx);
         }
     }
+    if let Some(highest) = super::addresses::virtio_serial::highest(devices) {
+        ensure_up_to(devices, ControllerKind::VirtioSerial, highest, machine, cx);
+    }
 }
 
 /// Adds the controllers of a type that are missing up to an index. Further SCSI controllers are of the

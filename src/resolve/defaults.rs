@@ -1,8 +1,9 @@
 //! First pass: what the XML leaves open.
 
-use super::{Board, Cx, Machine, controllers, cpu, firmware, guest};
+use super::{Board, Cx, Machine, consoles, controllers, cpu, firmware, guest};
 use crate::caps::Accel;
 use crate::device::memballoon::{Memballoon, MemballoonModel};
+use crate::device::{audio, input, video};
 use crate::diag::codes::{general as support, machine as codes};
 use crate::domain::general::{CrashAction, LifecycleAction};
 use crate::domain::os::{Boot, BootDevice, Os, OsKind};
@@ -19,7 +20,12 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     firmware::choose(domain, &machine, cx);
     cpu::defaults(domain, &machine, cx);
     guest::defaults(domain, &machine, cx);
+    domain.devices.get_or_insert_default();
+    consoles::pair(domain, cx);
+    audio::add_default(domain, cx);
     let mut devices = domain.devices.take().unwrap_or_default();
+    input::add_implicit(&mut devices, &machine);
+    video::add_implicit(&mut devices, cx);
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
     crate::device::disk::sort(&mut devices.disks);
     controllers::number(&mut devices, cx);

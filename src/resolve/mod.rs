@@ -10,6 +10,7 @@
 pub mod addresses;
 pub mod aliases;
 mod bootindex;
+mod consoles;
 pub mod controllers;
 mod cpu;
 pub mod defaults;
@@ -110,6 +111,7 @@ pub fn resolve(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     addresses::assign(domain, &machine, cx);
     aliases::assign(domain, &machine);
     bootindex::assign(domain, cx);
+    consoles::mirror(domain);
     rules::check(domain, &machine, cx);
     Some(machine)
 }

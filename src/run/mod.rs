@@ -28,7 +28,7 @@ mod supervise;
 mod trampoline;
 
 pub use errors::{Fault, fault};
-pub use start::{Machine, start};
+pub use start::{Machine, debian_package, start};
 pub use supervise::Outcome;
 pub use trampoline::{EXEC, exec};
 

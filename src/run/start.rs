@@ -243,17 +243,36 @@ pub(super) fn has_program(program: &str) -> Result<(), Fault> {
     }
 }
 
-/// The package that brings a program, as Debian and Fedora name it, where they differ from its name.
-pub(super) fn package(program: &str) -> String {
+/// The package that brings a program, as Debian and Fedora name it.
+fn package(program: &str) -> String {
+    let debian = debian_package(program);
+    match debian.strip_prefix("qemu-system-") {
+        Some("x86") => format!("{debian} (Fedora: qemu-system-x86-core)"),
+        Some("arm") => format!("{debian} (Fedora: qemu-system-aarch64-core)"),
+        _ => debian,
+    }
+}
+
+/// The Debian package that brings a program; its own name where nothing else is known.
+pub fn debian_package(program: &str) -> String {
     let name = Path::new(program).file_name().and_then(|n| n.to_str()).unwrap_or(program);
     match name.strip_prefix("qemu-system-") {
-        Some("x86_64" | "i386") => "qemu-system-x86 (Fedora: qemu-system-x86-core)".to_string(),
-        Some("aarch64" | "arm") => "qemu-system-arm (Fedora: qemu-system-aarch64-core)".to_string(),
-        Some("ppc64" | "ppc") => "qemu-system-ppc".to_string(),
-        Some("riscv64" | "s390x" | "loongarch64") => "qemu-system-misc".to_string(),
-        _ if name == "qemu-pr-helper" => "qemu-system-common".to_string(),
-        _ => name.to_string(),
+        Some("x86_64" | "i386") => "qemu-system-x86",
+        Some("aarch64" | "arm") => "qemu-system-arm",
+        Some("ppc64" | "ppc") => "qemu-system-ppc",
+        Some("mips" | "mips64" | "mipsel" | "mips64el") => "qemu-system-mips",
+        Some("sparc" | "sparc64") => "qemu-system-sparc",
+        Some(_) => "qemu-system-misc",
+        None => match name {
+            "kvm" | "qemu-kvm" => "qemu-system-x86",
+            "qemu-pr-helper" | "vhost-user-gpu" => "qemu-system-common",
+            // virtiofsd in C came with QEMU up to 7.2.
+            "virtiofsd" if program.starts_with("/usr/lib/qemu/") => "qemu-system-common",
+            "dbus-daemon" => "dbus-daemon",
+            other => other,
+        },
     }
+    .to_string()
 }
 
 fn confine(plan: &Plan, account: Option<&Account>) -> Confine {

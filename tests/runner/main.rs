@@ -3,6 +3,7 @@
 //! VIRTC_CYCLES sets how many start/stop cycles the endurance test does.
 
 mod bed;
+mod deploy;
 mod lifecycle;
 mod preflight;
 mod surroundings;

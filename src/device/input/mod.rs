@@ -1,14 +1,17 @@
-//! Keyboards, mice, tablets.
+//! Keyboards, mice, tablets, and input devices of the host.
 
 use super::info::DeviceInfo;
 use super::plug::{Plug, VirtioModel};
-use super::{Family, device};
+use super::virtio::VirtioDriver;
+use super::{Devices, Family, device};
+use crate::caps::Cap;
+use crate::diag::codes::{display as codes, general as support, schema};
 use crate::domain::Domain;
 use crate::domain::model::model;
-use crate::lower::Lower;
+use crate::lower::{Grant, Lower};
 use crate::plan::Props;
 use crate::resolve::{Cx, Env, Machine};
-use crate::vocab::keywords;
+use crate::vocab::{OnOff, keywords};
 
 keywords! {
     /// `<input type='…'>`
@@ -29,7 +32,34 @@ keywords! {
         Xen = "xen",
         Parallels = "parallels",
         Virtio = "virtio",
-        None = "none",
+    }
+}
+
+keywords! {
+    /// `<source grab='…'>`
+    pub enum Grab { All = "all" }
+}
+
+keywords! {
+    /// `<source grabToggle='…'>`: the keys that hand the device over between host and guest.
+    pub enum GrabToggle {
+        CtrlCtrl = "ctrl-ctrl",
+        AltAlt = "alt-alt",
+        ShiftShift = "shift-shift",
+        MetaMeta = "meta-meta",
+        Scrolllock = "scrolllock",
+        CtrlScrolllock = "ctrl-scrolllock",
+    }
+}
+
+model! {
+    /// `<source>`: the device of the host. `evdev` belongs to `passthrough`, the others to `evdev`.
+    pub struct InputSource = "source" {
+        attr evdev: String = "evdev",
+        attr dev: String = "dev",
+        attr grab: Grab = "grab",
+        attr grab_toggle: GrabToggle = "grabToggle",
+        attr repeat: OnOff = "repeat",
     }
 }
 
@@ -38,43 +68,159 @@ model! {
     pub struct Input = "input" {
         need kind: InputKind = "type",
         attr bus: InputBus = "bus",
+        attr model: VirtioModel = "model",
+        child driver: VirtioDriver,
+        child source: InputSource,
         part info: DeviceInfo,
     }
 }
 
 device!(Input, "input");
 
+/// Adds the mouse and the keyboard that every PC has.
+pub fn add_implicit(devices: &mut Devices, machine: &Machine) {
+    if !machine.arch.is_x86() {
+        return;
+    }
+    for kind in [InputKind::Mouse, InputKind::Keyboard] {
+        let is = |i: &Input| i.kind == Some(kind) && matches!(i.bus, None | Some(InputBus::Ps2));
+        if !devices.inputs.iter().any(is) {
+            devices.inputs.push(Input { kind: Some(kind), bus: Some(InputBus::Ps2), ..Input::default() });
+        }
+    }
+}
+
 impl Family for Input {
     fn defaults(&mut self, machine: &Machine, _: &mut Cx<'_>) {
         if self.bus.is_none() {
-            let ps2 = machine.arch.is_x86() && matches!(self.kind, Some(InputKind::Mouse | InputKind::Keyboard));
-            self.bus = Some(if ps2 { InputBus::Ps2 } else { InputBus::Usb });
+            self.bus = match self.kind {
+                Some(InputKind::Mouse | InputKind::Keyboard) if machine.arch.is_x86() => Some(InputBus::Ps2),
+                Some(InputKind::Evdev) => None,
+                Some(InputKind::Passthrough) => Some(InputBus::Virtio),
+                _ if machine.arch.is_s390() => Some(InputBus::Virtio),
+                _ => Some(InputBus::Usb),
+            };
         }
     }
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
         match self.bus {
             Some(InputBus::Usb) => Plug::Usb,
-            Some(InputBus::Virtio) => Plug::Virtio(VirtioModel::Virtio),
+            Some(InputBus::Virtio) => Plug::Virtio(self.model.unwrap_or_default()),
             _ => Plug::Nowhere,
         }
     }
 
-    fn rules(&self, _: &Domain, _: &Machine, _: &mut Cx<'_>) {}
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        if self.bus != Some(InputBus::Usb) {
+    fn rules(&self, _: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+        let Some(kind) = self.kind else { return };
+        let wrong = match self.bus {
+            Some(bus @ InputBus::Ps2) => {
+                if !matches!(kind, InputKind::Mouse | InputKind::Keyboard) {
+                    Some(format!("{bus} bus does not support {kind} input device"))
+                } else if !machine.arch.is_x86() {
+                    Some(format!("bus '{bus}' is not there for input devices on architecture {}", machine.arch))
+                } else {
+                    None
+                }
+            }
+            Some(bus @ InputBus::Usb) if kind == InputKind::Passthrough => {
+                Some(format!("{bus} bus does not support {kind} input device"))
+            }
+            Some(bus @ (InputBus::Xen | InputBus::Parallels)) => Some(format!("unsupported input bus {bus} for QEMU")),
+            Some(bus) if kind == InputKind::Evdev => Some(format!("input type 'evdev' has no bus, not '{bus}'")),
+            _ => None,
+        };
+        if let Some(message) = wrong {
+            cx.error_at(&codes::INPUT, self.site, "bus", message);
             return;
         }
-        let driver = match self.kind {
-            Some(InputKind::Mouse) => "usb-mouse",
-            Some(InputKind::Tablet) => "usb-tablet",
-            Some(InputKind::Keyboard) => "usb-kbd",
+        let source = self.source.as_ref();
+        if kind == InputKind::Passthrough && source.is_none_or(|s| s.evdev.is_none()) {
+            cx.error(&schema::MISSING_ATTRIBUTE, self.site, "missing evdev path for passthrough input device")
+                .help("add <source evdev='/dev/input/eventN'/>");
+        }
+        if kind == InputKind::Evdev && source.is_none_or(|s| s.dev.is_none()) {
+            cx.error(&schema::MISSING_ATTRIBUTE, self.site, "missing evdev path for input device of type 'evdev'")
+                .help("add <source dev='/dev/input/eventN'/>");
+        }
+        if self.bus != Some(InputBus::Virtio) && (self.driver.is_some() || self.model.is_some()) {
+            cx.error(
+                &codes::INPUT,
+                self.site,
+                "virtio driver options and models belong to input devices on bus 'virtio'",
+            );
+        }
+        let ccw = machine.arch.is_s390();
+        let cap = match (self.bus, kind) {
+            (Some(InputBus::Usb), InputKind::Keyboard) => Cap::UsbKbd,
+            (Some(InputBus::Virtio), InputKind::Mouse) if ccw => Cap::VirtioMouseCcw,
+            (Some(InputBus::Virtio), InputKind::Mouse) => Cap::VirtioMouse,
+            (Some(InputBus::Virtio), InputKind::Tablet) if ccw => Cap::VirtioTabletCcw,
+            (Some(InputBus::Virtio), InputKind::Tablet) => Cap::VirtioTablet,
+            (Some(InputBus::Virtio), InputKind::Keyboard) if ccw => Cap::VirtioKeyboardCcw,
+            (Some(InputBus::Virtio), InputKind::Keyboard) => Cap::VirtioKeyboard,
+            (Some(InputBus::Virtio), InputKind::Passthrough) => Cap::VirtioInputHost,
+            (_, InputKind::Evdev) => Cap::InputLinux,
             _ => return,
         };
-        let mut props = Props::driver(driver);
+        if !cx.has(cap) {
+            let bus = self.bus.map_or("evdev", InputBus::as_str);
+            cx.error(
+                &support::NOT_BY_QEMU,
+                self.site,
+                format!("input device of type '{kind}' on '{bus}' is not supported by this QEMU binary"),
+            );
+        }
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        let Some(kind) = self.kind else { return };
+        if kind == InputKind::Evdev {
+            self.evdev(lx);
+            return;
+        }
+        let mut props = match (self.bus, kind) {
+            (Some(InputBus::Usb), InputKind::Mouse) => Props::driver("usb-mouse"),
+            (Some(InputBus::Usb), InputKind::Tablet) => Props::driver("usb-tablet"),
+            (Some(InputBus::Usb), InputKind::Keyboard) => Props::driver("usb-kbd"),
+            (Some(InputBus::Virtio), _) => {
+                let base = match kind {
+                    InputKind::Mouse => "virtio-mouse",
+                    InputKind::Tablet => "virtio-tablet",
+                    InputKind::Keyboard => "virtio-keyboard",
+                    _ => "virtio-input-host",
+                };
+                let options = self.driver.as_ref().map(|d| &d.virtio);
+                lx.virtio_device(base, &self.info, self.model.unwrap_or_default(), options)
+            }
+            // Part of the board.
+            _ => return,
+        };
         props.set("id", self.info.id.clone());
+        if let Some(evdev) = self.source.as_ref().and_then(|s| s.evdev.clone()) {
+            self.access(&evdev, lx);
+            props.set("evdev", evdev);
+        }
         lx.address(&mut props, &self.info);
         lx.device(props, self);
+    }
+}
+
+impl Input {
+    /// An input device of the host that both share.
+    fn evdev(&self, lx: &mut Lower<'_>) {
+        let source = self.source.clone().unwrap_or_default();
+        let dev = source.dev.unwrap_or_default();
+        self.access(&dev, lx);
+        let mut props = Props::with("qom-type", "input-linux");
+        props.set("id", self.info.id.clone()).set("evdev", dev);
+        props.maybe("repeat", source.repeat.map(OnOff::is_on));
+        props.maybe("grab_all", source.grab.map(|g| g == Grab::All));
+        props.maybe("grab-toggle", source.grab_toggle.map(|g| g.as_str()));
+        lx.object(props, self.site, "input");
+    }
+
+    fn access(&self, path: &str, lx: &mut Lower<'_>) {
+        lx.touch(path, Grant::HOST_DEVICE, self.site, "input");
     }
 }

@@ -6,6 +6,7 @@ mod passt;
 mod rules;
 mod source;
 
+pub use lower::network;
 pub use source::NetSource;
 
 use super::info::DeviceInfo;

@@ -6,12 +6,14 @@ mod order;
 mod pci;
 mod spapr;
 mod usb;
+pub mod virtio_serial;
 
 use super::{Cx, Machine};
 use crate::domain::Domain;
 
 /// Assigns all addresses that are not given.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    virtio_serial::assign(domain, machine, cx);
     spapr::assign(domain, machine, cx);
     ccw::assign(domain, machine, cx);
     mmio::assign(domain, machine, cx);

@@ -23,6 +23,7 @@ fn all<F: Family>(devices: &mut [F], machine: &Machine, env: &Env<'_>, visit: Vi
 pub fn pci_before_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.filesystems, m, env, visit);
     all(&mut d.interfaces, m, env, visit);
+    all(&mut d.sounds, m, env, visit);
 }
 
 /// PCI: what comes behind the controllers.
@@ -31,8 +32,10 @@ pub fn pci_behind_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit
     all(&mut d.memballoons, m, env, visit);
     all(&mut d.rngs, m, env, visit);
     all(&mut d.watchdogs, m, env, visit);
+    all(&mut d.videos, m, env, visit);
     all(&mut d.shmems, m, env, visit);
     all(&mut d.inputs, m, env, visit);
+    all(&mut d.serials, m, env, visit);
     all(&mut d.iommus, m, env, visit);
     all(&mut d.vsocks, m, env, visit);
     all(&mut d.panics, m, env, visit);
@@ -44,8 +47,13 @@ pub fn pci_behind_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit
 pub fn other_transports(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.disks, m, env, visit);
     all(&mut d.interfaces, m, env, visit);
+    all(&mut d.sounds, m, env, visit);
+    all(&mut d.videos, m, env, visit);
     all(&mut d.controllers, m, env, visit);
+    all(&mut d.serials, m, env, visit);
+    all(&mut d.consoles, m, env, visit);
     all(&mut d.inputs, m, env, visit);
+    all(&mut d.filesystems, m, env, visit);
     all(&mut d.memballoons, m, env, visit);
     all(&mut d.rngs, m, env, visit);
     all(&mut d.nvrams, m, env, visit);
@@ -53,13 +61,14 @@ pub fn other_transports(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visi
     all(&mut d.iommus, m, env, visit);
     all(&mut d.vsocks, m, env, visit);
     all(&mut d.cryptos, m, env, visit);
-    all(&mut d.filesystems, m, env, visit);
 }
 
 /// USB ports, without hubs.
 pub fn usb(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.disks, m, env, visit);
     all(&mut d.interfaces, m, env, visit);
+    all(&mut d.sounds, m, env, visit);
     all(&mut d.controllers, m, env, visit);
+    all(&mut d.serials, m, env, visit);
     all(&mut d.inputs, m, env, visit);
 }

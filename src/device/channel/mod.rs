@@ -1,0 +1,241 @@
+//! Channels: private lines between a program on the host and one in the guest.
+
+use super::address::Address;
+use super::chardev::{self, Chardev, ChardevSource, SourceKind, SourceMode};
+use super::controller::ControllerKind;
+use super::info::DeviceInfo;
+use super::{Family, device};
+use crate::diag::codes::{chardev as codes, schema};
+use crate::domain::Domain;
+use crate::domain::model::model;
+use crate::lower::Lower;
+use crate::plan::{Directory, DirectoryRole, Prop, Props};
+use crate::resolve::{Cx, Machine};
+use crate::vocab::keywords;
+
+keywords! {
+    /// `<target type='…'>` of a channel.
+    pub enum ChannelTargetType {
+        Guestfwd = "guestfwd",
+        Virtio = "virtio",
+        Xen = "xen",
+    }
+}
+
+keywords! {
+    /// `<target state='…'>`: only seen on a running guest.
+    pub enum ChannelState { Connected = "connected", Disconnected = "disconnected" }
+}
+
+model! {
+    /// `<target>` of a channel.
+    pub struct ChannelTarget = "target" {
+        need kind: ChannelTargetType = "type",
+        attr address: String = "address",
+        attr port: u32 = "port",
+        attr name: String = "name",
+        attr state: ChannelState = "state",
+    }
+}
+
+model! {
+    /// `<channel>`
+    pub struct Channel = "channel" {
+        part source: ChardevSource,
+        child target: ChannelTarget,
+        part info: DeviceInfo,
+    }
+}
+
+device!(Channel, "channel");
+
+/// The name that the guest's agent of SPICE looks for.
+const SPICE_AGENT: &str = "com.redhat.spice.0";
+
+impl Channel {
+    /// What the guest sees.
+    pub fn target_type(&self) -> Option<ChannelTargetType> {
+        self.target.as_ref().and_then(|t| t.kind)
+    }
+
+    /// `<target name='…'>`
+    pub fn name(&self) -> Option<&str> {
+        self.target.as_ref().and_then(|t| t.name.as_deref())
+    }
+}
+
+impl Family for Channel {
+    fn defaults(&mut self, _: &Machine, cx: &mut Cx<'_>) {
+        if let Some(target) = &mut self.target {
+            target.state = None;
+        }
+        if self.source.kind() != SourceKind::Unix {
+            return;
+        }
+        // Sockets that libvirt generated are generated anew, as the name of the domain may have changed.
+        let dir = &cx.env.host.directories.channel_target;
+        if self.target_type() == Some(ChannelTargetType::Virtio)
+            && self.source.path.as_deref().is_some_and(|path| is_generated(path, dir, self.name()))
+        {
+            self.source.path = None;
+        }
+        if self.source.path.is_none() {
+            self.source.mode = Some(SourceMode::Bind);
+        }
+    }
+
+    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        chardev::rules(&self.source, self.site, cx);
+        let Some(target) = &self.target else {
+            cx.error(&codes::TARGET, self.site, "channel target type must be specified")
+                .help("add <target type='virtio' name='org.qemu.guest_agent.0'/>");
+            return;
+        };
+        match target.kind {
+            Some(ChannelTargetType::Guestfwd) => self.guestfwd(target, cx),
+            Some(ChannelTargetType::Xen) => {
+                cx.error(&codes::TARGET, target.site, "unsupported channel target type 'xen' for QEMU")
+                    .help("use type='virtio'");
+            }
+            _ => {}
+        }
+        if target.kind != Some(ChannelTargetType::Virtio) {
+            chardev::unix_needs_path(&self.source, self.source.site, cx);
+        }
+        let name = target.name.as_deref();
+        if self.source.kind() == SourceKind::Spicevmc && name.is_some_and(|n| n != SPICE_AGENT) {
+            cx.error_at(
+                &codes::TARGET,
+                target.site,
+                "name",
+                format!("unsupported spicevmc target name '{}'", name.unwrap_or("")),
+            )
+            .help(format!("use name='{SPICE_AGENT}'"));
+        }
+        let _ = domain;
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        let generated = self.generated_socket(lx);
+        let of = Chardev {
+            id: &self.info.id,
+            site: self.site,
+            family: "channel",
+            spicevmc: "vdagent",
+            generated: generated.as_deref(),
+        };
+        let id = chardev::chardev(&self.source, of, lx);
+        let Some(target) = &self.target else { return };
+        if target.kind == Some(ChannelTargetType::Guestfwd) {
+            let address = target.address.as_deref().unwrap_or("");
+            let forward = format!("tcp:{address}:{}-chardev:{id}", target.port.unwrap_or(0));
+            let mut netdev = Props::with("type", "user");
+            netdev.set("guestfwd", vec![Prop::from(Props::with("str", forward))]).set("id", self.info.id.clone());
+            lx.netdev(netdev, self.site);
+            return;
+        }
+        let mut props = Props::driver("virtserialport");
+        port(&mut props, &self.info, lx);
+        props.set("chardev", id).set("id", self.info.id.clone());
+        let default = (self.source.kind() == SourceKind::Spicevmc).then(|| SPICE_AGENT.to_string());
+        props.maybe("name", target.name.clone().or(default));
+        lx.device(props, self);
+    }
+}
+
+/// Adds `bus` and `nr` of a port on a virtio-serial controller.
+pub fn port(props: &mut Props, info: &DeviceInfo, lx: &Lower<'_>) {
+    match &info.address.address {
+        Some(Address::VirtioSerial { controller, bus, port }) => {
+            let id = lx.controller_id(ControllerKind::VirtioSerial, *controller);
+            props.set("bus", format!("{id}.{bus}")).maybe("nr", *port);
+        }
+        _ => lx.address(props, info),
+    }
+}
+
+impl Channel {
+    fn guestfwd(&self, target: &ChannelTarget, cx: &mut Cx<'_>) {
+        let address = target.address.as_deref();
+        if address.is_none() {
+            cx.error(&schema::MISSING_ATTRIBUTE, target.site, "guestfwd channel does not define a target address");
+        }
+        if let Some(address) = address
+            && address.parse::<std::net::Ipv4Addr>().is_err()
+        {
+            cx.error_at(
+                &codes::TARGET,
+                target.site,
+                "address",
+                format!("guestfwd channel only supports IPv4 addresses, not '{address}'"),
+            )
+            .help("use an address of the guest's user-mode network, such as 10.0.2.100");
+        }
+        if target.port.is_none() {
+            cx.error(&schema::MISSING_ATTRIBUTE, target.site, "guestfwd channel does not define a target port");
+        }
+    }
+
+    /// Where QEMU listens when the XML names no socket.
+    fn generated_socket(&self, lx: &mut Lower<'_>) -> Option<String> {
+        if self.source.kind() != SourceKind::Unix || self.source.path.is_some() {
+            return None;
+        }
+        let file = match (self.name(), &self.info.address.address) {
+            (Some(name), _) => name.replace('/', "_"),
+            (None, Some(Address::VirtioSerial { controller, bus, port })) => {
+                format!("vioser-{controller:02}-{bus:02}-{:02}.sock", port.unwrap_or(0))
+            }
+            (None, _) => format!("{}.sock", self.info.id),
+        };
+        let dir = if lx.env.is_libvirt() {
+            format!("{}/{}", lx.env.host.directories.channel_target, lx.paths.short)
+        } else {
+            format!("{}/channel", lx.paths.run)
+        };
+        if !lx.plan.directories.iter().any(|d| d.path == dir) {
+            let cause = lx.cause(self.site, "default: sockets of channels");
+            lx.plan.directories.push(Directory { role: DirectoryRole::Runtime, path: dir.clone(), mode: 0o700, cause });
+        }
+        Some(format!("{dir}/{file}"))
+    }
+}
+
+/// Whether libvirt generated this path for a channel: in one of its directories for channels, in a folder
+/// of the domain (`7-name/`, in older versions `target/domain-name/` or `target/name.`), named like the channel.
+fn is_generated(path: &str, dir: &str, name: Option<&str>) -> bool {
+    let Some(name) = name else { return false };
+    let homes = [dir, "/run/libvirt/qemu/channel", "/var/run/libvirt/qemu/channel", "/var/lib/libvirt/qemu/channel"];
+    let Some(rest) = homes.iter().find_map(|d| path.strip_prefix(d)?.strip_prefix('/')) else { return false };
+    let Some(front) = rest.strip_suffix(name) else { return false };
+    let one_folder = |text: &str| text.len() > 1 && text.find('/') == Some(text.len() - 1);
+    match front.strip_prefix("target/") {
+        Some(front) => {
+            front.strip_prefix("domain-").is_some_and(one_folder)
+                || (front.len() > 1 && front.ends_with('.') && !front.contains('/'))
+        }
+        None => front.split_once('-').is_some_and(|(number, folder)| {
+            !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) && one_folder(folder)
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_generated;
+
+    #[test]
+    fn generated_sockets_are_told_from_the_users() {
+        let dir = "/srv/channel";
+        let generated = |path: &str| is_generated(path, dir, Some("agent.0"));
+        assert!(generated("/srv/channel/3-vm/agent.0"));
+        assert!(generated("/run/libvirt/qemu/channel/12-vm/agent.0"));
+        assert!(generated("/var/lib/libvirt/qemu/channel/target/domain-vm/agent.0"));
+        assert!(generated("/var/lib/libvirt/qemu/channel/target/vm.agent.0"));
+        assert!(!generated("/srv/channel/vm/agent.0"));
+        assert!(!generated("/srv/channel/3-vm/agent.1"));
+        assert!(!generated("/tmp/channel/3-vm/agent.0"));
+        assert!(!generated("/var/lib/libvirt/qemu/channel/target/vm/agent.0"));
+        assert!(!is_generated("/srv/channel/3-vm/agent.0", dir, None));
+    }
+}

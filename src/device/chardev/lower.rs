@@ -1,0 +1,160 @@
+//! The `-chardev` of a character device, with what it needs before it and the paths that it touches.
+
+use super::{ChardevSource, MouseMode, Protocol, SourceKind};
+use crate::caps::Cap;
+use crate::lower::{Grant, Lower, tls};
+use crate::plan::{Props, Socket, SocketRole};
+use crate::vocab::{OnOff, YesNo};
+use crate::xml::Site;
+
+/// What a `-chardev` is for.
+#[derive(Clone, Copy)]
+pub struct Chardev<'a> {
+    /// Id of the device; the character device is `char` and the id.
+    pub id: &'a str,
+    /// The device, for causes.
+    pub site: Site,
+    /// Word for the device: `serial port`.
+    pub family: &'static str,
+    /// The service that SPICE carries on a `spicevmc`: `vdagent`, `usbredir`, `smartcard`.
+    pub spicevmc: &'static str,
+    /// Where QEMU listens when the XML names no socket.
+    pub generated: Option<&'a str>,
+}
+
+/// Adds the `-chardev`; gives its id.
+pub fn chardev(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) -> String {
+    let id = format!("char{}", of.id);
+    let kind = source.kind();
+    let mut props = Props::new();
+    props.bare(match kind {
+        SourceKind::Tcp | SourceKind::Unix => "socket",
+        SourceKind::Dev if of.family == "parallel port" => "parallel",
+        SourceKind::Dev => "serial",
+        _ => kind.as_str(),
+    });
+    props.set("id", id.clone());
+    match kind {
+        SourceKind::Null | SourceKind::Vc | SourceKind::Pty | SourceKind::Stdio | SourceKind::Nmdm => {}
+        SourceKind::Dev | SourceKind::Pipe => {
+            props.set("path", source.path.clone().unwrap_or_default());
+        }
+        SourceKind::File => file(source, of, &mut props, lx),
+        SourceKind::Udp => {
+            let text = |v: &Option<String>| v.clone().unwrap_or_default();
+            props.set("host", text(&source.peer.host)).set("port", text(&source.peer.service));
+            props.set("localaddr", text(&source.local.host));
+            props.set("localport", source.local.service.clone().unwrap_or_else(|| "0".to_string()));
+        }
+        SourceKind::Tcp => tcp(source, &id, of, &mut props, lx),
+        SourceKind::Unix => unix(source, of, &mut props, lx),
+        SourceKind::Spicevmc => {
+            props.set("name", of.spicevmc);
+        }
+        SourceKind::Spiceport | SourceKind::Dbus => {
+            props.set("name", source.channel.clone().unwrap_or_default());
+        }
+        SourceKind::QemuVdagent => {
+            props.set("name", "vdagent");
+            props.maybe("clipboard", source.clipboard.map(YesNo::is_yes));
+            props.maybe("mouse", source.mouse.map(|m| m == MouseMode::Client));
+        }
+    }
+    log(source, of, &mut props, lx);
+    access(source, of, lx);
+    lx.options("-chardev", props, of.site, of.family);
+    id
+}
+
+/// A file: libvirt opens it and passes the descriptor, so that QEMU cannot write to another.
+fn file(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
+    if lx.env.is_libvirt() {
+        let path = lx.fd_set(format!("{}-source", of.id), of.site);
+        props.set("path", path).set("append", true);
+    } else {
+        props.set("path", source.path.clone().unwrap_or_default());
+        props.maybe("append", source.append.map(OnOff::is_on));
+    }
+}
+
+fn log(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
+    let Some(log) = &source.log else { return };
+    if lx.env.is_libvirt() {
+        let path = lx.fd_set(format!("{}-log", of.id), log.site);
+        props.set("logfile", path).set("logappend", true);
+    } else {
+        props.set("logfile", log.file.clone());
+        props.maybe("logappend", log.append.map(OnOff::is_on));
+    }
+    lx.touch(&log.file, Grant::LOG, log.site, format!("log of {} {}", of.family, of.id));
+}
+
+fn tcp(source: &ChardevSource, id: &str, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
+    let text = |v: &Option<String>| v.clone().unwrap_or_default();
+    props.set("host", text(&source.peer.host)).set("port", text(&source.peer.service));
+    if source.protocol == Some(Protocol::Telnet) {
+        props.set("telnet", true);
+    }
+    server_or_reconnect(source, props, lx);
+    let host = lx.env.host;
+    if source.tls.map_or(host.chardev.tls, YesNo::is_yes) {
+        let object = format!("obj{id}_tls0");
+        let credentials = tls::Credentials {
+            id: &object,
+            secret: &format!("{id}-secret0"),
+            service: &host.chardev,
+            server: source.listens(),
+            verify: host.chardev.tls_verify,
+        };
+        tls::credentials(&credentials, of.site, lx);
+        props.set("tls-creds", object);
+    }
+}
+
+fn unix(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
+    let path = source.path.as_deref().or(of.generated).unwrap_or("").to_string();
+    if !source.listens() {
+        props.set("path", path);
+    } else if lx.env.is_libvirt() {
+        let fd = lx.descriptor(format!("socket of {} {}", of.family, of.id));
+        props.set("fd", fd);
+    } else {
+        props.set("path", path);
+    }
+    server_or_reconnect(source, props, lx);
+}
+
+fn server_or_reconnect(source: &ChardevSource, props: &mut Props, lx: &Lower<'_>) {
+    if source.listens() {
+        props.set("server", true).set("wait", false);
+    } else if let Some(reconnect) = source.reconnect {
+        let seconds = if reconnect.enabled.is_yes() { reconnect.timeout.unwrap_or(0) } else { 0 };
+        if lx.has(Cap::ChardevReconnectMiliseconds) {
+            props.set("reconnect-ms", u64::from(seconds) * 1000);
+        } else {
+            props.set("reconnect", seconds);
+        }
+    }
+}
+
+/// Records the path that the host's end is.
+fn access(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) {
+    let Some(path) = source.path.as_deref().or(of.generated) else { return };
+    let site = source.site;
+    let listens = source.kind() == SourceKind::Unix && source.listens();
+    let grant = match source.kind() {
+        SourceKind::Dev => Grant::CHARDEV_NODE,
+        SourceKind::File => Grant::CHARDEV_FILE,
+        SourceKind::Pipe => Grant::CHARDEV_PIPE,
+        SourceKind::Unix if listens => Grant::LISTEN_SOCKET,
+        SourceKind::Unix => Grant::CHARDEV_SOCKET,
+        _ => return,
+    };
+    let what = format!("{} {}", of.family, of.id);
+    if listens {
+        let cause = lx.cause(site, what.clone());
+        let socket = Socket { role: SocketRole::Chardev, path: path.to_string(), process: "qemu".to_string(), cause };
+        lx.plan.sockets.push(socket);
+    }
+    lx.touch(path, grant.overridden(&source.seclabels), site, what);
+}

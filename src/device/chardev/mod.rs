@@ -1,0 +1,148 @@
+//! What a character device is connected to on the host: shared by serial and parallel ports, consoles,
+//! channels, USB redirection, smart cards and the entropy daemon of a random number generator.
+
+mod bind;
+mod lower;
+mod rules;
+
+pub use lower::{Chardev, chardev};
+pub use rules::{rules, unix_needs_path};
+
+use crate::domain::seclabel::SourceSeclabel;
+use crate::vocab::{OnOff, YesNo, keywords};
+use crate::xml::Site;
+
+keywords! {
+    /// `type='…'` of a character device: what the host's end is.
+    pub enum SourceKind {
+        Null = "null",
+        Vc = "vc",
+        Pty = "pty",
+        Dev = "dev",
+        File = "file",
+        Pipe = "pipe",
+        Stdio = "stdio",
+        Udp = "udp",
+        Tcp = "tcp",
+        Unix = "unix",
+        Spicevmc = "spicevmc",
+        Spiceport = "spiceport",
+        Nmdm = "nmdm",
+        QemuVdagent = "qemu-vdagent",
+        Dbus = "dbus",
+    }
+}
+
+keywords! {
+    /// `<source mode='…'>`: who listens.
+    pub enum SourceMode { Connect = "connect", Bind = "bind" }
+}
+
+keywords! {
+    /// `<protocol type='…'>` of a TCP connection.
+    pub enum Protocol {
+        Raw = "raw",
+        Telnet = "telnet",
+        Telnets = "telnets",
+        Tls = "tls",
+    }
+}
+
+keywords! {
+    /// `<mouse mode='…'>` of a SPICE agent: who moves the pointer.
+    pub enum MouseMode { Server = "server", Client = "client" }
+}
+
+/// One end of a network connection.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Peer {
+    /// `host='…'`
+    pub host: Option<String>,
+    /// `service='…'`: port or service name.
+    pub service: Option<String>,
+}
+
+/// `<reconnect>`: whether a lost connection is made again, and after how many seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reconnect {
+    /// `enabled='…'`
+    pub enabled: YesNo,
+    /// `timeout='…'`, seconds.
+    pub timeout: Option<u32>,
+}
+
+/// `<log>`: a file that gets a copy of what the guest writes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// `file='…'`
+    pub file: String,
+    /// `append='…'`
+    pub append: Option<OnOff>,
+    /// Where it stands.
+    pub site: Site,
+}
+
+/// The host's end of a character device.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ChardevSource {
+    /// `type='…'`; a pseudo terminal when the XML does not say.
+    pub kind: Option<SourceKind>,
+    /// `path='…'` of `dev`, `file`, `pipe`, `unix`, `pty`.
+    pub path: Option<String>,
+    /// `channel='…'` of `spiceport` and `dbus`.
+    pub channel: Option<String>,
+    /// `append='…'` of `file`.
+    pub append: Option<OnOff>,
+    /// `mode='…'` of `tcp` and `unix`.
+    pub mode: Option<SourceMode>,
+    /// The other end: where to connect to, or where to listen (`tcp` with mode `bind`).
+    pub peer: Peer,
+    /// Our end of `udp`.
+    pub local: Peer,
+    /// `tls='…'` of `tcp`.
+    pub tls: Option<YesNo>,
+    /// Reconnecting of `tcp` and `unix`.
+    pub reconnect: Option<Reconnect>,
+    /// `<protocol>` of `tcp`.
+    pub protocol: Option<Protocol>,
+    /// Both ends of a null modem, which QEMU does not have.
+    pub nmdm: (Option<String>, Option<String>),
+    /// `<clipboard copypaste='…'/>` of `qemu-vdagent`.
+    pub clipboard: Option<YesNo>,
+    /// `<mouse mode='…'/>` of `qemu-vdagent`.
+    pub mouse: Option<MouseMode>,
+    /// `<seclabel>` of the resource.
+    pub seclabels: Vec<SourceSeclabel>,
+    /// `<log>`
+    pub log: Option<Log>,
+    /// Where the `<source>` stands, or the device.
+    pub site: Site,
+}
+
+impl ChardevSource {
+    /// What the host's end is.
+    pub fn kind(&self) -> SourceKind {
+        self.kind.unwrap_or(SourceKind::Pty)
+    }
+
+    /// Whether QEMU listens.
+    pub fn listens(&self) -> bool {
+        self.mode == Some(SourceMode::Bind)
+    }
+
+    /// Whether both are connected to the same thing.
+    pub fn same_as(&self, other: &ChardevSource) -> bool {
+        let (mut a, mut b) = (self.clone(), other.clone());
+        for source in [&mut a, &mut b] {
+            source.site = Site::NONE;
+            source.log = None;
+            source.seclabels.clear();
+            source.kind = Some(source.kind());
+            if source.kind() == SourceKind::Pty {
+                // The path of a pseudo terminal is only known at run time.
+                source.path = None;
+            }
+        }
+        a == b
+    }
+}

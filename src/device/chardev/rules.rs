@@ -1,0 +1,84 @@
+//! Checks of a complete host end.
+
+use super::{ChardevSource, Protocol, SourceKind};
+use crate::caps::Cap;
+use crate::diag::codes::{chardev as codes, general as support};
+use crate::resolve::Cx;
+use crate::vocab::YesNo;
+use crate::xml::Site;
+
+/// Refuses a UNIX socket without a path; only channels get a generated one.
+pub fn unix_needs_path(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
+    if source.kind() == SourceKind::Unix && source.path.is_none() {
+        missing("path", site, cx);
+    }
+}
+
+fn missing(attribute: &str, site: Site, cx: &mut Cx<'_>) {
+    cx.error(&codes::MISSING_SOURCE, site, format!("missing source {attribute} attribute for char device"))
+        .help(format!("add <source {attribute}='…'/>"));
+}
+
+/// Checks the host's end of the device at `site`.
+pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
+    let at = if source.site.is_none() { site } else { source.site };
+    let kind = source.kind();
+    match kind {
+        SourceKind::Dev | SourceKind::File | SourceKind::Pipe => {
+            if source.path.is_none() {
+                missing("path", at, cx);
+            }
+        }
+        SourceKind::Tcp => {
+            if source.peer.host.is_none() {
+                missing("host", at, cx);
+            }
+            if source.peer.service.is_none() {
+                missing("service", at, cx);
+            }
+            if let Some(protocol @ (Protocol::Telnets | Protocol::Tls)) = source.protocol {
+                cx.error(&codes::PROTOCOL, at, format!("tcp chardev protocol '{protocol}' not supported"))
+                    .help("use <protocol type='raw'/> or 'telnet'; for TLS add tls='yes' to the <source>");
+            }
+        }
+        SourceKind::Udp => {
+            if source.peer.service.is_none() {
+                missing("service", at, cx);
+            }
+        }
+        SourceKind::Spiceport | SourceKind::Dbus => match source.channel.as_deref() {
+            None => missing("channel", at, cx),
+            Some(channel) if !channel.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b)) => {
+                cx.error_at(
+                    &codes::CHANNEL,
+                    at,
+                    "channel",
+                    format!("invalid character in source channel '{channel}' for char device"),
+                )
+                .help("use letters, digits, '.', '-', '_' and ':'");
+            }
+            Some(_) => {}
+        },
+        SourceKind::Nmdm => {
+            cx.error(&support::NOT_BY_QEMU, at, "chardev 'nmdm' not supported by QEMU")
+                .help("null modem devices exist under bhyve only; use type='unix' or 'pty'");
+        }
+        _ => {}
+    }
+    let needed = match kind {
+        SourceKind::Spiceport => Some(Cap::Spiceport),
+        SourceKind::QemuVdagent => Some(Cap::ChardevQemuVdagent),
+        SourceKind::Dbus => Some(Cap::DisplayDbus),
+        _ => None,
+    };
+    if let Some(cap) = needed
+        && !cx.has(cap)
+    {
+        cx.error(&support::NOT_BY_QEMU, at, format!("chardev '{kind}' not supported in this QEMU binary"));
+    }
+    if source.listens() && source.reconnect.is_some_and(|r| r.enabled == YesNo::Yes) {
+        cx.error(&codes::RECONNECT, at, "chardev reconnect is possible only for connect mode").help(
+            "remove <reconnect>, or use mode='connect' with the path of a socket on which another program listens",
+        );
+    }
+}

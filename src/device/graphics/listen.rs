@@ -1,0 +1,31 @@
+//! `<listen>`: where a display waits for clients.
+
+use crate::domain::model::model;
+use crate::vocab::keywords;
+
+keywords! {
+    /// `<listen type='…'>`
+    pub enum ListenKind {
+        None = "none",
+        Address = "address",
+        Network = "network",
+        Socket = "socket",
+    }
+}
+
+model! {
+    /// `<listen>`
+    pub struct Listen = "listen" {
+        need kind: ListenKind = "type",
+        attr address: String = "address",
+        attr network: String = "network",
+        attr socket: String = "socket",
+    }
+}
+
+impl Listen {
+    /// What it is; `address` while it is not known.
+    pub fn kind(&self) -> ListenKind {
+        self.kind.unwrap_or(ListenKind::Address)
+    }
+}

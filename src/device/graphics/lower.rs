@@ -1,0 +1,393 @@
+//! Displays on the command line: `-vnc`, `-spice`, `-display`.
+
+use super::spice::{ChannelMode, ChannelName, SpiceMouse};
+use super::{Graphics, GraphicsKind, Listen, ListenKind};
+use crate::device::{audio, interface};
+use crate::diag::codes::{display as codes, general as support, network};
+use crate::host::Service;
+use crate::lower::{Grant, Lower, tls};
+use crate::plan::{Arg, Cause, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::vocab::{OnOff, YesNo};
+use crate::xml::Site;
+
+/// Adds one display.
+pub fn graphics(graphics: &Graphics, lx: &mut Lower<'_>) {
+    match graphics.kind {
+        Some(GraphicsKind::Vnc) => vnc(graphics, lx),
+        Some(GraphicsKind::Spice) => spice(graphics, lx),
+        Some(GraphicsKind::Sdl) => sdl(graphics, lx),
+        Some(GraphicsKind::EglHeadless) => {
+            let mut props = Props::new();
+            props.bare("egl-headless");
+            rendernode(graphics, &mut props, lx);
+            lx.options("-display", props, graphics.site, "graphics egl-headless");
+        }
+        Some(GraphicsKind::Dbus) => dbus(graphics, lx),
+        Some(GraphicsKind::Rdp) => {
+            // libvirt starts a server of its own beside QEMU; it is no part of QEMU's arguments.
+            if !lx.env.is_libvirt() {
+                lx.error(&support::NOT_YET, graphics.site, "an RDP server is not supported yet")
+                    .help("use type='vnc', or compile with --target libvirt");
+            }
+        }
+        Some(GraphicsKind::Desktop) | None => {}
+    }
+}
+
+/// Where a display listens, after the defaults of the host.
+enum Endpoint {
+    Socket(String),
+    Address(Option<String>),
+    None,
+}
+
+fn endpoint(graphics: &Graphics, service: &Service, name: &str, lx: &mut Lower<'_>) -> Endpoint {
+    let default = Listen::default();
+    let listen = graphics.listens.first().unwrap_or(&default);
+    match listen.kind() {
+        ListenKind::None => Endpoint::None,
+        ListenKind::Socket => {
+            Endpoint::Socket(listen.socket.clone().unwrap_or_else(|| format!("{}/{name}.sock", lx.paths.run)))
+        }
+        ListenKind::Address => match &listen.address {
+            Some(address) => Endpoint::Address(Some(address.clone())),
+            None if service.auto_unix_socket => Endpoint::Socket(format!("{}/{name}.sock", lx.paths.run)),
+            None => Endpoint::Address(Some(service.listen.clone())),
+        },
+        ListenKind::Network => {
+            let wanted = listen.network.clone().unwrap_or_default();
+            let address = interface::network(&wanted, lx.env)
+                .and_then(|n| n.addresses.first().map(|a| a.split('/').next().unwrap_or(a).to_string()));
+            if address.is_none() {
+                lx.error(
+                    &network::NO_NETWORK,
+                    listen.site,
+                    format!("the network '{wanted}' of <listen> has no address in the host facts"),
+                );
+            }
+            Endpoint::Address(address)
+        }
+    }
+}
+
+/// Records the socket on which a display listens.
+fn socket(path: &str, graphics: &Graphics, lx: &mut Lower<'_>) {
+    let what = format!("graphics {}", graphics.kind.map_or("", GraphicsKind::as_str));
+    let cause = lx.cause(graphics.site, what.clone());
+    lx.plan.sockets.push(Socket {
+        role: SocketRole::Display,
+        path: path.to_string(),
+        process: "qemu".to_string(),
+        cause,
+    });
+    lx.touch(path, Grant::LISTEN_SOCKET, graphics.site, what);
+}
+
+/// The audio backend of a display.
+fn audiodev(graphics: &Graphics, props: &mut Props, lx: &Lower<'_>) {
+    let found = audio::find(lx.devices, graphics.audio);
+    props.maybe("audiodev", found.map(|a| format!("audio{}", a.id.unwrap_or(1))));
+}
+
+/// What a display needs to render on the host's GPU.
+fn rendernode(graphics: &Graphics, props: &mut Props, lx: &mut Lower<'_>) {
+    let named = graphics.gl.as_ref().and_then(|g| g.rendernode.clone());
+    let Some(node) = named.or_else(|| lx.env.host.machine.drm_render_node.clone()) else { return };
+    lx.render_node(&node, graphics.site);
+    props.set("rendernode", node);
+}
+
+fn keymap(graphics: &Graphics, lx: &mut Lower<'_>) {
+    if let Some(keymap) = &graphics.keymap {
+        lx.text("-k", keymap.clone(), graphics.site, "keymap of the display");
+    }
+}
+
+fn sasl(service: &Service, props: &mut Props, lx: &mut Lower<'_>) {
+    if !service.sasl {
+        return;
+    }
+    props.set("sasl", true);
+    if let Some(dir) = &service.sasl_dir {
+        lx.variable("SASL_CONF_PATH", dir.clone());
+        lx.touch(dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), Site::NONE, "SASL");
+    }
+}
+
+/// The password of a display. libvirt sets it over the monitor; a standalone QEMU reads it from a file, whose
+/// object is named here.
+fn password(graphics: &Graphics, service: &Service, name: &str, lx: &mut Lower<'_>) -> Password {
+    let Some(password) = graphics.passwd.as_ref().or(service.password.as_ref()) else { return Password::None };
+    if lx.env.is_libvirt() {
+        return Password::ByMonitor;
+    }
+    let id = format!("{name}-password0");
+    lx.secret_text(&id, password, graphics.site, "password of the display");
+    Password::Object(id)
+}
+
+enum Password {
+    None,
+    ByMonitor,
+    Object(String),
+}
+
+fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
+    let service = &lx.env.host.vnc;
+    let mut props = Props::new();
+    match endpoint(graphics, service, "vnc", lx) {
+        Endpoint::Socket(path) => {
+            socket(&path, graphics, lx);
+            props.set("vnc", format!("unix:{path}"));
+        }
+        Endpoint::Address(address) => {
+            let port = graphics.port.unwrap_or(lx.env.host.ports.vnc);
+            let address = match address {
+                Some(address) if address.contains(':') => format!("[{address}]"),
+                other => other.unwrap_or_default(),
+            };
+            props.bare(format!("{address}:{}", i32::from(port) - 5900));
+        }
+        Endpoint::None => {
+            props.bare("none");
+        }
+    }
+    match graphics.websocket {
+        Some(-1) => {
+            props.set("websocket", lx.env.host.ports.vnc_websocket);
+        }
+        Some(port) => {
+            props.set("websocket", port);
+        }
+        None => {}
+    }
+    props.maybe("share", graphics.share_policy.map(|p| p.as_str()));
+    match password(graphics, service, "vnc", lx) {
+        Password::None => {}
+        Password::ByMonitor => {
+            props.set("password", true);
+        }
+        Password::Object(id) => {
+            props.set("password-secret", id);
+        }
+    }
+    if service.tls {
+        let credentials = tls::Credentials {
+            id: "vnc-tls-creds0",
+            secret: "vnc-tls-creds0-secret0",
+            service,
+            server: true,
+            verify: service.tls_verify,
+        };
+        tls::credentials(&credentials, graphics.site, lx);
+        props.set("tls-creds", "vnc-tls-creds0");
+    }
+    sasl(service, &mut props, lx);
+    props.maybe("power-control", graphics.power_control.map(YesNo::is_yes));
+    audiodev(graphics, &mut props, lx);
+    lx.options("-vnc", props, graphics.site, "graphics vnc");
+    keymap(graphics, lx);
+}
+
+fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
+    let service = &lx.env.host.spice;
+    let mut props = Props::new();
+    let (secure, insecure) = match endpoint(graphics, service, "spice", lx) {
+        Endpoint::Socket(path) => {
+            socket(&path, graphics, lx);
+            props.set("unix", true).set("addr", path);
+            (false, true)
+        }
+        Endpoint::Address(address) => {
+            let (port, tls_port) = spice_ports(graphics, service, lx);
+            props.maybe("port", port).maybe("tls-port", tls_port);
+            if tls_port.is_some() && !service.tls {
+                lx.error(
+                    &codes::SPICE_TLS,
+                    graphics.site,
+                    "a spice TLS port is set in the XML configuration, but TLS is disabled in the host facts (qemu.conf)",
+                )
+                .help("set spice { tls #true } in the host facts, or remove tlsPort");
+            }
+            if port.is_some() || tls_port.is_some() {
+                props.maybe("addr", address);
+            }
+            (tls_port.is_some(), port.is_some())
+        }
+        Endpoint::None => {
+            // QEMU wants a port as long as there is no other argument.
+            props.set("port", 0);
+            (false, true)
+        }
+    };
+    sasl(service, &mut props, lx);
+    if let Some(mouse) = graphics.spice.mouse.as_ref().and_then(|m| m.mode) {
+        props.set("agent-mouse", mouse == SpiceMouse::Client);
+    }
+    match password(graphics, service, "spice", lx) {
+        Password::None => {
+            props.set("disable-ticketing", true);
+        }
+        Password::ByMonitor => {}
+        Password::Object(id) => {
+            props.set("password-secret", id);
+        }
+    }
+    if secure {
+        let dir = service.tls_dir.clone();
+        lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), graphics.site, "TLS credentials");
+        props.set("x509-dir", dir);
+    }
+    spice_channels(graphics, &mut props, secure, insecure, lx);
+    let options = &graphics.spice;
+    props.maybe("image-compression", options.image.as_ref().and_then(|i| i.compression).map(|c| c.as_str()));
+    props.maybe("jpeg-wan-compression", options.jpeg.as_ref().and_then(|i| i.compression).map(|c| c.as_str()));
+    props.maybe("zlib-glz-wan-compression", options.zlib.as_ref().and_then(|i| i.compression).map(|c| c.as_str()));
+    props.maybe("playback-compression", options.playback.as_ref().and_then(|i| i.compression).map(OnOff::is_on));
+    props.maybe("streaming-video", options.streaming.as_ref().and_then(|i| i.mode).map(|m| m.as_str()));
+    if options.clipboard.as_ref().and_then(|c| c.copypaste) == Some(YesNo::No) {
+        props.set("disable-copy-paste", true);
+    }
+    if options.filetransfer.as_ref().and_then(|f| f.enable) == Some(YesNo::No) {
+        props.set("disable-agent-file-xfer", true);
+    }
+    if graphics.has_gl() {
+        props.set("gl", true);
+        rendernode(graphics, &mut props, lx);
+    }
+    props.set("seamless-migration", true);
+    lx.options("-spice", props, graphics.site, "graphics spice");
+    keymap(graphics, lx);
+}
+
+/// The ports of a SPICE display: those given, or one for each kind of channel that needs it.
+fn spice_ports(graphics: &Graphics, service: &Service, lx: &mut Lower<'_>) -> (Option<u16>, Option<u16>) {
+    if !graphics.autoport {
+        return (graphics.port, graphics.tls_port);
+    }
+    let (mut plain, mut tls) = (false, false);
+    let default = graphics.spice.default_mode.unwrap_or(ChannelMode::Any);
+    for name in ChannelName::ALL {
+        let mode = graphics.spice.channels.iter().rev().find(|c| c.name == Some(*name)).and_then(|c| c.mode);
+        match mode.filter(|m| *m != ChannelMode::Any).unwrap_or(default) {
+            ChannelMode::Secure => tls = true,
+            ChannelMode::Insecure => plain = true,
+            ChannelMode::Any => {
+                plain = true;
+                tls |= service.tls;
+            }
+        }
+    }
+    if tls && !service.tls {
+        lx.error(
+            &codes::SPICE_TLS,
+            graphics.site,
+            "auto allocation of spice TLS port requested but spice TLS is disabled in the host facts (qemu.conf)",
+        )
+        .help("set spice { tls #true } in the host facts, or make no channel secure");
+    }
+    let ports = lx.env.host.ports;
+    (plain.then_some(ports.spice), tls.then_some(ports.spice_tls))
+}
+
+/// Which channels are encrypted.
+fn spice_channels(graphics: &Graphics, props: &mut Props, secure: bool, insecure: bool, lx: &mut Lower<'_>) {
+    let mut channel = |name: &'static str, mode: Option<ChannelMode>, what: &str, site: Site, lx: &mut Lower<'_>| {
+        let (key, has, missing) = match mode {
+            Some(ChannelMode::Secure) => ("tls-channel", secure, "TLS connection"),
+            Some(ChannelMode::Insecure) => ("plaintext-channel", insecure, "plaintext connection"),
+            Some(ChannelMode::Any) | None => return,
+        };
+        if !has {
+            let mode = mode.map_or("", |m| m.as_str());
+            lx.error(
+                &codes::SPICE_TLS,
+                site,
+                format!("spice {what} {mode} requested in XML configuration, but {missing} is not available"),
+            );
+        }
+        props.set(key, name);
+    };
+    channel("default", graphics.spice.default_mode, "defaultMode", graphics.site, lx);
+    for name in ChannelName::ALL {
+        if let Some(found) = graphics.spice.channels.iter().rev().find(|c| c.name == Some(*name)) {
+            channel(name.as_str(), found.mode, "channels", found.site, lx);
+        }
+    }
+}
+
+fn sdl(graphics: &Graphics, lx: &mut Lower<'_>) {
+    if let Some(xauth) = &graphics.xauth {
+        lx.variable("XAUTHORITY", xauth.clone());
+        lx.touch(xauth, Grant::SYSTEM_SOURCE.on(PathKind::File), graphics.site, "graphics sdl");
+    }
+    if let Some(display) = &graphics.display {
+        lx.variable("DISPLAY", display.clone());
+    }
+    if graphics.fullscreen == Some(YesNo::Yes) {
+        let cause = lx.cause(graphics.site, "graphics sdl");
+        lx.args.push(Arg::switch("-full-screen", cause));
+    }
+    let mut props = Props::new();
+    props.bare("sdl");
+    props.maybe("gl", graphics.gl.as_ref().and_then(|g| g.enable).map(YesNo::is_yes));
+    lx.options("-display", props, graphics.site, "graphics sdl");
+}
+
+fn dbus(graphics: &Graphics, lx: &mut Lower<'_>) {
+    let mut props = Props::new();
+    props.bare("dbus");
+    if graphics.p2p == Some(YesNo::Yes) {
+        props.set("p2p", true);
+    } else {
+        let address = match &graphics.address {
+            Some(address) => address.clone(),
+            None => format!("unix:path={}", bus(graphics, lx)),
+        };
+        props.set("addr", address);
+    }
+    if graphics.has_gl() {
+        props.set("gl", true);
+        rendernode(graphics, &mut props, lx);
+    }
+    if graphics.audio.is_some() {
+        audiodev(graphics, &mut props, lx);
+    }
+    lx.options("-display", props, graphics.site, "graphics dbus");
+}
+
+/// The message bus of the domain's own; gives its socket.
+fn bus(graphics: &Graphics, lx: &mut Lower<'_>) -> String {
+    let cause = lx.cause(graphics.site, "graphics dbus");
+    let (path, args) = if lx.env.is_libvirt() {
+        let front = format!("{}/{}-dbus", lx.env.host.directories.dbus, lx.paths.short);
+        let config = format!("--config-file={front}.conf");
+        (format!("{front}.sock"), vec![Arg::switch(config, cause.clone())])
+    } else {
+        let path = format!("{}/dbus.sock", lx.paths.run);
+        let address = format!("--address=unix:path={path}");
+        let args = ["--session", "--nofork", "--nopidfile"].map(|a| Arg::switch(a, cause.clone()));
+        (path, args.into_iter().chain([Arg::switch(address, cause.clone())]).collect())
+    };
+    helper(&path, args, cause, lx);
+    lx.touch(&path, Grant::PEER_SOCKET, graphics.site, "graphics dbus");
+    path
+}
+
+fn helper(path: &str, args: Vec<Arg>, cause: Cause, lx: &mut Lower<'_>) {
+    lx.plan.sockets.push(Socket {
+        role: SocketRole::Helper,
+        path: path.to_string(),
+        process: "dbus".to_string(),
+        cause: cause.clone(),
+    });
+    lx.plan.processes.push(Process {
+        role: Role::Dbus,
+        id: "dbus".to_string(),
+        program: "/usr/bin/dbus-daemon".to_string(),
+        args,
+        ready: Ready::Socket(path.to_string()),
+        cause,
+        ..Process::default()
+    });
+}

@@ -1,0 +1,148 @@
+//! Displays: VNC, SPICE, SDL, RDP, D-Bus, and rendering without any.
+
+mod bind;
+mod defaults;
+mod listen;
+mod lower;
+mod rules;
+mod spice;
+
+pub use listen::{Listen, ListenKind};
+pub use spice::SpiceOptions;
+
+use super::info::DeviceInfo;
+use super::{Family, device};
+use crate::domain::Domain;
+use crate::lower::Lower;
+use crate::resolve::{Cx, Machine};
+use crate::vocab::{YesNo, keywords};
+use crate::xml::Site;
+
+keywords! {
+    /// `<graphics type='…'>`
+    pub enum GraphicsKind {
+        Sdl = "sdl",
+        Vnc = "vnc",
+        Rdp = "rdp",
+        Desktop = "desktop",
+        Spice = "spice",
+        EglHeadless = "egl-headless",
+        Dbus = "dbus",
+    }
+}
+
+keywords! {
+    /// `<graphics sharePolicy='…'>` of VNC: what happens when a second client comes.
+    pub enum SharePolicy {
+        AllowExclusive = "allow-exclusive",
+        ForceShared = "force-shared",
+        Ignore = "ignore",
+    }
+}
+
+keywords! {
+    /// `<graphics connected='…'>`: what a change of the password does to clients.
+    pub enum Connected { Fail = "fail", Disconnect = "disconnect", Keep = "keep" }
+}
+
+/// `<gl>`: rendering on the host's GPU.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gl {
+    /// `enable='…'`
+    pub enable: Option<YesNo>,
+    /// `rendernode='…'`
+    pub rendernode: Option<String>,
+    /// Where it stands.
+    pub site: Site,
+}
+
+/// `<graphics>`. Which fields mean something depends on the type.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Graphics {
+    /// `type='…'`
+    pub kind: Option<GraphicsKind>,
+    /// The port; none while it is to be chosen, or when there is none.
+    pub port: Option<u16>,
+    /// The port for TLS (SPICE).
+    pub tls_port: Option<u16>,
+    /// Whether ports are chosen at the start.
+    pub autoport: bool,
+    /// The port for WebSocket (VNC); -1: chosen at the start.
+    pub websocket: Option<i32>,
+    /// Layout of the client's keyboard.
+    pub keymap: Option<String>,
+    /// `sharePolicy='…'` (VNC)
+    pub share_policy: Option<SharePolicy>,
+    /// `powerControl='…'` (VNC)
+    pub power_control: Option<YesNo>,
+    /// `wait='…'` (VNC)
+    pub wait: Option<YesNo>,
+    /// `passwd='…'`
+    pub passwd: Option<String>,
+    /// `passwdValidTo='…'`
+    pub passwd_valid_to: Option<String>,
+    /// `connected='…'`
+    pub connected: Option<Connected>,
+    /// `display='…'` (SDL)
+    pub display: Option<String>,
+    /// `xauth='…'` (SDL)
+    pub xauth: Option<String>,
+    /// `fullscreen='…'` (SDL, desktop)
+    pub fullscreen: Option<YesNo>,
+    /// `replaceUser='…'` (RDP)
+    pub replace_user: Option<YesNo>,
+    /// `multiUser='…'` (RDP)
+    pub multi_user: Option<YesNo>,
+    /// `username='…'` (RDP)
+    pub username: Option<String>,
+    /// `p2p='…'` (D-Bus)
+    pub p2p: Option<YesNo>,
+    /// `address='…'` (D-Bus)
+    pub address: Option<String>,
+    /// What SPICE alone has.
+    pub spice: SpiceOptions,
+    /// Where it listens.
+    pub listens: Vec<Listen>,
+    /// `<gl>`
+    pub gl: Option<Gl>,
+    /// `<audio id='…'/>`: the audio backend of the display.
+    pub audio: Option<u32>,
+    /// Nothing: a display is no device with an address.
+    pub info: DeviceInfo,
+    /// Where it stands.
+    pub site: Site,
+}
+
+device!(Graphics, "graphics");
+
+impl Graphics {
+    /// Whether the type is this one.
+    pub fn is(&self, kind: GraphicsKind) -> bool {
+        self.kind == Some(kind)
+    }
+
+    /// Whether it renders on the host's GPU.
+    pub fn has_gl(&self) -> bool {
+        match self.kind {
+            Some(GraphicsKind::EglHeadless) => true,
+            Some(GraphicsKind::Spice | GraphicsKind::Sdl | GraphicsKind::Dbus) => {
+                self.gl.as_ref().and_then(|g| g.enable) == Some(YesNo::Yes)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Family for Graphics {
+    fn defaults(&mut self, _: &Machine, cx: &mut Cx<'_>) {
+        defaults::graphics(self, cx);
+    }
+
+    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        rules::graphics(self, domain, cx);
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        lower::graphics(self, lx);
+    }
+}

@@ -1,0 +1,133 @@
+//! Checks of a complete display.
+
+use super::{Graphics, GraphicsKind, ListenKind};
+use crate::caps::Cap;
+use crate::device::audio;
+use crate::diag::codes::{display as codes, general as support};
+use crate::domain::Domain;
+use crate::resolve::Cx;
+
+/// Checks one display.
+pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
+    let (Some(kind), Some(devices)) = (graphics.kind, &domain.devices) else { return };
+    let site = graphics.site;
+    let twins = devices.graphics.iter().filter(|g| g.is(kind)).take_while(|g| g.site != site).count();
+    if twins == 1 {
+        cx.error(
+            &codes::GRAPHICS,
+            site,
+            "only 1 graphics device of each type (sdl, vnc, spice, headless, dbus, rdp) is supported",
+        )
+        .help(format!("remove one of the displays of type '{kind}'"));
+    }
+    let needed = match kind {
+        GraphicsKind::Sdl => Some(Cap::Sdl),
+        GraphicsKind::Vnc => Some(Cap::Vnc),
+        GraphicsKind::Spice => Some(Cap::Spice),
+        GraphicsKind::EglHeadless => Some(Cap::EglHeadless),
+        GraphicsKind::Dbus | GraphicsKind::Rdp => Some(Cap::DisplayDbus),
+        GraphicsKind::Desktop => {
+            cx.error_at(&support::NOT_BY_QEMU, site, "type", "unsupported graphics type 'desktop'")
+                .help("use type='sdl' for a window");
+            None
+        }
+    };
+    if let Some(cap) = needed
+        && !cx.has(cap)
+    {
+        cx.error_at(
+            &support::NOT_BY_QEMU,
+            site,
+            "type",
+            format!("{kind} graphics are not supported with this QEMU binary"),
+        );
+    }
+    listens(graphics, cx);
+    gl(graphics, devices, cx);
+    if kind == GraphicsKind::Vnc {
+        if graphics.power_control.is_some() && !cx.has(Cap::VncPowerControl) {
+            cx.error(&support::NOT_BY_QEMU, site, "VNC power control is not available in this QEMU binary");
+        }
+        let tcp =
+            graphics.listens.first().is_none_or(|l| matches!(l.kind(), ListenKind::Address | ListenKind::Network));
+        if tcp && graphics.port.is_some_and(|p| p < 5900) {
+            let port = graphics.port.unwrap_or(0);
+            cx.error_at(&codes::GRAPHICS, site, "port", format!("vnc port must be in range [5900,65535], not {port}"))
+                .help("QEMU numbers VNC displays from port 5900");
+        }
+    }
+    if kind == GraphicsKind::Rdp && !devices.graphics.iter().any(|g| g.is(GraphicsKind::Dbus) && g.p2p.is_none()) {
+        cx.error(&codes::GRAPHICS, site, "graphics type 'rdp' needs graphics type 'dbus' without p2p")
+            .help("add <graphics type='dbus'/>");
+    }
+    if kind == GraphicsKind::Dbus && graphics.p2p.is_some() && graphics.address.is_some() {
+        cx.error(&codes::GRAPHICS, site, "a D-Bus display has p2p or an address, not both");
+    }
+    if graphics.audio.is_some_and(|id| audio::find(devices, Some(id)).is_none()) {
+        let id = graphics.audio.unwrap_or(0);
+        cx.error(&codes::AUDIO, site, format!("no audio backend with id '{id}'"))
+            .help(format!("add <audio id='{id}' type='…'/>"));
+    }
+}
+
+fn listens(graphics: &Graphics, cx: &mut Cx<'_>) {
+    let Some(kind) = graphics.kind else { return };
+    for listen in &graphics.listens {
+        let fits = match listen.kind() {
+            ListenKind::Socket => matches!(kind, GraphicsKind::Vnc | GraphicsKind::Spice),
+            ListenKind::None => matches!(kind, GraphicsKind::Vnc | GraphicsKind::Spice),
+            ListenKind::Address | ListenKind::Network => true,
+        };
+        if !fits {
+            cx.error(
+                &codes::LISTEN,
+                listen.site,
+                format!("listen type '{}' is not available for graphics type '{kind}'", listen.kind()),
+            );
+        }
+        if listen.kind() == ListenKind::Network && listen.network.is_none() {
+            cx.error(&codes::LISTEN, listen.site, "listen type 'network' needs the name of the network");
+        }
+    }
+    if graphics.listens.len() > 1 {
+        let site = graphics.listens.get(1).map_or(graphics.site, |l| l.site);
+        cx.error(&codes::LISTEN, site, format!("QEMU supports only one listen element for {kind}"))
+            .help("keep one <listen>");
+    }
+}
+
+fn gl(graphics: &Graphics, devices: &crate::device::Devices, cx: &mut Cx<'_>) {
+    let Some(kind) = graphics.kind else { return };
+    if kind == GraphicsKind::EglHeadless
+        && devices.graphics.iter().any(|g| matches!(g.kind, Some(GraphicsKind::Sdl | GraphicsKind::Desktop)))
+    {
+        cx.error(
+            &codes::GRAPHICS,
+            graphics.site,
+            "graphics type 'egl-headless' is only supported with one of: 'vnc', 'spice' graphics types",
+        )
+        .help("a window can render by itself: <gl enable='yes'/>");
+        return;
+    }
+    if !graphics.has_gl() {
+        return;
+    }
+    if kind != GraphicsKind::EglHeadless {
+        let cap = match kind {
+            GraphicsKind::Sdl => Cap::SdlGl,
+            GraphicsKind::Spice => Cap::SpiceGl,
+            _ => Cap::DisplayDbus,
+        };
+        if !cx.has(cap) {
+            cx.error(
+                &support::NOT_BY_QEMU,
+                graphics.site,
+                format!("{kind} OpenGL is not supported with this QEMU binary"),
+            );
+        }
+    }
+    if devices.graphics.iter().filter(|g| g.has_gl()).take_while(|g| g.site != graphics.site).count() == 1 {
+        cx.error(&codes::GRAPHICS, graphics.site, "multiple OpenGL displays are not supported by QEMU")
+            .help("let one display render: remove <gl> or the egl-headless display");
+    }
+}

@@ -1,0 +1,107 @@
+//! What only SPICE has: channels, compression, the agent.
+
+use crate::domain::model::model;
+use crate::vocab::{OnOff, YesNo, keywords};
+
+keywords! {
+    /// `<channel name='…'>`, in the order of QEMU's options.
+    pub enum ChannelName {
+        Main = "main",
+        Display = "display",
+        Inputs = "inputs",
+        Cursor = "cursor",
+        Playback = "playback",
+        Record = "record",
+        Smartcard = "smartcard",
+        Usbredir = "usbredir",
+    }
+}
+
+keywords! {
+    /// `<channel mode='…'>`, `<graphics defaultMode='…'>`
+    pub enum ChannelMode { Any = "any", Secure = "secure", Insecure = "insecure" }
+}
+
+keywords! {
+    /// `<image compression='…'>`
+    pub enum ImageCompression {
+        AutoGlz = "auto_glz",
+        AutoLz = "auto_lz",
+        Quic = "quic",
+        Glz = "glz",
+        Lz = "lz",
+        Off = "off",
+    }
+}
+
+keywords! {
+    /// `<jpeg compression='…'>`, `<zlib compression='…'>`
+    pub enum WanCompression { Auto = "auto", Never = "never", Always = "always" }
+}
+
+keywords! {
+    /// `<streaming mode='…'>`
+    pub enum StreamingMode { Filter = "filter", All = "all", Off = "off" }
+}
+
+keywords! {
+    /// `<mouse mode='…'>`
+    pub enum SpiceMouse { Server = "server", Client = "client" }
+}
+
+model! {
+    /// `<channel>`
+    pub struct SpiceChannel = "channel" {
+        need name: ChannelName = "name",
+        need mode: ChannelMode = "mode",
+    }
+}
+
+model! {
+    /// `<image>`
+    pub struct Image = "image" { need compression: ImageCompression = "compression" }
+}
+model! {
+    /// `<jpeg>`
+    pub struct Jpeg = "jpeg" { need compression: WanCompression = "compression" }
+}
+model! {
+    /// `<zlib>`
+    pub struct Zlib = "zlib" { need compression: WanCompression = "compression" }
+}
+model! {
+    /// `<playback>`
+    pub struct Playback = "playback" { need compression: OnOff = "compression" }
+}
+model! {
+    /// `<streaming>`
+    pub struct Streaming = "streaming" { need mode: StreamingMode = "mode" }
+}
+model! {
+    /// `<mouse>`
+    pub struct Mouse = "mouse" { need mode: SpiceMouse = "mode" }
+}
+model! {
+    /// `<clipboard>`
+    pub struct Clipboard = "clipboard" { need copypaste: YesNo = "copypaste" }
+}
+model! {
+    /// `<filetransfer>`
+    pub struct Filetransfer = "filetransfer" { need enable: YesNo = "enable" }
+}
+
+model! {
+    /// The children of `<graphics type='spice'>` and its default mode.
+    pub struct SpiceOptions {
+        attr default_mode: ChannelMode = "defaultMode",
+        many channels: SpiceChannel,
+        child image: Image,
+        child jpeg: Jpeg,
+        child zlib: Zlib,
+        child playback: Playback,
+        child streaming: Streaming,
+        child mouse: Mouse,
+        child clipboard: Clipboard,
+        child filetransfer: Filetransfer,
+    }
+}

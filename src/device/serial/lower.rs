@@ -1,0 +1,38 @@
+//! Serial ports on the command line.
+
+use super::{Serial, SerialModelName, SerialTargetType};
+use crate::device::address::Address;
+use crate::device::chardev::{Chardev, chardev};
+use crate::lower::Lower;
+use crate::plan::Props;
+
+/// Adds the character device and the port.
+pub fn serial(serial: &Serial, lx: &mut Lower<'_>) {
+    let of =
+        Chardev { id: &serial.info.id, site: serial.site, family: "serial port", spicevmc: "vdagent", generated: None };
+    let id = chardev(&serial.source, of, lx);
+    let model = serial.target.as_ref().and_then(|t| t.model());
+    let driver = match (serial.target_type(), model) {
+        // The board has the port already; it is only connected.
+        (None, _) | (_, None | Some(SerialModelName::Pl011 | SerialModelName::V16550a)) => {
+            lx.text("-serial", format!("chardev:{id}"), serial.site, "serial port");
+            return;
+        }
+        (_, Some(model)) => model.as_str(),
+    };
+    let mut props = Props::driver(driver);
+    props.set("chardev", id).set("id", serial.info.id.clone());
+    if serial.target_type() == Some(SerialTargetType::Isa) {
+        props.set("index", serial.port());
+    }
+    match &serial.info.address.address {
+        Some(Address::Isa { iobase, irq }) => {
+            props.maybe("iobase", *iobase).maybe("irq", *irq);
+        }
+        Some(Address::SpaprVio { reg }) => {
+            props.maybe("reg", *reg);
+        }
+        _ => lx.address(&mut props, &serial.info),
+    }
+    lx.device(props, serial);
+}

@@ -1,0 +1,144 @@
+//! Sound cards.
+
+mod lower;
+
+use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
+use super::virtio::VirtioDriver;
+use super::{Family, audio, device};
+use crate::caps::Cap;
+use crate::diag::codes::{display as codes, general as support};
+use crate::domain::Domain;
+use crate::domain::model::model;
+use crate::lower::Lower;
+use crate::resolve::{Cx, Env, Machine};
+use crate::vocab::{YesNo, keywords};
+
+keywords! {
+    /// `<sound model='…'>`
+    pub enum SoundModel {
+        Sb16 = "sb16",
+        Es1370 = "es1370",
+        Pcspk = "pcspk",
+        Ac97 = "ac97",
+        Ich6 = "ich6",
+        Ich9 = "ich9",
+        Usb = "usb",
+        Ich7 = "ich7",
+        Virtio = "virtio",
+    }
+}
+
+keywords! {
+    /// `<codec type='…'>` of an Intel HDA card.
+    pub enum CodecType { Duplex = "duplex", Micro = "micro", Output = "output" }
+}
+
+model! {
+    /// `<codec>`
+    pub struct Codec = "codec" {
+        need kind: CodecType = "type",
+    }
+}
+
+model! {
+    /// `<audio id='1'/>` of a sound card or a display: which backend it uses.
+    pub struct AudioRef = "audio" {
+        need id: u32 = "id",
+    }
+}
+
+model! {
+    /// `<sound>`
+    pub struct Sound = "sound" {
+        need model: SoundModel = "model",
+        attr multichannel: YesNo = "multichannel",
+        attr streams: u32 = "streams",
+        many codecs: Codec,
+        child audio: AudioRef,
+        child driver: VirtioDriver,
+        part info: DeviceInfo,
+    }
+}
+
+device!(Sound, "sound card");
+
+impl Family for Sound {
+    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
+        if self.model == Some(SoundModel::Virtio) {
+            // QEMU's own default: one stream in, one out.
+            self.streams.get_or_insert(2);
+        }
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.model {
+            Some(SoundModel::Sb16 | SoundModel::Pcspk | SoundModel::Ich7) | None => Plug::Nowhere,
+            Some(SoundModel::Es1370 | SoundModel::Ac97 | SoundModel::Ich6) => Plug::Pci,
+            Some(SoundModel::Ich9) => Plug::Pcie,
+            Some(SoundModel::Usb) => Plug::Usb,
+            Some(SoundModel::Virtio) => Plug::Virtio(VirtioModel::Virtio),
+        }
+    }
+
+    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        let Some(model) = self.model else { return };
+        let cap = match model {
+            SoundModel::Usb => Some(Cap::UsbAudio),
+            SoundModel::Ich9 => Some(Cap::Ich9IntelHda),
+            SoundModel::Virtio => Some(Cap::VirtioSound),
+            SoundModel::Ich7 => {
+                cx.error_at(
+                    &support::NOT_BY_QEMU,
+                    self.site,
+                    "model",
+                    "sound card model 'ich7' is not supported by qemu",
+                )
+                .help("use model='ich6' or 'ich9'");
+                None
+            }
+            _ => None,
+        };
+        if let Some(cap) = cap
+            && !cx.has(cap)
+        {
+            cx.error_at(
+                &support::NOT_BY_QEMU,
+                self.site,
+                "model",
+                format!("sound card model '{model}' is not supported by this QEMU binary"),
+            );
+        }
+        if self.multichannel.is_some() && model != SoundModel::Usb {
+            cx.error_at(
+                &codes::SOUND,
+                self.site,
+                "multichannel",
+                format!("multichannel setting is only supported by model 'usb', not by '{model}'"),
+            );
+        }
+        if self.streams.is_some() && model != SoundModel::Virtio {
+            cx.error_at(
+                &codes::SOUND,
+                self.site,
+                "streams",
+                format!("streams setting is only supported by model 'virtio', not by '{model}'"),
+            );
+        }
+        if let Some(driver) = &self.driver {
+            driver.virtio.rules(model == SoundModel::Virtio, cx);
+        }
+        if let Some(audio) = &self.audio
+            && let Some(devices) = &domain.devices
+            && audio::find(devices, audio.id).is_none()
+        {
+            let id = audio.id.unwrap_or(0);
+            cx.error(&codes::AUDIO, audio.site, format!("no audio backend with id '{id}'"))
+                .help(format!("add <audio id='{id}' type='…'/>"));
+        }
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        lower::sound(self, lx);
+    }
+}
