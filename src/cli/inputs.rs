@@ -45,7 +45,13 @@ pub fn read(path: &Path) -> Result<Source, Exit> {
         };
     }
     match std::fs::read(path) {
-        Ok(bytes) => Ok(Source { name: path.display().to_string(), bytes }),
+        Ok(mut bytes) => {
+            // Spans count from behind a byte order mark.
+            if bytes.starts_with(b"\xef\xbb\xbf") {
+                bytes.drain(..3);
+            }
+            Ok(Source { name: path.display().to_string(), bytes })
+        }
         Err(e) => {
             let what = match e.kind() {
                 std::io::ErrorKind::NotFound => "No such file or directory".to_string(),

@@ -26,9 +26,11 @@ pub mod panic;
 pub mod parallel;
 pub mod plug;
 pub mod pstore;
+pub mod redirdev;
 pub mod rng;
 pub mod serial;
 pub mod shmem;
+pub mod smartcard;
 pub mod sound;
 pub mod storage;
 pub mod tpm;
@@ -157,6 +159,7 @@ devices! {
     leases: lease::Lease,
     filesystems: filesystem::Filesystem,
     interfaces: interface::Interface,
+    smartcards: smartcard::Smartcard,
     serials: serial::Serial,
     parallels: parallel::Parallel,
     consoles: console::Console,
@@ -167,6 +170,8 @@ devices! {
     sounds: sound::Sound,
     audios: audio::Audio,
     videos: video::Video,
+    redirdevs: redirdev::Redirdev,
+    redirfilters: redirdev::RedirFilter,
     hubs: hub::Hub,
     watchdogs: watchdog::Watchdog,
     memballoons: memballoon::Memballoon,

@@ -9,6 +9,8 @@ pub mod render;
 
 pub use codes::Code;
 
+use std::collections::BTreeMap;
+
 /// A range of bytes of the source text; `Span::NONE` where nothing in the source is the cause.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash, PartialOrd, Ord)]
 pub struct Span {
@@ -97,6 +99,8 @@ impl Diagnostic {
 #[derive(Default, Debug, Clone)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// Where in `list` the diagnostics of a span are.
+    by_span: BTreeMap<Span, Vec<usize>>,
 }
 
 impl Diagnostics {
@@ -109,12 +113,15 @@ impl Diagnostics {
         // One place, one fault: a value that the schema has already refused is not refused again by
         // the binder. The worse of the two severities stays.
         if !span.is_none()
-            && let Some(at) = self.list.iter().position(|d| d.span == span && d.code.same_topic(code))
+            && let Some(at) = self.by_span.get(&span).and_then(|all| {
+                all.iter().copied().find(|&at| self.list.get(at).is_some_and(|d| d.code.same_topic(code)))
+            })
         {
             let first = &mut self.list[at];
             first.severity = first.severity.max(severity);
             return first;
         }
+        self.by_span.entry(span).or_default().push(self.list.len());
         self.list.push(Diagnostic { code, severity, span, message, related: Vec::new(), help: None });
         self.list.last_mut().expect("an element was just pushed")
     }
@@ -167,6 +174,9 @@ impl Diagnostics {
 
     /// Takes in the diagnostics of another stage.
     pub fn extend(&mut self, other: Diagnostics) {
-        self.list.extend(other.list);
+        for diagnostic in other.list {
+            self.by_span.entry(diagnostic.span).or_default().push(self.list.len());
+            self.list.push(diagnostic);
+        }
     }
 }

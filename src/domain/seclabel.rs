@@ -150,6 +150,9 @@ pub fn source_rules(labels: &[SourceSeclabel], cx: &mut Cx<'_>) {
         } else if label.label.is_some() && label.relabel == Some(YesNo::No) {
             let message = format!("cannot specify a label if relabelling is turned off. model={model}");
             cx.diags.error(&codes::SECLABEL, span, message).help("leave out the <label> or relabel='no'");
+        } else if label.label.is_none() && label.relabel == Some(YesNo::Yes) {
+            let message = format!("cannot specify relabel if label is missing. model={model}");
+            cx.diags.error(&codes::SECLABEL, span, message).help("add a <label>, or leave the <seclabel> out");
         }
     }
 }

@@ -119,16 +119,22 @@ fn split_owner(label: &str) -> Option<(&str, &str)> {
     (fits(user) && fits(group)).then_some((user, group))
 }
 
+/// Groups whose members can become root, or read what all guests hold.
+const MIGHTY_GROUPS: &[&str] = &["root", "shadow", "disk", "kmem", "sudo", "wheel", "adm", "docker", "lxd", "libvirt"];
+
 /// Refuses root, unless the host allows it.
 fn allowed_owner(lx: &mut Lower<'_>, user: &str, group: &str, label: &Seclabel) -> bool {
     let root = |name: &str| name == "root" || name.trim_start_matches('+').parse() == Ok(0u32);
-    if lx.env.host.security.allow_unconfined || lx.env.is_libvirt() || !(root(user) || root(group)) {
+    if lx.env.host.security.allow_unconfined
+        || lx.env.is_libvirt()
+        || !(root(user) || root(group) || MIGHTY_GROUPS.contains(&group))
+    {
         return true;
     }
     lx.error(
         &codes::FORBIDDEN_LABEL,
         label.site,
-        format!("the label '{user}:{group}' of model 'dac' would run the guest as root"),
+        format!("the label '{user}:{group}' of model 'dac' would give the guest the rights of root"),
     )
     .help("name an account of its own, or allow it in the host facts: security { allow-unconfined #true; }");
     false
@@ -218,7 +224,14 @@ fn unconfined(context: &str) -> Option<&'static str> {
         let number = |c: &str| c.trim_start_matches('c').parse::<u32>().unwrap_or(0);
         number(b).saturating_sub(number(a)) > 1
     });
-    wide.then_some("has a range of categories, which covers those of other guests")
+    if wide {
+        return Some("has a range of categories, which covers those of other guests");
+    }
+    if range.split([':', ',', '-', '.']).any(|c| c.strip_prefix('c').and_then(|n| n.parse::<u32>().ok()) > Some(1023)) {
+        return Some("has a category above c1023");
+    }
+    // A base label lends its type only.
+    (range.is_empty() && kind.starts_with("svirt")).then_some("has no range, so that it is that of all guests")
 }
 
 /// The AppArmor profile.
@@ -239,8 +252,9 @@ fn apparmor(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Apparmor> {
                 lx.error(&codes::BAD_LABEL, site, why.to_string()).help("give the name of a profile of the host");
                 return None;
             }
-            if name == "unconfined" && !lx.env.host.security.allow_unconfined && !lx.env.is_libvirt() {
-                lx.error(&codes::FORBIDDEN_LABEL, site, "the profile 'unconfined' confines nothing")
+            let daemon = ["unconfined", "libvirtd", "virtqemud", "/usr/sbin/libvirtd", "/usr/sbin/virtqemud"];
+            if daemon.contains(&name.as_str()) && !lx.env.host.security.allow_unconfined && !lx.env.is_libvirt() {
+                lx.error(&codes::FORBIDDEN_LABEL, site, format!("the profile '{name}' confines no guest"))
                     .help("give type='none' if that is meant, and allow it on the host");
                 return None;
             }

@@ -8,10 +8,12 @@ mod confinement;
 mod cpu;
 mod firmware;
 mod grant;
+mod limits;
 mod machine;
 pub mod memory;
 mod monitor;
 mod paths;
+mod policy;
 mod secret;
 pub mod tls;
 
@@ -140,6 +142,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.filesystems, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
+    lower_all(&devices.smartcards, &mut lx);
     lower_all(&devices.serials, &mut lx);
     lower_all(&devices.parallels, &mut lx);
     lower_all(&devices.channels, &mut lx);
@@ -151,6 +154,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.videos, &mut lx);
     lower_all(&devices.sounds, &mut lx);
     crate::device::watchdog::lower_all(&mut lx);
+    lower_all(&devices.redirdevs, &mut lx);
     lower_all(&devices.memballoons, &mut lx);
     lower_all(&devices.rngs, &mut lx);
     lower_all(&devices.nvrams, &mut lx);
@@ -212,7 +216,9 @@ impl<'a> Lower<'a> {
         if self.plan.accelerator == Accelerator::Kvm {
             self.touch("/dev/kvm", Grant::SYSTEM_NODE, self.domain.site, "the domain: type='kvm'");
         }
+        limits::limits(&mut self);
         self.plan.confinement = confinement::confinement(&mut self);
+        policy::check(&mut self);
         self.plan.processes.push(Process {
             role: Role::Qemu,
             id: "qemu".to_string(),
@@ -435,7 +441,8 @@ impl<'a> Lower<'a> {
     ) {
         let cause = self.cause(site, what);
         let process = "qemu".to_string();
-        let restore_label = label == LabelRole::Image && sharing == Sharing::Exclusive;
+        let restore_label = label != LabelRole::Keep
+            && (matches!(owner, OwnerRule::Domain { restore: true }) || sharing == Sharing::Exclusive);
         let path = path.to_string();
         self.plan.access.push(Access { process, path, kind, perms, sharing, label, restore_label, owner, cause });
     }

@@ -20,6 +20,8 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     }
     number(&mut devices.filesystems, "fs");
     number(&mut devices.interfaces, "net");
+    number(&mut devices.smartcards, "smartcard");
+    number(&mut devices.redirdevs, "redir");
     number(&mut devices.serials, "serial");
     number(&mut devices.parallels, "parallel");
     number(&mut devices.consoles, "console");

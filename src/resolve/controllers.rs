@@ -165,9 +165,7 @@ pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             ensure_up_to(devices, kind, highest, machine, cx);
         }
     }
-    if let Some(highest) = super::addresses::virtio_serial::highest(devices) {
-        ensure_up_to(devices, ControllerKind::VirtioSerial, highest, machine, cx);
-    }
+    super::addresses::add_controllers(devices, machine, cx);
 }
 
 /// Adds the controllers of a type that are missing up to an index. Further SCSI controllers are of the

@@ -4,12 +4,13 @@ use super::errors::{Fault, WithHelp, fault};
 use super::journal::{Entry, Journal};
 use crate::diag::codes::run as codes;
 use crate::plan::{Link, LinkKind, Plan};
-use std::path::Path;
 use std::process::Command;
 
-/// Whether the host has an interface of this name.
+/// Whether the host has an interface of this name. /sys shows those of the namespace in which it was mounted,
+/// /proc those of our own.
 pub(super) fn exists(name: &str) -> bool {
-    !name.is_empty() && !name.contains('/') && Path::new("/sys/class/net").join(name).exists()
+    let text = std::fs::read_to_string("/proc/self/net/dev").unwrap_or_default();
+    !name.is_empty() && text.lines().any(|line| line.trim_start().split_once(':').is_some_and(|(n, _)| n == name))
 }
 
 /// The commands that make a link, each as its words. `user` may open it without privileges.

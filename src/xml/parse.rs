@@ -21,6 +21,8 @@ const MAX_FAULTS: usize = 50;
 
 /// Parses `bytes`. Always gives a document, as far as the text could be read; the faults are in `diags`.
 pub fn parse<'s>(bytes: &'s [u8], diags: &mut Diagnostics) -> Document<'s> {
+    // A byte order mark says nothing in UTF-8. Whoever shows the text must leave it out too.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut empty = Document { source: "", nodes: Vec::new(), attrs: Vec::new() };
     if bytes.len() > MAX_SIZE {
         diags.error(

@@ -4,6 +4,7 @@
 
 mod bed;
 mod deploy;
+mod examples;
 mod lifecycle;
 mod preflight;
 mod surroundings;

@@ -66,7 +66,6 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
         _ => {}
     }
     let needed = match kind {
-        SourceKind::Spiceport => Some(Cap::Spiceport),
         SourceKind::QemuVdagent => Some(Cap::ChardevQemuVdagent),
         SourceKind::Dbus => Some(Cap::DisplayDbus),
         _ => None,

@@ -1,7 +1,7 @@
 //! What the XML of a disk leaves open.
 
 use super::{Disk, DiskBus, DiskDevice, Driver, SnapshotLocation, address};
-use crate::device::storage::{Encryption, EncryptionEngine, Format, Layer, StorageKind, StorageSource};
+use crate::device::storage::{Encryption, EncryptionEngine, Format, Layer, Location, StorageKind, StorageSource};
 use crate::resolve::{Cx, Machine};
 
 /// Fills in type, device, bus, driver, and the drive address that the target name implies.
@@ -23,6 +23,14 @@ pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
         disk.snapshot.get_or_insert(SnapshotLocation::No);
     } else if disk.readonly {
         disk.snapshot = disk.snapshot.filter(|s| *s != SnapshotLocation::No);
+    }
+    let mut kind = kind;
+    if device == DiskDevice::Cdrom && kind == StorageKind::Network && disk.source.is_empty() {
+        // Without a medium there is no server.
+        kind = StorageKind::File;
+        disk.kind = Some(kind);
+        disk.source.source.kind = kind;
+        disk.source.source.location = Location::Empty;
     }
     let driver = disk.driver.get_or_insert_with(Driver::default);
     driver.name.get_or_insert_with(|| "qemu".to_string());

@@ -122,6 +122,14 @@ impl Part for DiskSource {
         // An unknown type is reported by the attribute's own field.
         let kind = el.peek("type").map_or(StorageKind::File, |a| StorageKind::parse(a.value()).unwrap_or_default());
         self.source.bind_child(kind, el, cx);
+        for name in ["auth", "encryption"] {
+            if let (Some(_), Some(inner)) = (el.child(name), el.child("source").and_then(|s| s.child(name))) {
+                let message = format!("an <{name}> definition was already found for the disk source");
+                cx.diags
+                    .error(&crate::diag::codes::storage::CREDENTIALS, inner.span(), message)
+                    .help("keep the one inside <source>");
+            }
+        }
         self.backing = bind_backing(el, cx);
         // The state of a running block job: it means nothing to a guest that is to be started.
         if let Some(mirror) = el.child("mirror") {
@@ -220,9 +228,12 @@ impl Disk {
         self.driver.as_ref().and_then(get)
     }
 
-    /// The cache mode.
+    /// The cache mode. What several guests write must not stay in a cache of the host.
     pub fn cache(&self) -> Cache {
-        self.driver(|d| d.cache).unwrap_or(Cache::Default)
+        match self.driver(|d| d.cache).unwrap_or(Cache::Default) {
+            Cache::Default if self.shareable && !self.is_readonly() => Cache::None,
+            mode => mode,
+        }
     }
 
     /// Credentials: of the disk or of its source.

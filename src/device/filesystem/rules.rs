@@ -51,9 +51,6 @@ fn nine_p(fs: &Filesystem, cx: &mut Cx<'_>) {
         );
     }
     let modes = fs.file_mode.is_some() || fs.directory_mode.is_some();
-    if modes && !cx.has(Cap::FsdevCreatemode) {
-        cx.error(&codes::NEEDS_QEMU, site, "fmode and dmode are not supported with this QEMU binary");
-    }
     if modes && fs.access_mode != Some(AccessMode::Mapped) {
         cx.error(&codes::FILESYSTEM, site, "fmode and dmode must be used with accessmode=mapped");
     }

@@ -114,7 +114,7 @@ fn gl(graphics: &Graphics, devices: &crate::device::Devices, cx: &mut Cx<'_>) {
     }
     if kind != GraphicsKind::EglHeadless {
         let cap = match kind {
-            GraphicsKind::Sdl => Cap::SdlGl,
+            GraphicsKind::Sdl => Cap::Sdl,
             GraphicsKind::Spice => Cap::SpiceGl,
             _ => Cap::DisplayDbus,
         };

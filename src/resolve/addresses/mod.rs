@@ -4,16 +4,20 @@ mod ccw;
 mod mmio;
 mod order;
 mod pci;
+mod ports;
 mod spapr;
 mod usb;
-pub mod virtio_serial;
+
+pub use ports::add_controllers;
 
 use super::{Cx, Machine};
 use crate::domain::Domain;
 
 /// Assigns all addresses that are not given.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
-    virtio_serial::assign(domain, machine, cx);
+    if let Some(devices) = &mut domain.devices {
+        ports::virtio_serial(devices, machine, cx);
+    }
     spapr::assign(domain, machine, cx);
     ccw::assign(domain, machine, cx);
     mmio::assign(domain, machine, cx);

@@ -73,6 +73,7 @@ fn fault(code: &'static Code, span: Span, text: impl Into<String>, help: impl In
 }
 
 /// Puts a fault of the runner at its place in the source.
+#[allow(clippy::boxed_local)]
 fn tell(found: Fault, span: Span, diags: &mut Diagnostics) {
     let shown = diags.error(found.code, span, found.message);
     if let Some(help) = found.help {

@@ -99,8 +99,10 @@ fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
     props.maybe("ioeventfd", driver.ioeventfd.map(OnOff::is_on));
     props.maybe("event_idx", driver.event_idx.map(OnOff::is_on));
     // SCSI requests of the guest used to be passed on by default.
-    if lx.has(Cap::VirtioBlkPciScsi) && !lx.has(Cap::VirtioBlkPciScsiDefaultDisabled) {
-        props.set("scsi", disk.device() == DiskDevice::Lun);
+    if disk.device() == DiskDevice::Lun {
+        props.set("scsi", true);
+    } else if lx.has(Cap::VirtioBlkPciScsi) && !lx.has(Cap::VirtioBlkPciScsiDefaultDisabled) {
+        props.set("scsi", false);
     }
     props.maybe("num-queues", driver.queues.filter(|q| *q > 0));
     props.maybe("queue-size", driver.queue_size.filter(|q| *q > 0));

@@ -12,9 +12,11 @@ pub use floppy::controller as floppy_controller;
 use super::{Cache, DetectZeroes, Discard, Disk, DiskBus, DiskDevice};
 use crate::device::storage::lower::{Chain, ChainOptions, Found, chain, find, is_dropped};
 use crate::device::storage::{Format, Layer, Location, StorageKind, StorageSource};
+use crate::diag::codes::storage as codes;
 use crate::host::Host;
 use crate::lower::{Grant, Lower};
 use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::resolve::Board;
 use crate::vocab::OnOff;
 
 /// The first number of the nodes of each disk, in the order of the disks. The last disk gets the lowest
@@ -47,6 +49,10 @@ fn nodes_of(disk: &Disk, host: &Host) -> u32 {
 /// Adds the block nodes, the device and the access of one disk.
 pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
     let number = lx.block_nodes.take();
+    if disk.bus() == Some(DiskBus::Fdc) && lx.machine.board == Board::Pseries {
+        lx.error(&codes::BUS, disk.site, "PowerPC pseries machines do not support floppy devices");
+        return;
+    }
     let real = match find(&disk.source, lx) {
         Found::Itself => None,
         Found::Volume(source) => Some(source),

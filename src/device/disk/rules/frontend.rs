@@ -213,20 +213,25 @@ fn lun(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         cx.error(&codes::LUN, disk.site, format!("disk '{}' improperly configured for a device='lun'", disk.dev()))
             .help("its source must be a block device or an iSCSI target");
     }
-    if bus != DiskBus::Scsi {
+    if !matches!(bus, DiskBus::Scsi | DiskBus::Virtio) {
         cx.error(&codes::LUN, disk.site, format!("disk device='lun' is not supported for bus='{bus}'"))
             .help("use <target bus='scsi'/>");
+    }
+    if bus == DiskBus::Virtio && !cx.has(Cap::VirtioBlkPciScsi) {
+        cx.error(
+            &codes::NEEDS_QEMU,
+            disk.site,
+            "disk device='lun' is not supported for bus='virtio' by this QEMU binary",
+        )
+        .help("use <target bus='scsi'/>");
     }
     if disk.driver(|d| d.format).is_some_and(|f| f != crate::device::storage::Format::Raw) {
         cx.error(&codes::LUN, disk.site, "disk device 'lun' using target 'scsi' must use 'raw' format");
     }
-    if let Some(what) = [
-        (disk.serial.is_some(), "serial"),
-        (disk.wwn.is_some(), "wwn"),
-        (disk.vendor.is_some() || disk.product.is_some(), "vendor or product"),
-    ]
-    .iter()
-    .find_map(|(set, what)| set.then_some(*what))
+    if let Some(what) =
+        [(disk.wwn.is_some(), "wwn"), (disk.vendor.is_some() || disk.product.is_some(), "vendor or product")]
+            .iter()
+            .find_map(|(set, what)| set.then_some(*what))
     {
         cx.error(&codes::LUN, disk.site, format!("setting disk {what} is not supported for disk with 'lun' device"));
     }

@@ -1,0 +1,168 @@
+//! Limits and placement on the host: from the tuning elements to canonical units.
+
+use super::Lower;
+use crate::diag::codes::emit as codes;
+use crate::domain::tuning::{Blkiotune, Cputune, Memtune, Numatune, Resource, Scheduler};
+use crate::plan::{BlockDeviceLimit, Limits, MemoryPolicy, Target, ThreadCpus, ThreadSchedule};
+use crate::vocab::Value;
+use crate::xml::Site;
+
+/// libvirt's "no limit" (formatdomain, "Memory Tuning"): 2^53 - 1 KiB.
+const UNLIMITED_KIB: u64 = 9_007_199_254_740_991;
+
+/// Fills in the limits of the Plan.
+pub fn limits(lx: &mut Lower<'_>) {
+    let domain = lx.domain;
+    let mut limits = std::mem::take(&mut lx.plan.limits);
+    if let Some(vcpu) = &domain.vcpu {
+        limits.cpuset = vcpu.cpuset.as_ref().map(Value::to_text);
+        note(lx, &mut limits, "cpuset", vcpu.site);
+    }
+    if let Some(tune) = &domain.cputune {
+        cpu(tune, &mut limits, lx);
+    }
+    if let Some(tune) = &domain.memtune {
+        memory(tune, &mut limits, lx);
+    }
+    if let Some(tune) = &domain.blkiotune {
+        io(tune, &mut limits, lx);
+    }
+    if let Some(tune) = &domain.numatune {
+        numa(tune, &mut limits, lx);
+    }
+    if let Some(resource) = &domain.resource {
+        partition(resource, &mut limits, lx);
+    }
+    lx.plan.limits = limits;
+}
+
+/// Remembers what caused a field.
+fn note(lx: &Lower<'_>, limits: &mut Limits, field: &str, site: Site) {
+    limits.causes.push((field.to_string(), lx.cause(site, field.replace('_', " "))));
+}
+
+/// Refuses a value that no host could apply. Target `libvirt` takes what libvirt takes.
+fn refuse(lx: &mut Lower<'_>, site: Site, message: String, help: &str) {
+    if lx.env.options.target != Target::Libvirt {
+        lx.error(&codes::OUT_OF_RANGE, site, message).help(help);
+    }
+}
+
+fn cpu(tune: &Cputune, limits: &mut Limits, lx: &mut Lower<'_>) {
+    limits.cpu_shares = tune.shares;
+    note(lx, limits, "cpu_shares", tune.site);
+    if tune.shares == Some(0) {
+        refuse(lx, tune.site, "shares of 0 give the machine no CPU time".to_string(), "give a number from 2 to 262144");
+    }
+    for (who, period, quota) in [
+        ("global", tune.global_period, tune.global_quota),
+        ("vcpu", tune.period, tune.quota),
+        ("emulator", tune.emulator_period, tune.emulator_quota),
+        ("iothread", tune.iothread_period, tune.iothread_quota),
+    ] {
+        if period.is_some() || quota.is_some() {
+            limits.cpu_bandwidth.push((who.to_string(), period, quota));
+        }
+    }
+    note(lx, limits, "cpu_bandwidth", tune.site);
+    let vcpus = tune.vcpupins.iter().map(|p| (format!("vcpu{}", p.vcpu.unwrap_or(0)), &p.cpuset, p.site));
+    let emulator = tune.emulatorpin.iter().map(|p| ("emulator".to_string(), &p.cpuset, p.site));
+    let iothreads =
+        tune.iothreadpins.iter().map(|p| (format!("iothread{}", p.iothread.unwrap_or(0)), &p.cpuset, p.site));
+    for (thread, cpus, site) in vcpus.chain(emulator).chain(iothreads).collect::<Vec<_>>() {
+        if limits.pins.iter().any(|p| p.thread == thread) {
+            refuse(lx, site, format!("{thread} is pinned twice"), "keep one of the two");
+        }
+        if let Some(cpus) = cpus {
+            let cause = lx.cause(site, "pin");
+            limits.pins.push(ThreadCpus { thread, cpus: cpus.to_text(), cause });
+        }
+    }
+    let mut schedules: Vec<(String, Option<Scheduler>, Option<u32>, Site)> = Vec::new();
+    for sched in &tune.vcpuscheds {
+        let threads = sched.vcpus.as_ref().map(Value::to_text).unwrap_or_default();
+        schedules.push((format!("vcpu{threads}"), sched.scheduler, sched.priority, sched.site));
+    }
+    for sched in &tune.iothreadscheds {
+        let threads = sched.iothreads.as_ref().map(Value::to_text).unwrap_or_default();
+        schedules.push((format!("iothread{threads}"), sched.scheduler, sched.priority, sched.site));
+    }
+    if let Some(sched) = &tune.emulatorsched {
+        schedules.push(("emulator".to_string(), sched.scheduler, sched.priority, sched.site));
+    }
+    for (thread, policy, priority, site) in schedules {
+        if priority.is_some_and(|p| !(1..=99).contains(&p)) {
+            let message = format!("the priority {} of {thread} is out of range", priority.unwrap_or(0));
+            refuse(lx, site, message, "give a number from 1 to 99");
+        }
+        let policy = policy.map(|p| p.as_str().to_string()).unwrap_or_default();
+        limits.schedules.push(ThreadSchedule { thread, policy, priority });
+        note(lx, limits, "schedules", site);
+    }
+}
+
+fn memory(tune: &Memtune, limits: &mut Limits, lx: &mut Lower<'_>) {
+    let bytes = |amount: &Option<crate::domain::memory::Amount>| {
+        amount.as_ref().map(|a| a.kib()).filter(|kib| *kib < UNLIMITED_KIB).map(|kib| kib * 1024)
+    };
+    limits.memory_hard = bytes(&tune.hard_limit);
+    limits.memory_soft = bytes(&tune.soft_limit);
+    limits.memory_swap = bytes(&tune.swap_hard_limit);
+    for field in ["memory_hard", "memory_soft", "memory_swap"] {
+        note(lx, limits, field, tune.site);
+    }
+}
+
+fn io(tune: &Blkiotune, limits: &mut Limits, lx: &mut Lower<'_>) {
+    limits.io_weight = tune.weight;
+    note(lx, limits, "io_weight", tune.site);
+    note(lx, limits, "io_devices", tune.site);
+    for device in &tune.devices {
+        let path = device.path.clone().unwrap_or_default();
+        if limits.io_devices.iter().any(|d| d.path == path) {
+            refuse(lx, device.site, format!("the device '{path}' has two sets of limits"), "keep one of the two");
+        }
+        if path.split('/').any(|part| part == "..") || !path.starts_with("/dev/") {
+            let message = format!("'{path}' is no path of a block device below /dev");
+            refuse(lx, device.site, message, "name the node below /dev");
+        }
+        limits.io_devices.push(BlockDeviceLimit {
+            path,
+            weight: device.weight,
+            read_iops: device.read_iops.map(u64::from),
+            write_iops: device.write_iops.map(u64::from),
+            read_bytes: device.read_bytes,
+            write_bytes: device.write_bytes,
+        });
+    }
+}
+
+fn numa(tune: &Numatune, limits: &mut Limits, lx: &mut Lower<'_>) {
+    let Some(memory) = &tune.memory else { return };
+    let Some(nodes) = memory.nodeset.as_ref().map(Value::to_text) else { return };
+    note(lx, limits, "numa", memory.site);
+    if nodes.is_empty() {
+        refuse(lx, memory.site, "the nodeset is empty".to_string(), "name at least one NUMA node of the host");
+        return;
+    }
+    let mode = memory.mode.map_or("strict", |m| m.as_str()).to_string();
+    limits.numa = Some(MemoryPolicy { mode, nodes });
+}
+
+fn partition(resource: &Resource, limits: &mut Limits, lx: &mut Lower<'_>) {
+    let Some(partition) = &resource.partition else { return };
+    let components: Vec<&str> = partition.split('/').skip(1).collect();
+    let fits = partition.starts_with('/')
+        && components.iter().all(|c| !matches!(*c, "" | "." | "..") && !c.chars().any(char::is_control));
+    if !fits {
+        let message = format!("the partition '{partition}' is not of the form /machine/name");
+        refuse(lx, resource.site, message, "give an absolute path of plain components");
+        return;
+    }
+    if matches!(components.first(), Some(&"system" | &"init.scope" | &"user")) {
+        let message = format!("the partition '{partition}' is that of the system's own services");
+        refuse(lx, resource.site, message, "use one below /machine");
+    }
+    limits.partition = Some(partition.clone());
+    note(lx, limits, "partition", resource.site);
+}

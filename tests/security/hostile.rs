@@ -1,0 +1,64 @@
+//! Hostile domains: refused, or compiled to outputs that hold the value and nothing else.
+
+use super::pack::{self, Surroundings};
+use super::ratchet;
+use serde_json::Value;
+use std::time::Duration;
+
+#[test]
+fn hostile_domains_do_no_harm() {
+    let Some(pack) = pack::folder() else { return };
+    let _lock = ratchet::lock();
+    let surroundings = Surroundings::new(&pack);
+    let manifest = pack::json(&pack.join("hostile/manifest.json"));
+    let results = pack::each(manifest["cases"].as_array().expect("a list"), "id", |case| {
+        let root = tempfile::tempdir().expect("a folder");
+        let input = match case["xml"].as_str() {
+            Some(xml) => pack.join("hostile").join(xml),
+            None => {
+                let input = root.path().join("generated.xml");
+                std::fs::write(&input, generate(&case["generate"])).expect("a file");
+                input
+            }
+        };
+        let limit = Duration::from_secs(10);
+        let outcome = surroundings.build(&input, limit);
+        // A debug build is allowed more; no input may take it longer than a few seconds.
+        let slow = outcome.time > Duration::from_secs(if cfg!(debug_assertions) { 8 } else { 2 });
+        match (case["expected"].as_str(), outcome.status) {
+            (_, None) => Err(format!("crash or timeout: {}", outcome.said.lines().next().unwrap_or(""))),
+            (_, Some(status)) if status > 4 => Err(format!("exit {status}")),
+            _ if slow => Err(format!("{:?}", outcome.time)),
+            (Some("reject"), Some(1)) if outcome.plan.is_none() => Ok(()),
+            (Some("reject"), Some(status)) => {
+                Err(format!("{} (exit {status})", case["attempt"].as_str().unwrap_or("")))
+            }
+            (_, Some(0)) => Ok(()),
+            // Refusing is fine where a stricter rule makes sense, but not for what is not there yet.
+            (_, Some(_)) if outcome.said.contains("VC0901") => Err("not supported yet".to_string()),
+            (_, Some(1)) => match outcome.said.lines().find(|l| l.contains('×')) {
+                Some(said) if case["id"].as_str().is_some_and(plain_legal) => Err(format!("refused: {said}")),
+                _ => Ok(()),
+            },
+            (_, Some(status)) => Err(format!("exit {status}")),
+        }
+    });
+    ratchet::judge("hostile", &results);
+}
+
+/// Legal text in paths, names and titles must compile.
+fn plain_legal(id: &str) -> bool {
+    ["disk-path-", "name-", "title-", "description-"].iter().any(|start| id.starts_with(start))
+}
+
+/// Joins `[text, count]` pieces.
+fn generate(pieces: &Value) -> Vec<u8> {
+    let mut out = Vec::new();
+    for piece in pieces.as_array().into_iter().flatten() {
+        let (Some(text), Some(count)) = (piece[0].as_str(), piece[1].as_u64()) else { continue };
+        for _ in 0..count {
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+    out
+}
