@@ -2,6 +2,7 @@
 pub mod caps;
 pub mod cli;
 pub mod compile;
+pub mod cpu;
 pub mod device;
 pub mod diag;
 pub mod domain;

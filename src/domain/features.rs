@@ -2,7 +2,8 @@
 
 use super::memory::Amount;
 use super::model::{Binder, Model, Part, Shape, model, print_attr};
-use crate::vocab::{OnOff, YesNo, keywords};
+use crate::diag::codes::schema as codes;
+use crate::vocab::{OnOff, Size, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
 
 model! {
@@ -154,11 +155,60 @@ keywords! {
     pub enum GicVersion { V2 = "2", V3 = "3", Host = "host" }
 }
 
+/// `<tseg>`: memory of system management mode; MiB without a unit, printed in the largest unit that fits.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tseg {
+    /// How much.
+    pub size: Size,
+    /// Where it stands.
+    pub site: Site,
+}
+
+impl Part for Tseg {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.site = el.site();
+        let unit: Option<String> = cx.attr(el, "unit");
+        let unit = unit.as_deref().unwrap_or("MiB");
+        if let Some(number) = cx.text::<u64>(el) {
+            match Size::of(number, unit) {
+                Some(size) => self.size = size,
+                None => {
+                    let message = format!("unknown unit '{unit}', or too large: {number}");
+                    cx.diags.error(&codes::WRONG_VALUE, el.span(), message);
+                }
+            }
+        }
+    }
+    fn print_attrs(&self, out: &mut XmlWriter) {
+        out.attr("unit", self.pretty().1);
+    }
+    fn print_body(&self, out: &mut XmlWriter) {
+        out.text(&self.pretty().0.to_string());
+    }
+    fn shape(shape: &mut Shape) {
+        shape.attr("unit");
+        shape.text = true;
+    }
+}
+
+impl Tseg {
+    fn pretty(&self) -> (u64, &'static str) {
+        let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+        let mut value = self.size.0;
+        let mut unit = 0;
+        while value > 0 && value.is_multiple_of(1024) && unit + 1 < units.len() {
+            value /= 1024;
+            unit += 1;
+        }
+        (value, units[unit])
+    }
+}
+
 model! {
     /// `<smm>`
     pub struct Smm = "smm" {
         part switch: Switch,
-        child tseg: Amount = "tseg",
+        child tseg: Tseg = "tseg",
     }
 }
 

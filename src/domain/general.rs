@@ -11,11 +11,50 @@ pub struct Metadata {
     pub elements: Vec<String>,
 }
 
+/// The declarations of namespaces in a start tag: prefix and the text of the attribute.
+fn declarations(tag: &str) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = tag;
+    std::iter::from_fn(move || {
+        let at = rest.find("xmlns")?;
+        let declaration = &rest[at..];
+        let quote = declaration.find(['"', '\''])?;
+        let closing = declaration[quote + 1..].find(&declaration[quote..=quote])? + quote + 1;
+        rest = &declaration[closing + 1..];
+        let name = declaration[..quote].trim_end_matches(|c: char| c == '=' || c.is_whitespace());
+        Some((name.strip_prefix("xmlns:").unwrap_or(""), &declaration[..=closing]))
+    })
+}
+
 impl Part for Metadata {
+    /// Keeps the first element of each namespace; one without a namespace belongs to nobody.
     fn bind(&mut self, el: El<'_>, _: &mut Binder<'_>) {
         el.mark_all();
         let source = el.document().source();
-        self.elements = el.children().map(|e| source[e.whole().range()].to_string()).collect();
+        let outer: Vec<&str> = el.document().root().iter().chain([&el]).map(|e| &source[e.span().range()]).collect();
+        let mut seen: Vec<&str> = Vec::new();
+        for child in el.children() {
+            let (tag, text) = (&source[child.span().range()], &source[child.whole().range()]);
+            let name = tag.trim_start_matches('<');
+            let name = &name[..name.find(|c: char| c.is_whitespace() || c == '/' || c == '>').unwrap_or(name.len())];
+            let prefix = name.split_once(':').map_or("", |(prefix, _)| prefix);
+            let own = declarations(tag).find(|(p, _)| *p == prefix);
+            let inherited = || outer.iter().rev().find_map(|tag| declarations(tag).find(|(p, _)| *p == prefix));
+            let Some((_, declaration)) = own.or_else(inherited) else { continue };
+            let uri = declaration.split_once(['"', '\'']).map_or("", |(_, uri)| &uri[..uri.len() - 1]);
+            if uri.is_empty() || seen.contains(&uri) {
+                continue;
+            }
+            seen.push(uri);
+            // Prefixes that are declared further out are declared again: the element stands alone now.
+            let mut copy = text.to_string();
+            for (prefix, declaration) in outer.iter().rev().flat_map(|tag| declarations(tag)) {
+                let used = !prefix.is_empty() && text.contains(&format!("{prefix}:"));
+                if used && !declarations(tag).any(|(p, _)| p == prefix) {
+                    copy.insert_str(1 + name.len(), &format!(" {declaration}"));
+                }
+            }
+            self.elements.push(copy);
+        }
     }
     fn print_attrs(&self, _: &mut XmlWriter) {}
     fn print_body(&self, out: &mut XmlWriter) {

@@ -2,6 +2,8 @@
 
 use super::Lower;
 use crate::caps::Cap;
+use crate::cpu::guest::{self, Fault};
+use crate::diag::codes::machine as codes;
 use crate::domain::clock::{TickPolicy, TimerName};
 use crate::domain::cpu::{CacheMode, Cpu, CpuMode, FeaturePolicy, PhysAddrMode};
 use crate::domain::features::{Features, Hyperv, HypervMode, Switch};
@@ -31,14 +33,6 @@ pub fn feature_to_qemu(arch: Arch, name: &str) -> &str {
     QEMU_SPELLING.iter().find(|(format, _)| *format == name).map_or(name, |(_, qemu)| qemu)
 }
 
-/// The domain format's name of a feature of QEMU.
-pub fn feature_from_qemu(arch: Arch, name: &str) -> &str {
-    if !arch.is_x86() {
-        return name;
-    }
-    QEMU_SPELLING.iter().find(|(_, qemu)| *qemu == name).map_or(name, |(format, _)| format)
-}
-
 /// `-cpu`: model and features.
 pub fn cpu(lx: &mut Lower<'_>) {
     let mut props = Props::new();
@@ -65,10 +59,20 @@ pub fn cpu(lx: &mut Lower<'_>) {
     lx.options("-cpu", props, site, "cpu");
 }
 
-/// The CPU as QEMU is told: `host-model` expanded, checked against the host. None after an error; nothing
-/// inside if the guest has the CPU that QEMU gives it.
+/// The CPU as QEMU is told. None after an error; nothing inside if the guest has the CPU that QEMU gives it.
 fn effective(lx: &mut Lower<'_>) -> Option<Option<Cpu>> {
-    Some(lx.domain.cpu.clone().filter(Cpu::names_a_cpu))
+    let Some(cpu) = lx.domain.cpu.as_ref().filter(|c| c.names_a_cpu()) else { return Some(None) };
+    match guest::definite(cpu, lx.machine, &lx.env) {
+        Ok(cpu) => Some(Some(cpu)),
+        Err(fault) => {
+            let (code, message) = match fault {
+                Fault::Incompatible(message) => (&codes::CPU_HOST, message),
+                Fault::Mode(message) | Fault::Wrong(message) => (&codes::CPU, message),
+            };
+            lx.error(code, cpu.site, message);
+            None
+        }
+    }
 }
 
 /// Model, features, width of addresses. Whether there is anything to say.
@@ -234,10 +238,10 @@ fn caches(cpu: &Cpu, props: &mut Props) {
             props.set("host-cache-info", true).set("l3-cache", false);
         }
         Some(CacheMode::Disable) => {
-            props.set("l3-cache", false);
             if passes {
                 props.set("host-cache-info", false);
             }
+            props.set("l3-cache", false);
         }
         None => {}
     }

@@ -3,8 +3,8 @@
 use super::Lower;
 use crate::caps::Cap;
 use crate::domain::DomainKind;
+use crate::domain::cpu::CpuMode;
 use crate::domain::features::{IoapicDriver, Switch};
-use crate::domain::memory::Amount;
 use crate::host::Seccomp;
 use crate::plan::{Arg, Props};
 use crate::resolve::Board;
@@ -26,9 +26,6 @@ pub fn compat(lx: &mut Lower<'_>) {
         Deprecation::Reject => ("hide", "reject"),
         Deprecation::Crash => ("hide", "crash"),
     };
-    if !lx.has(Cap::CompatDeprecated) {
-        return;
-    }
     let mut props = Props::with("deprecated-output", output);
     props.set("deprecated-input", input);
     let site = lx.domain.site;
@@ -107,6 +104,10 @@ pub fn machine(lx: &mut Lower<'_>) {
     } else if let Some(id) = lx.ram_id() {
         props.set("memory-backend", id);
     }
+    if let Some(cpu) = lx.domain.cpu.as_ref().filter(|c| c.mode() == CpuMode::HostModel && lx.machine.arch.is_ppc64()) {
+        props.maybe("max-cpu-compat", cpu.model_name().map(str::to_string));
+    }
+    props.maybe("loadparm", lx.loadparm());
     super::firmware::machine_options(lx, &mut props);
     let hpet = lx.domain.clock.as_ref().and_then(|c| c.timer(crate::domain::clock::TimerName::Hpet));
     if lx.machine.arch.is_x86()
@@ -123,6 +124,25 @@ pub fn machine(lx: &mut Lower<'_>) {
 }
 
 impl Lower<'_> {
+    /// What the boot loader is told of the device to boot from (s390x), where devices cannot be told each.
+    fn loadparm(&self) -> Option<String> {
+        if !self.machine.arch.is_s390() || self.has(Cap::VirtioCcwLoadparm) {
+            return None;
+        }
+        let mut first: Option<(u32, String)> = None;
+        self.devices.each(&mut |device| {
+            if let Some(boot) = &device.info().boot
+                && let Some(loadparm) = &boot.loadparm
+            {
+                let order = boot.order.unwrap_or(u32::MAX);
+                if first.as_ref().is_none_or(|(o, _)| order < *o) {
+                    first = Some((order, loadparm.clone()));
+                }
+            }
+        });
+        first.map(|(_, loadparm)| loadparm)
+    }
+
     /// Whether the machine has the property `acpi`; none where this QEMU does not tell.
     fn machine_acpi(&self) -> Option<bool> {
         self.env.caps.machine(self.machine.accel, &self.machine.name).and_then(|m| m.acpi)
@@ -178,7 +198,7 @@ pub fn tseg(lx: &mut Lower<'_>) {
     let Some(tseg) = lx.domain.features.as_ref().and_then(|f| f.smm.as_ref()).and_then(|s| s.tseg.clone()) else {
         return;
     };
-    let mib = Amount::kib(&tseg) >> 10;
+    let mib = tseg.size.0 >> 20;
     lx.options("-global", Props::with("mch.extended-tseg-mbytes", mib), tseg.site, "tseg");
 }
 

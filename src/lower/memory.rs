@@ -61,7 +61,7 @@ pub struct Backend {
 /// `-m` and the backend of the machine's RAM.
 pub fn memory(lx: &mut Lower<'_>) {
     let site = lx.domain.memory.as_ref().map_or(lx.domain.site, |m| m.amount.site);
-    let kib = sizes::initial_kib(lx.domain, lx.machine);
+    let kib = sizes::initial_kib(lx.domain, lx.machine, &lx.env);
     let mut props = Props::with("size", format!("{kib}k"));
     if let Some(max) = &lx.domain.max_memory {
         props.maybe("slots", max.slots.filter(|n| *n > 0));
@@ -293,7 +293,7 @@ pub fn numa(lx: &mut Lower<'_>) {
     let Some(numa) = lx.numa().cloned().filter(|n| !n.cells.is_empty()) else { return };
     let machine = lx.env.caps.machine(lx.machine.accel, &lx.machine.name);
     let old_form = machine.is_some_and(|m| m.numa_mem_supported);
-    let align = sizes::alignment_kib(lx.machine);
+    let align = sizes::node_alignment_kib(lx.machine, &lx.env);
     let hmat = lx.has_hmat();
     let mut backends = Vec::new();
     let mut needs_backend = hmat || lx.domain.numatune.as_ref().is_some_and(|n| !n.memnodes.is_empty());
@@ -316,8 +316,6 @@ pub fn numa(lx: &mut Lower<'_>) {
         // The old form of -numa does not know how pages are touched.
         legacy(lx, numa.site);
     }
-    // Every CPU that no node names belongs to the first.
-    let total = lx.domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
     for (cell, (id, kib, backend)) in numa.cells.iter().zip(backends) {
         if needs_backend {
             add(lx, backend, cell.site);
@@ -337,7 +335,6 @@ pub fn numa(lx: &mut Lower<'_>) {
         }
         lx.options("-numa", props, cell.site, "numa cell");
     }
-    let _ = total;
     distances(lx, &numa);
     if hmat {
         attributes(lx, &numa);

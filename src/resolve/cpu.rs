@@ -38,7 +38,10 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         CpuMode::HostModel => {
             // A name says something only on POWER: which older CPU the host's is to look like.
             if let Some(model) = &mut cpu.model {
-                model.fallback.get_or_insert(CpuFallback::Allow);
+                model.fallback = match model.name {
+                    Some(_) => Some(model.fallback.unwrap_or(CpuFallback::Allow)),
+                    None => None,
+                };
             }
             cpu.model.take_if(|m| m.name.is_none() && m.vendor_id.is_none());
         }

@@ -5,9 +5,10 @@ use crate::caps::Accel;
 use crate::domain::Domain;
 use crate::domain::features::{Features, Gic, GicVersion, HypervMode};
 use crate::domain::memory::Amount;
+use crate::domain::numa::Sibling;
 use crate::domain::tuning::NumaMode;
 use crate::domain::vcpu::{IoThread, Placement};
-use crate::vocab::Value;
+use crate::vocab::{NumberSet, Value};
 
 /// Completes everything of a domain that is not a device.
 pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -16,11 +17,20 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     iothreads(domain);
     placement(domain);
     genid(domain, cx);
+    numa(domain);
+    schedulers(domain);
     tidy(domain);
 }
 
-/// Interrupt controller, Hyper-V mode.
+/// ACPI, interrupt controller, Hyper-V mode.
 fn features(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    // Machines of s390x never had ACPI, but many files ask for it: only new domains are told.
+    if machine.arch.is_s390()
+        && !cx.env.options.define
+        && let Some(features) = &mut domain.features
+    {
+        features.acpi = false;
+    }
     if machine.arch.is_arm() && machine.board == Board::Virt {
         let features = domain.features.get_or_insert_with(Features::default);
         let gic = features.gic.get_or_insert_with(Gic::default);
@@ -75,6 +85,18 @@ fn iothreads(domain: &mut Domain) {
 
 /// Placement of CPUs and memory on the host.
 fn placement(domain: &mut Domain) {
+    // Memory where numad says, and CPUs wherever: then CPUs too where numad says.
+    let auto_memory = domain
+        .numatune
+        .as_ref()
+        .and_then(|n| n.memory.as_ref())
+        .is_some_and(|m| m.placement == Some(Placement::Auto) || (m.placement.is_none() && m.nodeset.is_none()));
+    if let Some(vcpu) = &mut domain.vcpu
+        && auto_memory
+        && vcpu.cpuset.is_none()
+    {
+        vcpu.placement = Some(Placement::Auto);
+    }
     let auto_cpus = domain.vcpu.as_ref().is_some_and(|v| v.placement == Some(Placement::Auto));
     if auto_cpus && let Some(vcpu) = &mut domain.vcpu {
         vcpu.cpuset = None;
@@ -112,6 +134,71 @@ fn genid(domain: &mut Domain, cx: &mut Cx<'_>) {
     }
 }
 
+/// CPUs that no guest node names belong to the first; distances are told in full once one is told.
+fn numa(domain: &mut Domain) {
+    if let Some(tune) = &mut domain.numatune {
+        tune.memnodes.sort_by_key(|m| m.cellid);
+    }
+    let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1).min(MAX_VCPUS);
+    let Some(numa) = domain.cpu.as_mut().and_then(|c| c.numa.as_mut()) else { return };
+    let named: std::collections::BTreeSet<u32> =
+        numa.cells.iter().filter_map(|c| c.cpus.as_ref()).flat_map(|s| s.iter()).collect();
+    let missing: Vec<u32> = (0..count).filter(|n| !named.contains(n)).collect();
+    if let Some(first) = numa.cells.first_mut()
+        && !missing.is_empty()
+    {
+        first.cpus.get_or_insert_default().0.extend(missing);
+    }
+    if numa.cells.iter().any(|c| !c.distances.is_empty()) {
+        let ids: Vec<u32> = numa.cells.iter().filter_map(|c| c.id).collect();
+        let all: Vec<Vec<Sibling>> = ids
+            .iter()
+            .map(|src| {
+                let to = |dst: &u32| Sibling {
+                    id: Some(*dst),
+                    value: Some(super::memory::distance(numa, *src, *dst)),
+                    ..Sibling::default()
+                };
+                ids.iter().map(to).collect()
+            })
+            .collect();
+        for (cell, distances) in numa.cells.iter_mut().zip(all) {
+            let unknown = |s: &Sibling| s.id.is_some_and(|id| !ids.contains(&id));
+            let strange = std::mem::take(&mut cell.distances).into_iter().filter(unknown);
+            cell.distances = distances.into_iter().chain(strange.collect::<Vec<_>>()).collect();
+        }
+    }
+}
+
+/// More CPUs than any machine type of QEMU takes.
+const MAX_VCPUS: u32 = 16384;
+
+/// Scheduling is told for each thread by itself.
+fn schedulers(domain: &mut Domain) {
+    let Some(tune) = &mut domain.cputune else { return };
+    fn split<T: Clone>(list: &mut Vec<T>, set: impl Fn(&mut T) -> &mut Option<NumberSet>) {
+        let mut single: Vec<(u32, T)> = Vec::new();
+        for entry in list.iter() {
+            let mut entry = entry.clone();
+            for number in set(&mut entry).take().into_iter().flat_map(|s| s.0) {
+                let mut one = entry.clone();
+                *set(&mut one) = Some(NumberSet::from_iter([number]));
+                single.push((number, one));
+            }
+        }
+        single.sort_by_key(|(number, _)| *number);
+        *list = single.into_iter().map(|(_, one)| one).collect();
+    }
+    split(&mut tune.vcpuscheds, |s| &mut s.vcpus);
+    split(&mut tune.iothreadscheds, |s| &mut s.iothreads);
+    for sched in &mut tune.vcpuscheds {
+        if sched.scheduler.is_some_and(|s| s.has_priority()) {
+            sched.priority.get_or_insert(0);
+        }
+    }
+    tune.vcpupins.sort_by_key(|p| p.vcpu);
+}
+
 /// Elements that say nothing are not printed.
 fn tidy(domain: &mut Domain) {
     if domain.features.as_ref().is_some_and(Features::is_empty) {
@@ -119,6 +206,19 @@ fn tidy(domain: &mut Domain) {
     }
     if domain.cputune.as_ref().is_some_and(|c| c.is_empty()) {
         domain.cputune = None;
+    }
+    if let Some(tune) = &mut domain.memtune {
+        // As much as a 64-bit number of bytes can count, in KiB, is no limit.
+        const UNLIMITED_KIB: u64 = 9_007_199_254_740_991;
+        let limits = [&mut tune.hard_limit, &mut tune.soft_limit, &mut tune.min_guarantee, &mut tune.swap_hard_limit];
+        let mut any = false;
+        for limit in limits {
+            limit.take_if(|l| l.kib() >= UNLIMITED_KIB);
+            any |= limit.is_some();
+        }
+        if !any {
+            domain.memtune = None;
+        }
     }
     if domain.memory_backing.as_ref().is_some_and(|b| b.is_empty()) {
         domain.memory_backing = None;

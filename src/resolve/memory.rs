@@ -22,11 +22,21 @@ pub fn devices_kib(_: &Domain) -> u64 {
     0
 }
 
+/// The multiple to which the memory of guest nodes is rounded. A guest that comes from elsewhere has the
+/// sizes that it had there.
+pub fn node_alignment_kib(machine: &Machine, env: &Env<'_>) -> u64 {
+    if env.options.incoming.is_some() { 1 } else { alignment_kib(machine) }
+}
+
 /// What the guest has without memory devices, KiB, aligned.
-pub fn initial_kib(domain: &Domain, machine: &Machine) -> u64 {
+pub fn initial_kib(domain: &Domain, machine: &Machine, env: &Env<'_>) -> u64 {
     let to = alignment_kib(machine);
     match domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).filter(|n| !n.cells.is_empty()) {
-        Some(numa) => numa.cells.iter().map(|c| align(c.kib(), to)).fold(0, u64::saturating_add),
+        Some(numa) => {
+            let of_node = node_alignment_kib(machine, env);
+            let sum = numa.cells.iter().map(|c| align(c.kib(), of_node)).fold(0, u64::saturating_add);
+            sum / 1024 * 1024
+        }
         None => {
             let total = domain.memory.as_ref().map_or(0, |m| m.amount.kib());
             align(total.saturating_sub(devices_kib(domain)), to)
