@@ -24,20 +24,20 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     consoles::pair(domain, cx);
     audio::add_default(domain, cx);
     let mut devices = domain.devices.take().unwrap_or_default();
-    input::add_implicit(&mut devices, &machine);
+    input::add_implicit(domain, &mut devices, &machine);
     video::add_implicit(&mut devices, cx);
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
     crate::device::disk::sort(&mut devices.disks);
     controllers::number(&mut devices, cx);
     controllers::add_board(&mut devices, &machine, cx);
+    if devices.memballoons.is_empty() && machine.has_default_balloon() {
+        devices.memballoons.push(Memballoon { model: Some(MemballoonModel::Virtio), ..Memballoon::default() });
+    }
+    crate::device::watchdog::add_board(&mut devices.watchdogs, &machine);
+    crate::device::panic::add_board(&mut devices.panics, &machine);
     devices.defaults(&machine, cx);
     domain.devices = Some(devices);
     controllers::add_implied(domain, &machine, cx);
-    if let Some(devices) = &mut domain.devices
-        && devices.memballoons.is_empty()
-    {
-        devices.memballoons.push(Memballoon { model: Some(MemballoonModel::Virtio), ..Memballoon::default() });
-    }
     Some(machine)
 }
 
