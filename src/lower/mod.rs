@@ -227,6 +227,7 @@ impl<'a> Lower<'a> {
             env,
             descriptors: self.descriptors,
             ready: Ready::Monitor,
+            capabilities: disk::capabilities(&self.devices.disks),
             locks_memory: self.domain.memory_backing.as_ref().is_some_and(|b| b.locked),
             cause,
             ..Process::default()
