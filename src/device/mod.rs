@@ -17,6 +17,7 @@ pub mod info;
 pub mod input;
 pub mod interface;
 pub mod memballoon;
+pub mod memory;
 pub mod parallel;
 pub mod plug;
 pub mod redirdev;
@@ -159,4 +160,5 @@ devices! {
     redirdevs: redirdev::Redirdev,
     redirfilters: redirdev::RedirFilter,
     memballoons: memballoon::Memballoon,
+    memories: memory::MemoryDevice,
 }

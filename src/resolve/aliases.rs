@@ -30,6 +30,10 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     number(&mut devices.sounds, "sound");
     number(&mut devices.videos, "video");
     number(&mut devices.memballoons, "balloon");
+    let ids = crate::device::memory::ids(&devices.memories);
+    for (device, id) in devices.memories.iter_mut().zip(ids) {
+        set(device, id);
+    }
 }
 
 fn set(device: &mut dyn Device, id: String) {

@@ -33,6 +33,7 @@ pub fn pci_behind_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit
     all(&mut d.videos, m, env, visit);
     all(&mut d.inputs, m, env, visit);
     all(&mut d.serials, m, env, visit);
+    all(&mut d.memories, m, env, visit);
 }
 
 /// Virtio devices on the channel subsystem, on MMIO transports, or in virtual I/O registers.
@@ -43,6 +44,7 @@ pub fn other_transports(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visi
     all(&mut d.controllers, m, env, visit);
     all(&mut d.memballoons, m, env, visit);
     all(&mut d.filesystems, m, env, visit);
+    all(&mut d.memories, m, env, visit);
 }
 
 /// USB ports.
