@@ -74,7 +74,9 @@ fn claim<'a>(plan: &'a Plan, f: &mut dyn FnMut(&'static str, String, &'a Cause))
                 }
             }
             "-vnc" => {
-                if let Some(address) = props.text("").filter(|a| a.contains(':') && !a.starts_with("unix:")) {
+                // With `to`, QEMU looks for a free display itself.
+                let fixed = props.get("to").is_none();
+                if let Some(address) = props.text("").filter(|a| fixed && a.contains(':')) {
                     f("VNC display", address.to_string(), cause);
                 }
             }

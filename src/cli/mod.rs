@@ -18,6 +18,7 @@ mod normalize;
 mod package;
 mod probe;
 mod run;
+mod schema;
 mod tree;
 
 use crate::diag::render::MessageFormat;
@@ -177,6 +178,8 @@ enum Command {
     Package(package::Args),
     /// Say what a diagnostic code means
     Explain(explain::Args),
+    /// Look the domain format up
+    Schema(schema::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
 }
@@ -237,6 +240,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Package(args) => package::run(&args, shared),
         Command::Clean => machines::clean(shared),
         Command::Explain(args) => explain::run(&args, shared),
+        Command::Schema(args) => schema::run(&args, shared),
         Command::Completions(args) => completions::run(&args),
     };
     ExitCode::from(exit as u8)

@@ -166,3 +166,22 @@ pub fn print(domain: &Domain) -> String {
     domain.print_body(&mut out);
     out.finish()
 }
+
+impl Domain {
+    /// Whether other processes can map the guest's memory: `<memoryBacking>` says so, or every NUMA cell
+    /// does. What vhost-user backends and virtiofs need.
+    pub fn has_shared_memory(&self) -> bool {
+        use memory::{AccessMode, MemorySource};
+        let backing = self.memory_backing.as_ref();
+        let shared = |access: Option<AccessMode>| access == Some(AccessMode::Shared);
+        if shared(backing.and_then(|b| b.access())) {
+            return true;
+        }
+        // A memfd is shared unless it says otherwise.
+        if backing.is_some_and(|b| b.source() == Some(MemorySource::Memfd) && b.access() != Some(AccessMode::Private)) {
+            return true;
+        }
+        let cells = self.cpu.as_ref().and_then(|c| c.numa.as_ref()).map_or(&[][..], |n| &n.cells);
+        !cells.is_empty() && cells.iter().all(|c| shared(c.access))
+    }
+}

@@ -15,6 +15,9 @@ pub fn parse(text: &str, diags: &mut Diagnostics) -> Option<KdlDocument> {
         diags.error(&inputs::HOST_SYNTAX, Span::new(0, 0), "the file has more than 4 MiB");
         return None;
     }
+    if let Some(document) = super::plain_kdl::parse(text) {
+        return Some(document);
+    }
     // The parser recurses with the nesting, so that is bounded first; braces in strings and comments
     // count too, which no sensible document notices.
     let (mut depth, mut deepest, mut place) = (0usize, 0, 0);

@@ -8,6 +8,7 @@ mod facts;
 mod files;
 mod kdl;
 mod pci;
+mod plain_kdl;
 pub mod qemu_conf;
 mod read;
 mod security;

@@ -118,6 +118,7 @@ pub fn machine(lx: &mut Lower<'_>) {
     }
     props.maybe("loadparm", lx.loadparm());
     super::firmware::machine_options(lx, &mut props);
+    props.maybe("pcspk-audiodev", crate::device::sound::speaker(lx.devices));
     let hpet = lx.domain.clock.as_ref().and_then(|c| c.timer(crate::domain::clock::TimerName::Hpet));
     if lx.machine.arch.is_x86()
         && let Some(present) = hpet.and_then(|t| t.present)

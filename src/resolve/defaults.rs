@@ -24,7 +24,7 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     consoles::pair(domain, cx);
     audio::add_default(domain, cx);
     let mut devices = domain.devices.take().unwrap_or_default();
-    input::add_implicit(&mut devices, &machine);
+    input::add_implicit(domain, &mut devices, &machine);
     video::add_implicit(&mut devices, cx);
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
     crate::device::disk::sort(&mut devices.disks);

@@ -57,7 +57,13 @@ fn make_directory(path: &Path, mode: u32, role: DirectoryRole, journal: &mut Jou
     // The entry goes first; an entry for a directory that was there before would remove a stranger's files.
     let exists = path.symlink_metadata();
     match exists {
-        Ok(meta) if meta.is_dir() => {}
+        Ok(meta) if meta.is_dir() => {
+            // One that holds nothing but dead sockets is what a start by hand leaves.
+            if role == DirectoryRole::Runtime && holds_only_sockets(path) {
+                journal.add(Entry::RunDirectory(path.to_path_buf()))?;
+                std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| cannot("use", path, e))?;
+            }
+        }
         Ok(_) => return Err(cannot("use", path, ErrorKind::NotADirectory.into())),
         Err(_) => {
             if transient {
@@ -69,6 +75,12 @@ fn make_directory(path: &Path, mode: u32, role: DirectoryRole, journal: &mut Jou
         }
     }
     Ok(())
+}
+
+fn holds_only_sockets(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| {
+        entries.all(|entry| entry.and_then(|e| e.file_type()).is_ok_and(|kind| kind.is_socket()))
+    })
 }
 
 /// Makes a file that survives the run (NVRAM) from its template, complete or not at all.
@@ -139,7 +151,12 @@ fn make_secret(
         }
     };
     if let Some(parent) = path.parent() {
+        // In the machine's own run-time directory, this goes with it; elsewhere it stays.
+        let fresh = !parent.exists();
         DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(|e| cannot("make", parent, e))?;
+        if fresh {
+            own::hand_over(parent, account)?;
+        }
     }
     journal.add(Entry::File(path.to_path_buf()))?;
     OpenOptions::new()

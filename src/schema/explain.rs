@@ -30,6 +30,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
             "domstatus" | "domainsnapshot" | "domaincheckpoint" => {
                 "keep the <domain> element inside it, as a file of its own".to_string()
             }
+            _ if name.eq_ignore_ascii_case("domain") => "names are case-sensitive: write <domain>".to_string(),
             _ => "a domain begins with <domain type='kvm'>".to_string(),
         };
         self.out.flagged.add(root.whole());
@@ -68,12 +69,29 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 .map(|s| s.guard)
                 .collect();
             if !guards.is_empty() {
-                let (message, mut help) = wrong_variant(above, &format!("'{name}' of {el}"), &guards);
-                if !known.is_empty() {
-                    help.push_str(&format!("; here {el} takes {}", list(&known)));
+                let (message, help) = wrong_variant(above, &format!("'{name}' of {el}"), &guards);
+                // What only this variant takes stands in for what the other one takes.
+                let other = |k: &&str| {
+                    above
+                        .def
+                        .children()
+                        .iter()
+                        .filter(|s| guards.contains(&s.guard) && s.name == me.def.name)
+                        .any(|s| s.element().attrs().iter().any(|a| name_text(a.name) == *k))
+                };
+                let unset = |k: &&str| me.el.peek(k).is_none();
+                let needed = |k: &&str| me.def.attrs().iter().any(|a| a.required && name_text(a.name) == *k);
+                let mut instead: Vec<&str> = known.iter().copied().filter(|k| needed(k) && unset(k)).collect();
+                if instead.is_empty() {
+                    instead = known.iter().copied().filter(|k| !other(k) && unset(k)).collect();
                 }
+                let help = match (instead.as_slice(), known.as_slice()) {
+                    ([], []) => help,
+                    ([], known) => format!("{help}; here {el} takes {}", list(known)),
+                    (instead, _) => format!("here {el} takes {}; {help}", list(instead)),
+                };
                 self.out.report(&codes::WRONG_VARIANT, attr.span(), message).help(help);
-                return None;
+                return instead.first().map(|n| tables::find_name(Namespace::None, n));
             }
         }
         let mut help = if known.is_empty() {
@@ -97,6 +115,21 @@ impl<'r, 'd> Explainer<'r, 'd> {
     pub fn wrong_text(&mut self, me: &Parent<'_, '_>, ty: &Type) {
         self.out.flagged.add(me.el.whole());
         let value = me.el.text().trim_ascii();
+        let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, unit) = value.split_at(digits);
+        let unit = unit.trim_ascii();
+        // `1GiB`, where the unit is an attribute.
+        if let Some(slot) = me.def.attrs().iter().find(|a| name_text(a.name) == "unit")
+            && !number.is_empty()
+            && slot.ty().accepts(unit)
+        {
+            let name = me.el.name();
+            let message = format!("{} cannot be '{value}': its unit is an attribute", tag(me.el));
+            self.out
+                .report(&codes::WRONG_UNIT, trimmed(me.el), message)
+                .help(format!("write <{name} unit='{unit}'>{number}</{name}>"));
+            return;
+        }
         self.wrong_value(&tag(me.el), value, ty, trimmed(me.el));
     }
 
@@ -176,7 +209,14 @@ impl<'r, 'd> Explainer<'r, 'd> {
         let el = tag(me.el);
         let attrs = open_attrs(me);
         let children = open_children(me);
+        // The attribute that the text was meant for, if only one takes such a value.
+        let picky = me.def.attrs().iter().filter(|s| {
+            let free = matches!(s.ty().name.get(), "text" | "some-text" | "line");
+            me.states.of(s.guard) == State::Yes && !free && s.ty().accepts(text)
+        });
+        let fitting: Vec<&str> = picky.map(|s| name_text(s.name)).filter(|n| me.el.peek(n).is_none()).collect();
         let help = match (attrs.as_slice(), children.as_slice()) {
+            _ if fitting.len() == 1 => format!("write <{} {}='{shown}'/>", me.el.name(), fitting[0]),
             ([], []) => format!("{el} is empty: write <{}/>", me.el.name()),
             ([], children) => format!("remove it; {el} holds elements: {}", brackets(children)),
             ([one], []) => format!("write <{} {one}='{shown}'/>", me.el.name()),
@@ -309,7 +349,8 @@ pub fn expected(ty: &Type) -> String {
         [a, b] => format!("'{a}' or '{b}'"),
         many => format!("one of {}", list(many)),
     };
-    if ty.has_other_than_words() {
+    // Units are listed; the pattern behind them only says that their case does not count.
+    if ty.has_other_than_words() && !(ty.name.get().ends_with("unit") && !text.is_empty()) {
         if !text.is_empty() {
             text.push_str(", or ");
         }
@@ -385,12 +426,16 @@ fn wrong_variant(me: &Parent<'_, '_>, what: &str, guards: &[u8]) -> (String, Str
         }
     }
     if wants.is_empty() {
-        let message = if option {
-            format!("{what} does not go together with what else <{el}> has")
-        } else {
-            format!("{what} is not allowed here")
+        let rivals = rivals(me, guards);
+        let message = match rivals.as_str() {
+            "" => format!("{what} is not allowed here in <{el}>"),
+            rivals => format!("{what} does not go together with {rivals} in <{el}>"),
         };
-        return (message, format!("see `virtc schema {el}` for the alternatives of <{el}>; keep one of them"));
+        let help = match (option, rivals.as_str()) {
+            (true, rivals) if !rivals.is_empty() => format!("keep either {what} or {rivals}"),
+            _ => format!("`virtc schema {el}` shows the alternatives of <{el}>"),
+        };
+        return (message, help);
     }
     let message = if has.is_empty() {
         format!("{what} is not for this <{el}>")
@@ -399,6 +444,30 @@ fn wrong_variant(me: &Parent<'_, '_>, what: &str, guards: &[u8]) -> (String, Str
     };
     wants.truncate(4);
     (message, format!("{what} is for <{el}> with {}", wants.join(", or ")))
+}
+
+/// What the element has of the option that was taken instead of those of `guards`.
+fn rivals(me: &Parent<'_, '_>, guards: &[u8]) -> String {
+    let all = me.def.guards();
+    let mut found: Vec<String> = Vec::new();
+    for guard in guards {
+        let Some(Guard::Option { index, count, .. }) = all.get((*guard as usize).wrapping_sub(1)) else { continue };
+        let first = (*guard).saturating_sub(*index);
+        for other in first..first.saturating_add(*count) {
+            let Some(option) = all.get((other as usize).wrapping_sub(1)) else { continue };
+            if me.states.of(other) != State::Yes {
+                continue;
+            }
+            let attrs = option.option_attrs().map(|(n, ..)| name_text(n)).filter(|n| me.el.peek(n).is_some());
+            found.extend(attrs.map(|n| format!("'{n}'")));
+            let children = option.option_children().iter().map(|(n, _)| name_text(*n));
+            let present = children.filter(|n| me.el.children().any(|c| c.is(n)));
+            found.extend(present.map(|n| format!("<{n}>")));
+        }
+    }
+    found.dedup();
+    found.truncate(3);
+    and_plain(&found.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// The conditions on attributes up from `guard` that do not hold: as wanted, and as they are; whether one

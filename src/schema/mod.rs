@@ -5,8 +5,9 @@
 //! looks a document up in them.
 
 mod explain;
+pub mod reference;
 mod suggest;
 pub mod tables;
 mod validate;
 
-pub use validate::{Flagged, validate};
+pub use validate::{Flagged, Watch, validate, validate_watched};

@@ -30,8 +30,32 @@ impl Flagged {
 /// Checks a whole document against the grammar of the domain format and reports every fault with the
 /// given severity. Gives the places that it has reported.
 pub fn validate(doc: &Document<'_>, severity: Severity, diags: &mut Diagnostics) -> Flagged {
+    validate_watched(doc, severity, diags, &mut Unwatched)
+}
+
+/// Sees which entries of the schema a document uses.
+pub trait Watch {
+    /// An attribute, with the value that it has.
+    fn attribute(&mut self, _slot: &'static AttrSlot, _value: &str) {}
+    /// A child element.
+    fn child(&mut self, _slot: &'static ChildSlot) {}
+    /// The text of an element.
+    fn text(&mut self, _of: &'static Element, _text: &str) {}
+}
+
+struct Unwatched;
+impl Watch for Unwatched {}
+
+/// As [`validate`], and tells `watch` which entries the document uses.
+pub fn validate_watched<W: Watch>(
+    doc: &Document<'_>,
+    severity: Severity,
+    diags: &mut Diagnostics,
+    watch: &mut W,
+) -> Flagged {
     let Some(root) = doc.root() else { return Flagged::default() };
     let mut v = Validator {
+        watch,
         out: Reporter { severity, diags, flagged: Flagged::default() },
         attrs: Vec::new(),
         children: Vec::new(),
@@ -90,7 +114,8 @@ pub(super) struct Parent<'v, 'd> {
     pub above: Option<&'v Parent<'v, 'd>>,
 }
 
-struct Validator<'d, 'o> {
+struct Validator<'d, 'o, W> {
+    watch: &'o mut W,
     out: Reporter<'o>,
     // Stacks shared by all levels, so that a walk allocates a few times only.
     attrs: Vec<(Name, Attr<'d>)>,
@@ -98,7 +123,7 @@ struct Validator<'d, 'o> {
     counts: Vec<u32>,
 }
 
-impl<'d> Validator<'d, '_> {
+impl<'d, W: Watch> Validator<'d, '_, W> {
     fn element(&mut self, el: El<'d>, def: &'static Element, above: Option<&Parent<'_, 'd>>) {
         let (attrs, children) = (self.attrs.len(), self.children.len());
         for attr in el.attrs() {
@@ -181,7 +206,7 @@ impl<'d> Validator<'d, '_> {
         for at in from..self.attrs.len() {
             let (name, attr) = self.attrs[at];
             let mut lenient = false;
-            let mut active: Option<&AttrSlot> = None;
+            let mut active: Option<&'static AttrSlot> = None;
             let mut inactive = false;
             if name != NO_NAME {
                 for slot in slots.iter().filter(|s| s.name == name) {
@@ -191,6 +216,9 @@ impl<'d> Validator<'d, '_> {
                         State::No => inactive = true,
                     }
                 }
+            }
+            if let Some(slot) = active {
+                self.watch.attribute(slot, attr.value());
             }
             match active {
                 Some(slot) if slot.ty().accepts(attr.value()) => {}
@@ -213,6 +241,9 @@ impl<'d> Validator<'d, '_> {
 
     fn check_text(&mut self, me: &Parent<'_, 'd>) {
         let raw = me.el.text();
+        if me.def.text().is_some() {
+            self.watch.text(me.def, raw);
+        }
         match me.def.text() {
             None if raw.is_empty() => {}
             None => {
@@ -278,6 +309,7 @@ impl<'d> Validator<'d, '_> {
         before: std::ops::Range<usize>,
     ) {
         self.counts[count] += 1;
+        self.watch.child(slot);
         if slot.max != 0 && self.counts[count] > u32::from(slot.max) {
             let first = self.children[before].iter().find(|(n, _)| *n == slot.name).map(|(_, e)| e.span());
             Explainer::new(&mut self.out).duplicate(me, el, slot, first);

@@ -270,6 +270,9 @@ impl Drop for Bed {
         for pid in self.processes() {
             kill(pid, "KILL");
         }
+        if std::thread::panicking() {
+            self.call(&["clean"]);
+        }
     }
 }
 

@@ -64,6 +64,25 @@ fn both_are_killed_and_the_next_run_tidies_up() {
     bed.assert_nothing_left();
 }
 
+#[test]
+fn what_a_start_by_hand_left_is_taken_over() {
+    if !has_qemu() {
+        return;
+    }
+    let bed = Bed::new("stale").with_serial_file();
+    std::fs::create_dir(bed.path("run")).expect("made");
+    drop(std::os::unix::net::UnixListener::bind(bed.path("run/monitor.sock")).expect("a socket"));
+    bed.start();
+    bed.ok(&["stop", "--force", "stale"]);
+    bed.assert_nothing_left();
+    // A directory with something else in it is not ours to remove.
+    std::fs::create_dir(bed.path("run")).expect("made");
+    std::fs::write(bed.path("run/notes"), "mine").expect("written");
+    bed.start();
+    bed.ok(&["stop", "--force", "stale"]);
+    assert_eq!(std::fs::read_to_string(bed.path("run/notes")).expect("kept"), "mine");
+}
+
 /// Start/stop cycles, a part of them ended with SIGKILL of the runner or of QEMU at some moment.
 #[test]
 fn cycles() {

@@ -147,6 +147,10 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
                 other => other.unwrap_or_default(),
             };
             props.bare(format!("{address}:{}", i32::from(port) - 5900));
+            if graphics.port.is_none() && !lx.env.is_libvirt() {
+                // libvirt looks for a free port before the start; QEMU can do that itself (QEMU manual, "-vnc", to).
+                props.set("to", 99);
+            }
         }
         Endpoint::None => {
             props.bare("none");

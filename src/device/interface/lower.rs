@@ -1,7 +1,7 @@
 //! Interfaces on the command line: a `-netdev` for the host's side, a `-device` for the guest's.
 
-use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode, passt};
-use crate::caps::Accel;
+use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode, passt, rules};
+use crate::caps::{Accel, Cap};
 use crate::diag::codes::general as support;
 use crate::host::{Network, Plug, VhostNetPolicy};
 use crate::lower::Lower;
@@ -11,6 +11,9 @@ use crate::vocab::OnOff;
 
 /// Adds one interface.
 pub fn interface(interface: &Interface, lx: &mut Lower<'_>) {
+    if !rules::can_start(interface, lx) {
+        return;
+    }
     let id = format!("host{}", interface.info.id);
     let Some(mut netdev) = netdev(interface, lx) else { return };
     netdev.set("id", id.clone());
@@ -224,10 +227,13 @@ fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
     chardev.bare("socket").set("id", id.clone()).set("path", path.clone());
     if source.mode.as_deref() == Some("server") {
         chardev.set("server", true);
-    } else if let Some(reconnect) = &source.reconnect
-        && reconnect.enabled.is_some_and(|e| e.is_yes())
-    {
-        chardev.maybe("reconnect", reconnect.timeout);
+    } else if let Some(reconnect) = &source.reconnect {
+        let seconds = if reconnect.enabled.is_some_and(|e| e.is_yes()) { reconnect.timeout.unwrap_or(0) } else { 0 };
+        if lx.has(Cap::ChardevReconnectMiliseconds) {
+            chardev.set("reconnect-ms", u64::from(seconds) * 1000);
+        } else {
+            chardev.set("reconnect", seconds);
+        }
     }
     let what = format!("interface {}", interface.info.id);
     lx.access(

@@ -3,25 +3,12 @@
 use super::{Interface, InterfaceType};
 use crate::diag::codes::network as codes;
 use crate::domain::Domain;
+use crate::lower::Lower;
 use crate::resolve::{Cx, Machine};
 
 /// Checks one interface.
 pub fn interface(interface: &Interface, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
     let kind = interface.kind();
-    let mac = interface.mac();
-    let has_tap_backend = interface.backend.as_ref().is_some_and(|b| b.tap.is_some());
-    if has_tap_backend && !takes_tap(kind) {
-        cx.error(
-            &codes::NOT_FOR_TYPE,
-            interface.backend.as_ref().map_or(interface.site, |b| b.site),
-            format!(
-                "interface {mac} - a custom tap device path is not supported for network interfaces of type {kind}"
-            ),
-        )
-        .help(
-            "remove the 'tap' attribute of <backend>, or use an interface that has a tap: network, bridge or ethernet",
-        );
-    }
     let port_forward_works = interface.uses_passt() && matches!(kind, InterfaceType::User | InterfaceType::Vhostuser);
     if let Some(forward) = interface.port_forwards.first()
         && !port_forward_works
@@ -67,6 +54,37 @@ pub fn interface(interface: &Interface, _: &Domain, _: &Machine, cx: &mut Cx<'_>
         )
         .help("use at most 15 characters, without '/', ':' and blanks");
     }
+}
+
+/// What only the start shows: whether the host's side of the interface can be had.
+pub fn can_start(interface: &Interface, lx: &mut Lower<'_>) -> bool {
+    let kind = interface.kind();
+    let mac = interface.mac();
+    if let Some(backend) = interface.backend.as_ref().filter(|b| b.tap.is_some())
+        && !takes_tap(kind)
+    {
+        lx.error(
+            &codes::NOT_FOR_TYPE,
+            backend.site,
+            format!(
+                "interface {mac} - a custom tap device path is not supported for network interfaces of type {kind}"
+            ),
+        )
+        .help(
+            "remove the 'tap' attribute of <backend>, or use an interface that has a tap: network, bridge or ethernet",
+        );
+        return false;
+    }
+    if kind == InterfaceType::Vhostuser && interface.uses_passt() && !lx.domain.has_shared_memory() {
+        lx.error(
+            &codes::SHARED_MEMORY,
+            interface.site,
+            "this 'interface' requires shared memory: passt reads the guest's memory itself",
+        )
+        .help("add <memoryBacking><access mode='shared'/></memoryBacking>");
+        return false;
+    }
+    true
 }
 
 fn takes_tap(kind: InterfaceType) -> bool {

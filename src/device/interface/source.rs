@@ -26,7 +26,6 @@ model! {
     pub struct SourceFields {
         attr network: String = "network",
         attr portgroup: String = "portgroup",
-        attr portid: String = "portid",
         attr bridge: String = "bridge",
         attr kind: String = "type",
         attr dev: String = "dev",
@@ -66,6 +65,8 @@ impl Part for NetSource {
             }
             return;
         }
+        // The port that a running machine had: libvirt forgets it, as it makes a new one at each start.
+        source.attr("portid");
         self.fields.bind(source, cx);
     }
     fn print_attrs(&self, _: &mut XmlWriter) {}

@@ -6,5 +6,6 @@ super::codes! {
         NOT_FOR_TYPE = "VC0502" "not-for-this-type" "An element or attribute of `<interface>` means nothing for this type of interface, and QEMU could not be told about it.\n\nbefore: <interface type='user'><portForward proto='tcp'/></interface>\nafter:  <interface type='user'><backend type='passt'/><portForward proto='tcp'/></interface>";
         QUEUE_SIZE = "VC0503" "queue-size" "virtio queues have a size that is a power of two: 256, 512, 1024.\n\nbefore: <driver rx_queue_size='300'/>\nafter:  <driver rx_queue_size='512'/>";
         BAD_NAME = "VC0504" "interface-name" "The kernel takes names of network interfaces of at most 15 bytes, without '/', ':' and blanks.\n\nbefore: <target dev='my network interface'/>\nafter:  <target dev='mynet0'/>";
+        SHARED_MEMORY = "VC0505" "shared-memory" "A vhost-user backend reads and writes the guest's memory itself, so that the memory must be shared with it.\n\nbefore: <interface type='vhostuser'>…</interface>\nafter:  <memoryBacking><access mode='shared'/></memoryBacking> … <interface type='vhostuser'>…</interface>";
     }
 }

@@ -1,0 +1,92 @@
+//! Proves that the messages about forty typical mistakes can be acted upon without opening documentation: what
+//! a person sees in the terminal is in the snapshots, under the input.
+//!
+//! `cargo insta review` (or INSTA_UPDATE=always) takes changes over; read them as a newcomer would.
+
+use virtc::diag::Diagnostics;
+use virtc::diag::Severity;
+use virtc::diag::render::{MessageFormat, render};
+use virtc::{schema, xml};
+
+/// A domain with `devices` inside `<devices>` and `top` beside it.
+fn domain(top: &str, devices: &str) -> String {
+    format!(
+        "<domain type='kvm'>\n  <name>vm</name>\n  <memory unit='GiB'>2</memory>\n  <vcpu>2</vcpu>\n{}  <os>\n    \
+         <type arch='x86_64' machine='q35'>hvm</type>\n  </os>\n  <devices>\n{}  </devices>\n</domain>\n",
+        indented(top, 2),
+        indented(devices, 4)
+    )
+}
+
+fn indented(text: &str, by: usize) -> String {
+    text.lines().map(|l| format!("{:by$}{l}\n", "")).collect()
+}
+
+fn shown(text: &str) -> String {
+    let mut diags = Diagnostics::new();
+    let doc = xml::parse(text.as_bytes(), &mut diags);
+    if !diags.has_errors() {
+        schema::validate(&doc, Severity::Error, &mut diags);
+    }
+    let mut out = Vec::new();
+    render(&diags, "vm.xml", text, MessageFormat::Human, false, &mut out).expect("writing to memory");
+    format!("{text}\n{}", String::from_utf8(out).expect("messages are UTF-8"))
+}
+
+macro_rules! mistakes {
+    ($($name:ident: $text:expr;)*) => { $(
+        #[test]
+        fn $name() {
+            let shown = shown(&$text);
+            assert!(shown.contains("VC0"), "no diagnostic for {}", stringify!($name));
+            insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
+                insta::assert_snapshot!(stringify!($name), shown);
+            });
+        }
+    )* };
+}
+
+mistakes! {
+    element_misspelt: domain("", "<contoller type='usb' model='qemu-xhci'/>");
+    element_in_wrong_case: domain("<VCPU>4</VCPU>", "");
+    element_unknown: domain("", "<turbo/>");
+    element_in_wrong_place: domain("<acpi/>", "");
+    element_twice: domain("<vcpu>4</vcpu>", "");
+    element_missing: "<domain type='kvm'>\n  <vcpu>1</vcpu>\n</domain>\n".to_string();
+    element_of_a_foreign_namespace: domain("", "<acme:tag xmlns:acme='urn:acme'>x</acme:tag>");
+    devices_outside_devices: domain("<disk type='file'><source file='/srv/vm.img'/><target dev='vda'/></disk>", "");
+    attribute_misspelt: domain("", "<disk type='file'>\n  <source file='/srv/vm.img'/>\n  <target dve='vda' bus='virtio'/>\n</disk>");
+    attribute_in_wrong_case: domain("", "<graphics type='vnc' autoPort='yes'/>");
+    attribute_unknown: domain("", "<memballoon model='virtio' size='4'/>");
+    attribute_missing: domain("", "<disk type='file'>\n  <source file='/srv/vm.img'/>\n  <target bus='virtio'/>\n</disk>");
+    attribute_on_the_parent: domain("", "<disk type='file' bus='virtio'>\n  <source file='/srv/vm.img'/>\n  <target dev='vda'/>\n</disk>");
+    type_attribute_misspelt: domain("", "<disk tpye='file'>\n  <source file='/srv/vm.img'/>\n  <target dev='vda'/>\n</disk>");
+    type_attribute_missing: domain("", "<interface>\n  <source bridge='br0'/>\n</interface>");
+    type_unknown: domain("", "<interface type='bridged'>\n  <source bridge='br0'/>\n</interface>");
+    source_of_another_type: domain("", "<disk type='block'>\n  <source file='/srv/vm.img'/>\n  <target dev='vda'/>\n</disk>");
+    file_disk_with_a_device: domain("", "<disk type='file'>\n  <source dev='/dev/vg/vm'/>\n  <target dev='vda'/>\n</disk>");
+    network_of_a_bridge: domain("", "<interface type='bridge'>\n  <source network='default'/>\n</interface>");
+    address_of_another_bus: domain("", "<input type='tablet' bus='usb'>\n  <address type='usb' slot='0x05'/>\n</input>");
+    value_misspelt: domain("", "<disk type='file'>\n  <driver name='qemu' type='qcow'/>\n  <driver name='qemu' cache='writebak'/>\n  <source file='/srv/vm.img'/>\n  <target dev='vda'/>\n</disk>");
+    value_in_wrong_case: domain("<clock offset='UTC'/>", "");
+    value_empty: domain("", "<memballoon model=''/>");
+    switch_with_yes_for_on: domain("<features>\n  <smm state='yes'/>\n</features>", "");
+    switch_with_true: domain("", "<graphics type='vnc' autoport='true'/>");
+    unit_unknown: domain("<currentMemory unit='gig'>1</currentMemory>", "");
+    number_with_a_unit: domain("<currentMemory>1GiB</currentMemory>", "");
+    number_not_whole: domain("<cputune>\n  <shares>1.5</shares>\n</cputune>", "");
+    number_out_of_range: domain("", "<video>\n  <model type='virtio'/>\n  <address type='pci' bus='0x00' slot='0x20' function='0x8'/>\n</video>");
+    port_out_of_range: domain("", "<graphics type='spice' port='70000'/>");
+    uuid_malformed: "<domain type='kvm'>\n  <name>vm</name>\n  <uuid>REPLACE-ME</uuid>\n</domain>\n".to_string();
+    mac_of_a_group: domain("", "<interface type='user'>\n  <mac address='01:00:5e:00:00:01'/>\n</interface>");
+    cpus_malformed: domain("<cputune>\n  <vcpupin vcpu='0' cpuset='0..3'/>\n</cputune>", "");
+    path_relative: domain("", "<emulator>qemu-system-x86_64</emulator>");
+    text_where_none_is: domain("", "<memballoon model='virtio'>256</memballoon>");
+    text_instead_of_an_attribute: domain("", "<disk type='file'>\n  <source>/srv/vm.img</source>\n  <target dev='vda'/>\n</disk>");
+    root_is_another_document: "<network>\n  <name>default</name>\n</network>\n".to_string();
+    root_in_wrong_case: "<Domain type='kvm'>\n  <name>vm</name>\n</Domain>\n".to_string();
+    namespace_not_declared: domain("<qemu:commandline>\n  <qemu:arg value='-nodefaults'/>\n</qemu:commandline>", "");
+    three_faults: domain("<vpcu>4</vpcu>", "<disk type='file' devce='cdrom'>\n  <source file='/srv/vm.iso'/>\n  <target dev='sda' bus='satta'/>\n</disk>");
+    both_total_and_read: domain("", "<disk type='file'>\n  <source file='/srv/vm.img'/>\n  <target dev='vda'/>\n  <iotune>\n    <total_bytes_sec>1000</total_bytes_sec>\n    <read_bytes_sec>500</read_bytes_sec>\n  </iotune>\n</disk>");
+    tag_not_closed: "<domain type='kvm'>\n  <name>vm\n  <vcpu>2</vcpu>\n</domain>\n".to_string();
+}
