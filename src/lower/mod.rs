@@ -136,8 +136,10 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     machine::no_acpi(&mut lx);
     machine::power_management(&mut lx);
     firmware::boot(&mut lx);
+    lower_all(&devices.iommus, &mut lx);
     crate::device::controller::lower_all(&mut lx);
     lower_all(&devices.memories, &mut lx);
+    lower_all(&devices.hubs, &mut lx);
     disk::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.filesystems, &mut lx);
@@ -147,19 +149,28 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.parallels, &mut lx);
     lower_all(&devices.channels, &mut lx);
     lower_all(&devices.consoles, &mut lx);
+    lower_all(&devices.tpms, &mut lx);
     lower_all(&devices.inputs, &mut lx);
     lower_all(&devices.audios, &mut lx);
     lower_all(&devices.graphics, &mut lx);
     lower_all(&devices.videos, &mut lx);
     lower_all(&devices.sounds, &mut lx);
+    crate::device::watchdog::lower_all(&mut lx);
     lower_all(&devices.redirdevs, &mut lx);
     lower_all(&devices.memballoons, &mut lx);
+    lower_all(&devices.rngs, &mut lx);
+    lower_all(&devices.nvrams, &mut lx);
     machine::vmcoreinfo(&mut lx);
     machine::incoming(&mut lx);
     security::launch(&mut lx);
     machine::handed_through(&mut lx);
     machine::sandbox(&mut lx);
+    lower_all(&devices.panics, &mut lx);
+    lower_all(&devices.shmems, &mut lx);
+    lower_all(&devices.vsocks, &mut lx);
+    lower_all(&devices.cryptos, &mut lx);
     machine::async_teardown(&mut lx);
+    lower_all(&devices.pstores, &mut lx);
     machine::msg(&mut lx);
     lx.finish()
 }
@@ -219,6 +230,7 @@ impl<'a> Lower<'a> {
             env,
             descriptors: self.descriptors,
             ready: Ready::Monitor,
+            capabilities: disk::capabilities(&self.devices.disks),
             locks_memory: self.domain.memory_backing.as_ref().is_some_and(|b| b.locked),
             cause,
             ..Process::default()
@@ -368,6 +380,9 @@ impl<'a> Lower<'a> {
                 if !usb.port.is_empty() {
                     props.set("port", usb.port_text());
                 }
+            }
+            Some(Address::SpaprVio { reg: Some(reg) }) => {
+                props.set("reg", *reg);
             }
             Some(Address::Ccw(Some(ccw))) => {
                 props.set("devno", ccw.to_string());
