@@ -15,6 +15,7 @@ mod monitor;
 mod paths;
 mod policy;
 mod secret;
+mod security;
 pub mod tls;
 
 use crate::caps::Cap;
@@ -104,8 +105,8 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         diags: cx.diags,
     };
     lx.head();
-    machine::compat(&mut lx);
     machine::name(&mut lx);
+    machine::compat(&mut lx);
     monitor::stopped(&mut lx);
     machine::master_key(&mut lx);
     disk::reservations(&mut lx);
@@ -137,6 +138,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     firmware::boot(&mut lx);
     lower_all(&devices.iommus, &mut lx);
     crate::device::controller::lower_all(&mut lx);
+    lower_all(&devices.memories, &mut lx);
     lower_all(&devices.hubs, &mut lx);
     disk::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
@@ -160,6 +162,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.nvrams, &mut lx);
     machine::vmcoreinfo(&mut lx);
     machine::incoming(&mut lx);
+    security::launch(&mut lx);
     machine::handed_through(&mut lx);
     machine::sandbox(&mut lx);
     lower_all(&devices.panics, &mut lx);
