@@ -305,8 +305,30 @@ impl<'a> Lower<'a> {
     }
 
     /// Adds a `-netdev`.
-    pub fn netdev(&mut self, props: Props, site: Site) {
+    pub fn netdev(&mut self, mut props: Props, site: Site) {
         let form = if self.has(Cap::NetdevJson) { Form::Json } else { Form::Options };
+        if form == Form::Options {
+            // The type stands without a key, and a list of strings is the key once for each.
+            for (key, value) in std::mem::take(&mut props.0) {
+                match value {
+                    Prop::List(items) => {
+                        for item in items {
+                            let text = match &item {
+                                Prop::Object(inner) => inner.get("str").cloned(),
+                                _ => None,
+                            };
+                            props.set(key.clone(), text.unwrap_or(item));
+                        }
+                    }
+                    value if key == "type" => {
+                        props.bare(value);
+                    }
+                    value => {
+                        props.set(key, value);
+                    }
+                }
+            }
+        }
         let cause = self.cause(site, "interface");
         self.args.push(Arg::props("-netdev", props, form, cause));
     }
