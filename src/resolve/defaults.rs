@@ -108,12 +108,14 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
                 cx.env.caps.canonical_machine(accel, name).or_else(|| cx.env.caps.canonical_machine(Accel::Tcg, name));
             let Some(canonical) = canonical else {
                 let name = name.clone();
+                let advice = crate::caps::retirement::advice(cx.env.caps, accel, &name);
                 cx.error_at(
                     &codes::UNKNOWN_MACHINE,
                     site,
                     "machine",
                     format!("emulator '{emulator}' does not support machine type '{name}'"),
-                );
+                )
+                .help(advice);
                 return None;
             };
             canonical.to_string()
