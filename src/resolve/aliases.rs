@@ -41,6 +41,10 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     number(&mut devices.iommus, "iommu");
     number(&mut devices.vsocks, "vsock");
     number(&mut devices.pstores, "pstore");
+    let ids = crate::device::memory::ids(&devices.memories);
+    for (device, id) in devices.memories.iter_mut().zip(ids) {
+        set(device, id);
+    }
 }
 
 fn set(device: &mut dyn Device, id: String) {

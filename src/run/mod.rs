@@ -25,6 +25,7 @@ pub mod remote;
 mod signals;
 mod start;
 mod supervise;
+mod terminal;
 mod trampoline;
 
 pub use errors::{Fault, fault};
