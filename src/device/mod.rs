@@ -10,22 +10,35 @@ pub mod channel;
 pub mod chardev;
 pub mod console;
 pub mod controller;
+pub mod crypto;
 pub mod disk;
 pub mod filesystem;
 pub mod graphics;
+pub mod hub;
 pub mod info;
 pub mod input;
 pub mod interface;
+pub mod iommu;
+pub mod lease;
 pub mod memballoon;
+pub mod memory;
+pub mod nvram;
+pub mod panic;
 pub mod parallel;
 pub mod plug;
+pub mod pstore;
 pub mod redirdev;
+pub mod rng;
 pub mod serial;
+pub mod shmem;
 pub mod smartcard;
 pub mod sound;
 pub mod storage;
+pub mod tpm;
 pub mod video;
 pub mod virtio;
+pub mod vsock;
+pub mod watchdog;
 
 use crate::domain::model::{Binder, Model, Part, Shape};
 use crate::lower::Lower;
@@ -144,6 +157,7 @@ impl Model for Devices {
 devices! {
     disks: disk::Disk,
     controllers: controller::Controller,
+    leases: lease::Lease,
     filesystems: filesystem::Filesystem,
     interfaces: interface::Interface,
     smartcards: smartcard::Smartcard,
@@ -152,11 +166,23 @@ devices! {
     consoles: console::Console,
     channels: channel::Channel,
     inputs: input::Input,
+    tpms: tpm::Tpm,
     graphics: graphics::Graphics,
     sounds: sound::Sound,
     audios: audio::Audio,
     videos: video::Video,
     redirdevs: redirdev::Redirdev,
     redirfilters: redirdev::RedirFilter,
+    hubs: hub::Hub,
+    watchdogs: watchdog::Watchdog,
     memballoons: memballoon::Memballoon,
+    rngs: rng::Rng,
+    nvrams: nvram::Nvram,
+    panics: panic::Panic,
+    shmems: shmem::Shmem,
+    memories: memory::MemoryDevice,
+    cryptos: crypto::Crypto,
+    iommus: iommu::Iommu,
+    vsocks: vsock::Vsock,
+    pstores: pstore::Pstore,
 }

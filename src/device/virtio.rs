@@ -2,7 +2,6 @@
 
 use super::info::DeviceInfo;
 use super::plug::VirtioModel;
-use crate::caps::Cap;
 use crate::diag::codes::general as codes;
 use crate::domain::model::model;
 use crate::lower::Lower;
@@ -52,21 +51,6 @@ impl VirtioOptions {
                     self.site,
                     name,
                     format!("the driver option '{name}' is only supported for virtio devices"),
-                );
-            }
-        }
-        let needs = [
-            ("iommu", self.iommu, Cap::VirtioIommuPlatform),
-            ("ats", self.ats, Cap::VirtioAts),
-            ("packed", self.packed, Cap::VirtioPacked),
-        ];
-        for (name, value, cap) in needs {
-            if is_virtio && value.is_some() && !cx.has(cap) {
-                cx.error_at(
-                    &codes::NOT_BY_QEMU,
-                    self.site,
-                    name,
-                    format!("the driver option '{name}' is not supported by this QEMU binary"),
                 );
             }
         }

@@ -2,6 +2,7 @@
 
 use super::Lower;
 use crate::caps::Cap;
+use crate::device::memory::MemoryModel;
 use crate::domain::DomainKind;
 use crate::domain::cpu::CpuMode;
 use crate::domain::features::{IoapicDriver, Switch};
@@ -96,6 +97,14 @@ pub fn machine(lx: &mut Lower<'_>) {
     props.set("dump-guest-core", dump.map_or(lx.env.host.instance.dump_guest_core, OnOff::is_on));
     if lx.domain.memory_backing.as_ref().is_some_and(|b| b.nosharepages) {
         props.set("mem-merge", false);
+    }
+    if lx.devices.memories.iter().any(|d| d.model() == MemoryModel::Nvdimm) {
+        props.set("nvdimm", true);
+    }
+    let enclaves = lx.devices.memories.iter().filter(|d| d.model() == MemoryModel::SgxEpc);
+    for (i, device) in enclaves.enumerate() {
+        props.set(format!("sgx-epc.{i}.memdev"), format!("mem{}", device.info.id));
+        props.set(format!("sgx-epc.{i}.node"), device.node().unwrap_or(0));
     }
     if lx.has_numa() {
         if lx.has_hmat() {

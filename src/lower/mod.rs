@@ -15,6 +15,7 @@ mod monitor;
 mod paths;
 mod policy;
 mod secret;
+mod security;
 pub mod tls;
 
 use crate::caps::Cap;
@@ -104,8 +105,8 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         diags: cx.diags,
     };
     lx.head();
-    machine::compat(&mut lx);
     machine::name(&mut lx);
+    machine::compat(&mut lx);
     monitor::stopped(&mut lx);
     machine::master_key(&mut lx);
     disk::reservations(&mut lx);
@@ -135,7 +136,10 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     machine::no_acpi(&mut lx);
     machine::power_management(&mut lx);
     firmware::boot(&mut lx);
+    lower_all(&devices.iommus, &mut lx);
     crate::device::controller::lower_all(&mut lx);
+    lower_all(&devices.memories, &mut lx);
+    lower_all(&devices.hubs, &mut lx);
     disk::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.filesystems, &mut lx);
@@ -145,18 +149,28 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.parallels, &mut lx);
     lower_all(&devices.channels, &mut lx);
     lower_all(&devices.consoles, &mut lx);
+    lower_all(&devices.tpms, &mut lx);
     lower_all(&devices.inputs, &mut lx);
     lower_all(&devices.audios, &mut lx);
     lower_all(&devices.graphics, &mut lx);
     lower_all(&devices.videos, &mut lx);
     lower_all(&devices.sounds, &mut lx);
+    crate::device::watchdog::lower_all(&mut lx);
     lower_all(&devices.redirdevs, &mut lx);
     lower_all(&devices.memballoons, &mut lx);
+    lower_all(&devices.rngs, &mut lx);
+    lower_all(&devices.nvrams, &mut lx);
     machine::vmcoreinfo(&mut lx);
     machine::incoming(&mut lx);
+    security::launch(&mut lx);
     machine::handed_through(&mut lx);
     machine::sandbox(&mut lx);
+    lower_all(&devices.panics, &mut lx);
+    lower_all(&devices.shmems, &mut lx);
+    lower_all(&devices.vsocks, &mut lx);
+    lower_all(&devices.cryptos, &mut lx);
     machine::async_teardown(&mut lx);
+    lower_all(&devices.pstores, &mut lx);
     machine::msg(&mut lx);
     lx.finish()
 }
@@ -216,6 +230,7 @@ impl<'a> Lower<'a> {
             env,
             descriptors: self.descriptors,
             ready: Ready::Monitor,
+            capabilities: disk::capabilities(&self.devices.disks),
             locks_memory: self.domain.memory_backing.as_ref().is_some_and(|b| b.locked),
             cause,
             ..Process::default()
@@ -290,8 +305,30 @@ impl<'a> Lower<'a> {
     }
 
     /// Adds a `-netdev`.
-    pub fn netdev(&mut self, props: Props, site: Site) {
+    pub fn netdev(&mut self, mut props: Props, site: Site) {
         let form = if self.has(Cap::NetdevJson) { Form::Json } else { Form::Options };
+        if form == Form::Options {
+            // The type stands without a key, and a list of strings is the key once for each.
+            for (key, value) in std::mem::take(&mut props.0) {
+                match value {
+                    Prop::List(items) => {
+                        for item in items {
+                            let text = match &item {
+                                Prop::Object(inner) => inner.get("str").cloned(),
+                                _ => None,
+                            };
+                            props.set(key.clone(), text.unwrap_or(item));
+                        }
+                    }
+                    value if key == "type" => {
+                        props.bare(value);
+                    }
+                    value => {
+                        props.set(key, value);
+                    }
+                }
+            }
+        }
         let cause = self.cause(site, "interface");
         self.args.push(Arg::props("-netdev", props, form, cause));
     }
@@ -365,6 +402,9 @@ impl<'a> Lower<'a> {
                 if !usb.port.is_empty() {
                     props.set("port", usb.port_text());
                 }
+            }
+            Some(Address::SpaprVio { reg: Some(reg) }) => {
+                props.set("reg", *reg);
             }
             Some(Address::Ccw(Some(ccw))) => {
                 props.set("devno", ccw.to_string());

@@ -1,6 +1,6 @@
 //! Ids of the devices in QEMU, derived from kind, position and address.
 
-use super::Machine;
+use super::{Board, Machine};
 use crate::device::Device;
 use crate::device::address::Address;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
@@ -30,6 +30,21 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     number(&mut devices.sounds, "sound");
     number(&mut devices.videos, "video");
     number(&mut devices.memballoons, "balloon");
+    number(&mut devices.tpms, "tpm");
+    number(&mut devices.hubs, "hub");
+    number(&mut devices.watchdogs, "watchdog");
+    number(&mut devices.rngs, "rng");
+    number(&mut devices.nvrams, "nvram");
+    number(&mut devices.panics, "panic");
+    number(&mut devices.shmems, "shmem");
+    number(&mut devices.cryptos, "crypto");
+    number(&mut devices.iommus, "iommu");
+    number(&mut devices.vsocks, "vsock");
+    number(&mut devices.pstores, "pstore");
+    let ids = crate::device::memory::ids(&devices.memories);
+    for (device, id) in devices.memories.iter_mut().zip(ids) {
+        set(device, id);
+    }
 }
 
 fn set(device: &mut dyn Device, id: String) {
@@ -61,14 +76,20 @@ fn disk_id(disk: &Disk, controllers: &[Controller]) -> String {
     }
 }
 
+/// The bus of a controller is named after its id: `usb.0`, `pci.1`. QEMU has names of its own for the
+/// buses of the board, and for those that libvirt takes the id from QEMU's name.
 fn controller_id(controller: &Controller, machine: &Machine) -> String {
     let index = controller.index();
     match controller.kind {
         Some(ControllerKind::Pci) if index == 0 && machine.has_pcie_root() => "pcie.0".to_string(),
+        Some(ControllerKind::Pci) if index == 0 && !machine.numbers_pci_buses() => "pci".to_string(),
         Some(ControllerKind::Pci) => format!("pci.{index}"),
-        Some(ControllerKind::Ide) if index == 0 => "ide".to_string(),
-        Some(ControllerKind::Sata) if index == 0 => "ide".to_string(),
+        Some(ControllerKind::Ide) if index == 0 && machine.has_builtin_ide() => "ide".to_string(),
+        Some(ControllerKind::Sata) if index == 0 && machine.board == Board::Q35 => "ide".to_string(),
         Some(ControllerKind::Usb) if index == 0 => "usb".to_string(),
+        Some(ControllerKind::Scsi) if index == 0 && controller.model == Some(ControllerModel::Ncr53c90) => {
+            "scsi".to_string()
+        }
         Some(kind) => format!("{kind}{index}"),
         None => String::new(),
     }

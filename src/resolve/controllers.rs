@@ -77,7 +77,7 @@ fn insert(controllers: &mut Vec<Controller>, new: Controller) {
             continue;
         }
         // A USB 2 controller stands before its companions.
-        if current.index() == new.index() && current.master.is_some() && new.master.is_none() && new.is_ich9() {
+        if current.index() == new.index() && current.is_companion() && !new.is_companion() && new.is_ich9() {
             at = i;
             continue;
         }

@@ -30,14 +30,14 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     crate::device::disk::sort(&mut devices.disks);
     controllers::number(&mut devices, cx);
     controllers::add_board(&mut devices, &machine, cx);
+    if devices.memballoons.is_empty() && machine.has_default_balloon() {
+        devices.memballoons.push(Memballoon { model: Some(MemballoonModel::Virtio), ..Memballoon::default() });
+    }
+    crate::device::watchdog::add_board(&mut devices.watchdogs, &machine);
+    crate::device::panic::add_board(&mut devices.panics, &machine);
     devices.defaults(&machine, cx);
     domain.devices = Some(devices);
     controllers::add_implied(domain, &machine, cx);
-    if let Some(devices) = &mut domain.devices
-        && devices.memballoons.is_empty()
-    {
-        devices.memballoons.push(Memballoon { model: Some(MemballoonModel::Virtio), ..Memballoon::default() });
-    }
     Some(machine)
 }
 
@@ -108,12 +108,14 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
                 cx.env.caps.canonical_machine(accel, name).or_else(|| cx.env.caps.canonical_machine(Accel::Tcg, name));
             let Some(canonical) = canonical else {
                 let name = name.clone();
+                let advice = crate::caps::retirement::advice(cx.env.caps, accel, &name);
                 cx.error_at(
                     &codes::UNKNOWN_MACHINE,
                     site,
                     "machine",
                     format!("emulator '{emulator}' does not support machine type '{name}'"),
-                );
+                )
+                .help(advice);
                 return None;
             };
             canonical.to_string()

@@ -86,6 +86,16 @@ impl Machine {
             || (self.arch.is_mips() && self.name == "malta")
     }
 
+    /// Whether QEMU calls the root bus `pci.0`; some boards call it `pci`.
+    pub fn numbers_pci_buses(&self) -> bool {
+        self.arch.is_x86() || self.arch.is_ppc() || self.board != Board::Other
+    }
+
+    /// Whether the board gets a memory balloon when the XML does not mention one.
+    pub fn has_default_balloon(&self) -> bool {
+        !(self.arch.is_arm() || self.arch.is_loongarch() || matches!(self.arch, Arch::Sparc | Arch::Sparc64))
+    }
+
     /// Whether the board gets a USB controller when the XML has none.
     pub fn has_default_usb(&self) -> bool {
         match self.board {

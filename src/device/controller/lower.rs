@@ -37,13 +37,13 @@ fn pci_holes(lx: &mut Lower<'_>) {
     let devices = lx.devices;
     for c in &devices.controllers {
         let Some(hole) = &c.hole.0 else { continue };
-        let (host, cap) = match c.model {
-            Some(ControllerModel::PciRoot) => ("i440FX-pcihost", Cap::I440fxPciHole64Size),
-            Some(ControllerModel::PcieRoot) => ("q35-pcihost", Cap::Q35PciHole64Size),
+        let host = match c.model {
+            Some(ControllerModel::PciRoot) => "i440FX-pcihost",
+            Some(ControllerModel::PcieRoot) => "q35-pcihost",
             _ => continue,
         };
         let known = matches!(lx.machine.board, Board::I440fx | Board::Q35);
-        if !known || !lx.has(cap) {
+        if !known {
             lx.error(&general::NOT_BY_QEMU, hole.site, "setting the size of the 64-bit PCI hole is not supported here");
             continue;
         }

@@ -221,6 +221,11 @@ impl Controller {
         matches!(self.model, Some(M::Ich9Ehci1 | M::Ich9Uhci1 | M::Ich9Uhci2 | M::Ich9Uhci3))
     }
 
+    /// Whether it serves the slow devices of a USB 2 controller.
+    pub fn is_companion(&self) -> bool {
+        self.is_ich9() && self.model != Some(ControllerModel::Ich9Ehci1)
+    }
+
     /// Which drivers a virtio controller serves.
     pub fn virtio_model(&self) -> VirtioModel {
         match self.plug_of_kind() {

@@ -1,8 +1,12 @@
 //! Second pass: a place for every device on its bus.
 
+mod ccw;
+mod mmio;
 mod order;
 mod pci;
 mod ports;
+mod spapr;
+mod usb;
 
 pub use ports::add_controllers;
 
@@ -14,5 +18,9 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     if let Some(devices) = &mut domain.devices {
         ports::virtio_serial(devices, machine, cx);
     }
+    spapr::assign(domain, machine, cx);
+    ccw::assign(domain, machine, cx);
+    mmio::assign(domain, machine, cx);
     pci::assign(domain, machine, cx);
+    usb::assign(domain, machine, cx);
 }

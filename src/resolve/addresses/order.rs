@@ -30,29 +30,49 @@ pub fn pci_before_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit
 pub fn pci_behind_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.disks, m, env, visit);
     all(&mut d.memballoons, m, env, visit);
+    all(&mut d.rngs, m, env, visit);
+    all(&mut d.watchdogs, m, env, visit);
     all(&mut d.videos, m, env, visit);
+    all(&mut d.shmems, m, env, visit);
     all(&mut d.inputs, m, env, visit);
     all(&mut d.serials, m, env, visit);
+    all(&mut d.iommus, m, env, visit);
+    all(&mut d.vsocks, m, env, visit);
+    all(&mut d.memories, m, env, visit);
+    all(&mut d.panics, m, env, visit);
+    all(&mut d.cryptos, m, env, visit);
+    all(&mut d.pstores, m, env, visit);
 }
 
 /// Virtio devices on the channel subsystem, on MMIO transports, or in virtual I/O registers.
 pub fn other_transports(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.disks, m, env, visit);
     all(&mut d.interfaces, m, env, visit);
-    all(&mut d.inputs, m, env, visit);
+    all(&mut d.sounds, m, env, visit);
+    all(&mut d.videos, m, env, visit);
     all(&mut d.controllers, m, env, visit);
-    all(&mut d.memballoons, m, env, visit);
+    all(&mut d.serials, m, env, visit);
+    all(&mut d.consoles, m, env, visit);
+    all(&mut d.inputs, m, env, visit);
     all(&mut d.filesystems, m, env, visit);
+    all(&mut d.memballoons, m, env, visit);
+    all(&mut d.rngs, m, env, visit);
+    all(&mut d.nvrams, m, env, visit);
+    all(&mut d.tpms, m, env, visit);
+    all(&mut d.iommus, m, env, visit);
+    all(&mut d.vsocks, m, env, visit);
+    all(&mut d.memories, m, env, visit);
+    all(&mut d.cryptos, m, env, visit);
 }
 
-/// USB ports.
+/// USB ports, without hubs.
 pub fn usb(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.disks, m, env, visit);
     all(&mut d.interfaces, m, env, visit);
-    all(&mut d.inputs, m, env, visit);
+    all(&mut d.sounds, m, env, visit);
     all(&mut d.controllers, m, env, visit);
     all(&mut d.serials, m, env, visit);
-    all(&mut d.sounds, m, env, visit);
+    all(&mut d.inputs, m, env, visit);
     all(&mut d.redirdevs, m, env, visit);
     all(&mut d.filesystems, m, env, visit);
 }

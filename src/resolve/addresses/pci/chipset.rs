@@ -6,6 +6,7 @@ use super::topology::Fault;
 use crate::device::address::PciAddress;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::plug::Plug;
+use crate::device::sound::SoundModel;
 use crate::device::{Device, Devices, Family};
 use crate::diag::codes::address as codes;
 use crate::resolve::Board;
@@ -84,6 +85,7 @@ fn q35(run: &mut Run<'_, '_>, devices: &mut Devices) {
     }
     run.topology.close(0, 0x1f);
     primary_video(run, devices, 1);
+    ich9_sound(run, devices);
 }
 
 fn place(run: &mut Run<'_, '_>, device: &mut dyn Device, place: PciAddress, connect: Connect) {
@@ -123,11 +125,25 @@ fn usb2(run: &mut Run<'_, '_>, devices: &mut Devices) {
     }
 }
 
-/// The first display sits in a slot of its own; without one, the slot is free.
+/// The first display sits in a slot of its own, unless something else is there.
 fn primary_video(run: &mut Run<'_, '_>, devices: &mut Devices, slot: u32) {
     let Some(video) = devices.videos.first_mut() else { return };
-    let wanted = video.plug(run.machine, &run.cx.env) != Plug::Nowhere && !video.info.has_address();
-    if wanted && !run.topology.slot_used(0, slot) {
-        place(run, video, at(slot, 0), Connect::PCI);
+    let plug = video.plug(run.machine, &run.cx.env);
+    if plug == Plug::Nowhere || video.info.has_address() {
+        return;
+    }
+    let connect = run.connect(plug).unwrap_or(Connect::PCI);
+    if run.topology.slot_used(0, slot) {
+        run.place(video, connect, None);
+    } else {
+        place(run, video, at(slot, 0), connect);
+    }
+}
+
+/// The first ICH9 sound device of a Q35 is part of the chipset.
+fn ich9_sound(run: &mut Run<'_, '_>, devices: &mut Devices) {
+    let Some(sound) = devices.sounds.iter_mut().find(|s| s.model == Some(SoundModel::Ich9)) else { return };
+    if !sound.info.has_address() && !run.topology.slot_used(0, 0x1b) {
+        place(run, sound, at(0x1b, 0), Connect::PCIE);
     }
 }

@@ -138,17 +138,13 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// What a device that is to be plugged in this way needs of a slot; none if it is not for PCI.
     fn connect(&self, plug: Plug) -> Option<Connect> {
-        let virtio =
-            if self.topology.root() == Some(ControllerModel::PcieRoot) && self.cx.has(Cap::VirtioPciDisableLegacy) {
-                Connect::PCIE
-            } else {
-                Connect::PCI
-            };
+        // Where the root is conventional PCI, Express devices work as conventional ones.
+        let express =
+            if self.topology.root() == Some(ControllerModel::PcieRoot) { Connect::PCIE } else { Connect::PCI };
         Some(match plug {
             Plug::Pci | Plug::Virtio(VirtioModel::Transitional) => Connect::PCI | Connect::HOTPLUG,
-            Plug::Pcie => Connect::PCIE | Connect::HOTPLUG,
             Plug::RootComplex => Connect::ROOT_COMPLEX,
-            Plug::Virtio(_) => virtio | Connect::HOTPLUG,
+            Plug::Pcie | Plug::Virtio(_) => express | Connect::HOTPLUG,
             _ => return None,
         })
     }

@@ -1,0 +1,140 @@
+//! `<iommu>`: translation of the addresses that devices use.
+
+use super::info::DeviceInfo;
+use super::plug::Plug;
+use super::{Family, device};
+use crate::caps::Cap;
+use crate::diag::codes::{general, hostdev as codes};
+use crate::domain::Domain;
+use crate::domain::model::model;
+use crate::lower::Lower;
+use crate::plan::Props;
+use crate::resolve::{Board, Cx, Env, Machine};
+use crate::vocab::{OnOff, keywords};
+
+keywords! {
+    /// `<iommu model='…'>`
+    pub enum IommuModel { Intel = "intel", Smmuv3 = "smmuv3", Virtio = "virtio" }
+}
+
+model! {
+    /// `<driver>` of an `<iommu>`.
+    pub struct IommuDriver = "driver" {
+        attr intremap: OnOff = "intremap",
+        attr caching_mode: OnOff = "caching_mode",
+        attr eim: OnOff = "eim",
+        attr iotlb: OnOff = "iotlb",
+        attr aw_bits: u32 = "aw_bits",
+        attr dma_translation: OnOff = "dma_translation",
+    }
+}
+
+model! {
+    /// `<iommu>`
+    pub struct Iommu = "iommu" {
+        need model: IommuModel = "model",
+        child driver: IommuDriver,
+        part info: DeviceInfo,
+    }
+}
+
+device!(Iommu, "iommu");
+
+impl Family for Iommu {
+    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        if self.model == Some(IommuModel::Virtio) { Plug::RootComplex } else { Plug::Nowhere }
+    }
+
+    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+        let Some(model) = self.model else { return };
+        let (fits, boards, cap) = match model {
+            IommuModel::Intel => (machine.board == Board::Q35, "Q35", Cap::IntelIommu),
+            IommuModel::Smmuv3 => {
+                (machine.arch.is_arm() && machine.board == Board::Virt, "ARM Virt", Cap::MachineVirtIommu)
+            }
+            IommuModel::Virtio => (
+                machine.board == Board::Q35 || (machine.arch.is_arm() && machine.board == Board::Virt),
+                "Q35 and ARM Virt",
+                Cap::VirtioIommuPci,
+            ),
+        };
+        if !fits {
+            cx.error_at(
+                &codes::UNSUPPORTED_MODEL,
+                self.site,
+                "model",
+                format!("IOMMU device: '{model}' is only supported with {boards} machines"),
+            );
+            return;
+        }
+        if !cx.has(cap) {
+            cx.error_at(
+                &general::NOT_BY_QEMU,
+                self.site,
+                "model",
+                format!("IOMMU device: '{model}' is not supported with this QEMU binary"),
+            );
+        }
+        if model == IommuModel::Virtio && !domain.features.as_ref().is_some_and(|f| f.acpi) {
+            cx.error_at(&codes::UNSUPPORTED_MODEL, self.site, "model", "IOMMU device: 'virtio' requires ACPI")
+                .help("add <acpi/> to <features>");
+        }
+        if model != IommuModel::Virtio && self.info.has_address() {
+            cx.error(&codes::VALUE, self.info.address_site(), format!("iommu model '{model}' can't have address"));
+        }
+        let Some(driver) = &self.driver else { return };
+        if model != IommuModel::Intel {
+            cx.error(
+                &codes::VALUE,
+                driver.site,
+                format!("iommu model '{model}' doesn't support additional attributes"),
+            );
+            return;
+        }
+        let options = [
+            ("caching_mode", driver.caching_mode.is_some(), Cap::IntelIommuCachingMode),
+            ("eim", driver.eim.is_some(), Cap::IntelIommuEim),
+            ("iotlb", driver.iotlb.is_some(), Cap::IntelIommuDeviceIotlb),
+            ("aw_bits", driver.aw_bits.is_some(), Cap::IntelIommuAwBits),
+            ("dma_translation", driver.dma_translation.is_some(), Cap::IntelIommuDmaTranslation),
+        ];
+        let env = cx.env;
+        for (name, _, _) in options.iter().filter(|(_, set, cap)| *set && !env.has(*cap)) {
+            cx.error_at(
+                &general::NOT_BY_QEMU,
+                driver.site,
+                name,
+                format!("iommu: {name} is not supported with this QEMU binary"),
+            );
+        }
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        let props = match self.model {
+            Some(IommuModel::Intel) => {
+                let mut props = Props::driver("intel-iommu");
+                props.set("id", self.info.id.clone());
+                if let Some(driver) = &self.driver {
+                    props.maybe("intremap", driver.intremap);
+                    props.maybe("caching-mode", driver.caching_mode.map(OnOff::is_on));
+                    props.maybe("eim", driver.eim);
+                    props.maybe("device-iotlb", driver.iotlb.map(OnOff::is_on));
+                    props.maybe("aw-bits", driver.aw_bits);
+                    props.maybe("dma-translation", driver.dma_translation.map(OnOff::is_on));
+                }
+                props
+            }
+            Some(IommuModel::Virtio) => {
+                let mut props = Props::driver("virtio-iommu");
+                props.set("id", self.info.id.clone());
+                lx.address(&mut props, &self.info);
+                props
+            }
+            // A property of the machine.
+            _ => return,
+        };
+        lx.device(props, self);
+    }
+}

@@ -1,0 +1,90 @@
+//! `<pstore>`: storage that survives a crash of the guest's kernel.
+
+use super::info::DeviceInfo;
+use super::plug::Plug;
+use super::{Family, device};
+use crate::caps::Cap;
+use crate::diag::codes::{general, hostdev as codes};
+use crate::domain::Domain;
+use crate::domain::memory::Amount;
+use crate::domain::model::model;
+use crate::lower::Lower;
+use crate::plan::{LabelRole, NewFile, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::resolve::{Cx, Env, Machine};
+use crate::vocab::keywords;
+
+keywords! {
+    /// `<pstore backend='…'>`
+    pub enum PstoreBackend { AcpiErst = "acpi-erst" }
+}
+
+model! {
+    /// `<pstore>`
+    pub struct Pstore = "pstore" {
+        need backend: PstoreBackend = "backend",
+        leaf path: String = "path",
+        child size: Amount = "size",
+        part info: DeviceInfo,
+    }
+}
+
+device!(Pstore, "pstore");
+
+impl Family for Pstore {
+    fn defaults(&mut self, _: &Machine, cx: &mut Cx<'_>) {
+        let _ = cx;
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        Plug::Pci
+    }
+
+    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+        if !machine.arch.is_x86() {
+            cx.error(
+                &codes::UNSUPPORTED_MODEL,
+                self.site,
+                "backend 'acpi-erst' of a pstore device is not supported for this architecture",
+            );
+        }
+        if !domain.features.as_ref().is_some_and(|f| f.acpi) {
+            cx.error(&codes::UNSUPPORTED_MODEL, self.site, "pstore with backend 'acpi-erst' requires ACPI")
+                .help("add <acpi/> to <features>");
+        }
+        if !cx.has(Cap::AcpiErst) {
+            cx.error(&general::NOT_BY_QEMU, self.site, "acpi-erst is not supported with this QEMU binary");
+        }
+        if self.size.is_none() {
+            cx.error(&codes::VALUE, self.site, "pstore needs a <size>");
+        }
+        if self.path.is_none() {
+            cx.error(&codes::VALUE, self.site, "pstore needs a <path>");
+        }
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        let path = self.path.clone().unwrap_or_default();
+        let id = &self.info.id;
+        let mut object = Props::with("qom-type", "memory-backend-file");
+        object.set("id", format!("mem{id}")).set("mem-path", path.clone());
+        object.set("size", self.size.as_ref().map_or(0, |s| s.kib() * 1024)).set("share", true);
+        lx.object(object, self.site, "pstore");
+        let owner = OwnerRule::Domain { restore: true };
+        lx.access(
+            &path,
+            PathKind::File,
+            Perms::READ_WRITE,
+            Sharing::Exclusive,
+            LabelRole::Image,
+            owner,
+            self.site,
+            "pstore",
+        );
+        let cause = lx.cause(self.site, "pstore");
+        lx.plan.files.push(NewFile { path, template: None, cause });
+        let mut props = Props::driver("acpi-erst");
+        props.set("id", id.clone()).set("memdev", format!("mem{id}"));
+        lx.address(&mut props, &self.info);
+        lx.device(props, self);
+    }
+}

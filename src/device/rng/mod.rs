@@ -1,0 +1,126 @@
+//! Random number generators.
+
+use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
+use super::virtio::VirtioDriver;
+use super::{Family, device};
+use crate::caps::Cap;
+use crate::diag::codes::general;
+use crate::domain::Domain;
+use crate::domain::model::model;
+use crate::lower::Lower;
+use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::resolve::{Cx, Env, Machine};
+use crate::vocab::keywords;
+
+keywords! {
+    /// `<backend model='…'>`: where the entropy comes from.
+    pub enum RngSource { Random = "random", Egd = "egd", Builtin = "builtin" }
+}
+
+model! {
+    /// `<rate>`: how much the guest may draw.
+    pub struct Rate = "rate" {
+        need bytes: u32 = "bytes",
+        attr period: u32 = "period",
+    }
+}
+
+model! {
+    /// `<backend>` of an `<rng>`.
+    pub struct Backend = "backend" {
+        need model: RngSource = "model",
+        text path: String,
+    }
+}
+
+model! {
+    /// `<rng>`
+    pub struct Rng = "rng" {
+        need model: VirtioModel = "model",
+        child rate: Rate,
+        child backend: Backend,
+        child driver: VirtioDriver,
+        part info: DeviceInfo,
+    }
+}
+
+device!(Rng, "rng");
+
+impl Rng {
+    fn source(&self) -> RngSource {
+        self.backend.as_ref().and_then(|b| b.model).unwrap_or(RngSource::Random)
+    }
+}
+
+impl Family for Rng {
+    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
+        let Some(backend) = &mut self.backend else { return };
+        match backend.model {
+            Some(RngSource::Random) => {
+                let path = backend.path.take().filter(|p| !p.trim().is_empty());
+                backend.path = Some(path.unwrap_or_else(|| "/dev/urandom".to_string()));
+            }
+            _ => backend.path = None,
+        }
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        Plug::Virtio(self.model.unwrap_or_default())
+    }
+
+    fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        if !cx.has(Cap::VirtioRng) {
+            cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU doesn't support RNG device type 'virtio'");
+        }
+        let (name, cap) = match self.source() {
+            RngSource::Random => ("random", Cap::RngRandom),
+            RngSource::Egd => ("egd", Cap::RngEgd),
+            RngSource::Builtin => ("builtin", Cap::RngBuiltin),
+        };
+        if !cx.has(cap) {
+            cx.error(&general::NOT_BY_QEMU, self.site, format!("this QEMU doesn't support the rng backend '{name}'"));
+        }
+        if let Some(driver) = &self.driver {
+            driver.virtio.rules(true, cx);
+        }
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        let id = &self.info.id;
+        let object = format!("obj{id}");
+        let mut props = match self.source() {
+            RngSource::Random => Props::with("qom-type", "rng-random"),
+            RngSource::Builtin => Props::with("qom-type", "rng-builtin"),
+            RngSource::Egd => {
+                lx.error(&general::NOT_YET, self.site, "the rng backend 'egd' is not supported yet");
+                return;
+            }
+        };
+        props.set("id", object.clone());
+        if self.source() == RngSource::Random {
+            let path = self.backend.as_ref().and_then(|b| b.path.clone()).unwrap_or_default();
+            props.set("filename", path.clone());
+            lx.access(
+                &path,
+                PathKind::CharDevice,
+                Perms::READ,
+                Sharing::System,
+                LabelRole::Keep,
+                OwnerRule::Keep,
+                self.site,
+                "rng",
+            );
+        }
+        lx.object(props, self.site, "rng");
+        let options = self.driver.as_ref().map(|d| &d.virtio);
+        let mut props = lx.virtio_device("virtio-rng", &self.info, self.model.unwrap_or_default(), options);
+        props.set("rng", object).set("id", id.clone());
+        if let Some(rate) = &self.rate {
+            props.maybe("max-bytes", rate.bytes);
+            props.set("period", rate.period.filter(|p| *p > 0).unwrap_or(1000));
+        }
+        lx.address(&mut props, &self.info);
+        lx.device(props, self);
+    }
+}

@@ -1,0 +1,187 @@
+//! `<shmem>`: memory that several guests share.
+
+use super::info::DeviceInfo;
+use super::plug::Plug;
+use super::{Family, device};
+use crate::caps::Cap;
+use crate::diag::codes::{general, hostdev as codes};
+use crate::domain::Domain;
+use crate::domain::memory::Amount;
+use crate::domain::model::{Binder, Part, Shape, model};
+use crate::lower::Lower;
+use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::resolve::{Cx, Env, Machine};
+use crate::vocab::{OnOff, Value, keywords};
+use crate::xml::{El, XmlWriter};
+
+keywords! {
+    /// `<model type='…'>`
+    pub enum ShmemModel {
+        Ivshmem = "ivshmem",
+        Plain = "ivshmem-plain",
+        Doorbell = "ivshmem-doorbell",
+    }
+}
+
+keywords! {
+    /// `<shmem role='…'>`
+    pub enum ShmemRole { Master = "master", Peer = "peer" }
+}
+
+model! {
+    /// `<model>`
+    pub struct Model = "model" {
+        attr kind: ShmemModel = "type",
+    }
+}
+
+model! {
+    /// `<server>`: who hands out the memory, and interrupts.
+    pub struct Server = "server" {
+        attr path: String = "path",
+    }
+}
+
+model! {
+    /// `<msi>`: interrupts.
+    pub struct Msi = "msi" {
+        attr enabled: OnOff = "enabled",
+        attr vectors: u32 = "vectors",
+        attr ioeventfd: OnOff = "ioeventfd",
+    }
+}
+
+/// A size that is printed in MiB.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Mebibytes(pub Amount);
+
+impl Part for Mebibytes {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.0.bind(el, cx);
+    }
+    fn print_attrs(&self, out: &mut XmlWriter) {
+        out.attr("unit", "M");
+    }
+    fn print_body(&self, out: &mut XmlWriter) {
+        out.text(&(self.0.size.0 >> 20).to_text());
+    }
+    fn shape(shape: &mut Shape) {
+        Amount::shape(shape);
+    }
+}
+
+model! {
+    /// `<shmem>`
+    pub struct Shmem = "shmem" {
+        need name: String = "name",
+        attr role: ShmemRole = "role",
+        child model: Model,
+        child size: Mebibytes = "size",
+        child server: Server,
+        child msi: Msi,
+        part info: DeviceInfo,
+    }
+}
+
+device!(Shmem, "shmem");
+
+impl Shmem {
+    fn kind(&self) -> ShmemModel {
+        self.model.as_ref().and_then(|m| m.kind).unwrap_or(ShmemModel::Ivshmem)
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        self.size.as_ref().map(|s| s.0.size.0).filter(|s| *s > 0)
+    }
+}
+
+impl Family for Shmem {
+    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
+        self.model.get_or_insert_with(Model::default).kind.get_or_insert(ShmemModel::Ivshmem);
+        if let Some(msi) = &mut self.msi {
+            msi.enabled.get_or_insert(OnOff::On);
+        }
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        Plug::Pci
+    }
+
+    fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        let kind = self.kind();
+        if let Some(bytes) = self.bytes()
+            && (bytes < 1 << 20 || !bytes.is_power_of_two())
+        {
+            let site = self.size.as_ref().map_or(self.site, |s| s.0.site);
+            cx.error(&codes::VALUE, site, "shmem size must be a power of 2 and at least 1 MiB (1024 KiB)");
+        }
+        if self.msi.is_some() && self.server.is_none() {
+            cx.error(&codes::VALUE, self.site, "msi option is only supported with a server")
+                .help("add <server path='…'/>");
+        }
+        if self.name.as_ref().is_some_and(|n| n.contains('/') || n == "." || n == "..") {
+            cx.error_at(&codes::VALUE, self.site, "name", "the name of a shmem cannot include '/' or be a directory");
+        }
+        let (fault, cap) = match kind {
+            // QEMU has dropped it in favour of the two others.
+            ShmemModel::Ivshmem => (None, Cap::Ivshmem),
+            ShmemModel::Plain => (self.server.is_some().then_some("cannot have a server"), Cap::IvshmemPlain),
+            ShmemModel::Doorbell => (self.server.is_none().then_some("must have a server"), Cap::IvshmemDoorbell),
+        };
+        if let Some(fault) = fault {
+            cx.error(&codes::VALUE, self.site, format!("shmem model '{kind}' {fault}"));
+        }
+        if kind == ShmemModel::Doorbell && self.bytes().is_some() {
+            cx.error(&codes::VALUE, self.site, format!("shmem model '{kind}' cannot have a size: the server sets it"));
+        }
+        if !cx.has(cap) {
+            cx.error(
+                &general::NOT_BY_QEMU,
+                self.site,
+                format!("shmem model '{kind}' is not supported by this QEMU binary"),
+            );
+        }
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        let id = self.info.id.clone();
+        let name = self.name.clone().unwrap_or_default();
+        let plain = self.kind() == ShmemModel::Plain || self.server.is_none();
+        let mut props = Props::driver(if plain { "ivshmem-plain" } else { "ivshmem-doorbell" });
+        props.set("id", id.clone());
+        let (path, kind) = if plain {
+            let path = format!("/dev/shm/{name}");
+            let mut object = Props::with("qom-type", "memory-backend-file");
+            object.set("id", format!("shmmem-{id}")).set("mem-path", path.clone());
+            object.set("size", self.bytes().unwrap_or(4 << 20)).set("share", true);
+            lx.object(object, self.site, "shmem");
+            props.set("memdev", format!("shmmem-{id}"));
+            props.maybe("master", self.role.map(|r| r == ShmemRole::Master));
+            (path, PathKind::File)
+        } else {
+            let given = self.server.as_ref().and_then(|s| s.path.clone());
+            let path = given.unwrap_or_else(|| format!("/var/lib/libvirt/shmem-{name}-sock"));
+            let mut chardev = Props::new();
+            chardev.bare("socket").set("id", format!("char{id}")).set("path", path.clone());
+            lx.options("-chardev", chardev, self.site, "shmem");
+            props.set("chardev", format!("char{id}"));
+            if let Some(msi) = &self.msi {
+                props.maybe("vectors", msi.vectors).maybe("ioeventfd", msi.ioeventfd.map(OnOff::is_on));
+            }
+            props.maybe("master", self.role.map(|r| r == ShmemRole::Master));
+            (path, PathKind::Socket)
+        };
+        lx.access(
+            &path,
+            kind,
+            Perms::READ_WRITE,
+            Sharing::Shared,
+            LabelRole::Shared,
+            OwnerRule::Keep,
+            self.site,
+            format!("shmem {name}"),
+        );
+        lx.address(&mut props, &self.info);
+        lx.device(props, self);
+    }
+}

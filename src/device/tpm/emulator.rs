@@ -1,0 +1,129 @@
+//! The TPM emulator: a process of its own beside QEMU.
+
+use super::{Tpm, TpmSourceKind, TpmVersion};
+use crate::diag::codes::{emit, hostdev as codes};
+use crate::lower::Lower;
+use crate::plan::{
+    Access, Arg, Directory, DirectoryRole, LabelRole, OwnerRule, PathKind, Perms, Process, Ready, Role, Sharing,
+    Socket, SocketRole,
+};
+
+/// Checks that the host's emulator can do it, and gives the socket on which QEMU talks to it. For a
+/// standalone guest the emulator becomes a process of the Plan.
+pub fn start(tpm: &Tpm, lx: &mut Lower<'_>) -> String {
+    let version = tpm.backend.as_ref().and_then(|b| b.version).unwrap_or(TpmVersion::V20);
+    let swtpm = lx.env.host.swtpm.as_ref();
+    let site = tpm.backend.as_ref().map_or(tpm.site, |b| b.site);
+    if let Some(swtpm) = swtpm
+        && !swtpm.tpm_versions.is_empty()
+        && !swtpm.tpm_versions.iter().any(|v| v == version.as_str())
+    {
+        lx.error(&codes::TPM, site, format!("TPM version '{version}' is not supported"))
+            .help("the host facts list the versions that the host's swtpm offers");
+    }
+    if lx.env.is_libvirt() {
+        return match swtpm.and_then(|s| s.socket.clone()) {
+            Some(socket) => socket,
+            None => format!("/run/libvirt/qemu/swtpm/{}-swtpm.sock", lx.paths.short),
+        };
+    }
+    standalone(tpm, version, lx)
+}
+
+fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
+    let id = format!("swtpm-{}", tpm.info.id);
+    let cause = lx.cause(tpm.site, "tpm");
+    let socket = format!("{}/{id}.sock", lx.paths.run);
+    let backend = tpm.backend.clone().unwrap_or_default();
+    let (state, kind) = match &backend.source {
+        Some(source) => {
+            let kind = if source.kind == Some(TpmSourceKind::File) { PathKind::File } else { PathKind::Tree };
+            (source.path.clone().unwrap_or_default(), kind)
+        }
+        None => {
+            let path = format!("{}/tpm{}", lx.paths.lib, if version == TpmVersion::V20 { "2" } else { "1.2" });
+            lx.plan.directories.push(Directory {
+                role: DirectoryRole::State,
+                path: path.clone(),
+                mode: 0o700,
+                cause: cause.clone(),
+            });
+            (path, PathKind::Tree)
+        }
+    };
+    // swtpm splits its options at commas and knows no escape for them.
+    if state.contains(',') || socket.contains(',') {
+        lx.error(&emit::NOT_EXPRESSIBLE, tpm.site, "swtpm cannot take a path with a comma");
+    }
+    let mut args = vec![Arg::switch("socket", cause.clone())];
+    let mut option = |switch: &'static str, text: String| args.push(Arg::text(switch, text, cause.clone()));
+    option("--ctrl", format!("type=unixio,path={},mode=0600", socket));
+    option(
+        "--tpmstate",
+        if kind == PathKind::File {
+            format!("backend-uri=file://{}", state)
+        } else {
+            format!("dir={},mode=0600", state)
+        },
+    );
+    if let Some(debug) = backend.debug {
+        option("--log", format!("level={debug}"));
+    }
+    let mut switches = vec!["--terminate"];
+    if version == TpmVersion::V20 {
+        switches.push("--tpm2");
+    }
+    args.extend(switches.into_iter().map(|s| Arg::switch(s, cause.clone())));
+    if let Some(encryption) = &backend.encryption {
+        let path = format!("{}/{id}.key", lx.paths.run);
+        let source = encryption.secret.clone().unwrap_or_default();
+        lx.plan.secrets.push(crate::plan::Secret {
+            id: format!("{id}-key"),
+            path: path.clone(),
+            source,
+            cause: cause.clone(),
+        });
+        let text = format!("pwdfile={},mode=aes-256-cbc", path);
+        args.push(Arg::text("--key", text, cause.clone()));
+    }
+    lx.plan.access.push(Access {
+        process: id.clone(),
+        path: state,
+        kind,
+        perms: Perms::READ_WRITE,
+        sharing: Sharing::Exclusive,
+        label: LabelRole::Image,
+        owner: OwnerRule::Domain { restore: false },
+        restore_label: false,
+        cause: cause.clone(),
+    });
+    lx.plan.sockets.push(Socket {
+        role: SocketRole::Helper,
+        path: socket.clone(),
+        process: id.clone(),
+        cause: cause.clone(),
+    });
+    lx.access(
+        &socket,
+        PathKind::Socket,
+        Perms { lock: false, ..Perms::READ_WRITE },
+        Sharing::Exclusive,
+        LabelRole::Image,
+        OwnerRule::Domain { restore: false },
+        tpm.site,
+        "tpm",
+    );
+    let accounts = &lx.env.host.process;
+    lx.plan.processes.push(Process {
+        role: Role::Swtpm,
+        id,
+        program: "/usr/bin/swtpm".to_string(),
+        args,
+        user: accounts.swtpm_user.clone(),
+        group: accounts.swtpm_group.clone(),
+        ready: Ready::Socket(socket.clone()),
+        cause,
+        ..Process::default()
+    });
+    socket
+}

@@ -1,0 +1,81 @@
+//! Checks of a TPM.
+
+use super::{Tpm, TpmBackend, TpmModel, TpmVersion};
+use crate::caps::Cap;
+use crate::diag::codes::{general, hostdev as codes};
+use crate::domain::Domain;
+use crate::resolve::{Board, Cx, Machine};
+
+/// Checks one TPM.
+pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    let (Some(model), Some(backend)) = (tpm.model, &tpm.backend) else {
+        cx.error(&codes::TPM, tpm.site, "missing TPM device backend")
+            .help("add <backend type='emulator' version='2.0'/>");
+        return;
+    };
+    let all = || domain.devices.iter().flat_map(|d| &d.tpms);
+    let proxy = model == TpmModel::SpaprProxy;
+    let mut same = all().filter(|t| (t.model == Some(TpmModel::SpaprProxy)) == proxy);
+    let repeated = same.next().is_some_and(|first| first.site != tpm.site);
+    if repeated {
+        let what = if proxy {
+            "only a single TPM Proxy device is supported"
+        } else {
+            "only a single TPM non-proxy device is supported"
+        };
+        cx.error(&codes::TPM, tpm.site, what);
+    }
+    let (fits, cap) = match model {
+        TpmModel::Tis => (
+            machine.arch.is_x86() || machine.arch.is_arm() || machine.arch.is_riscv() || machine.arch.is_loongarch(),
+            Cap::TpmTis,
+        ),
+        TpmModel::Crb => (machine.arch.is_x86(), Cap::TpmCrb),
+        TpmModel::Spapr => (machine.board == Board::Pseries, Cap::TpmSpapr),
+        TpmModel::SpaprProxy => (machine.board == Board::Pseries, Cap::SpaprTpmProxy),
+    };
+    if !fits {
+        cx.error_at(
+            &codes::TPM,
+            tpm.site,
+            "model",
+            format!("TPM device model '{model}' is not supported on architecture '{}'", machine.arch),
+        );
+    } else if !cx.has(cap) {
+        cx.error_at(
+            &general::NOT_BY_QEMU,
+            tpm.site,
+            "model",
+            format!("the QEMU executable does not support TPM model '{model}'"),
+        );
+    }
+    if proxy && backend.kind != Some(TpmBackend::Passthrough) {
+        cx.error(&codes::TPM, backend.site, "TPM Proxy devices need a backend of type 'passthrough'");
+    }
+    match (backend.kind, backend.version) {
+        (Some(TpmBackend::Emulator), Some(TpmVersion::V12)) => {
+            if !machine.arch.is_x86() {
+                cx.error_at(
+                    &codes::TPM,
+                    backend.site,
+                    "version",
+                    format!("TPM 1.2 is not supported on architecture '{}'", machine.arch),
+                );
+            } else if model == TpmModel::Crb {
+                cx.error_at(&codes::TPM, backend.site, "version", "unsupported TPM version '1.2' with model 'tpm-crb'");
+            }
+        }
+        (Some(TpmBackend::Passthrough), _) if !cx.has(Cap::TpmPassthrough) => {
+            cx.error(
+                &general::NOT_BY_QEMU,
+                backend.site,
+                "the TPM backend 'passthrough' is not supported by this QEMU",
+            );
+        }
+        _ => {}
+    }
+    let needs_emulator = matches!(backend.kind, Some(TpmBackend::Emulator | TpmBackend::External));
+    if needs_emulator && !cx.has(Cap::TpmEmulator) {
+        cx.error(&general::NOT_BY_QEMU, backend.site, "the TPM backend 'emulator' is not supported by this QEMU");
+    }
+}

@@ -1,0 +1,22 @@
+//! ARM boards without PCI: virtio transports in memory.
+
+use super::order;
+use crate::device::Device;
+use crate::device::address::Address;
+use crate::device::plug::Plug;
+use crate::domain::Domain;
+use crate::resolve::{Cx, Machine};
+
+/// Puts the virtio devices of a board without PCI on its transports, which QEMU numbers itself.
+pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    if !machine.arch.is_arm() || machine.has_pci_root() || machine.has_pcie_root() {
+        return;
+    }
+    let Some(devices) = &mut domain.devices else { return };
+    let env = cx.env;
+    order::other_transports(devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
+        if matches!(plug, Plug::Virtio(_)) && !device.info().has_address() {
+            device.info_mut().place(Address::VirtioMmio);
+        }
+    });
+}

@@ -1,0 +1,45 @@
+//! POWER: registers of virtual I/O.
+
+use super::order;
+use crate::device::Device;
+use crate::device::address::Address;
+use crate::device::plug::Plug;
+use crate::diag::codes::address as codes;
+use crate::domain::Domain;
+use crate::resolve::{Board, Cx, Machine};
+
+/// Gives the devices of a pSeries machine their registers: from that of their kind upwards.
+pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    if machine.board != Board::Pseries {
+        return;
+    }
+    let Some(devices) = &mut domain.devices else { return };
+    let mut used: Vec<u64> = Vec::new();
+    devices.each(&mut |d| {
+        let Some(Address::SpaprVio { reg: Some(reg) }) = d.info().address.address else { return };
+        let site = d.info().address_site();
+        if reg > u64::from(u32::MAX) {
+            cx.error(
+                &codes::NO_SLOT,
+                site,
+                format!("spapr-vio reg='0x{reg:x}' exceeds maximum possible value (0x{:x})", u32::MAX),
+            );
+        } else if used.contains(&reg) {
+            cx.error(&codes::CONFLICT, site, format!("spapr-vio address 0x{reg:x} already in use"));
+        }
+        used.push(reg);
+    });
+    let env = cx.env;
+    order::other_transports(devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
+        let Plug::SpaprVio(first) = plug else { return };
+        if !matches!(device.info().address.address, None | Some(Address::SpaprVio { reg: None })) {
+            return;
+        }
+        let mut reg = first;
+        while used.contains(&reg) {
+            reg += 0x1000;
+        }
+        used.push(reg);
+        device.info_mut().place(Address::SpaprVio { reg: Some(reg) });
+    });
+}

@@ -1,0 +1,222 @@
+//! USB ports.
+
+use super::order;
+use crate::device::address::{Address, UsbAddress};
+use crate::device::controller::{Controller, ControllerKind, ControllerModel};
+use crate::device::hub::Hub;
+use crate::device::plug::Plug;
+use crate::device::{Device, Devices};
+use crate::diag::codes::address as codes;
+use crate::domain::Domain;
+use crate::resolve::{Cx, Machine};
+use crate::xml::Site;
+
+/// Ports of QEMU's `usb-hub`.
+const HUB_PORTS: u32 = 8;
+
+/// A controller or a hub: what is plugged into each of its ports.
+#[derive(Debug)]
+struct Ports(Vec<Port>);
+
+#[derive(Debug)]
+enum Port {
+    Free,
+    Used,
+    Hub(Ports),
+}
+
+impl Ports {
+    fn new(count: u32) -> Ports {
+        Ports((0..count.min(255)).map(|_| Port::Free).collect())
+    }
+
+    /// The path to the first free port: one of its own before one of a hub behind it.
+    fn free(&self) -> Option<Vec<u32>> {
+        if let Some(at) = self.0.iter().position(|p| matches!(p, Port::Free)) {
+            return Some(vec![at as u32 + 1]);
+        }
+        self.0.iter().enumerate().find_map(|(i, port)| {
+            let Port::Hub(hub) = port else { return None };
+            let mut path = hub.free()?;
+            // QEMU knows paths of at most five ports, libvirt of four.
+            if path.len() >= 4 {
+                return None;
+            }
+            path.insert(0, i as u32 + 1);
+            Some(path)
+        })
+    }
+}
+
+/// The number of root ports of a controller; none for a companion, which shares those of its master.
+fn root_ports(controller: &Controller) -> Option<u32> {
+    type M = ControllerModel;
+    match controller.model? {
+        M::Piix3Uhci | M::Piix4Uhci | M::Vt82c686bUhci => Some(2),
+        M::Ehci | M::Ich9Ehci1 => Some(6),
+        M::PciOhci => Some(3),
+        M::NecXhci | M::QemuXhci => Some(controller.ports.unwrap_or(4)),
+        M::Qusb1 | M::Qusb2 => Some(controller.ports.unwrap_or(8)),
+        _ => None,
+    }
+}
+
+/// Gives every USB device a port; adds hubs where the controllers have too few.
+pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    let Some(devices) = &mut domain.devices else { return };
+    let env = cx.env;
+    let usb = |d: &dyn Device, plug: Plug| {
+        plug == Plug::Usb && matches!(d.info().address.address, None | Some(Address::Usb(_)))
+    };
+    let mut count = 0;
+    order::usb(devices, machine, &env, &mut |d, plug| count += u32::from(usb(d, plug)));
+    if count == 0 && devices.hubs.is_empty() {
+        return;
+    }
+    if disabled(devices) {
+        report_disabled(devices, machine, cx);
+        return;
+    }
+    let mut buses: Vec<Option<Ports>> = Vec::new();
+    for controller in devices.controllers.iter().filter(|c| c.is(ControllerKind::Usb)) {
+        let (Some(ports), index) = (root_ports(controller), controller.index().min(255) as usize) else { continue };
+        if buses.len() <= index {
+            buses.resize_with(index + 1, || None);
+        }
+        buses[index].get_or_insert_with(|| Ports::new(ports));
+    }
+    if buses.is_empty() {
+        return;
+    }
+    add_hubs(devices, &buses, count);
+    let mut usb_bus = Bus { buses, cx };
+    // Hubs come first, so that the ports behind them are there.
+    for pass in [Pass::GivenHubs, Pass::Hubs, Pass::Given, Pass::Rest] {
+        let hubs = matches!(pass, Pass::GivenHubs | Pass::Hubs);
+        let mut visit = |d: &mut dyn Device, plug: Plug| {
+            if usb(d, plug) {
+                usb_bus.serve(d, pass, hubs);
+            }
+        };
+        if hubs {
+            devices.hubs.iter_mut().for_each(|hub| visit(hub, Plug::Usb));
+        } else {
+            order::usb(devices, machine, &env, &mut visit);
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    GivenHubs,
+    Hubs,
+    Given,
+    Rest,
+}
+
+struct Bus<'b, 'c> {
+    buses: Vec<Option<Ports>>,
+    cx: &'b mut Cx<'c>,
+}
+
+impl Bus<'_, '_> {
+    fn serve(&mut self, device: &mut dyn Device, pass: Pass, hub: bool) {
+        let given = matches!(&device.info().address.address, Some(Address::Usb(at)) if !at.port.is_empty());
+        let wanted = matches!(pass, Pass::GivenHubs | Pass::Given);
+        if given != wanted {
+            return;
+        }
+        let site = device.info().address_site();
+        match &device.info().address.address {
+            Some(Address::Usb(at)) if given => {
+                let at = at.clone();
+                self.reserve(&at, hub, site);
+            }
+            other => {
+                let only = match other {
+                    Some(Address::Usb(at)) => Some(at.bus),
+                    _ => None,
+                };
+                let found =
+                    self.buses.iter().enumerate().filter(|(i, _)| only.is_none_or(|o| o as usize == *i)).find_map(
+                        |(i, bus)| bus.as_ref().and_then(Ports::free).map(|port| UsbAddress { bus: i as u32, port }),
+                    );
+                let Some(at) = found else {
+                    self.cx
+                        .error(&codes::USB, site, format!("no free USB ports are left for the {}", device.family()))
+                        .help("add a <controller type='usb'/> or a <hub type='usb'/>");
+                    return;
+                };
+                self.reserve(&at, hub, site);
+                device.info_mut().place(Address::Usb(at));
+            }
+        }
+    }
+
+    /// Takes a port.
+    fn reserve(&mut self, at: &UsbAddress, hub: bool, site: Site) {
+        let (bus, path) = (at.bus, at.port_text());
+        let Some(Some(ports)) = self.buses.get_mut(bus as usize) else {
+            self.cx
+                .error(&codes::USB, site, format!("there is no USB bus {bus} (requested for port {path})"))
+                .help(format!("add <controller type='usb' index='{bus}'/>"));
+            return;
+        };
+        let mut here = ports;
+        for (depth, port) in at.port.iter().enumerate() {
+            let last = depth + 1 == at.port.len();
+            let slot = (*port as usize).checked_sub(1).and_then(|i| here.0.get_mut(i));
+            let Some(slot) = slot else {
+                let message = format!("requested USB port {path} not present on USB bus {bus}");
+                self.cx.error(&codes::USB, site, message);
+                return;
+            };
+            if last {
+                if matches!(slot, Port::Free) {
+                    *slot = if hub { Port::Hub(Ports::new(HUB_PORTS)) } else { Port::Used };
+                } else {
+                    self.cx.error(&codes::CONFLICT, site, format!("duplicate USB address bus {bus} port {path}"));
+                }
+                return;
+            }
+            let Port::Hub(behind) = slot else {
+                let way: Vec<String> = at.port[..=depth].iter().map(u32::to_string).collect();
+                let message =
+                    format!("there is no hub at port {} in USB address bus: {bus} port: {path}", way.join("."));
+                self.cx.error(&codes::USB, site, message).help("add the <hub type='usb'> that the port is behind");
+                return;
+            };
+            here = behind;
+        }
+    }
+}
+
+/// Whether the XML switches USB off.
+fn disabled(devices: &Devices) -> bool {
+    let mut usb = devices.controllers.iter().filter(|c| c.is(ControllerKind::Usb)).peekable();
+    usb.peek().is_some() && usb.all(|c| c.model == Some(ControllerModel::None))
+}
+
+fn report_disabled(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
+    for hub in &devices.hubs {
+        cx.error(&codes::USB, hub.site, "can't add USB hub: USB is disabled for this domain")
+            .help("remove <controller type='usb' model='none'/>");
+    }
+    let env = cx.env;
+    order::usb(devices, machine, &env, &mut |d, plug| {
+        if plug == Plug::Usb && d.family() != "USB hub" {
+            let message = format!("can't add USB {} device: USB bus is disabled for this domain", d.family());
+            cx.error(&codes::USB, d.site(), message).help("remove <controller type='usb' model='none'/>");
+        }
+    });
+}
+
+/// Adds hubs until there is a port for everything: a hub takes one port and offers eight.
+fn add_hubs(devices: &mut Devices, buses: &[Option<Ports>], count: u32) {
+    let roots: usize = buses.iter().flatten().map(|b| b.0.len()).sum();
+    let available = roots as u32 + devices.hubs.len() as u32 * (HUB_PORTS - 1);
+    let missing = count.saturating_sub(available);
+    for _ in 0..missing.div_ceil(HUB_PORTS - 1) {
+        devices.hubs.push(Hub::implied());
+    }
+}
