@@ -20,7 +20,7 @@ pub struct Dfa {
 
 enum Ast {
     Empty,
-    Set([bool; 256]),
+    Set(Box<[bool; 256]>),
     Cat(Vec<Ast>),
     Alt(Vec<Ast>),
     Repeat(Box<Ast>, usize, Option<usize>),
@@ -113,7 +113,7 @@ impl Reader<'_> {
                 if self.eat(b')') { Ok(inner) } else { Err("')' expected".to_string()) }
             }
             Some(b'[') => self.class(),
-            Some(b'.') => Ok(Ast::Set([true; 256])),
+            Some(b'.') => Ok(Ast::Set(Box::new([true; 256]))),
             Some(b'\\') => self.take().map(one).ok_or_else(|| "a character expected behind '\\'".to_string()),
             Some(b) => Ok(one(b)),
             None => Err("the pattern ends early".to_string()),
@@ -144,14 +144,14 @@ impl Reader<'_> {
         if negated {
             set.iter_mut().for_each(|x| *x = !*x);
         }
-        Ok(Ast::Set(set))
+        Ok(Ast::Set(Box::new(set)))
     }
 }
 
 fn one(b: u8) -> Ast {
     let mut set = [false; 256];
     set[b as usize] = true;
-    Ast::Set(set)
+    Ast::Set(Box::new(set))
 }
 
 #[derive(Default)]
@@ -174,7 +174,7 @@ impl Nfa {
             Ast::Set(set) => {
                 let (a, b) = (self.state(), self.state());
                 self.empty[from].push(a);
-                self.step[a] = Some((*set, b));
+                self.step[a] = Some((**set, b));
                 b
             }
             Ast::Cat(all) => all.iter().fold(from, |at, x| self.add(x, at)),

@@ -73,7 +73,7 @@ fn plan(file: &Path, shared: &Shared) -> Result<Plan, Exit> {
 
 /// Every argument, access, link, directory and socket whose line contains `pattern`.
 fn explain_plan(plan: &Plan, pattern: &str, out: &mut String) {
-    let mut section = |title: &str, lines: Vec<(String, &Cause)>, out: &mut String| {
+    let section = |title: &str, lines: Vec<(String, &Cause)>, out: &mut String| {
         let lines: Vec<String> = lines
             .into_iter()
             .map(|(text, cause)| format!("  {text}\n      {}\n", reason(cause)))

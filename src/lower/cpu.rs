@@ -45,8 +45,7 @@ pub fn cpu(lx: &mut Lower<'_>) {
     if let Some(features) = &lx.domain.features {
         guest_features(features, &mut props);
     }
-    for panic in lx.hyperv_panics() {
-        let _ = panic;
+    for _ in lx.hyperv_panics() {
         props.bare("hv-crash");
     }
     if let Some(features) = &lx.domain.features {
@@ -135,10 +134,8 @@ fn timers(lx: &Lower<'_>, props: &mut Props) {
             Some(TimerName::Kvmclock) => {
                 props.maybe("kvmclock", timer.present.map(|p| p.is_yes()));
             }
-            Some(TimerName::Hypervclock) => {
-                if timer.present.is_some_and(|p| p.is_yes()) {
-                    props.set("hv-time", true);
-                }
+            Some(TimerName::Hypervclock) if timer.present.is_some_and(|p| p.is_yes()) => {
+                props.set("hv-time", true);
             }
             Some(TimerName::Tsc) => {
                 props.maybe("tsc-frequency", timer.frequency.filter(|f| *f > 0));

@@ -233,10 +233,8 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
     }
     let Some(loader) = loader else { return };
     match loader.stateless {
-        Some(YesNo::Yes) => {
-            if os.nvram.is_some() {
-                fault(loader.site, "NVRAM is not permitted when the loader is stateless".to_string());
-            }
+        Some(YesNo::Yes) if os.nvram.is_some() => {
+            fault(loader.site, "NVRAM is not permitted when the loader is stateless".to_string());
         }
         Some(YesNo::No) => match os.firmware {
             None if loader.kind != Some(LoaderKind::Pflash) => {
@@ -250,7 +248,7 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
             }
             _ => {}
         },
-        None => {}
+        Some(YesNo::Yes) | None => {}
     }
 }
 

@@ -350,7 +350,7 @@ pub fn expected(ty: &Type) -> String {
         many => format!("one of {}", list(many)),
     };
     // Units are listed; the pattern behind them only says that their case does not count.
-    if ty.has_other_than_words() && !(ty.name.get().ends_with("unit") && !text.is_empty()) {
+    if ty.has_other_than_words() && (text.is_empty() || !ty.name.get().ends_with("unit")) {
         if !text.is_empty() {
             text.push_str(", or ");
         }

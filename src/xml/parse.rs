@@ -306,7 +306,8 @@ impl<'s> Parser<'s, '_> {
     fn text(&mut self, piece: Cow<'s, str>, span: Span) {
         let blank = piece.bytes().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'));
         let Some(open) = self.open.last() else {
-            if !blank && !(span.start == 0 && &*piece == "\u{feff}") {
+            let byte_order_mark = span.start == 0 && &*piece == "\u{feff}";
+            if !blank && !byte_order_mark {
                 self.fault(&codes::SYNTAX, span, "text outside the root element");
             }
             return;

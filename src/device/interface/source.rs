@@ -58,10 +58,10 @@ impl Part for NetSource {
         let Some(source) = el.child("source") else { return };
         self.site = source.site();
         if hostdev {
-            if let Some(address) = source.child("address") {
-                if cx.attr::<String>(address, "type").is_none_or(|t| t == "pci") {
-                    self.pci = Some(bind_pci(address, cx));
-                }
+            if let Some(address) = source.child("address")
+                && cx.attr::<String>(address, "type").is_none_or(|t| t == "pci")
+            {
+                self.pci = Some(bind_pci(address, cx));
             }
             return;
         }

@@ -44,7 +44,7 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
         let block = target.and_then(|t| t.block.as_ref()).map_or(0, |b| b.kib());
         if requested > device.kib() {
             fault(format!("the requested size {requested} KiB is more than the size {} KiB", device.kib()));
-        } else if block > 0 && (requested % block != 0 || device.kib() % block != 0) {
+        } else if block > 0 && (!requested.is_multiple_of(block) || !device.kib().is_multiple_of(block)) {
             fault(format!("size and requested size must be multiples of the block size {block} KiB"));
         } else if block > 0 && !block.is_power_of_two() {
             fault(format!("the block size must be a power of two, not {block} KiB"));
