@@ -1,5 +1,6 @@
 //! Random number generators.
 
+use super::chardev::{self, Chardev, ChardevSource};
 use super::info::DeviceInfo;
 use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioDriver;
@@ -7,11 +8,12 @@ use super::{Family, device};
 use crate::caps::Cap;
 use crate::diag::codes::general;
 use crate::domain::Domain;
-use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::domain::model::{Binder, Model, Part, Shape, model, print_attr};
+use crate::lower::{Grant, Lower};
+use crate::plan::Props;
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::keywords;
+use crate::xml::{El, XmlWriter};
 
 keywords! {
     /// `<backend model='…'>`: where the entropy comes from.
@@ -26,12 +28,48 @@ model! {
     }
 }
 
-model! {
-    /// `<backend>` of an `<rng>`.
-    pub struct Backend = "backend" {
-        need model: RngSource = "model",
-        text path: String,
+/// `<backend>` of an `<rng>`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Backend {
+    /// `model='…'`
+    pub model: Option<RngSource>,
+    /// The device of `random`.
+    pub path: Option<String>,
+    /// What `egd` is connected to.
+    pub source: ChardevSource,
+}
+
+impl Part for Backend {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.model = cx.need(el, "model");
+        if self.model == Some(RngSource::Egd) {
+            self.source.bind(el, cx);
+        } else {
+            self.path = cx.text(el);
+        }
     }
+    fn print_attrs(&self, out: &mut XmlWriter) {
+        print_attr(out, "model", &self.model);
+        if self.model == Some(RngSource::Egd) {
+            self.source.print_attrs(out);
+        }
+    }
+    fn print_body(&self, out: &mut XmlWriter) {
+        if self.model == Some(RngSource::Egd) {
+            self.source.print_body(out);
+        } else if let Some(path) = &self.path {
+            out.text(path);
+        }
+    }
+    fn shape(shape: &mut Shape) {
+        shape.attr("model");
+        shape.text = true;
+        ChardevSource::shape(shape);
+    }
+}
+
+impl Model for Backend {
+    const ELEMENT: &'static str = "backend";
 }
 
 model! {
@@ -81,6 +119,10 @@ impl Family for Rng {
         if !cx.has(cap) {
             cx.error(&general::NOT_BY_QEMU, self.site, format!("this QEMU doesn't support the rng backend '{name}'"));
         }
+        if let Some(backend) = self.backend.as_ref().filter(|b| b.model == Some(RngSource::Egd)) {
+            chardev::rules(&backend.source, self.site, cx);
+            chardev::unix_needs_path(&backend.source, self.site, cx);
+        }
         if let Some(driver) = &self.driver {
             driver.virtio.rules(true, cx);
         }
@@ -92,25 +134,18 @@ impl Family for Rng {
         let mut props = match self.source() {
             RngSource::Random => Props::with("qom-type", "rng-random"),
             RngSource::Builtin => Props::with("qom-type", "rng-builtin"),
-            RngSource::Egd => {
-                lx.error(&general::NOT_YET, self.site, "the rng backend 'egd' is not supported yet");
-                return;
-            }
+            RngSource::Egd => Props::with("qom-type", "rng-egd"),
         };
         props.set("id", object.clone());
+        if let Some(backend) = self.backend.as_ref().filter(|b| b.model == Some(RngSource::Egd)) {
+            let of = Chardev { id, site: self.site, family: "rng", spicevmc: "", generated: None };
+            let chardev = chardev::chardev(&backend.source, of, lx);
+            props.set("chardev", chardev);
+        }
         if self.source() == RngSource::Random {
             let path = self.backend.as_ref().and_then(|b| b.path.clone()).unwrap_or_default();
             props.set("filename", path.clone());
-            lx.access(
-                &path,
-                PathKind::CharDevice,
-                Perms::READ,
-                Sharing::System,
-                LabelRole::Keep,
-                OwnerRule::Keep,
-                self.site,
-                "rng",
-            );
+            lx.touch(&path, Grant::SYSTEM_SOURCE, self.site, "rng");
         }
         lx.object(props, self.site, "rng");
         let options = self.driver.as_ref().map(|d| &d.virtio);
