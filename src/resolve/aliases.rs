@@ -16,7 +16,12 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     }
     for controller in &mut devices.controllers {
         let id = controller_id(controller, machine);
-        set(controller, id);
+        if controller.is(ControllerKind::Pci) && controller.index() == 0 {
+            // QEMU names the root bus, whatever alias the user gives it.
+            controller.info.id = id;
+        } else {
+            set(controller, id);
+        }
     }
     number(&mut devices.filesystems, "fs");
     number(&mut devices.interfaces, "net");

@@ -22,5 +22,11 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     ccw::assign(domain, machine, cx);
     mmio::assign(domain, machine, cx);
     pci::assign(domain, machine, cx);
-    usb::assign(domain, machine, cx);
+    // An old domain keeps its USB ports open in the XML; the command line fixes them.
+    usb::assign(domain, machine, cx, cx.env.options.define);
+}
+
+/// Assigns what is left open until the command line is made: USB ports.
+pub fn assign_late(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    usb::assign(domain, machine, cx, true);
 }
