@@ -32,6 +32,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     number(&mut devices.consoles, "console");
     number(&mut devices.channels, "channel");
     number(&mut devices.inputs, "input");
+    number(&mut devices.hostdevs, "hostdev");
     number(&mut devices.sounds, "sound");
     number(&mut devices.videos, "video");
     number(&mut devices.memballoons, "balloon");

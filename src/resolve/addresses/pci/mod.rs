@@ -176,7 +176,7 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// Takes one given address, or reports why it cannot be had.
     fn take(&mut self, at: PciAddress, connect: Connect, device: &dyn Device) {
-        if let Err(fault) = self.topology.reserve(at, connect, 0) {
+        if let Err(fault) = self.topology.reserve(at, connect, device.info().isolation) {
             self.report(fault, device.info().address_site(), device.family());
         }
     }
@@ -191,7 +191,7 @@ impl<'r, 'c> Run<'r, 'c> {
     }
 
     fn place(&mut self, device: &mut dyn Device, connect: Connect, function: Option<u32>) -> Option<PciAddress> {
-        match self.topology.next(connect, function, 0) {
+        match self.topology.next(connect, function, device.info().isolation) {
             Ok(at) => {
                 if !self.dry {
                     device.info_mut().place_pci(at);
