@@ -77,8 +77,8 @@ impl Running {
             .collect();
         let log = dir.join("qemu.log");
         let output = std::fs::File::create(&log).expect("the log can be written");
-        let child = Command::new(&argv[0])
-            .args(&argv[1..])
+        let child = Command::new(&process.program)
+            .args(&argv)
             .envs(process.env.iter().map(|(k, v)| (&**k, v.as_str())))
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a second handle"))

@@ -10,6 +10,7 @@ mod flags;
 pub mod libvirt;
 pub mod libvirt_write;
 pub mod profiles;
+pub mod retirement;
 #[cfg(test)]
 mod tests;
 

@@ -1,30 +1,151 @@
-//! `virtc explain`: what a diagnostic code means.
+//! `virtc explain`: what a diagnostic code means, or why something is in the outputs of a domain.
 
+use super::inputs::{World, read};
 use super::{Exit, Shared, complain, print};
+use crate::compile::Until;
 use crate::diag::codes;
+use crate::emit::argv::write_value_of;
+use crate::plan::{Access, Cause, Perms, Plan};
+use std::fmt::Write;
+use std::path::Path;
 
 /// Arguments of `virtc explain`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A diagnostic code, such as VC0103; without one, all codes are listed
-    code: Option<String>,
+    /// A diagnostic code (VC0103), a domain XML file or a plan.json; without one, all codes are listed
+    subject: Option<String>,
+    /// Only what contains this text
+    pattern: Option<String>,
+    /// Only the grants of this path, each with its reason
+    #[arg(long, value_name = "PATH", requires = "subject")]
+    path: Option<String>,
 }
 
-/// Explains a code.
-pub fn run(args: &Args, _: &Shared) -> Exit {
-    let Some(id) = &args.code else {
-        let mut out = String::new();
-        for (topic, all) in codes::TOPICS {
-            out.push_str(&format!("{topic}\n"));
-            all.iter().for_each(|c| out.push_str(&format!("  {}  {}\n", c.id, c.name)));
-        }
-        return print(&out);
+/// Explains a code, or the outputs of a domain.
+pub fn run(args: &Args, shared: &Shared) -> Exit {
+    let Some(subject) = &args.subject else { return list() };
+    if let Some(code) = codes::find(subject) {
+        return print(&format!("{} {}\n\n{}\n", code.id, code.name, code.explain));
+    }
+    let file = Path::new(subject);
+    if !file.exists() && subject != "-" {
+        complain(&format!("'{subject}' is neither a code nor a file; `virtc explain` lists all codes"));
+        return Exit::Usage;
+    }
+    let plan = match plan(file, shared) {
+        Ok(plan) => plan,
+        Err(exit) => return exit,
     };
-    match codes::find(id) {
-        Some(code) => print(&format!("{} {}\n\n{}\n", code.id, code.name, code.explain)),
-        None => {
-            complain(&format!("no diagnostic has the code {id}; `virtc explain` lists all codes"));
-            Exit::Usage
+    let mut out = String::new();
+    match &args.path {
+        Some(path) => explain_path(&plan, path, &mut out),
+        None => explain_plan(&plan, args.pattern.as_deref().unwrap_or(""), &mut out),
+    }
+    if out.is_empty() {
+        out.push_str("nothing asks for that\n");
+    }
+    print(&out)
+}
+
+fn list() -> Exit {
+    let mut out = String::new();
+    for (topic, all) in codes::TOPICS {
+        let _ = writeln!(out, "{topic}");
+        all.iter().for_each(|c| {
+            let _ = writeln!(out, "  {}  {}", c.id, c.name);
+        });
+    }
+    print(&out)
+}
+
+/// The Plan of a domain, or of a tree that was built.
+fn plan(file: &Path, shared: &Shared) -> Result<Plan, Exit> {
+    let source = read(file)?;
+    if source.bytes.trim_ascii_start().starts_with(b"{") {
+        return serde_json::from_slice(&source.bytes).map_err(|e| {
+            complain(&format!("{}: this is not a plan: {e}", source.name));
+            Exit::Input
+        });
+    }
+    let (compiled, exit) = World::load(shared)?.compile(&source, Until::Planned);
+    compiled.plan.ok_or(exit.and(Exit::Input))
+}
+
+/// Every argument, access, link, directory and socket whose line contains `pattern`.
+fn explain_plan(plan: &Plan, pattern: &str, out: &mut String) {
+    let mut section = |title: &str, lines: Vec<(String, &Cause)>, out: &mut String| {
+        let lines: Vec<String> = lines
+            .into_iter()
+            .map(|(text, cause)| format!("  {text}\n      {}\n", reason(cause)))
+            .filter(|line| line.contains(pattern))
+            .collect();
+        if !lines.is_empty() {
+            let _ = writeln!(out, "{title}");
+            out.extend(lines);
         }
+    };
+    for process in &plan.processes {
+        let lines = process.args.iter().map(|arg| {
+            let mut text = arg.switch.to_string();
+            let mut value = String::new();
+            if write_value_of(&mut value, arg) {
+                text.push(' ');
+                text.push_str(&value);
+            }
+            (text, &arg.cause)
+        });
+        section(&format!("arguments of {}", process.id), lines.collect(), out);
+    }
+    section("access", plan.access.iter().map(|a| (grant(a), &a.cause)).collect(), out);
+    section("network", plan.links.iter().map(|l| (format!("{:?} {}", l.kind, l.name), &l.cause)).collect(), out);
+    section("directories", plan.directories.iter().map(|d| (d.path.clone(), &d.cause)).collect(), out);
+    section("sockets", plan.sockets.iter().map(|s| (s.path.clone(), &s.cause)).collect(), out);
+}
+
+/// Every grant of one path.
+fn explain_path(plan: &Plan, path: &str, out: &mut String) {
+    for access in plan.access.iter().filter(|a| covers(a, path)) {
+        let _ = writeln!(out, "{}\n    {}", grant(access), reason(&access.cause));
+    }
+    for socket in plan.sockets.iter().filter(|s| s.path == path) {
+        let _ = writeln!(out, "{} listens on {}\n    {}", socket.process, socket.path, reason(&socket.cause));
+    }
+}
+
+fn covers(access: &Access, path: &str) -> bool {
+    use crate::plan::PathKind;
+    let below = || path.strip_prefix(access.path.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'));
+    access.path == path || (access.kind == PathKind::Tree && below())
+}
+
+fn grant(access: &Access) -> String {
+    format!(
+        "{} may {} {} ({:?}, label {:?})",
+        access.process,
+        verbs(access.perms),
+        access.path,
+        access.sharing,
+        access.label
+    )
+}
+
+fn verbs(perms: Perms) -> String {
+    let all = [
+        (perms.read, "read"),
+        (perms.write, "write"),
+        (perms.append && !perms.write, "append to"),
+        (perms.lock, "lock"),
+        (perms.map, "map"),
+        (perms.execute, "execute"),
+        (perms.link, "link"),
+    ];
+    let verbs: Vec<&str> = all.iter().filter(|(has, _)| *has).map(|(_, verb)| *verb).collect();
+    verbs.join(", ")
+}
+
+fn reason(cause: &Cause) -> String {
+    match cause.line {
+        0 => format!("because of {}", cause.what),
+        line => format!("because of {} (line {line})", cause.what),
     }
 }

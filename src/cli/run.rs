@@ -4,11 +4,12 @@ use super::inputs::{Source, World, read, report};
 use super::{Exit, Shared, complain};
 use crate::compile::Until;
 use crate::diag::Diagnostics;
+use crate::host::{self, SecretKey};
 use crate::plan::{Instance, Plan};
 use crate::run::detach::{self, start_detached};
 use crate::run::registry::Registry;
 use crate::run::relocate::{Places, relocate};
-use crate::run::{Fault, Options, Outcome, remote, start};
+use crate::run::{Fault, Options, Outcome, SecretValues, remote, start};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,8 +41,8 @@ pub struct Patience {
 
 /// Compiles and starts the machine.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
-    let plan = match plan(args, shared) {
-        Ok(plan) => plan,
+    let (plan, secret_values) = match plan(args, shared) {
+        Ok(found) => found,
         Err(exit) => return exit,
     };
     let registry = match Registry::of(plan.instance) {
@@ -53,6 +54,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         Ok(options) => options,
         Err(exit) => return exit,
     };
+    options.secret_values = secret_values;
     if let Some(secrets) = &args.secrets {
         options.secrets = std::path::absolute(secrets).unwrap_or_else(|_| secrets.clone());
     }
@@ -117,10 +119,10 @@ pub(super) fn remarks(shared: &Shared) -> impl FnMut(&str) + use<> {
 }
 
 /// The Plan: read from a file, or compiled from a domain.
-fn plan(args: &Args, shared: &Shared) -> Result<Plan, Exit> {
+fn plan(args: &Args, shared: &Shared) -> Result<(Plan, SecretValues), Exit> {
     let source = read(&args.file)?;
     if source.bytes.trim_ascii_start().starts_with(b"{") {
-        return serde_json::from_slice(&source.bytes).map_err(|e| {
+        return serde_json::from_slice(&source.bytes).map(|plan| (plan, SecretValues::default())).map_err(|e| {
             complain(&format!("{}: this is not a plan: {e}", source.name));
             Exit::Input
         });
@@ -133,7 +135,14 @@ fn plan(args: &Args, shared: &Shared) -> Result<Plan, Exit> {
     let world = World::load(&shared)?;
     let (compiled, exit) = world.compile(&source, Until::Planned);
     match compiled.plan {
-        Some(plan) if exit == Exit::Done => Ok(plan),
+        Some(plan) if exit == Exit::Done => {
+            let named = |secret: &host::Secret| match &secret.key {
+                SecretKey::Uuid(uuid) => uuid.to_string(),
+                SecretKey::Usage { kind, name } => format!("{kind}/{name}"),
+            };
+            let values = world.host.secrets.iter().map(|s| (named(s), s.value.clone())).collect();
+            Ok((plan, SecretValues(values)))
+        }
         _ => Err(if exit == Exit::Done { Exit::Input } else { exit }),
     }
 }

@@ -22,6 +22,7 @@ pub mod interface;
 pub mod iommu;
 pub mod lease;
 pub mod memballoon;
+pub mod memory;
 pub mod nvram;
 pub mod panic;
 pub mod parallel;
@@ -181,6 +182,7 @@ devices! {
     nvrams: nvram::Nvram,
     panics: panic::Panic,
     shmems: shmem::Shmem,
+    memories: memory::MemoryDevice,
     cryptos: crypto::Crypto,
     iommus: iommu::Iommu,
     vsocks: vsock::Vsock,

@@ -237,6 +237,10 @@ impl<'d> Reader<'d> {
 fn suggestion<'a>(name: &str, words: impl Iterator<Item = &'a str>) -> String {
     let words: Vec<&str> = words.collect();
     let close = words.iter().find(|word| {
+        // Comparing costs the product of the lengths.
+        if name.len() > 64 {
+            return false;
+        }
         let ratio = similar::TextDiff::from_chars(name, **word).ratio();
         ratio > 0.7
     });

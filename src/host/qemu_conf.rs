@@ -451,7 +451,7 @@ pub fn import(text: &str, host: Host, exists: &dyn Fn(&str) -> bool, diags: &mut
             let close = KEYS
                 .iter()
                 .map(|(name, _)| *name)
-                .find(|name| similar::TextDiff::from_chars(*name, key.as_str()).ratio() > 0.8);
+                .find(|name| key.len() <= 64 && similar::TextDiff::from_chars(*name, key.as_str()).ratio() > 0.8);
             let diagnostic =
                 import.diags.warning(&codes::QEMU_CONF_KEY, key_span, format!("qemu.conf has no key '{key}'"));
             if let Some(name) = close {

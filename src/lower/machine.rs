@@ -2,6 +2,7 @@
 
 use super::Lower;
 use crate::caps::Cap;
+use crate::device::memory::MemoryModel;
 use crate::domain::DomainKind;
 use crate::domain::cpu::CpuMode;
 use crate::domain::features::{IoapicDriver, Switch};
@@ -97,6 +98,14 @@ pub fn machine(lx: &mut Lower<'_>) {
     if lx.domain.memory_backing.as_ref().is_some_and(|b| b.nosharepages) {
         props.set("mem-merge", false);
     }
+    if lx.devices.memories.iter().any(|d| d.model() == MemoryModel::Nvdimm) {
+        props.set("nvdimm", true);
+    }
+    let enclaves = lx.devices.memories.iter().filter(|d| d.model() == MemoryModel::SgxEpc);
+    for (i, device) in enclaves.enumerate() {
+        props.set(format!("sgx-epc.{i}.memdev"), format!("mem{}", device.info.id));
+        props.set(format!("sgx-epc.{i}.node"), device.node().unwrap_or(0));
+    }
     if lx.has_numa() {
         if lx.has_hmat() {
             props.set("hmat", true);
@@ -109,6 +118,7 @@ pub fn machine(lx: &mut Lower<'_>) {
     }
     props.maybe("loadparm", lx.loadparm());
     super::firmware::machine_options(lx, &mut props);
+    props.maybe("pcspk-audiodev", crate::device::sound::speaker(lx.devices));
     let hpet = lx.domain.clock.as_ref().and_then(|c| c.timer(crate::domain::clock::TimerName::Hpet));
     if lx.machine.arch.is_x86()
         && let Some(present) = hpet.and_then(|t| t.present)

@@ -15,6 +15,8 @@ use crate::xml::Site;
 pub struct BackendRequest {
     /// Id of the object.
     pub id: String,
+    /// Name of its file, if not the id.
+    pub file: Option<String>,
     /// Size in KiB.
     pub kib: u64,
     /// The guest node that it belongs to.
@@ -85,10 +87,11 @@ pub fn memory(lx: &mut Lower<'_>) {
 /// Adds a backend, and the context in which its pages are touched.
 pub fn add(lx: &mut Lower<'_>, mut backend: Backend, site: Site) {
     let preallocates = matches!(backend.props.get("prealloc"), Some(Prop::Bool(true)));
-    if let Some(nodes) = &backend.nodes
+    if let Some(nodes) = backend.nodes.as_ref().and_then(|nodes| near_emulator(lx, nodes))
         && preallocates
         && lx.has(Cap::ThreadContext)
     {
+        let nodes = &nodes;
         let id = format!("tc-{}", backend.props.text("id").unwrap_or_default());
         let mut context = Props::with("qom-type", "thread-context");
         context.set("id", id.clone()).set("node-affinity", list(nodes));
@@ -96,6 +99,18 @@ pub fn add(lx: &mut Lower<'_>, mut backend: Backend, site: Site) {
         lx.object(context, site, "memory");
     }
     lx.object(backend.props, site, "memory");
+}
+
+/// Those of the nodes on which QEMU's own threads may run; none if there is no such node.
+fn near_emulator(lx: &Lower<'_>, nodes: &NumberSet) -> Option<NumberSet> {
+    let tune = lx.domain.cputune.as_ref();
+    let pinned = tune.and_then(|t| t.emulatorpin.as_ref()).and_then(|p| p.cpuset.as_ref());
+    let cpus = pinned.or_else(|| lx.domain.vcpu.as_ref().and_then(|v| v.cpuset.as_ref()));
+    let Some(cpus) = cpus else { return Some(nodes.clone()) };
+    let cpus: Vec<u32> = cpus.iter().collect();
+    let near = lx.env.host.numa.nodes_of_cpus(&cpus);
+    let both: NumberSet = nodes.iter().filter(|n| near.contains(n)).collect();
+    (!both.is_empty()).then_some(both)
 }
 
 /// A list of numbers for JSON.
@@ -146,7 +161,8 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
             huge_page_path(lx, kib, request.site)?
         } else {
             let base = &lx.env.host.directories.memory_backing;
-            format!("{base}/{}/{}", lx.paths.short, request.id)
+            let name = request.file.as_ref().unwrap_or(&request.id);
+            format!("{base}/{}/{name}", lx.paths.short)
         };
         file_access(lx, &path, request);
         props.set("mem-path", path);

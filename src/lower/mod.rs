@@ -15,6 +15,7 @@ mod monitor;
 mod paths;
 mod policy;
 mod secret;
+mod security;
 pub mod tls;
 
 use crate::caps::Cap;
@@ -104,8 +105,8 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         diags: cx.diags,
     };
     lx.head();
-    machine::compat(&mut lx);
     machine::name(&mut lx);
+    machine::compat(&mut lx);
     monitor::stopped(&mut lx);
     machine::master_key(&mut lx);
     disk::reservations(&mut lx);
@@ -137,6 +138,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     firmware::boot(&mut lx);
     lower_all(&devices.iommus, &mut lx);
     crate::device::controller::lower_all(&mut lx);
+    lower_all(&devices.memories, &mut lx);
     lower_all(&devices.hubs, &mut lx);
     disk::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
@@ -161,6 +163,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.nvrams, &mut lx);
     machine::vmcoreinfo(&mut lx);
     machine::incoming(&mut lx);
+    security::launch(&mut lx);
     machine::handed_through(&mut lx);
     machine::sandbox(&mut lx);
     lower_all(&devices.panics, &mut lx);
@@ -228,6 +231,7 @@ impl<'a> Lower<'a> {
             env,
             descriptors: self.descriptors,
             ready: Ready::Monitor,
+            capabilities: disk::capabilities(&self.devices.disks),
             locks_memory: self.domain.memory_backing.as_ref().is_some_and(|b| b.locked),
             cause,
             ..Process::default()
@@ -302,8 +306,30 @@ impl<'a> Lower<'a> {
     }
 
     /// Adds a `-netdev`.
-    pub fn netdev(&mut self, props: Props, site: Site) {
+    pub fn netdev(&mut self, mut props: Props, site: Site) {
         let form = if self.has(Cap::NetdevJson) { Form::Json } else { Form::Options };
+        if form == Form::Options {
+            // The type stands without a key, and a list of strings is the key once for each.
+            for (key, value) in std::mem::take(&mut props.0) {
+                match value {
+                    Prop::List(items) => {
+                        for item in items {
+                            let text = match &item {
+                                Prop::Object(inner) => inner.get("str").cloned(),
+                                _ => None,
+                            };
+                            props.set(key.clone(), text.unwrap_or(item));
+                        }
+                    }
+                    value if key == "type" => {
+                        props.bare(value);
+                    }
+                    value => {
+                        props.set(key, value);
+                    }
+                }
+            }
+        }
         let cause = self.cause(site, "interface");
         self.args.push(Arg::props("-netdev", props, form, cause));
     }

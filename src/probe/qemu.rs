@@ -151,6 +151,13 @@ pub fn probe(binary: &Path, kvm: bool) -> Result<Probed> {
     Ok(Probed { caps, remarks })
 }
 
+/// The capabilities that a probe finds out, set or not; libvirt's older ones, which every QEMU that is
+/// still in use has, are not among them.
+pub fn known_flags() -> impl Iterator<Item = Cap> {
+    let table = FLAGS.iter().map(|(cap, _)| *cap);
+    table.chain([Cap::Kvm, Cap::CpuMax, Cap::CanonicalCpuFeatures])
+}
+
 /// Makes what was asked of a binary here, without KVM, hold for any host of its architecture: this is how
 /// the embedded profiles are made. KVM is taken to be there, with the same machines and CPU models; what
 /// only a host can tell (which models it runs, what `host` is made of) stays open.

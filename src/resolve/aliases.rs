@@ -5,6 +5,7 @@ use crate::device::Device;
 use crate::device::address::Address;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::disk::{Disk, DiskBus};
+use crate::device::interface::InterfaceType;
 use crate::domain::Domain;
 
 /// Gives every device its id: the user's alias, or one derived as libvirt does.
@@ -32,7 +33,11 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     number(&mut devices.consoles, "console");
     number(&mut devices.channels, "channel");
     number(&mut devices.inputs, "input");
-    number(&mut devices.hostdevs, "hostdev");
+    let nics = devices.interfaces.iter_mut().filter(|i| i.kind() == InterfaceType::Hostdev);
+    let nics = nics.map(|i| i as &mut dyn Device).chain(devices.hostdevs.iter_mut().map(|h| h as &mut dyn Device));
+    for (i, device) in nics.enumerate() {
+        set(device, format!("hostdev{i}"));
+    }
     number(&mut devices.sounds, "sound");
     number(&mut devices.videos, "video");
     number(&mut devices.memballoons, "balloon");
@@ -47,6 +52,10 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     number(&mut devices.iommus, "iommu");
     number(&mut devices.vsocks, "vsock");
     number(&mut devices.pstores, "pstore");
+    let ids = crate::device::memory::ids(&devices.memories);
+    for (device, id) in devices.memories.iter_mut().zip(ids) {
+        set(device, id);
+    }
 }
 
 fn set(device: &mut dyn Device, id: String) {

@@ -24,7 +24,7 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     consoles::pair(domain, cx);
     audio::add_default(domain, cx);
     let mut devices = domain.devices.take().unwrap_or_default();
-    input::add_implicit(&mut devices, &machine);
+    input::add_implicit(domain, &mut devices, &machine);
     video::add_implicit(&mut devices, cx);
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
     crate::device::disk::sort(&mut devices.disks);
@@ -108,12 +108,14 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
                 cx.env.caps.canonical_machine(accel, name).or_else(|| cx.env.caps.canonical_machine(Accel::Tcg, name));
             let Some(canonical) = canonical else {
                 let name = name.clone();
+                let advice = crate::caps::retirement::advice(cx.env.caps, accel, &name);
                 cx.error_at(
                     &codes::UNKNOWN_MACHINE,
                     site,
                     "machine",
                     format!("emulator '{emulator}' does not support machine type '{name}'"),
-                );
+                )
+                .help(advice);
                 return None;
             };
             canonical.to_string()

@@ -5,14 +5,20 @@ use crate::caps::Accel;
 use crate::domain::Domain;
 use crate::domain::features::{Features, Gic, GicVersion, HypervMode};
 use crate::domain::memory::Amount;
-use crate::domain::numa::Sibling;
+use crate::domain::numa::{Cell, Sibling};
 use crate::domain::tuning::NumaMode;
 use crate::domain::vcpu::{IoThread, Placement};
-use crate::vocab::{NumberSet, Value};
+use crate::vocab::{NumberSet, Size, Value, YesNo};
 
 /// Completes everything of a domain that is not a device.
 pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     features(domain, machine, cx);
+    node_for_hotplug(domain, cx);
+    if let Some(devices) = &mut domain.devices
+        && cx.env.options.define
+    {
+        crate::device::memory::align_sizes(&mut devices.memories, machine);
+    }
     memory(domain, cx);
     iothreads(domain);
     placement(domain);
@@ -38,14 +44,36 @@ fn features(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             // The highest version that KVM has; an emulated version 3 has no message interrupts for PCIe.
             let usable = |version: u8| {
                 let gic = cx.env.caps.gic.iter().find(|g| g.version == version);
-                gic.is_some_and(|g| if machine.accel == Accel::Kvm { g.kernel } else { g.emulated })
+                gic.is_some_and(|g| g.kernel)
             };
-            let three = machine.accel != Accel::Tcg && usable(3);
+            let three = machine.accel == Accel::Kvm && usable(3);
             gic.version = Some(if three { GicVersion::V3 } else { GicVersion::V2 });
         }
     }
     if let Some(hyperv) = domain.features.as_mut().and_then(|f| f.hyperv.as_mut()) {
         hyperv.mode.get_or_insert(HypervMode::Custom);
+    }
+}
+
+/// A new domain whose memory can grow gets a NUMA node, since memory devices belong to one.
+fn node_for_hotplug(domain: &mut Domain, cx: &mut Cx<'_>) {
+    let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1).min(MAX_VCPUS);
+    if let Some(devices) = &mut domain.devices {
+        crate::device::memory::assign_slots(&mut devices.memories);
+    }
+    let has_nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).is_some_and(|n| !n.cells.is_empty());
+    if has_nodes || domain.max_memory.is_none() || !cx.env.options.define {
+        return;
+    }
+    let total = domain.memory.as_ref().map_or(0, |m| m.amount.size.0);
+    let memory = Size(total.saturating_sub(super::memory::devices_kib(domain) * 1024));
+    let cell = Cell { id: Some(0), cpus: Some((0..count).collect()), memory, has_memory: true, ..Cell::default() };
+    let numa = domain.cpu.get_or_insert_default().numa.get_or_insert_default();
+    numa.cells.push(cell);
+    for device in domain.devices.iter_mut().flat_map(|d| &mut d.memories) {
+        if let Some(target) = &mut device.target {
+            target.node.get_or_insert(0);
+        }
     }
 }
 
@@ -201,6 +229,11 @@ fn schedulers(domain: &mut Domain) {
 
 /// Elements that say nothing are not printed.
 fn tidy(domain: &mut Domain) {
+    if let Some(menu) = domain.os.as_mut().and_then(|os| os.bootmenu.as_mut())
+        && menu.enable != Some(YesNo::Yes)
+    {
+        menu.timeout = None;
+    }
     if domain.features.as_ref().is_some_and(Features::is_empty) {
         domain.features = None;
     }

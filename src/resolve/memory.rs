@@ -1,6 +1,7 @@
 //! Sizes, pages and host nodes of the guest's memory: what the XML says, spread over the nodes.
 
 use super::{Env, Machine};
+use crate::device::memory::MemoryModel;
 use crate::domain::Domain;
 use crate::domain::numa::GuestNuma;
 use crate::domain::tuning::NumaMode;
@@ -17,9 +18,10 @@ pub fn align(kib: u64, to: u64) -> u64 {
     kib.div_ceil(to).saturating_mul(to)
 }
 
-/// Memory devices, KiB.
-pub fn devices_kib(_: &Domain) -> u64 {
-    0
+/// Memory devices, KiB. Memory of enclaves is not the guest's to use as it likes.
+pub fn devices_kib(domain: &Domain) -> u64 {
+    let devices = domain.devices.as_ref().map_or(&[][..], |d| &d.memories);
+    devices.iter().filter(|d| d.model() != MemoryModel::SgxEpc).map(|d| d.kib()).fold(0, u64::saturating_add)
 }
 
 /// The multiple to which the memory of guest nodes is rounded. A guest that comes from elsewhere has the
@@ -31,6 +33,9 @@ pub fn node_alignment_kib(machine: &Machine, env: &Env<'_>) -> u64 {
 /// What the guest has without memory devices, KiB, aligned.
 pub fn initial_kib(domain: &Domain, machine: &Machine, env: &Env<'_>) -> u64 {
     let to = alignment_kib(machine);
+    if env.options.incoming.is_some() {
+        return domain.memory.as_ref().map_or(0, |m| m.amount.size.0 / (1 << 20) * 1024);
+    }
     match domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).filter(|n| !n.cells.is_empty()) {
         Some(numa) => {
             let of_node = node_alignment_kib(machine, env);

@@ -5,7 +5,7 @@
 
 use super::errors::{Fault, fault};
 use super::registry::Registry;
-use super::{Options, control, start};
+use super::{Options, SecretValues, control, start};
 use crate::diag::codes::{self, run};
 use crate::plan::{DirectoryRole, Instance, Plan};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,7 @@ struct Job {
     stop_timeout: u64,
     ready_timeout: u64,
     secrets: PathBuf,
+    secret_values: SecretValues,
     work: Work,
 }
 
@@ -92,6 +93,7 @@ fn hand_over(options: &Options, work: Work, logs: Option<PathBuf>, name: &str) -
         stop_timeout: options.stop_timeout.as_millis() as u64,
         ready_timeout: options.ready_timeout.as_millis() as u64,
         secrets: options.secrets.clone(),
+        secret_values: options.secret_values.clone(),
         work,
     };
     let text = serde_json::to_vec(&job).map_err(|e| failed("write the plan", &e))?;
@@ -150,6 +152,7 @@ pub fn supervise(virtc: PathBuf) -> u8 {
         stop_timeout: Duration::from_millis(job.stop_timeout),
         ready_timeout: Duration::from_millis(job.ready_timeout),
         secrets: job.secrets,
+        secret_values: job.secret_values,
         terminal: false,
     };
     let mut say = |text: &str| eprintln!("virtc: {text}");

@@ -25,6 +25,7 @@ pub mod remote;
 mod signals;
 mod start;
 mod supervise;
+mod terminal;
 mod trampoline;
 
 pub use errors::{Fault, fault};
@@ -34,6 +35,17 @@ pub use trampoline::{EXEC, exec};
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Values of secrets, by the name under which the Plan asks for them: a UUID, or `usage/name`.
+#[derive(Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct SecretValues(pub Vec<(String, String)>);
+
+impl std::fmt::Debug for SecretValues {
+    /// Without the values: a secret must not get into a log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
 
 /// How to run a machine: what the Plan does not say.
 #[derive(Clone, Debug)]
@@ -48,6 +60,8 @@ pub struct Options {
     pub ready_timeout: Duration,
     /// The directory that holds the values of secrets, one file each.
     pub secrets: PathBuf,
+    /// Values of secrets that the host facts hold.
+    pub secret_values: SecretValues,
     /// Whether QEMU may use our standard input and output (`<serial type='stdio'>`).
     pub terminal: bool,
 }
@@ -62,6 +76,7 @@ impl Options {
             stop_timeout: Duration::from_secs(30),
             ready_timeout: Duration::from_secs(30),
             secrets,
+            secret_values: SecretValues::default(),
             terminal: true,
         }
     }

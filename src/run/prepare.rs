@@ -8,6 +8,8 @@ use super::registry::Registry;
 use super::{Options, links};
 use crate::diag::codes::run as codes;
 use crate::plan::{ArgValue, DirectoryRole, Plan, Prop, Secret};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rustix::process::Signal;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write};
@@ -132,12 +134,18 @@ fn make_secret(
     let from = options.secrets.join(&name);
     let encoded = options.secrets.join(format!("{name}.base64"));
     let wants_base64 = wants_base64(plan, &secret.id);
-    let value = match (std::fs::read(&from), std::fs::read(&encoded)) {
-        (Ok(value), _) if wants_base64 => base64_encode(&value).into_bytes(),
+    let of_host = options.secret_values.0.iter().find(|(source, _)| *source == secret.source);
+    let read = match of_host {
+        Some((_, value)) => Ok(value.clone().into_bytes()),
+        None => std::fs::read(&from),
+    };
+    let value = match (read, std::fs::read(&encoded)) {
+        (Ok(value), _) if wants_base64 => BASE64.encode(&value).into_bytes(),
         (Ok(value), _) => value,
         (Err(_), Ok(value)) if wants_base64 => value,
-        (Err(_), Ok(value)) => base64_decode(&value)
-            .ok_or_else(|| fault(&codes::NO_SECRET, format!("{} does not hold base64", encoded.display())))?,
+        (Err(_), Ok(value)) => BASE64
+            .decode(value.trim_ascii())
+            .map_err(|_| fault(&codes::NO_SECRET, format!("{} does not hold base64", encoded.display())))?,
         (Err(error), Err(_)) => {
             let why = if error.kind() == ErrorKind::NotFound { String::new() } else { format!(" ({error})") };
             return Err(fault(
@@ -177,34 +185,6 @@ fn wants_base64(plan: &Plan, id: &str) -> bool {
         }
         _ => false,
     })
-}
-
-const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64_encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let block = chunk.iter().fold(0_u32, |b, byte| (b << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for digit in 0..4 {
-            let index = (block >> (18 - 6 * digit)) & 63;
-            out.push(if digit <= chunk.len() { char::from(ALPHABET[index as usize]) } else { '=' });
-        }
-    }
-    out
-}
-
-fn base64_decode(text: &[u8]) -> Option<Vec<u8>> {
-    let (mut out, mut bits, mut count) = (Vec::new(), 0_u32, 0);
-    for byte in text.iter().filter(|b| !b.is_ascii_whitespace() && **b != b'=') {
-        bits = (bits << 6) | ALPHABET.iter().position(|a| a == byte)? as u32;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            out.push((bits >> count) as u8);
-            bits &= (1 << count) - 1;
-        }
-    }
-    Some(out)
 }
 
 /// Removes a socket that nobody listens on any more, and notes that a process of ours will make it.
@@ -291,19 +271,5 @@ fn end(process: ProcessRef) {
     if process.signal(Signal::TERM) && !process.wait_gone(PATIENCE) {
         process.signal(Signal::KILL);
         process.wait_gone(PATIENCE);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_both_ways() {
-        for text in ["", "a", "ab", "abc", "letmein\0ÿ"] {
-            assert_eq!(base64_decode(base64_encode(text.as_bytes()).as_bytes()).expect("base64"), text.as_bytes());
-        }
-        assert_eq!(base64_encode(b"ab"), "YWI=");
-        assert_eq!(base64_decode(b"!"), None);
     }
 }

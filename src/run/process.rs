@@ -3,6 +3,7 @@
 use super::errors::{Fault, WithHelp, fault};
 use super::own;
 use super::qmp::readable;
+use super::terminal::{self, Terminal};
 use super::trampoline::Confine;
 use crate::diag::codes::run as codes;
 use crate::plan;
@@ -176,6 +177,8 @@ pub(super) struct Watched {
     fd: OwnedFd,
     child: Option<Child>,
     reader: Option<std::thread::JoinHandle<()>>,
+    /// The terminal that it uses; put back when it has ended.
+    terminal: Option<Terminal>,
 }
 
 impl Watched {
@@ -184,7 +187,7 @@ impl Watched {
         let process = ProcessRef::of(pid);
         let fd = process.open()?;
         let messages = Messages::default();
-        Some(Watched { id: id.to_string(), process, messages, fd, child: None, reader: None })
+        Some(Watched { id: id.to_string(), process, messages, fd, child: None, reader: None, terminal: None })
     }
 
     /// Whether it has ended.
@@ -200,6 +203,7 @@ impl Watched {
     /// Its status once it has ended; `None` for an adopted process.
     pub(super) fn reap(&mut self) -> Option<ExitStatus> {
         let status = self.child.as_mut()?.wait().ok();
+        self.terminal = None;
         // Helpers of its own may keep the pipe open, so the reader is not waited for without bound.
         if let Some(reader) = self.reader.take() {
             let deadline = Instant::now() + Duration::from_millis(200);
@@ -245,8 +249,8 @@ pub(super) struct Starter {
 }
 
 impl Starter {
-    /// Starts a process of the Plan with these arguments. With `terminal` it shares our standard input and output and our
-    /// process group; else it has a group of its own, so that Ctrl-C reaches only the runner.
+    /// Starts a process of the Plan with these arguments, in a process group of its own, so that Ctrl-C reaches
+    /// only the runner. With `terminal` it has our standard input and output.
     pub(super) fn start(&self, process: &plan::Process, args: &[String], terminal: bool) -> Result<Watched, Fault> {
         let mut confine = Confine { locks_memory: process.locks_memory, keep: keep(process), ..self.confine.clone() };
         if let Some(user) = process.user.as_deref().filter(|_| rustix::process::geteuid().is_root()) {
@@ -263,11 +267,12 @@ impl Starter {
         };
         command.args(args).env_clear().envs(process.env.iter().map(|(k, v)| (k.as_ref(), v.as_str())));
         command.env(MARK, &self.journal).stderr(Stdio::piped());
-        if terminal {
-            command.stdin(Stdio::inherit()).stdout(Stdio::inherit());
-        } else {
-            command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
-        }
+        command.process_group(0);
+        match terminal {
+            true if terminal::is_ours() => command.stdin(Stdio::piped()).stdout(Stdio::inherit()),
+            true => command.stdin(Stdio::inherit()).stdout(Stdio::inherit()),
+            false => command.stdin(Stdio::null()).stdout(Stdio::null()),
+        };
         let failed = |e: std::io::Error| {
             let text = format!("cannot start {} ({}): {e}", process.program, process.id);
             match e.kind() {
@@ -278,6 +283,7 @@ impl Starter {
         };
         let mut child = command.spawn().map_err(failed)?;
         let pid = child.id() as i32;
+        let terminal = child.stdin.take().and_then(Terminal::relay);
         let messages = Messages::default();
         let reader = child.stderr.take().map(|stderr| messages.follow(stderr));
         // The child is not reaped yet, so its number is still its own.
@@ -286,7 +292,7 @@ impl Starter {
             .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()))
             .map_err(|e| failed(e.into()))?;
         let process_ref = ProcessRef::of(pid);
-        Ok(Watched { id: process.id.clone(), process: process_ref, messages, fd, child: Some(child), reader })
+        Ok(Watched { id: process.id.clone(), process: process_ref, messages, fd, child: Some(child), reader, terminal })
     }
 }
 

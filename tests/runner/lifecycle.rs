@@ -1,6 +1,6 @@
 //! Start, the ends that a guest can come to, stop.
 
-use crate::bed::{Bed, finish, has_qemu, image, kill, until};
+use crate::bed::{Bed, finish, has, has_qemu, image, kill, until};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -82,6 +82,46 @@ fn the_terminal_is_the_guests() {
     assert_eq!(status, Some(0), "{err}");
     assert!(seen.contains(image::GREETING) && seen.contains('x') && seen.contains(image::FAREWELL), "{seen:?}");
     assert!(err.contains("powered off"), "{err}");
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn ctrl_c_presses_the_power_button() {
+    if !has_qemu() || !has("/usr/bin/script", "bsdutils") {
+        return;
+    }
+    let bed = Bed::new("keys").with(&["-chardev", "stdio,id=charserial0", "-serial", "chardev:charserial0"]);
+    // script gives virtc a terminal of its own, in whose foreground it is.
+    let virtc = bed.virtc(&["run", &bed.plan_file()]);
+    let mut line = virtc.get_program().to_string_lossy().into_owned();
+    for word in virtc.get_args() {
+        line.push(' ');
+        line.push_str(&word.to_string_lossy());
+    }
+    let mut command = std::process::Command::new("/usr/bin/script");
+    command.args(["-qefc", &line, "/dev/null"]).envs(virtc.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut child = command.spawn().expect("script runs");
+    let mut output = child.stdout.take().expect("a pipe");
+    let mut seen = String::new();
+    let mut wait_for = |text: &str| {
+        while !seen.contains(text) {
+            let mut buffer = [0; 256];
+            let read = output.read(&mut buffer).expect("output");
+            assert!(read > 0, "{text:?} is not in {seen:?}");
+            seen.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        }
+    };
+    wait_for("test=1");
+    let mut keys = child.stdin.take().expect("a pipe");
+    // A key reaches the guest at once, without a line end; it echoes it, and nobody else does.
+    keys.write_all(b"x").expect("typed");
+    wait_for("x");
+    keys.write_all(b"\x03").expect("typed");
+    wait_for(image::FAREWELL);
+    wait_for("powered off");
+    assert!(!seen.contains("xx"), "{seen:?}");
+    assert!(child.wait().expect("it ends").success());
     bed.assert_nothing_left();
 }
 

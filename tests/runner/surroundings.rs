@@ -123,6 +123,45 @@ fn secrets_come_from_files_and_go_again() {
 }
 
 #[test]
+fn secrets_of_the_host_facts_serve_a_domain() {
+    if !has_qemu() || !has("/usr/bin/qemu-img", "qemu-utils") {
+        return;
+    }
+    let bed = Bed::new("locked");
+    let uuid = "0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f";
+    let image = bed.path("locked.qcow2");
+    let made = std::process::Command::new("qemu-img")
+        .args(["create", "-q", "-f", "qcow2", "--object", "secret,id=s,data=letmein"])
+        .args(["-o", "encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=200", &image, "1M"])
+        .status();
+    assert!(made.expect("qemu-img").success());
+    let xml = format!(
+        "<domain type='qemu'><name>locked{}</name><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>\
+         <memory unit='MiB'>16</memory><os><type arch='x86_64' machine='pc'>hvm</type></os>\
+         <devices><emulator>/usr/bin/qemu-system-x86_64</emulator><disk type='file' device='disk'>\
+         <driver name='qemu' type='qcow2'/><source file='{image}'><encryption format='luks'>\
+         <secret type='passphrase' uuid='{uuid}'/></encryption></source><target dev='vda' bus='virtio'/></disk>\
+         </devices></domain>",
+        std::process::id()
+    );
+    let name = format!("locked{}", std::process::id());
+    std::fs::write(bed.path("vm.xml"), xml).expect("written");
+    let facts = |value: &str| {
+        let text =
+            format!("host-facts version=1\nmachine {{\n    arch \"x86_64\"\n}}\nsecret \"{uuid}\" value=\"{value}\"\n");
+        std::fs::write(bed.path("host.kdl"), text).expect("written");
+    };
+    let run = ["run", "-d", "--host", &bed.path("host.kdl"), &bed.path("vm.xml")];
+    facts("wrong");
+    assert!(bed.fails(4, &run).contains("Invalid password"));
+    facts("letmein");
+    bed.ok(&run);
+    assert!(bed.ok(&["monitor", &name, "query-block"]).contains("\"encrypted\": true"));
+    bed.ok(&["stop", "--force", &name]);
+    assert!(!Path::new(&format!("/run/virtc/{name}")).exists());
+}
+
+#[test]
 fn variable_stores_are_made_once() {
     if !has_qemu() {
         return;
@@ -269,5 +308,75 @@ fn taps_are_made_and_removed_or_the_commands_are_told() {
     bed.plan.links[0].managed = false;
     let err = bed.fails(4, &["run", &bed.plan_file()]);
     assert!(err.contains("VC1209") && err.contains(&format!("ip tuntap add dev {name} mode tap")), "{err}");
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn a_session_has_its_own_directories() {
+    if !has_qemu() {
+        return;
+    }
+    let bed = Bed::new("mine");
+    let xml = "<domain type='qemu'><name>mine</name><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>\
+               <memory unit='MiB'>16</memory><os><type arch='x86_64' machine='pc'>hvm</type></os>\
+               <devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices></domain>";
+    std::fs::write(bed.path("vm.xml"), xml).expect("written");
+    let virtc = |args: &[&str]| {
+        let mut command = bed.virtc(args);
+        command.args(["--connect", "qemu:///session"]).env_remove("VIRTC_RUNTIME_DIR");
+        command.env("XDG_RUNTIME_DIR", bed.path("xdg")).env("XDG_STATE_HOME", bed.path("state"));
+        let out = command.output().expect("virtc runs");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        String::from_utf8_lossy(&out.stdout).into_owned()
+    };
+    virtc(&["run", "-d", &bed.path("vm.xml")]);
+    assert!(Path::new(&bed.path("xdg/virtc/mine/monitor.sock")).exists());
+    assert!(virtc(&["list"]).contains("running"));
+    virtc(&["stop", "--force", "mine"]);
+    assert_eq!(virtc(&["list", "--names"]), "");
+    assert!(!Path::new(&bed.path("xdg/virtc/mine")).exists());
+}
+
+#[test]
+fn kvm_that_may_not_be_used_is_told() {
+    use std::os::unix::process::CommandExt;
+    if !has_qemu() || !is_root() {
+        return;
+    }
+    let mut bed = Bed::new("kvm");
+    bed.plan.accelerator = virtc::plan::Accelerator::Kvm;
+    let plan = bed.plan_file();
+    std::fs::set_permissions(bed.path("."), std::fs::Permissions::from_mode(0o777)).expect("permissions");
+    std::fs::set_permissions(&plan, std::fs::Permissions::from_mode(0o644)).expect("permissions");
+    // A copy, because a stranger may not reach the folder of the build.
+    let program = bed.path("virtc");
+    std::fs::copy(env!("CARGO_BIN_EXE_virtc"), &program).expect("copied");
+    let mut command = std::process::Command::new(program);
+    command.args(["run", &plan]).env("VIRTC_RUNTIME_DIR", bed.path("reg")).uid(65123).gid(65123);
+    let out = command.output().expect("virtc runs");
+    let err = String::from_utf8_lossy(&out.stderr);
+    assert_eq!(out.status.code(), Some(4), "{err}");
+    assert!(err.contains("VC1203") && err.contains("/dev/kvm") && err.contains("<domain type='qemu'>"), "{err}");
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn what_kvm_refuses_is_explained() {
+    use std::io::Write;
+    // A program that ends as QEMU 7.2 does when a KVM module lacks a register of the CPU model.
+    let mut bed = Bed::new("msr");
+    let path = bed.path("qemu");
+    let mut file = std::fs::File::create(&path).expect("made");
+    file.write_all(
+        b"#!/bin/sh\necho 'qemu: error: failed to set MSR 0x10a to 0x8000000' >&2\n\
+          echo 'qemu: kvm_buf_set_msrs: Assertion failed.' >&2\nkill -ABRT $$\n",
+    )
+    .expect("written");
+    drop(file);
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+    bed.qemu().program = path;
+    let err = bed.fails(4, &["run", &bed.plan_file()]);
+    assert!(err.contains("VC1201") && err.contains("MSR 0x10a") && err.contains("SIGABRT"), "{err}");
+    assert!(err.contains("arch-") && err.contains("<domain type='qemu'>"), "{err}");
     bed.assert_nothing_left();
 }

@@ -45,11 +45,10 @@ impl Part for ChardevSource {
             self.site = source.site();
             self.bind_source(source, cx);
         }
+        // Only TCP has protocols; libvirt passes over the element elsewhere.
+        let protocol = el.child("protocol").and_then(|e| cx.attr(e, "type"));
         if self.kind() == SourceKind::Tcp {
-            if let Some(protocol) = el.child("protocol") {
-                self.protocol = cx.attr(protocol, "type");
-            }
-            self.protocol.get_or_insert(super::Protocol::Raw);
+            self.protocol = protocol.or(Some(super::Protocol::Raw));
         }
         if let Some(log) = el.child("log") {
             let append = cx.attr(log, "append");

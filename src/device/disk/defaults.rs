@@ -40,6 +40,9 @@ pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
     if disk.iotune.as_mut().is_some_and(|t| !t.drop_zeroes()) {
         disk.iotune = None;
     }
+    if let Location::Network(network) = &mut disk.source.source.location {
+        network.complete_iscsi();
+    }
     encryption(&mut disk.encryption);
     source(&mut disk.source.source);
     layer(&mut disk.source.backing);

@@ -315,4 +315,4 @@ impl Family for Disk {
     }
 }
 
-pub use lower::{floppy_controller, node_numbers, reservations, throttle_groups};
+pub use lower::{capabilities, floppy_controller, node_numbers, reservations, throttle_groups};

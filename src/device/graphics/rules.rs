@@ -89,7 +89,8 @@ fn listens(graphics: &Graphics, cx: &mut Cx<'_>) {
             cx.error(&codes::LISTEN, listen.site, "listen type 'network' needs the name of the network");
         }
     }
-    if graphics.listens.len() > 1 {
+    // libvirt uses the first and passes over the others; nobody would expect that of a guest of his own.
+    if graphics.listens.len() > 1 && !cx.env.is_libvirt() {
         let site = graphics.listens.get(1).map_or(graphics.site, |l| l.site);
         cx.error(&codes::LISTEN, site, format!("QEMU supports only one listen element for {kind}"))
             .help("keep one <listen>");

@@ -5,6 +5,7 @@ use crate::device::address::Address;
 use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::hostdev::source::GuestReset;
 use crate::device::info::DeviceInfo;
+use crate::device::interface::{Interface, InterfaceType};
 use crate::diag::codes::hostdev as codes;
 use crate::host::PciAddress;
 use crate::lower::Lower;
@@ -14,6 +15,10 @@ use crate::xml::Site;
 
 /// Adds all host devices. The nodes of SCSI devices are numbered behind those of the disks.
 pub fn lower_all(lx: &mut Lower<'_>) {
+    let interfaces = &lx.devices.interfaces;
+    for interface in interfaces.iter().filter(|i| i.kind() == InterfaceType::Hostdev) {
+        self::interface(interface, lx);
+    }
     let hostdevs = &lx.devices.hostdevs;
     for (i, h) in hostdevs.iter().enumerate() {
         match &h.source {
@@ -24,6 +29,19 @@ pub fn lower_all(lx: &mut Lower<'_>) {
             _ => hostdev(h, lx),
         }
     }
+}
+
+/// Adds the device behind an interface of type `hostdev`.
+fn interface(interface: &Interface, lx: &mut Lower<'_>) {
+    let Some(at) = interface.source.pci else { return };
+    let (bus, slot, function) = (at.bus as u8, at.slot as u8, at.function as u8);
+    let address = PciAddress { domain: at.domain, bus, slot, function };
+    let mut props = vfio_pci(&address, &interface.info, false, interface.site, lx);
+    props.maybe("bootindex", interface.info.bootindex);
+    props.maybe("failover_pair_id", interface.teaming.as_ref().and_then(|t| t.persistent.clone()));
+    lx.address(&mut props, &interface.info);
+    rom(&interface.info, &mut props);
+    lx.device(props, interface);
 }
 
 /// Adds one host device.

@@ -1,5 +1,6 @@
 //! Keyboards, mice, tablets, and input devices of the host.
 
+use super::controller::{Controller, ControllerKind, ControllerModel};
 use super::info::DeviceInfo;
 use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioDriver;
@@ -7,6 +8,7 @@ use super::{Devices, Family, device};
 use crate::caps::Cap;
 use crate::diag::codes::{display as codes, general as support, schema};
 use crate::domain::Domain;
+use crate::domain::features::Switch;
 use crate::domain::model::model;
 use crate::lower::{Grant, Lower};
 use crate::plan::Props;
@@ -77,9 +79,15 @@ model! {
 
 device!(Input, "input");
 
+/// Whether the machine has the controller of PS/2 devices.
+fn has_ps2(domain: &Domain, machine: &Machine) -> bool {
+    let switch = domain.features.as_ref().and_then(|f| f.ps2.as_ref());
+    machine.arch.is_x86() && switch.is_none_or(Switch::is_on)
+}
+
 /// Adds the mouse and the keyboard that every PC has.
-pub fn add_implicit(devices: &mut Devices, machine: &Machine) {
-    if !machine.arch.is_x86() {
+pub fn add_implicit(domain: &Domain, devices: &mut Devices, machine: &Machine) {
+    if !has_ps2(domain, machine) {
         return;
     }
     for kind in [InputKind::Mouse, InputKind::Keyboard] {
@@ -111,14 +119,23 @@ impl Family for Input {
         }
     }
 
-    fn rules(&self, _: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         let Some(kind) = self.kind else { return };
+        let without_usb = |c: &Controller| c.is(ControllerKind::Usb) && c.model == Some(ControllerModel::None);
+        let controllers = domain.devices.iter().flat_map(|d| &d.controllers);
+        if self.bus == Some(InputBus::Usb) && controllers.into_iter().any(without_usb) {
+            cx.error(&codes::INPUT, self.site, "cannot add USB input device: the USB bus is disabled")
+                .help("remove <controller type='usb' model='none'/>, or use another bus");
+            return;
+        }
         let wrong = match self.bus {
             Some(bus @ InputBus::Ps2) => {
                 if !matches!(kind, InputKind::Mouse | InputKind::Keyboard) {
                     Some(format!("{bus} bus does not support {kind} input device"))
                 } else if !machine.arch.is_x86() {
                     Some(format!("bus '{bus}' is not there for input devices on architecture {}", machine.arch))
+                } else if !has_ps2(domain, machine) {
+                    Some("inputs on the ps2 bus require the ps2 feature not to be disabled".to_string())
                 } else {
                     None
                 }

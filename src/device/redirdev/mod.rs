@@ -5,11 +5,12 @@ mod filter;
 pub use filter::RedirFilter;
 
 use super::chardev::{self, Chardev, ChardevSource};
+use super::controller::{Controller, ControllerKind, ControllerModel};
 use super::info::DeviceInfo;
 use super::plug::Plug;
 use super::{Family, device};
 use crate::caps::Cap;
-use crate::diag::codes::general as support;
+use crate::diag::codes::{chardev as codes, general as support};
 use crate::domain::Domain;
 use crate::domain::model::model;
 use crate::lower::Lower;
@@ -42,7 +43,12 @@ impl Family for Redirdev {
         Plug::Usb
     }
 
-    fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        let without_usb = |c: &Controller| c.is(ControllerKind::Usb) && c.model == Some(ControllerModel::None);
+        if domain.devices.as_ref().is_some_and(|d| d.controllers.iter().any(without_usb)) {
+            cx.error(&codes::REDIRECT, self.site, "cannot add redirected USB device: USB is disabled for this domain")
+                .help("remove <controller type='usb' model='none'/>");
+        }
         chardev::rules(&self.source, self.site, cx);
         chardev::unix_needs_path(&self.source, self.source.site, cx);
         if !cx.has(Cap::UsbRedir) {

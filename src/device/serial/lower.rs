@@ -2,12 +2,18 @@
 
 use super::{Serial, SerialModelName, SerialTargetType};
 use crate::device::address::Address;
-use crate::device::chardev::{Chardev, chardev};
+use crate::device::chardev::{Chardev, SourceKind, chardev};
+use crate::device::graphics::GraphicsKind;
 use crate::lower::Lower;
 use crate::plan::Props;
 
 /// Adds the character device and the port.
 pub fn serial(serial: &Serial, lx: &mut Lower<'_>) {
+    // Without SPICE there is nobody to carry its port; libvirt leaves such a port out.
+    let spice = lx.devices.graphics.iter().any(|g| g.is(GraphicsKind::Spice));
+    if serial.source.kind() == SourceKind::Spiceport && !spice {
+        return;
+    }
     let of =
         Chardev { id: &serial.info.id, site: serial.site, family: "serial port", spicevmc: "vdagent", generated: None };
     let id = chardev(&serial.source, of, lx);

@@ -5,6 +5,7 @@ mod target;
 
 pub use target::{SerialModel, SerialModelName, SerialTarget, SerialTargetType};
 
+use super::address::Address;
 use super::chardev::{self, ChardevSource};
 use super::info::DeviceInfo;
 use super::plug::Plug;
@@ -58,12 +59,15 @@ impl Family for Serial {
         if let Some(target) = &self.target {
             target::rules(target, self.site, machine, cx);
         }
-        if self.info.has_address() && !target::takes_address(self.target_type(), &self.info) {
-            let kind = self.target_type().map_or("default", SerialTargetType::as_str);
+        if let Some(kind) = self.target_type()
+            && let Some(wanted) = target::address_kind(kind)
+            && let Some(found) = self.info.address.address.as_ref().map(Address::kind)
+            && found != wanted
+        {
             cx.error(
                 &codes::TARGET,
                 self.info.address_site(),
-                format!("target type '{kind}' of the serial device requires an address of another type"),
+                format!("target type '{kind}' of a serial port requires address type '{wanted}', not '{found}'"),
             )
             .help("remove the <address>, so that one is chosen");
         }

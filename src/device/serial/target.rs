@@ -1,8 +1,7 @@
 //! `<target>` of a serial port: what the guest sees.
 
 use crate::caps::Cap;
-use crate::device::address::Address;
-use crate::device::info::DeviceInfo;
+use crate::device::address::AddressKind;
 use crate::diag::codes::{chardev as codes, general as support};
 use crate::domain::model::model;
 use crate::resolve::{Board, Cx, Machine};
@@ -96,16 +95,15 @@ pub fn defaults(target: &mut SerialTarget, machine: &Machine) {
     }
 }
 
-/// Whether a port of this type can have the address it has.
-pub fn takes_address(kind: Option<SerialTargetType>, info: &DeviceInfo) -> bool {
+/// The kind of address that a port of this type has.
+pub fn address_kind(kind: SerialTargetType) -> Option<AddressKind> {
     use SerialTargetType as T;
-    match (kind, &info.address.address) {
-        (_, None) | (None, _) => true,
-        (Some(T::Isa | T::IsaDebug), Some(Address::Isa { .. })) => true,
-        (Some(T::Usb), Some(Address::Usb(_))) => true,
-        (Some(T::Pci), Some(Address::Pci(_))) => true,
-        (Some(T::SpaprVio), Some(Address::SpaprVio { .. })) => true,
-        _ => false,
+    match kind {
+        T::Isa | T::IsaDebug => Some(AddressKind::Isa),
+        T::Usb => Some(AddressKind::Usb),
+        T::Pci => Some(AddressKind::Pci),
+        T::SpaprVio => Some(AddressKind::SpaprVio),
+        T::System | T::Sclp => None,
     }
 }
 

@@ -63,6 +63,13 @@ model! {
 
 device!(Sound, "sound card");
 
+/// Id of the audio backend of the PC speaker, which is a property of the machine; none without a speaker.
+pub fn speaker(devices: &super::Devices) -> Option<String> {
+    let speaker = devices.sounds.iter().find(|s| s.model == Some(SoundModel::Pcspk))?;
+    let backend = audio::find(devices, speaker.audio.as_ref().and_then(|a| a.id))?;
+    Some(format!("audio{}", backend.id.unwrap_or(1)))
+}
+
 impl Family for Sound {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
         if self.model == Some(SoundModel::Virtio) {
@@ -74,8 +81,7 @@ impl Family for Sound {
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
         match self.model {
             Some(SoundModel::Sb16 | SoundModel::Pcspk | SoundModel::Ich7) | None => Plug::Nowhere,
-            Some(SoundModel::Es1370 | SoundModel::Ac97 | SoundModel::Ich6) => Plug::Pci,
-            Some(SoundModel::Ich9) => Plug::Pcie,
+            Some(SoundModel::Es1370 | SoundModel::Ac97 | SoundModel::Ich6 | SoundModel::Ich9) => Plug::Pci,
             Some(SoundModel::Usb) => Plug::Usb,
             Some(SoundModel::Virtio) => Plug::Virtio(VirtioModel::Virtio),
         }

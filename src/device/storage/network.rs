@@ -135,13 +135,6 @@ impl Part for Network {
         self.tls = cx.attr(el, "tls");
         self.tls_hostname = cx.attr(el, "tlsHostname");
         self.parts.bind(el, cx);
-        if self.protocol == Some(Protocol::Iscsi)
-            && let Some(name) = &mut self.name
-            && !name.contains('/')
-        {
-            // Without a logical unit the first one is meant.
-            name.push_str("/0");
-        }
         let port = self.protocol.and_then(Protocol::default_port);
         for host in self.parts.hosts.iter_mut().filter(|h| h.transport != Some(Transport::Unix)) {
             host.port = host.port.filter(|p| *p != 0).or(port);
@@ -173,6 +166,16 @@ impl Part for Network {
 }
 
 impl Network {
+    /// Completes the name of an iSCSI disk or host device: without a logical unit the first one is meant.
+    pub fn complete_iscsi(&mut self) {
+        if self.protocol == Some(Protocol::Iscsi)
+            && let Some(name) = &mut self.name
+            && !name.contains('/')
+        {
+            name.push_str("/0");
+        }
+    }
+
     /// The name split at the first `/`: volume and path of Gluster, pool and image of Ceph.
     pub fn split_name(&self) -> (&str, &str) {
         let name = self.name.as_deref().unwrap_or("");

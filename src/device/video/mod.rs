@@ -136,7 +136,6 @@ impl Family for Video {
     fn plug(&self, machine: &Machine, _: &Env<'_>) -> Plug {
         match self.kind() {
             None | Some(VideoType::None | VideoType::Ramfb) => Plug::Nowhere,
-            // Only the variants without VGA have no legacy part.
             Some(VideoType::Virtio) => Plug::Virtio(VirtioModel::Virtio),
             Some(VideoType::Bochs) if machine.has_pcie_root() => Plug::Pcie,
             Some(_) => Plug::Pci,

@@ -4,11 +4,17 @@
 use super::Lines;
 use crate::emit::escape::{ApparmorName, Escaped, ExecArg, ExecProgram, SelinuxContext};
 use crate::emit::fit::Fitter;
-use crate::plan::{Access, Cause, DirectoryRole, Instance, Link, LinkKind, OwnerRule, Plan, Process, Role, Sharing};
+use crate::plan::{
+    Access, Cause, DirectoryRole, Instance, Link, LinkKind, OwnerRule, PathKind, Plan, Process, Role, Sharing,
+};
 use std::collections::BTreeSet;
 
 /// Makes a file from a template when it is missing: `$1` the file, `$2` the template, `$3` its owner.
 const COPY: &str = r#"[ -e "$1" ] || { install -m 0600 -o "${3%%:*}" -g "${3#*:}" -- "$2" "$1"; }"#;
+
+/// Makes files that are not there yet: the owner, then the files.
+const CREATE: &str =
+    r#"o=$1; shift; for f; do [ -e "$f" ] || install -m 0600 -o "${o%%:*}" -g "${o#*:}" /dev/null "$f"; done"#;
 
 /// Labels files: context, file, context, file, … Nothing where SELinux is off.
 const LABEL: &str = r#"[ -e /sys/fs/selinux/enforce ] || exit 0; while [ $# -gt 1 ]; do [ ! -e "$2" ] || chcon -- "$1" "$2"; shift 2; done"#;
@@ -63,8 +69,21 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
         }
     }
     let accesses = own(plan, process);
+    // QEMU makes the file behind a character device itself, but may not write to its folder.
+    let is_made =
+        |a: &&&Access| a.kind == PathKind::File && a.perms.write && !a.perms.lock && !a.path.starts_with("/dev/");
+    let mut made: Vec<&str> = accesses.iter().filter(is_made).map(|a| a.path.as_str()).collect();
+    if !made.is_empty() {
+        made.insert(0, &owner);
+        pre.script(CREATE, &made);
+    }
     let mut labels: Vec<&str> = Vec::new();
     let mut given: Vec<&str> = Vec::new();
+    if let Some(selinux) = plan.confinement.selinux.as_ref().filter(|s| s.relabel) {
+        // The domain's own folders; systemd makes those below /run, and gives them the label of /run.
+        let folders = plan.directories.iter().filter(|d| d.role != DirectoryRole::Log);
+        labels.extend(folders.flat_map(|d| [selinux.image.as_str(), d.path.as_str()]));
+    }
     for access in &accesses {
         if let Some(context) = context(plan, access)
             && pre.fit.fit::<SelinuxContext>(context, &access.cause).is_some()

@@ -123,6 +123,10 @@ fn generates_code(plan: &Plan, process: &Process) -> bool {
 fn system_calls(plan: &Plan, process: &Process, lines: &mut Lines) {
     lines.set("SystemCallErrorNumber", "EPERM");
     lines.set("SystemCallFilter", "@system-service");
+    if process.role == Role::Qemu && plan.confinement.seccomp {
+        // QEMU adds a filter of its own, and has no `-sandbox` where it cannot.
+        lines.set("SystemCallFilter", "seccomp");
+    }
     if own_namespaces(process) {
         lines.set("SystemCallFilter", "@mount");
         return;

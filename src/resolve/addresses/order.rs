@@ -39,6 +39,7 @@ pub fn pci_behind_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit
     all(&mut d.serials, m, env, visit);
     all(&mut d.iommus, m, env, visit);
     all(&mut d.vsocks, m, env, visit);
+    all(&mut d.memories, m, env, visit);
     all(&mut d.panics, m, env, visit);
     all(&mut d.cryptos, m, env, visit);
     all(&mut d.pstores, m, env, visit);
@@ -62,6 +63,7 @@ pub fn other_transports(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visi
     all(&mut d.tpms, m, env, visit);
     all(&mut d.iommus, m, env, visit);
     all(&mut d.vsocks, m, env, visit);
+    all(&mut d.memories, m, env, visit);
     all(&mut d.cryptos, m, env, visit);
 }
 

@@ -31,7 +31,7 @@ pub fn preflight(plan: &Plan, registry: &Registry, diags: &mut Diagnostics) {
             None => {}
         }
     }
-    let account = match permissions::who(plan) {
+    let account = match permissions::who(plan, diags) {
         Ok(account) => account,
         Err(fault) => {
             tell(fault, Span::NONE, diags);

@@ -1,5 +1,8 @@
 //! What an account may do with a file: mode bits and POSIX access lists, read as the kernel reads them.
 
+use crate::diag::codes::run as codes;
+use crate::diag::{Diagnostics, Span};
+use crate::emit::systemd::DEFAULT_USER;
 use crate::plan::{Instance, Plan};
 use crate::run::errors::Fault;
 use crate::run::own;
@@ -18,12 +21,20 @@ pub(super) struct Who {
 }
 
 /// The account of a plan on this host: its own user when root would start it, else whoever asks.
-pub(super) fn who(plan: &Plan) -> Result<Who, Fault> {
+pub(super) fn who(plan: &Plan, diags: &mut Diagnostics) -> Result<Who, Fault> {
     let root = rustix::process::geteuid().is_root();
-    if (root || plan.instance == Instance::System)
-        && let Some(account) = own::account(plan)?
-    {
-        let user = plan.confinement.user.clone().unwrap_or_default();
+    let user = plan.confinement.user.clone().unwrap_or_default();
+    let account = match own::account(plan) {
+        _ if !root && plan.instance == Instance::Session => None,
+        // Nobody asked for this account: the runner does without, and the package of the units makes it.
+        Err(_) if user == DEFAULT_USER => {
+            let text = format!("there is no user '{user}' on this host: `virtc run` runs the machine as you");
+            diags.note(&codes::OWNER, Span::NONE, text).help(format!("useradd --system --no-create-home {user}"));
+            None
+        }
+        account => account?,
+    };
+    if let Some(account) = account {
         let short = user.trim_start_matches('+').to_string();
         return Ok(Who { name: format!("the user '{user}'"), short, uid: account.uid, groups: account.groups });
     }

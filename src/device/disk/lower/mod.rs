@@ -12,12 +12,12 @@ pub use floppy::controller as floppy_controller;
 use super::{Cache, DetectZeroes, Discard, Disk, DiskBus, DiskDevice};
 use crate::device::storage::lower::{Chain, ChainOptions, Found, chain, find, is_dropped};
 use crate::device::storage::{Format, Layer, Location, StorageKind, StorageSource};
-use crate::diag::codes::storage as codes;
+use crate::diag::codes::{general as support, storage as codes};
 use crate::host::Host;
 use crate::lower::{Grant, Lower};
-use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Socket, SocketRole, Text};
 use crate::resolve::Board;
-use crate::vocab::OnOff;
+use crate::vocab::{OnOff, YesNo};
 
 /// The first number of the nodes of each disk, in the order of the disks. The last disk gets the lowest
 /// numbers; those of a disk go from the topmost image down, its filters come last.
@@ -51,6 +51,15 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
     let number = lx.block_nodes.take();
     if disk.bus() == Some(DiskBus::Fdc) && lx.machine.board == Board::Pseries {
         lx.error(&codes::BUS, disk.site, "PowerPC pseries machines do not support floppy devices");
+        return;
+    }
+    if let Some(transient) = disk.transient.as_ref().filter(|_| !lx.env.is_libvirt()) {
+        lx.error(
+            &support::NOT_YET,
+            transient.site,
+            "a transient disk is not supported yet in a standalone command line",
+        )
+        .help("let the disk be an overlay that you make before the start: qemu-img create -b IMAGE");
         return;
     }
     let real = match find(&disk.source, lx) {
@@ -162,6 +171,12 @@ pub fn reservations(lx: &mut Lower<'_>) {
         let grant = Grant { label: LabelRole::Keep, owner: OwnerRule::Keep, ..Grant::IMAGE };
         lx.touch_by("pr-helper0", &path, grant.on(PathKind::BlockDevice), site, what);
     }
+}
+
+/// Linux capabilities that QEMU keeps for the disks: a guest with raw access sends any SCSI command.
+pub fn capabilities(disks: &[Disk]) -> Vec<Text> {
+    let raw = disks.iter().any(|d| d.rawio.is_some_and(YesNo::is_yes));
+    if raw { vec!["CAP_SYS_RAWIO".into()] } else { Vec::new() }
 }
 
 impl Disk {

@@ -2,7 +2,7 @@
 
 use crate::caps::Cap;
 use crate::device::address::{Address, AddressKind};
-use crate::device::disk::{Cache, Disk, DiskBus, DiskDevice, IoMode};
+use crate::device::disk::{Cache, Disk, DiskBus, DiskDevice, IoMode, Sgio};
 use crate::device::storage::{Protocol, StartupPolicy, StorageKind};
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
@@ -40,6 +40,17 @@ pub fn check(disk: &Disk, machine: &Machine, cx: &mut Cx<'_>) {
     if bus == DiskBus::Ide && machine.board == Board::Q35 {
         cx.error_at(&codes::BUS, site, "bus", "IDE controllers are unsupported for q35 machines")
             .help("use the bus sata");
+    }
+    if disk.sgio == Some(Sgio::Unfiltered) {
+        cx.error_at(
+            &codes::OPTION,
+            disk.site,
+            "sgio",
+            "unfiltered sgio is not supported by kernels any more: unpriv_sgio",
+        );
+    }
+    if device != DiskDevice::Lun && (disk.sgio.is_some() || disk.rawio.is_some()) {
+        cx.error(&codes::OPTION, disk.site, "rawio or sgio can be used only with device='lun'");
     }
     startup(disk, cx);
 }
@@ -221,7 +232,7 @@ fn lun(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         cx.error(
             &codes::NEEDS_QEMU,
             disk.site,
-            "disk device='lun' is not supported for bus='virtio' by this QEMU binary",
+            "device='lun': this QEMU can't support SCSI emulation with 'virtio-blk'",
         )
         .help("use <target bus='scsi'/>");
     }
@@ -251,7 +262,7 @@ fn startup(disk: &Disk, cx: &mut Cx<'_>) {
 }
 
 /// Threads that serve the disk.
-pub fn iothreads(disk: &Disk, _: &Domain, cx: &mut Cx<'_>) {
+pub fn iothreads(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     let Some(driver) = &disk.driver else { return };
     if driver.iothread.is_none() && driver.iothreads.is_empty() {
         return;
@@ -270,6 +281,15 @@ pub fn iothreads(disk: &Disk, _: &Domain, cx: &mut Cx<'_>) {
     }
     if !driver.iothreads.is_empty() && !cx.has(Cap::VirtioBlkIothreadMapping) {
         cx.error(&codes::NEEDS_QEMU, site, "IOThread mapping for disk is not available with this QEMU binary");
+    }
+    let defined = |id: u32| domain.all_iothreads.iter().any(|t| t.id == Some(id));
+    for (id, site) in
+        driver.iothread.iter().map(|id| (*id, site)).chain(driver.iothreads.iter().map(|t| (t.id.unwrap_or(0), t.site)))
+    {
+        if !defined(id) {
+            cx.error(&codes::IOTHREAD, site, format!("disk iothread '{id}' is not defined in iothreadid"))
+                .help("define it: <iothreads>N</iothreads> makes those from 1 to N");
+        }
     }
     let mut seen = Vec::new();
     let mut queues = Vec::new();

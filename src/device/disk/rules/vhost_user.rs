@@ -1,5 +1,6 @@
 //! Checks of disks of a vhost-user backend: what QEMU itself does for other disks is not there.
 
+use crate::caps::Cap;
 use crate::device::disk::{Disk, DiskBus, SnapshotLocation};
 use crate::device::storage::{Location, StorageKind};
 use crate::diag::codes::storage as codes;
@@ -8,7 +9,16 @@ use crate::resolve::Cx;
 
 /// Checks one disk.
 pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
-    if disk.kind() != StorageKind::VhostUser {
+    let needed = match disk.kind() {
+        StorageKind::VhostUser => Cap::VhostUserBlk,
+        StorageKind::VhostVdpa => Cap::VirtioBlkVhostVdpa,
+        _ => return,
+    };
+    if !cx.has(needed) {
+        let message = format!("{} disk is not supported with this QEMU binary", disk.kind());
+        cx.error(&codes::NEEDS_QEMU, disk.site, message);
+    }
+    if disk.kind() == StorageKind::VhostVdpa {
         return;
     }
     let driver = disk.driver.as_ref();

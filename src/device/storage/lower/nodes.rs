@@ -3,6 +3,7 @@
 use super::access::{self, Use};
 use super::backend::{Backend, backend};
 use super::{nbdkit, secrets};
+use crate::caps::Cap;
 use crate::device::storage::{
     Auth, Encryption, EncryptionEngine, EncryptionFormat, Format, Layer, StorageKind, StorageSource,
 };
@@ -146,9 +147,13 @@ impl Image<'_> {
         self.encryption.is_some_and(|e| e.engine != Some(EncryptionEngine::Librbd)) && self.format == Format::Raw
     }
 
-    /// Whether the bytes are not the content as it stands.
-    fn has_format_node(&self) -> bool {
-        self.format != Format::Raw || self.luks() || self.source.kind == StorageKind::Dir
+    /// Whether the bytes are not the content as it stands. Block jobs of older QEMUs write the name of
+    /// the topmost node into other images, for which it must be a format node.
+    fn has_format_node(&self, lx: &Lower<'_>) -> bool {
+        self.format != Format::Raw
+            || self.luks()
+            || self.source.kind == StorageKind::Dir
+            || !lx.has(Cap::BlockjobBackingMaskProtocol)
     }
 }
 
@@ -166,7 +171,7 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
         what: options.disk,
         site,
     };
-    let layered = image.has_format_node();
+    let layered = image.has_format_node(lx);
     let slice = image.source.slice();
     let mut node = storage.clone();
     let mut props = if by_nbdkit {

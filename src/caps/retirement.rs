@@ -1,0 +1,110 @@
+//! When machine types come and go.
+//!
+//! QEMU adds a machine type for each release and keeps it for migration: it is marked deprecated three
+//! years after its release and removed after six. A major version is a year, so `pc-q35-4.1` is
+//! deprecated since 7.1 and gone with 10.1. Before 10.1 removal was by hand and later than that.
+
+use super::{Accel, Capabilities, Version};
+
+/// Years until a machine type is marked deprecated.
+const DEPRECATED_AFTER: u32 = 3;
+/// Years until it is removed.
+const REMOVED_AFTER: u32 = 6;
+
+/// Family and release of a versioned machine type: `pc-q35` and 4.1 for `pc-q35-4.1`.
+pub fn family(name: &str) -> Option<(&str, Version)> {
+    let (family, release) = name.rsplit_once('-')?;
+    let mut parts = release.split('.').map(|part| part.parse::<u32>().ok().filter(|n| *n < 1000));
+    let version = Version::new(parts.next()??, parts.next()??, parts.next().unwrap_or(Some(0))?);
+    if parts.next().is_none() { Some((family, version)) } else { None }
+}
+
+/// The release that marks the machine types of `release` deprecated, and the one that removes them.
+pub fn retirement(release: Version) -> (Version, Version) {
+    let later = |years: u32| Version(release.0 + years * 1_000_000);
+    (later(DEPRECATED_AFTER), later(REMOVED_AFTER))
+}
+
+/// Major and minor version, as people say it.
+fn short(version: Version) -> String {
+    format!("{}.{}", version.0 / 1_000_000, version.0 / 1000 % 1000)
+}
+
+/// What to do when QEMU does not have the machine type `name`.
+pub fn advice(caps: &Capabilities, accel: Accel, name: &str) -> String {
+    let machines = || caps.accel(accel).or(caps.accels.first()).into_iter().flat_map(|a| a.machines.iter());
+    if let Some((wanted, release)) = family(name) {
+        let mut relatives: Vec<(Version, &str)> = machines()
+            .filter_map(|m| family(&m.name).filter(|(own, _)| *own == wanted).map(|(_, version)| (version, &*m.name)))
+            .collect();
+        relatives.sort_unstable();
+        if let (Some((_, oldest)), Some((_, newest))) = (relatives.first(), relatives.last()) {
+            return if release.0 > caps.version.0 {
+                format!(
+                    "it came with QEMU {}, the capabilities in use are of {}; the newest here is '{newest}'",
+                    short(release),
+                    short(caps.version)
+                )
+            } else {
+                let (deprecated, removed) = retirement(release);
+                format!(
+                    "machine types retire: this one is deprecated since QEMU {} and removed with {} at the latest; \
+                     here are '{oldest}' to '{newest}'",
+                    short(deprecated),
+                    short(removed)
+                )
+            };
+        }
+    }
+    // Comparing costs the product of the lengths, and no machine type has such a name.
+    let comparable = name.len() <= 64;
+    let close = machines()
+        .filter(|_| comparable)
+        .flat_map(|m| [Some(&*m.name), m.alias.as_deref()])
+        .flatten()
+        .map(|known| (similar::TextDiff::from_chars(name, known).ratio(), known))
+        .filter(|(ratio, _)| *ratio > 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match close {
+        Some((_, known)) => format!("did you mean '{known}'?"),
+        None => "virtc domcapabilities prints what a QEMU has".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caps::profiles;
+    use crate::vocab::Arch;
+
+    #[test]
+    fn advice_fits_the_name() {
+        let caps = profiles::named("qemu-8.2", Arch::X86_64).expect("a profile");
+        let say = |name: &str| advice(&caps, Accel::Kvm, name);
+        assert!(say("pc-q35-9.1").starts_with("it came with QEMU 9.1, the capabilities in use are of 8.2"));
+        assert!(say("pc-i440fx-1.3").contains("deprecated since QEMU 4.3 and removed with 7.3 at the latest"));
+        assert_eq!(say("q53"), "did you mean 'q35'?");
+        assert_eq!(say("xyzzy"), "virtc domcapabilities prints what a QEMU has");
+    }
+
+    #[test]
+    fn names_are_taken_apart() {
+        assert_eq!(family("pc-q35-4.0.1"), Some(("pc-q35", Version::new(4, 0, 1))));
+        assert_eq!(family("virt-10.0"), Some(("virt", Version::new(10, 0, 0))));
+        for name in ["q35", "pc-q35", "s390-ccw-virtio", "a-1", "a-1.2.3.4", ""] {
+            assert_eq!(family(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_profiles_follow_the_rule() {
+        // What is deprecated in a release is what the rule says, from when QEMU applies it by itself.
+        let caps = profiles::named("qemu-10.0", Arch::X86_64).expect("a profile");
+        for machine in caps.accel(Accel::Tcg).expect("TCG").machines.iter() {
+            if let Some((_, release)) = family(&machine.name) {
+                let (deprecated, _) = retirement(Version::new(release.0 / 1_000_000, release.0 / 1000 % 1000, 0));
+                assert_eq!(machine.deprecated, deprecated <= caps.version, "{}", machine.name);
+            }
+        }
+    }
+}

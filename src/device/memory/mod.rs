@@ -1,0 +1,198 @@
+//! Memory devices: DIMMs, NVDIMMs, virtio-mem, virtio-pmem, enclaves.
+
+mod lower;
+mod rules;
+
+use super::info::DeviceInfo;
+use super::plug::{Plug, VirtioModel};
+use super::{Family, device};
+use crate::device::address::Address;
+use crate::domain::Domain;
+use crate::domain::memory::{AccessMode, Amount};
+use crate::domain::model::model;
+use crate::lower::Lower;
+use crate::resolve::{Cx, Env, Machine};
+use crate::vocab::{Hex, NumberSet, Uuid, YesNo, keywords};
+
+keywords! {
+    /// `<memory model='…'>`
+    pub enum MemoryModel {
+        Dimm = "dimm",
+        Nvdimm = "nvdimm",
+        VirtioPmem = "virtio-pmem",
+        VirtioMem = "virtio-mem",
+        SgxEpc = "sgx-epc",
+    }
+}
+
+model! {
+    /// `<source>`: what the memory is made of on the host.
+    pub struct MemorySource = "source" {
+        leaf path: String = "path",
+        child alignsize: Amount = "alignsize",
+        flag pmem: bool = "pmem",
+        leaf nodemask: NumberSet = "nodemask",
+        child pagesize: Amount = "pagesize",
+    }
+}
+
+model! {
+    /// `<label>`: the label area of an NVDIMM.
+    pub struct Label = "label" {
+        child size: Amount = "size",
+    }
+}
+
+model! {
+    /// `<address base='…'>` of `<target>`: where a virtio-mem or virtio-pmem device is in the guest's memory.
+    pub struct TargetAddress = "address" {
+        need base: Hex<1> = "base",
+    }
+}
+
+model! {
+    /// `<target>`: what the guest sees.
+    pub struct MemoryTarget = "target" {
+        attr dynamic_memslots: YesNo = "dynamicMemslots",
+        child size: Amount = "size",
+        leaf node: u32 = "node",
+        child label: Label,
+        flag readonly: bool = "readonly",
+        child block: Amount = "block",
+        child requested: Amount = "requested",
+        child current: Amount = "current",
+        child address: TargetAddress,
+    }
+}
+
+model! {
+    /// `<memory>` of `<devices>`
+    pub struct MemoryDevice = "memory" {
+        need model: MemoryModel = "model",
+        attr access: AccessMode = "access",
+        attr discard: YesNo = "discard",
+        leaf uuid: Uuid = "uuid",
+        child source: MemorySource,
+        child target: MemoryTarget,
+        part info: DeviceInfo,
+    }
+}
+
+device!(MemoryDevice, "memory device");
+
+impl MemoryDevice {
+    /// Its model; a DIMM while it is unknown.
+    pub fn model(&self) -> MemoryModel {
+        self.model.unwrap_or(MemoryModel::Dimm)
+    }
+
+    /// Its size in KiB, as the XML says.
+    pub fn kib(&self) -> u64 {
+        self.target.as_ref().and_then(|t| t.size.as_ref()).map_or(0, Amount::kib)
+    }
+
+    /// The size of its label area in KiB.
+    pub fn label_kib(&self) -> Option<u64> {
+        self.target.as_ref()?.label.as_ref()?.size.as_ref().map(Amount::kib)
+    }
+
+    /// Its size in KiB as QEMU gets it: whole huge pages; on POWER whole logical memory blocks, of which an
+    /// NVDIMM has as many as fit beside its label.
+    pub fn aligned_kib(&self, machine: &Machine) -> u64 {
+        let to = if machine.arch.is_ppc64() { 256 * 1024 } else { 2048 };
+        if self.model() == MemoryModel::Nvdimm && machine.arch.is_ppc64() {
+            let label = self.label_kib().unwrap_or(0);
+            return self.kib().saturating_sub(label) / to * to + label;
+        }
+        match self.model() {
+            MemoryModel::SgxEpc => self.kib(),
+            _ => self.kib().div_ceil(to).saturating_mul(to),
+        }
+    }
+
+    /// The guest node.
+    pub fn node(&self) -> Option<u32> {
+        self.target.as_ref().and_then(|t| t.node)
+    }
+
+    /// Whether it is plugged into a slot for DIMMs.
+    pub fn has_slot(&self) -> bool {
+        matches!(self.model(), MemoryModel::Dimm | MemoryModel::Nvdimm)
+    }
+
+    /// The slot.
+    pub fn slot(&self) -> Option<u32> {
+        match &self.info.address.address {
+            Some(Address::Dimm { slot, .. }) => *slot,
+            _ => None,
+        }
+    }
+
+    /// What its id begins with.
+    pub fn id_prefix(&self) -> &'static str {
+        match self.model() {
+            MemoryModel::Dimm => "dimm",
+            MemoryModel::Nvdimm => "nvdimm",
+            MemoryModel::VirtioPmem => "virtiopmem",
+            MemoryModel::VirtioMem => "virtiomem",
+            MemoryModel::SgxEpc => "epc",
+        }
+    }
+}
+
+/// Gives each DIMM a slot: the lowest that is free.
+pub fn assign_slots(devices: &mut [MemoryDevice]) {
+    let mut taken: Vec<u32> = devices.iter().filter_map(MemoryDevice::slot).collect();
+    for device in devices.iter_mut().filter(|d| d.has_slot() && d.slot().is_none()) {
+        let free = (0..).find(|n| !taken.contains(n)).unwrap_or(0);
+        taken.push(free);
+        let base = match &device.info.address.address {
+            Some(Address::Dimm { base, .. }) => *base,
+            _ => None,
+        };
+        device.info.place(Address::Dimm { slot: Some(free), base });
+    }
+}
+
+/// Gives the devices of a new domain the sizes that they will really have, where those are far apart: POWER.
+pub fn align_sizes(devices: &mut [MemoryDevice], machine: &Machine) {
+    for device in devices.iter_mut().filter(|_| machine.arch.is_ppc64()) {
+        let kib = device.aligned_kib(machine);
+        if let Some(size) = device.target.as_mut().and_then(|t| t.size.as_mut()) {
+            size.size.0 = kib * 1024;
+        }
+    }
+}
+
+/// Gives each device its id: by slot, or counted by model.
+pub fn ids(devices: &[MemoryDevice]) -> Vec<String> {
+    let mut counts = [0u32; MemoryModel::ALL.len()];
+    devices
+        .iter()
+        .map(|device| {
+            let count = &mut counts[device.model() as usize];
+            let number = device.slot().filter(|_| device.has_slot()).unwrap_or(*count);
+            *count += 1;
+            format!("{}{number}", device.id_prefix())
+        })
+        .collect()
+}
+
+impl Family for MemoryDevice {
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.model() {
+            MemoryModel::VirtioMem | MemoryModel::VirtioPmem => Plug::Virtio(VirtioModel::Virtio),
+            _ => Plug::Nowhere,
+        }
+    }
+
+    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
+
+    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+        rules::check(self, domain, machine, cx);
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        lower::device(self, lx);
+    }
+}

@@ -1,0 +1,97 @@
+//! What a memory device needs of the domain, and what contradicts.
+
+use super::{MemoryDevice, MemoryModel};
+use crate::diag::codes::machine as codes;
+use crate::domain::Domain;
+use crate::resolve::{Cx, Machine};
+
+/// Checks one device; the first also checks all against each other.
+pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    let site = device.site;
+    let nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).map_or(0, |n| n.cells.len());
+    let model = device.model();
+    let mut fault = |message: String| {
+        cx.error(&codes::MEMORY_DEVICE, site, message);
+    };
+    if domain.max_memory.is_none() && model != MemoryModel::SgxEpc {
+        fault("cannot use a memory device: memory hotplug is not enabled, <maxMemory> is not there".to_string());
+    }
+    if nodes == 0 && !machine.arch.is_ppc64() {
+        fault("at least one NUMA node has to be configured when memory devices are used".to_string());
+    }
+    match device.node() {
+        Some(node) if nodes > 0 && node as usize >= nodes => {
+            fault(format!("can't add a memory device to guest node '{node}': the guest has only '{nodes}' NUMA nodes"));
+        }
+        None if nodes > 0 && matches!(model, MemoryModel::Dimm | MemoryModel::Nvdimm) => {
+            fault("the target NUMA node needs to be specified for the memory device".to_string());
+        }
+        _ => {}
+    }
+    if device.kib() == 0 {
+        fault(format!("the memory device of model '{model}' has no size"));
+    }
+    let path = device.source.as_ref().and_then(|s| s.path.as_ref());
+    if path.is_none() && matches!(model, MemoryModel::Nvdimm | MemoryModel::VirtioPmem) {
+        fault(format!("a path is required for the <source> of a memory device of model '{model}'"));
+    }
+    if model == MemoryModel::Nvdimm && device.uuid.is_none() && machine.arch.is_ppc64() {
+        fault("an NVDIMM on POWER needs a <uuid>".to_string());
+    }
+    if model == MemoryModel::VirtioMem {
+        let target = device.target.as_ref();
+        let requested = target.and_then(|t| t.requested.as_ref()).map_or(0, |r| r.kib());
+        let block = target.and_then(|t| t.block.as_ref()).map_or(0, |b| b.kib());
+        if requested > device.kib() {
+            fault(format!("the requested size {requested} KiB is more than the size {} KiB", device.kib()));
+        } else if block > 0 && (requested % block != 0 || device.kib() % block != 0) {
+            fault(format!("size and requested size must be multiples of the block size {block} KiB"));
+        } else if block > 0 && !block.is_power_of_two() {
+            fault(format!("the block size must be a power of two, not {block} KiB"));
+        }
+    }
+    overlaps(device, domain, cx);
+    let same = |d: &&MemoryDevice| d.slot().is_some() && d.slot() == device.slot();
+    let devices = domain.devices.as_ref().map_or(&[][..], |d| &d.memories);
+    let earlier = devices.iter().take_while(|d| d.info.id != device.info.id).find(same);
+    if earlier.is_some()
+        && let Some(slot) = device.slot()
+    {
+        cx.error(
+            &codes::MEMORY_DEVICE,
+            site,
+            format!("memory device slot '{slot}' is already being used by another memory device"),
+        );
+    }
+    let slots = domain.max_memory.as_ref().and_then(|m| m.slots);
+    if let (Some(slot), Some(slots)) = (device.slot(), slots)
+        && slot >= slots
+    {
+        cx.error(
+            &codes::MEMORY_DEVICE,
+            site,
+            format!("memory device slot '{slot}' exceeds the number of slots, {slots}"),
+        );
+    }
+}
+
+/// Two devices at the same place in the guest's memory.
+fn overlaps(device: &MemoryDevice, domain: &Domain, cx: &mut Cx<'_>) {
+    let base = |d: &MemoryDevice| d.target.as_ref().and_then(|t| t.address.as_ref()).and_then(|a| a.base).map(|b| b.0);
+    let Some(own) = base(device) else { return };
+    let end = own.saturating_add(device.kib() * 1024);
+    let devices = domain.devices.as_ref().map_or(&[][..], |d| &d.memories);
+    for other in devices.iter().filter(|d| d.info.id != device.info.id) {
+        if let Some(at) = base(other)
+            && (own..end).contains(&at)
+        {
+            cx.error(
+                &codes::MEMORY_DEVICE,
+                device.site,
+                format!(
+                    "the memory device at address [0x{own:x}:0x{end:x}] overlaps with another memory device (0x{at:x})"
+                ),
+            );
+        }
+    }
+}
