@@ -5,11 +5,13 @@ use crate::device::disk::DiskDevice;
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
 use crate::domain::os::BootDevice;
+use crate::vocab::YesNo;
 use crate::xml::Site;
 
 /// Gives each bootable device its place in the boot order.
 pub fn assign(domain: &mut Domain, cx: &mut Cx<'_>) {
     let boot: Vec<BootDevice> = domain.os.iter().flat_map(|os| os.boot.iter().filter_map(|b| b.dev)).collect();
+    menu(domain, cx);
     let Some(devices) = &mut domain.devices else { return };
     let mut orders: Vec<(u32, Site)> = Vec::new();
     devices.each_mut(&mut |d| {
@@ -37,6 +39,18 @@ pub fn assign(domain: &mut Domain, cx: &mut Cx<'_>) {
         if let Some(disk) = devices.disks.iter_mut().find(|d| kinds.contains(&d.device())) {
             disk.info.bootindex = Some(order);
         }
+    }
+}
+
+/// The boot menu: only one that is shown waits.
+fn menu(domain: &mut Domain, cx: &mut Cx<'_>) {
+    let Some(menu) = domain.os.as_mut().and_then(|os| os.bootmenu.as_mut()) else { return };
+    if menu.enable != Some(YesNo::Yes) {
+        menu.timeout = None;
+    }
+    if let Some(timeout) = menu.timeout.filter(|t| *t > 65535) {
+        let message = format!("invalid value for boot menu timeout, must be in range [0,65535]: '{timeout}'");
+        cx.error_at(&codes::BOOT_ORDER, menu.site, "timeout", message);
     }
 }
 

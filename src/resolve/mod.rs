@@ -106,6 +106,12 @@ impl Cx<'_> {
     }
 }
 
+/// Settles what a normalised domain may leave open, but a command line cannot.
+pub fn settle(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    addresses::assign_late(domain, machine, cx);
+    aliases::assign(domain, machine);
+}
+
 /// Completes and checks a domain. Gives what is known about its machine; none if that cannot be told.
 pub fn resolve(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     let machine = defaults::domain(domain, cx)?;

@@ -198,30 +198,33 @@ pub(super) fn give(
                 )
             };
             let (fd, id, stat) = open(&path).map_err(|e| failed("owner", e))?;
-            if let Some((uid, gid, restore)) = owner.filter(|_| may_own)
-                && (stat.st_uid, stat.st_gid) != (uid, gid)
-            {
-                // Another machine may have changed it before: what it remembers is the true owner.
+            if let Some((uid, gid, restore)) = owner.filter(|_| may_own) {
+                // Another machine may have changed it before: what it remembers is the true owner, and
+                // whoever stops last gives it back.
                 let before = others.iter().find_map(|e| match e {
                     Entry::Owner(other, uid, gid) if same(other, &id) => Some((*uid, *gid)),
                     _ => None,
                 });
-                let (old_uid, old_gid) = before.unwrap_or((stat.st_uid, stat.st_gid));
-                if restore {
+                let fits = (stat.st_uid, stat.st_gid) == (uid, gid);
+                if restore && (!fits || before.is_some()) {
+                    let (old_uid, old_gid) = before.unwrap_or((stat.st_uid, stat.st_gid));
                     journal.add(Entry::Owner(id.clone(), old_uid, old_gid))?;
                 }
-                tolerate(own(&fd, uid, gid), &mut notes, "owner", &path).map_err(|e| failed("owner", e))?;
+                if !fits {
+                    tolerate(own(&fd, uid, gid), &mut notes, "owner", &path).map_err(|e| failed("owner", e))?;
+                }
             }
             if let Some(label) = label {
                 let old = label_of(&fd);
-                if old.as_ref() != Some(label) {
-                    let before = others.iter().find_map(|e| match e {
-                        Entry::Label(other, label) if same(other, &id) => Some(label.clone()),
-                        _ => None,
-                    });
-                    if let Some(old) = before.or(old) {
-                        journal.add(Entry::Label(id, old))?;
-                    }
+                let before = others.iter().find_map(|e| match e {
+                    Entry::Label(other, label) if same(other, &id) => Some(label.clone()),
+                    _ => None,
+                });
+                let fits = old.as_ref() == Some(label);
+                if let Some(old) = before.or(old.filter(|_| !fits)) {
+                    journal.add(Entry::Label(id, old))?;
+                }
+                if !fits {
                     tolerate(set_label(&fd, label), &mut notes, "label", &path).map_err(|e| failed("label", e))?;
                 }
             }

@@ -15,7 +15,7 @@ use crate::emit::argv;
 use crate::plan::{Accelerator, Instance, Lifecycle, Plan, Ready, Role, Target};
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often something that gives no sign is looked at.
@@ -166,6 +166,14 @@ fn runnable(plan: &Plan) -> Result<(), Fault> {
             ),
         )
         .with_help("compile it with --target standalone, the default"));
+    }
+    let made = plan.directories.iter().map(|d| &d.path).chain(plan.sockets.iter().map(|s| &s.path));
+    for path in made.chain(plan.secrets.iter().map(|s| &s.path)).chain(plan.files.iter().map(|f| &f.path)) {
+        // What is made is also removed: a path has to be the one that it looks like.
+        let plain = Path::new(path).components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)));
+        if !plain || !path.starts_with('/') {
+            return refuse(format!("the plan of '{}' would make '{path}', which is no plain absolute path", plan.name));
+        }
     }
     if plan.monitor().is_none() {
         return refuse(format!("the plan of '{}' has no monitor socket", plan.name));

@@ -35,7 +35,9 @@ for n in a b; do
   image=$(awk -F'\t' -v p=/var/lib/virtc-lab/$n.img '$3 == p { print $1 }' /usr/share/virtc/lab-$n/selinux/labels)
   check "the disk of guest $n has the label of the Plan" [ "$(stat -c %C /var/lib/virtc-lab/$n.img)" = "$image" ]
 done
-ask() { perl -MIO::Socket::UNIX -e '$s=IO::Socket::UNIX->new(Peer=>$ARGV[0]) or exit 9; <$s>; print $s "{\"execute\":\"qmp_capabilities\"}\n"; <$s>; print $s "$ARGV[1]\n"; print scalar <$s>' "$1" "$2"; }
+# A connection gets the range of the client, and QEMU may only read its own.
+range=$(awk -F'\t' '$3 == "(the processes)" { split($1, c, ":"); print c[4] ":" c[5] }' /usr/share/virtc/lab-a/selinux/labels)
+ask() { runcon -l $range perl -MIO::Socket::UNIX -e '$s=IO::Socket::UNIX->new(Peer=>$ARGV[0]) or exit 9; <$s>; print $s "{\"execute\":\"qmp_capabilities\"}\n"; <$s>; print $s "$ARGV[1]\n"; print scalar <$s>' "$1" "$2"; }
 add() { printf '{"execute":"blockdev-add","arguments":{"driver":"file","filename":"%s","read-only":true,"node-name":"x%s"}}' $1 $RANDOM; }
 chmod 644 /etc/shadow
 for other in /var/lib/virtc-lab/b.img /etc/shadow; do

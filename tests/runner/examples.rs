@@ -1,8 +1,9 @@
 //! The examples, compiled and started: real QEMU takes the standalone command lines, and has inside what
 //! the Plan says.
 //!
-//! Those of type kvm are emulated, so that the test runs everywhere. Bridges are made in a network namespace of the test's
-//! own, so that the host keeps its network.
+//! Those of type kvm are emulated, so that the test runs everywhere; names get the number of the test's process, so that
+//! two runs of the tests do not meet in /run. As root each runs in a network namespace of its own, with the
+//! bridges that it asks for: the host keeps its network, and ports are free.
 
 use crate::bed::{Bed, has, has_qemu, image, until};
 use serde_json::Value;
@@ -24,11 +25,11 @@ fn prepare() {
     });
 }
 
-/// The plan of an example that is emulated. The example's own text is changed in one word.
+/// The plan of an example that is emulated, under another name.
 fn plan(bed: &Bed, example: &str) -> Plan {
     let text = std::fs::read_to_string(examples().join(example)).expect("the example");
     let xml = bed.path(example);
-    std::fs::write(&xml, text.replace("<domain type='kvm'", "<domain type='qemu'")).expect("written");
+    std::fs::write(&xml, renamed(&text.replace("<domain type='kvm'", "<domain type='qemu'"))).expect("written");
     let host = examples().join("host.kdl").display().to_string();
     bed.ok(&["build", "--host", &host, "-o", &bed.path("out"), &xml]);
     let name = example.trim_end_matches(".xml");
@@ -38,18 +39,23 @@ fn plan(bed: &Bed, example: &str) -> Plan {
     serde_json::from_slice(&json).expect("a plan")
 }
 
+/// The XML with the number of this process in the name of its domain.
+fn renamed(xml: &str) -> String {
+    xml.replacen("</name>", &format!("-{}</name>", std::process::id()), 1)
+}
+
 /// Starts a plan in a network namespace that has the bridges it asks for.
 fn start(bed: &Bed) {
     let file = bed.plan_file();
     let bridges: BTreeSet<&String> = bed.plan.links.iter().filter_map(|l| l.over.as_ref()).collect();
-    let out = if bridges.is_empty() {
+    let out = if !rustix::process::geteuid().is_root() {
         bed.call(&["run", "-d", &file])
     } else {
         let make: String =
             bridges.iter().map(|b| format!("ip link add {b} type bridge && ip link set {b} up && ")).collect();
         let virtc = bed.virtc(&[]);
         let mut command = Command::new("unshare");
-        command.args(["--net", "sh", "-c", &format!("{make} exec \"$0\" \"$@\"")]);
+        command.args(["--net", "sh", "-c", &format!("ip link set lo up && {make} exec \"$0\" \"$@\"")]);
         command.arg(virtc.get_program()).args(["run", "-d", &file]);
         command.envs(virtc.get_envs().filter_map(|(k, v)| Some((k, v?))));
         command.output().expect("unshare runs")
@@ -221,11 +227,11 @@ fn the_direct_kernel_prints_and_powers_off() {
         return;
     }
     prepare();
-    // Another name, so that this test and the one above do not meet in /run.
+    // Another name than above.
     let bed = Bed::new("direct");
     let text = std::fs::read_to_string(examples().join("direct-kernel.xml")).expect("the example");
-    let text = text.replace("<name>direct-kernel<", "<name>direct-kernel-console<");
-    std::fs::write(bed.path("vm.xml"), text).expect("written");
+    let text = text.replace("<name>direct-kernel<", "<name>direct-console<");
+    std::fs::write(bed.path("vm.xml"), renamed(&text)).expect("written");
     let mut child = bed
         .virtc(&["run", &bed.path("vm.xml")])
         .stdin(std::process::Stdio::piped())

@@ -247,6 +247,11 @@ fn what_cannot_start_is_told_before() {
     assert!(err.contains("VC1214") && err.contains("standalone"), "{err}");
     assert!(!Path::new(&bed.path("run")).exists());
 
+    let mut bed = Bed::new("dots");
+    bed.plan.directories[0].path = format!("{}/../run", bed.path("run"));
+    let err = bed.fails(4, &["run", &bed.plan_file()]);
+    assert!(err.contains("VC1214") && err.contains("/../run"), "{err}");
+
     let bed = Bed::new("nothing");
     std::fs::write(bed.path("broken.json"), "{\"version\": 1").expect("written");
     bed.fails(1, &["run", &bed.path("broken.json")]);

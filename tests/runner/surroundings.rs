@@ -93,6 +93,34 @@ fn owners_are_taken_back_after_sigkill() {
 }
 
 #[test]
+fn a_shared_file_goes_back_with_the_last_machine() {
+    if !has_qemu() || !is_root() {
+        return;
+    }
+    let mut bed = confined();
+    for access in &mut bed.plan.access {
+        access.sharing = Sharing::Shared;
+    }
+    bed.qemu().args.retain(|a| a.switch != "-drive");
+    let drive = format!("file={},format=raw,if=virtio,file.locking=off", bed.path("link"));
+    let mut bed = bed.with(&["-drive", &drive]);
+    bed.start();
+    // A second machine beside it, with directories of its own.
+    let text = serde_json::to_string(&bed.plan).expect("JSON").replace(&bed.path("run"), &bed.path("run2"));
+    let first = std::mem::replace(&mut bed.plan, serde_json::from_str(&text).expect("a plan"));
+    bed.plan.name = "own2".to_string();
+    bed.plan.uuid = "d7a5fdbd-edaf-9455-926a-d65c16db1809".to_string();
+    bed.start();
+    assert_eq!(bed.ok(&["list", "--names"]), "own\nown2\n");
+    bed.ok(&["stop", "--force", "own"]);
+    assert_eq!(owner(bed.path("disk")), (65123, 65124), "the second machine still needs it");
+    bed.ok(&["stop", "--force", "own2"]);
+    assert_eq!(owner(bed.path("disk")), (1234, 2345));
+    bed.plan = first;
+    bed.assert_nothing_left();
+}
+
+#[test]
 fn secrets_come_from_files_and_go_again() {
     if !has_qemu() {
         return;

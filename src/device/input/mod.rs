@@ -85,8 +85,16 @@ fn has_ps2(domain: &Domain, machine: &Machine) -> bool {
     machine.arch.is_x86() && switch.is_none_or(Switch::is_on)
 }
 
-/// Adds the mouse and the keyboard that every PC has.
+/// Adds the mouse and the keyboard that every PC has, and those that a POWER machine with a display needs.
 pub fn add_implicit(domain: &Domain, devices: &mut Devices, machine: &Machine) {
+    if machine.arch.is_ppc64() && !devices.graphics.is_empty() {
+        let has = |kinds: &[InputKind]| devices.inputs.iter().any(|i| i.kind.is_some_and(|k| kinds.contains(&k)));
+        let keyboard = (!has(&[InputKind::Keyboard])).then_some(InputKind::Keyboard);
+        let mouse = (!has(&[InputKind::Mouse, InputKind::Tablet])).then_some(InputKind::Mouse);
+        for kind in [keyboard, mouse].into_iter().flatten() {
+            devices.inputs.push(Input { kind: Some(kind), bus: Some(InputBus::Usb), ..Input::default() });
+        }
+    }
     if !has_ps2(domain, machine) {
         return;
     }

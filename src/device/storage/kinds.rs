@@ -4,7 +4,9 @@ use crate::vocab::keywords;
 
 keywords! {
     /// `type='…'` of a disk, backing store, mirror or data store: what the source is.
+    #[derive(Default)]
     pub enum StorageKind {
+        #[default]
         File = "file",
         Block = "block",
         Dir = "dir",

@@ -247,7 +247,7 @@ fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Fo
             .help("add <secret type='passphrase' uuid='…'/>");
     }
     if encryption.engine == Some(EncryptionEngine::Librbd) {
-        if !source.network().is_some_and(|n| n.protocol == Some(Protocol::Rbd)) {
+        if source.network().is_none_or(|n| n.protocol != Some(Protocol::Rbd)) {
             cx.error(&codes::ENCRYPTION, site, "librbd encryption is supported only with RBD backed disks");
         }
         if !cx.has(Cap::RbdEncryption) {

@@ -124,12 +124,6 @@ pub struct StorageSource {
     pub site: Site,
 }
 
-impl Default for StorageKind {
-    fn default() -> StorageKind {
-        StorageKind::File
-    }
-}
-
 impl StorageKind {
     /// The attribute of `<source>` that holds the path.
     fn path_attribute(self) -> &'static str {

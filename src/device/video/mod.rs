@@ -133,11 +133,9 @@ impl Family for Video {
         defaults::video(self, machine, cx);
     }
 
-    fn plug(&self, machine: &Machine, env: &Env<'_>) -> Plug {
+    fn plug(&self, machine: &Machine, _: &Env<'_>) -> Plug {
         match self.kind() {
             None | Some(VideoType::None | VideoType::Ramfb) => Plug::Nowhere,
-            // Only the variants without VGA have no legacy part.
-            Some(VideoType::Virtio) if self.is_vga(env) => Plug::Pci,
             Some(VideoType::Virtio) => Plug::Virtio(VirtioModel::Virtio),
             Some(VideoType::Bochs) if machine.has_pcie_root() => Plug::Pcie,
             Some(_) => Plug::Pci,

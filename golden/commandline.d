@@ -1,0 +1,7 @@
+usr/share/virtc/commandline/plan.json: \
+  commandline.xml \
+  host.kdl
+
+commandline.xml:
+
+host.kdl:

@@ -1,0 +1,7 @@
+usr/share/virtc/desktop/plan.json: \
+  desktop.xml \
+  host.kdl
+
+desktop.xml:
+
+host.kdl:

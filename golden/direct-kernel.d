@@ -1,0 +1,7 @@
+usr/share/virtc/direct-kernel/plan.json: \
+  direct-kernel.xml \
+  host.kdl
+
+direct-kernel.xml:
+
+host.kdl:

@@ -1,0 +1,7 @@
+usr/share/virtc/windows/plan.json: \
+  windows.xml \
+  host.kdl
+
+windows.xml:
+
+host.kdl:
