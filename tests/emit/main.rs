@@ -2,6 +2,7 @@
 
 mod apparmor;
 mod depfile;
+mod golden;
 mod hostile;
 mod plans;
 mod selinux;

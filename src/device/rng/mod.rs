@@ -8,9 +8,9 @@ use super::{Family, device};
 use crate::caps::Cap;
 use crate::diag::codes::general;
 use crate::domain::Domain;
-use crate::domain::model::{Binder, Model, Part, Shape, model, print_attr};
-use crate::lower::{Grant, Lower};
-use crate::plan::Props;
+use crate::domain::model::{Binder, Part, Shape, model, print_attr};
+use crate::lower::Lower;
+use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::keywords;
 use crate::xml::{El, XmlWriter};
@@ -33,31 +33,34 @@ model! {
 pub struct Backend {
     /// `model='…'`
     pub model: Option<RngSource>,
-    /// The device of `random`.
+    /// The text: a file of the host, for `random`.
     pub path: Option<String>,
-    /// What `egd` is connected to.
-    pub source: ChardevSource,
+    /// How an entropy daemon is reached, for `egd`.
+    pub source: Option<Box<ChardevSource>>,
 }
 
 impl Part for Backend {
     fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         self.model = cx.need(el, "model");
         if self.model == Some(RngSource::Egd) {
-            self.source.bind(el, cx);
+            let mut source = ChardevSource::default();
+            source.bind(el, cx);
+            self.source = Some(Box::new(source));
         } else {
             self.path = cx.text(el);
         }
     }
     fn print_attrs(&self, out: &mut XmlWriter) {
         print_attr(out, "model", &self.model);
-        if self.model == Some(RngSource::Egd) {
-            self.source.print_attrs(out);
+        if let Some(source) = &self.source {
+            source.print_attrs(out);
         }
     }
     fn print_body(&self, out: &mut XmlWriter) {
-        if self.model == Some(RngSource::Egd) {
-            self.source.print_body(out);
-        } else if let Some(path) = &self.path {
+        if let Some(source) = &self.source {
+            source.print_body(out);
+        }
+        if let Some(path) = &self.path {
             out.text(path);
         }
     }
@@ -68,16 +71,12 @@ impl Part for Backend {
     }
 }
 
-impl Model for Backend {
-    const ELEMENT: &'static str = "backend";
-}
-
 model! {
     /// `<rng>`
     pub struct Rng = "rng" {
         need model: VirtioModel = "model",
         child rate: Rate,
-        child backend: Backend,
+        child backend: Backend = "backend",
         child driver: VirtioDriver,
         part info: DeviceInfo,
     }
@@ -119,9 +118,9 @@ impl Family for Rng {
         if !cx.has(cap) {
             cx.error(&general::NOT_BY_QEMU, self.site, format!("this QEMU doesn't support the rng backend '{name}'"));
         }
-        if let Some(backend) = self.backend.as_ref().filter(|b| b.model == Some(RngSource::Egd)) {
-            chardev::rules(&backend.source, self.site, cx);
-            chardev::unix_needs_path(&backend.source, self.site, cx);
+        if let Some(source) = self.backend.as_ref().and_then(|b| b.source.as_ref()) {
+            chardev::rules(source, self.site, cx);
+            chardev::unix_needs_path(source, self.site, cx);
         }
         if let Some(driver) = &self.driver {
             driver.virtio.rules(true, cx);
@@ -134,18 +133,31 @@ impl Family for Rng {
         let mut props = match self.source() {
             RngSource::Random => Props::with("qom-type", "rng-random"),
             RngSource::Builtin => Props::with("qom-type", "rng-builtin"),
-            RngSource::Egd => Props::with("qom-type", "rng-egd"),
+            RngSource::Egd => {
+                let Some(source) = self.backend.as_ref().and_then(|b| b.source.as_ref()) else { return };
+                let of = Chardev { id, site: self.site, family: "rng", spicevmc: "", generated: None };
+                let chardev = chardev::chardev(source, of, lx);
+                let mut props = Props::with("qom-type", "rng-egd");
+                props.set("id", object.clone()).set("chardev", chardev);
+                props
+            }
         };
-        props.set("id", object.clone());
-        if let Some(backend) = self.backend.as_ref().filter(|b| b.model == Some(RngSource::Egd)) {
-            let of = Chardev { id, site: self.site, family: "rng", spicevmc: "", generated: None };
-            let chardev = chardev::chardev(&backend.source, of, lx);
-            props.set("chardev", chardev);
+        if self.source() != RngSource::Egd {
+            props.set("id", object.clone());
         }
         if self.source() == RngSource::Random {
             let path = self.backend.as_ref().and_then(|b| b.path.clone()).unwrap_or_default();
             props.set("filename", path.clone());
-            lx.touch(&path, Grant::SYSTEM_SOURCE, self.site, "rng");
+            lx.access(
+                &path,
+                PathKind::CharDevice,
+                Perms::READ,
+                Sharing::System,
+                LabelRole::Keep,
+                OwnerRule::Keep,
+                self.site,
+                "rng",
+            );
         }
         lx.object(props, self.site, "rng");
         let options = self.driver.as_ref().map(|d| &d.virtio);
