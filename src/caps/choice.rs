@@ -16,7 +16,7 @@ pub enum Choice {
         /// The architecture, when the name of the profile says it.
         fixed: Option<Arch>,
         /// The profiles that were needed so far, in the order of [`EMBEDDED`].
-        loaded: [OnceLock<Capabilities>; 2],
+        loaded: Box<[OnceLock<Capabilities>; 2]>,
     },
 }
 

@@ -22,6 +22,13 @@ use crate::vocab::Arch;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
+/// The model that describes the CPU that QEMU offers on this host, with what must be said besides: what
+/// `host-model` stands for. None when QEMU did not say, or on another architecture than x86.
+pub fn of_host(arch: Arch, qemu: &crate::caps::AccelCaps) -> Option<crate::domain::cpu::Cpu> {
+    let host = qemu.host_cpu.as_ref().filter(|_| arch.is_x86())?;
+    decode::decode(table(), &decode::Data::of_host(table(), host), qemu)
+}
+
 /// A set of features, by position in the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeatureSet([u64; FeatureSet::WORDS]);

@@ -231,11 +231,7 @@ fn cpu(w: &mut XmlWriter, q: &Question<'_>) {
     w.start("cpu");
     mode(w, "host-passthrough", "hostPassthroughMigratable", q.accel != Accel::Tcg, q);
     mode(w, "maximum", "maximumMigratable", q.has(CpuMax), q);
-    // What the host's CPU is called in terms of named models needs the host itself.
-    w.start("mode");
-    w.attr("name", "host-model");
-    w.attr("supported", yes_no(q.caps.host_cpu(q.accel).is_some()));
-    w.end();
+    host_model(w, q);
     w.start("mode");
     w.attr("name", "custom");
     let models: Vec<&CpuModel> =
@@ -254,6 +250,10 @@ fn cpu(w: &mut XmlWriter, q: &Question<'_>) {
         if model.deprecated {
             w.attr("deprecated", "yes");
         }
+        if q.arch().is_x86() {
+            let known = crate::cpu::table().model(&model.name);
+            w.attr("vendor", known.and_then(|m| m.vendor).unwrap_or("unknown"));
+        }
         w.text(&model.name);
         w.end();
     }
@@ -268,6 +268,37 @@ fn cpu(w: &mut XmlWriter, q: &Question<'_>) {
         w.end();
     }
     w.end();
+    w.end();
+}
+
+/// What `host-model` stands for.
+fn host_model(w: &mut XmlWriter, q: &Question<'_>) {
+    let qemu = q.caps.accel(q.accel);
+    let host = qemu.and_then(|qemu| crate::cpu::of_host(q.arch(), qemu));
+    // Elsewhere than on x86 QEMU's own name serves.
+    let name = match &host {
+        Some(cpu) => cpu.model.as_ref().and_then(|m| m.name.clone()),
+        None => q.caps.host_cpu(q.accel).filter(|_| !q.arch().is_x86()).map(|cpu| cpu.model.to_string()),
+    };
+    w.start("mode");
+    w.attr("name", "host-model");
+    w.attr("supported", yes_no(name.is_some()));
+    if let Some(name) = name {
+        w.start("model");
+        w.attr("fallback", "forbid");
+        w.text(&name);
+        w.end();
+        let cpu = host.unwrap_or_default();
+        if let Some(vendor) = &cpu.vendor {
+            w.leaf("vendor", vendor);
+        }
+        for feature in &cpu.features {
+            w.start("feature");
+            w.attr("policy", feature.policy.map_or("require", |p| p.as_str()));
+            w.attr("name", feature.name());
+            w.end();
+        }
+    }
     w.end();
 }
 

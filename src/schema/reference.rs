@@ -339,6 +339,7 @@ fn json_type(ty: &Type) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::model::Shape;
 
     #[test]
     fn every_definition_has_a_place_and_every_entry_a_doc() {
@@ -376,5 +377,72 @@ mod tests {
         assert_eq!(find(&all, "domain").len(), 1);
         assert!(find(&all, "nonsense").is_empty());
         assert_eq!(similar(&all, "contoller").as_deref(), Some("controller"));
+    }
+
+    /// Names of a model that no definition at the same path has.
+    fn unknown(shape: &Shape, defs: &[&'static Element], path: &str, out: &mut Vec<String>) {
+        let attrs = || defs.iter().flat_map(|d| d.attrs());
+        out.extend(
+            (shape.attrs.iter()).filter(|a| !attrs().any(|s| name_text(s.name) == **a)).map(|a| format!("{path}/@{a}")),
+        );
+        for (name, inner) in &shape.children {
+            let path = format!("{path}/{name}");
+            let slots = defs.iter().flat_map(|d| d.children()).filter(|s| name_text(s.name) == *name);
+            let below: Vec<&'static Element> = slots.map(|s| s.element()).collect();
+            if below.is_empty() {
+                out.push(path);
+            } else {
+                unknown(inner, &below, &path, out);
+            }
+        }
+    }
+
+    /// Parts of the model that many elements share read a little more than each of them has; the schema has
+    /// refused it before. By the end of the path.
+    const SHARED: &[&str] = &[
+        // The information that all devices share.
+        "/alias",
+        "/acpi",
+        "/acpi/@index",
+        "/boot",
+        "/boot/@order",
+        "/boot/@loadparm",
+        "/rom",
+        "/log",
+        // Sources, credentials and encryption of disks.
+        "/auth/@type",
+        "/cipher/@state",
+        "/reservations/@enabled",
+        "/source/reconnect",
+        "/format/metadata_cache",
+        // Entries of all tables of SMBIOS, and of fw_cfg.
+        "/entry/@file",
+        "/entry/@name",
+        // Offloads and limits of both directions.
+        "/guest/@gso",
+        "/guest/@mrg_rxbuf",
+        "/outbound/@floor",
+        // Monitors of both kinds, measures of both kinds.
+        "/monitor/@level",
+        "/latency/@unit",
+        // Written by libvirt into the status of a running domain.
+        "/cachetune/@id",
+        // The driver of file systems and of network interfaces.
+        "/filesystem/driver/@name",
+        // Known to QEMU, and to later versions of libvirt.
+        "/target/@dpofua",
+        "/graphics/@websocketGenerated",
+        "/graphics/@wait",
+        "/video/model/@edid",
+    ];
+
+    #[test]
+    fn the_model_binds_no_name_that_the_schema_lacks() {
+        let shape = Shape::of::<crate::domain::Domain>();
+        assert!(shape.children.len() > 20, "the shape of the model is empty");
+        let mut strangers = Vec::new();
+        unknown(&shape, &[Element::root()], "/domain", &mut strangers);
+        strangers.retain(|s| !SHARED.iter().any(|end| s.ends_with(end)));
+        assert!(strangers.is_empty(), "bound by the model, but not in schema/*.kdl: {strangers:#?}");
     }
 }

@@ -31,11 +31,9 @@ pub fn probe(source: &Source, host: &mut Host) {
     host.vhost_user.helpers = helpers(source, host);
     let account = source.text("/etc/passwd").unwrap_or_default();
     let has_account = |name: &str| account.lines().any(|line| line.split(':').next() == Some(name));
-    if host.instance.mode == InstanceMode::System {
-        if has_account("tss") {
-            host.process.swtpm_user = Some("tss".to_string());
-            host.process.swtpm_group = Some("tss".to_string());
-        }
+    if host.instance.mode == InstanceMode::System && has_account("tss") {
+        host.process.swtpm_user = Some("tss".to_string());
+        host.process.swtpm_group = Some("tss".to_string());
     }
 }
 
