@@ -62,6 +62,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
         && until >= Until::Planned
         && !cx.diags.has_errors()
     {
+        resolve::settle(&mut domain, &machine, &mut cx);
         plan = Some(lower::lower(&domain, &machine, &mut cx));
     }
     if diags.has_errors() {

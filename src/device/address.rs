@@ -171,6 +171,8 @@ pub struct AddressPart {
     pub address: Option<Address>,
     /// `<address type='pci'/>` alone: the bus is chosen, the place is not.
     pub wanted: Option<AddressKind>,
+    /// Identifiers on S/390 that are given for a place that is not.
+    pub zpci: Option<Zpci>,
     /// Where it stands.
     pub site: Site,
 }
@@ -204,8 +206,18 @@ pub fn bind_pci(el: El<'_>, cx: &mut Binder<'_>) -> PciAddress {
         slot: bounded(el, "slot", 0x1f, cx).unwrap_or(0),
         function: bounded(el, "function", 7, cx).unwrap_or(0),
         multifunction: cx.attr(el, "multifunction"),
-        zpci: el.child("zpci").map(|z| Zpci { uid: cx.attr(z, "uid"), fid: cx.attr(z, "fid") }),
+        zpci: el.child("zpci").map(|z| bind_zpci(z, cx)),
     }
+}
+
+fn bind_zpci(el: El<'_>, cx: &mut Binder<'_>) -> Zpci {
+    let uid: Option<u32> = cx.attr(el, "uid");
+    if uid.is_some_and(|uid| uid == 0 || uid > 0xffff) {
+        let text = el.peek("uid").map_or("", |a| a.value());
+        let message = format!("invalid PCI address uid='{text}', must be > 0x0000 and <= 0xffff");
+        cx.diags.error(&codes::WRONG_VALUE, el.span(), message);
+    }
+    Zpci { uid, fid: cx.attr(el, "fid") }
 }
 
 /// Writes the attributes of a PCI address.
@@ -249,7 +261,7 @@ fn parse_port(text: &str) -> Option<Vec<u32>> {
 impl AddressPart {
     /// An address that a default rule gives.
     pub fn implied(address: Address) -> AddressPart {
-        AddressPart { address: Some(address), wanted: None, site: Site::NONE }
+        AddressPart { address: Some(address), ..AddressPart::default() }
     }
 
     fn bind_address(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
@@ -262,8 +274,9 @@ impl AddressPart {
             AddressKind::Pci => {
                 let given = ["domain", "bus", "slot", "function"].iter().any(|n| el.peek(n).is_some());
                 let address = bind_pci(el, cx);
-                if !given && address == PciAddress::default() {
+                if !given && address.multifunction.is_none() {
                     self.wanted = Some(kind);
+                    self.zpci = address.zpci;
                     return;
                 }
                 Some(Address::Pci(address))

@@ -67,6 +67,8 @@ model! {
         part address: AddressPart,
         /// The id of the device in QEMU, set when aliases are assigned.
         extra id: String,
+        /// POWER: the isolation group of a host device; 0 for none.
+        extra isolation: u32,
         /// Position in the boot order, from 1, set when boot indexes are assigned.
         extra bootindex: Option<u32>,
     }

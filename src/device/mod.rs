@@ -14,6 +14,7 @@ pub mod crypto;
 pub mod disk;
 pub mod filesystem;
 pub mod graphics;
+pub mod hostdev;
 pub mod hub;
 pub mod info;
 pub mod input;
@@ -171,6 +172,7 @@ devices! {
     sounds: sound::Sound,
     audios: audio::Audio,
     videos: video::Video,
+    hostdevs: hostdev::Hostdev,
     redirdevs: redirdev::Redirdev,
     redirfilters: redirdev::RedirFilter,
     hubs: hub::Hub,

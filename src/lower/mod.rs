@@ -157,6 +157,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     lower_all(&devices.sounds, &mut lx);
     crate::device::watchdog::lower_all(&mut lx);
     lower_all(&devices.redirdevs, &mut lx);
+    crate::device::hostdev::lower_all(&mut lx);
     lower_all(&devices.memballoons, &mut lx);
     lower_all(&devices.rngs, &mut lx);
     lower_all(&devices.nvrams, &mut lx);
@@ -351,6 +352,14 @@ impl<'a> Lower<'a> {
             props.replace(change.name.clone(), prop);
         }
         let form = if self.has(Cap::DeviceJsonHotplug) { Form::Json } else { Form::Options };
+        if let Some(zpci) = device.info().pci().and_then(|pci| pci.zpci) {
+            let uid = zpci.uid.unwrap_or(0);
+            let mut zpci_props = Props::driver("zpci");
+            zpci_props.set("uid", uid).set("fid", zpci.fid.unwrap_or(0));
+            zpci_props.set("target", id.clone()).set("id", format!("zpci{uid}"));
+            let cause = self.cause(device.info().address_site(), "S/390 identifiers of a PCI device");
+            self.args.push(Arg::props("-device", zpci_props, form, cause));
+        }
         let cause = self.cause(device.site(), device.family());
         self.args.push(Arg::props("-device", props, form, cause));
     }
@@ -382,7 +391,15 @@ impl<'a> Lower<'a> {
     pub fn address(&self, props: &mut Props, info: &DeviceInfo) {
         match &info.address.address {
             Some(Address::Pci(pci)) => {
-                props.set("bus", self.controller_id(ControllerKind::Pci, pci.bus));
+                let bus = self.controller_id(ControllerKind::Pci, pci.bus);
+                // The bus of a further host bridge of POWER is named after it.
+                let host_bridge = pci.bus > 0
+                    && self.devices.controllers.iter().any(|c| {
+                        c.is(ControllerKind::Pci)
+                            && c.index() == pci.bus
+                            && c.model == Some(crate::device::controller::ControllerModel::PciRoot)
+                    });
+                props.set("bus", if host_bridge { format!("{bus}.0") } else { bus });
                 props.maybe("multifunction", pci.multifunction.map(|m| m.is_on()));
                 let place = if pci.function == 0 {
                     format!("0x{:x}", pci.slot)
@@ -416,7 +433,9 @@ impl<'a> Lower<'a> {
     /// Adds the place in the boot order.
     pub fn boot(&self, props: &mut Props, info: &DeviceInfo) {
         props.maybe("bootindex", info.bootindex);
-        props.maybe("loadparm", info.boot.as_ref().and_then(|b| b.loadparm.clone()));
+        if self.has(Cap::VirtioCcwLoadparm) {
+            props.maybe("loadparm", info.boot.as_ref().and_then(|b| b.loadparm.clone()));
+        }
     }
 
     /// A descriptor that libvirt would pass: a placeholder number.

@@ -5,6 +5,7 @@ use crate::device::Device;
 use crate::device::address::Address;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::disk::{Disk, DiskBus};
+use crate::device::interface::InterfaceType;
 use crate::domain::Domain;
 
 /// Gives every device its id: the user's alias, or one derived as libvirt does.
@@ -16,7 +17,12 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     }
     for controller in &mut devices.controllers {
         let id = controller_id(controller, machine);
-        set(controller, id);
+        if controller.is(ControllerKind::Pci) && controller.index() == 0 {
+            // QEMU names the root bus, whatever alias the user gives it.
+            controller.info.id = id;
+        } else {
+            set(controller, id);
+        }
     }
     number(&mut devices.filesystems, "fs");
     number(&mut devices.interfaces, "net");
@@ -27,6 +33,11 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     number(&mut devices.consoles, "console");
     number(&mut devices.channels, "channel");
     number(&mut devices.inputs, "input");
+    let nics = devices.interfaces.iter_mut().filter(|i| i.kind() == InterfaceType::Hostdev);
+    let nics = nics.map(|i| i as &mut dyn Device).chain(devices.hostdevs.iter_mut().map(|h| h as &mut dyn Device));
+    for (i, device) in nics.enumerate() {
+        set(device, format!("hostdev{i}"));
+    }
     number(&mut devices.sounds, "sound");
     number(&mut devices.videos, "video");
     number(&mut devices.memballoons, "balloon");

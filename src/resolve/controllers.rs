@@ -1,9 +1,10 @@
 //! Controllers that a board has anyway, or that a device needs.
 
 use super::{Board, Cx, Machine};
-use crate::device::address::Address;
+use crate::device::address::{Address, DriveAddress};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel, automatic_usb};
 use crate::device::disk::DiskBus;
+use crate::device::hostdev::HostdevType;
 use crate::device::{Devices, Family};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
@@ -145,6 +146,7 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
 /// Adds the controllers that devices need and the XML leaves out.
 pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let Some(devices) = &mut domain.devices else { return };
+    place_scsi_hostdevs(devices);
     for bus in [DiskBus::Scsi, DiskBus::Fdc, DiskBus::Ide, DiskBus::Sata] {
         let highest = devices
             .disks
@@ -166,6 +168,41 @@ pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         }
     }
     super::addresses::add_controllers(devices, machine, cx);
+    let scsi = devices.hostdevs.iter().filter_map(|h| match &h.info.address.address {
+        Some(Address::Drive(drive)) => Some(drive.controller),
+        _ => None,
+    });
+    if let Some(highest) = scsi.max() {
+        ensure_up_to(devices, ControllerKind::Scsi, highest, machine, cx);
+    }
+}
+
+/// Units of a SCSI bus that libvirt hands out by itself.
+const SCSI_UNITS: u64 = 7;
+
+/// Gives SCSI host devices without an address the next free unit of a SCSI controller.
+fn place_scsi_hostdevs(devices: &mut Devices) {
+    for i in 0..devices.hostdevs.len() {
+        let hostdev = &devices.hostdevs[i];
+        if hostdev.kind() != HostdevType::Scsi || hostdev.info.has_address() {
+            continue;
+        }
+        let scsi = devices.disks.iter().filter(|d| d.bus() == Some(DiskBus::Scsi)).map(|d| &d.info);
+        let used: Vec<(u32, u64)> = scsi
+            .chain(devices.hostdevs.iter().map(|h| &h.info))
+            .filter_map(|info| match &info.address.address {
+                Some(Address::Drive(d)) if d.bus == 0 && d.target == 0 => Some((d.controller, d.unit)),
+                _ => None,
+            })
+            .collect();
+        let free = (0..=255u32).find_map(|controller| {
+            let unit = (0..SCSI_UNITS).find(|unit| !used.contains(&(controller, *unit)))?;
+            Some(DriveAddress { controller, unit, ..DriveAddress::default() })
+        });
+        if let Some(at) = free {
+            devices.hostdevs[i].info.place(Address::Drive(at));
+        }
+    }
 }
 
 /// Adds the controllers of a type that are missing up to an index. Further SCSI controllers are of the

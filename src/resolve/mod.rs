@@ -16,6 +16,7 @@ mod cpu;
 pub mod defaults;
 mod firmware;
 mod guest;
+mod guest_rules;
 mod machine;
 pub mod memory;
 mod rules;
@@ -103,6 +104,12 @@ impl Cx<'_> {
         let span = self.doc.span_of_attr(site, attribute);
         self.diags.error(code, span, message)
     }
+}
+
+/// Settles what a normalised domain may leave open, but a command line cannot.
+pub fn settle(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    addresses::assign_late(domain, machine, cx);
+    aliases::assign(domain, machine);
 }
 
 /// Completes and checks a domain. Gives what is known about its machine; none if that cannot be told.

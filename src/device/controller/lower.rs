@@ -22,13 +22,24 @@ const ORDER: &[ControllerKind] = &[
 /// Adds all controllers, kind by kind.
 pub fn all(lx: &mut Lower<'_>) {
     let devices = lx.devices;
+    root_hotplug(lx);
     pci_holes(lx);
     for kind in ORDER {
         for c in devices.controllers.iter().filter(|c| c.is(*kind)) {
-            if *kind != ControllerKind::Ccid {
-                controller(c, lx);
-            }
+            controller(c, lx);
         }
+    }
+}
+
+/// Whether devices can be plugged into the root bus of an i440FX.
+fn root_hotplug(lx: &mut Lower<'_>) {
+    let devices = lx.devices;
+    let root = devices.controllers.iter().find(|c| c.model == Some(ControllerModel::PciRoot) && c.index() == 0);
+    let Some(target) = root.and_then(|c| c.target.as_ref()) else { return };
+    if let Some(hotplug) = target.hotplug
+        && lx.machine.board == Board::I440fx
+    {
+        lx.text("-global", format!("PIIX4_PM.acpi-root-pci-hotplug={hotplug}"), target.site, "hotplug of the root bus");
     }
 }
 

@@ -11,6 +11,10 @@ use crate::vocab::OnOff;
 
 /// Adds one interface.
 pub fn interface(interface: &Interface, lx: &mut Lower<'_>) {
+    if interface.kind() == InterfaceType::Hostdev {
+        // The host devices add it.
+        return;
+    }
     if !rules::can_start(interface, lx) {
         return;
     }

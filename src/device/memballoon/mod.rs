@@ -80,9 +80,9 @@ impl Family for Memballoon {
         let options = self.driver.as_ref().map(|d| &d.virtio);
         let mut props = lx.virtio_device("virtio-balloon", &self.info, self.virtio_model(), options);
         props.set("id", self.info.id.clone());
-        lx.address(&mut props, &self.info);
         props.maybe("deflate-on-oom", self.autodeflate.map(OnOff::is_on));
         props.maybe("free-page-reporting", self.free_page_reporting.map(OnOff::is_on));
+        lx.address(&mut props, &self.info);
         lx.device(props, self);
     }
 }

@@ -1,5 +1,6 @@
 //! Random number generators.
 
+use super::chardev::{self, Chardev, ChardevSource};
 use super::info::DeviceInfo;
 use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioDriver;
@@ -7,11 +8,12 @@ use super::{Family, device};
 use crate::caps::Cap;
 use crate::diag::codes::general;
 use crate::domain::Domain;
-use crate::domain::model::model;
+use crate::domain::model::{Binder, Part, Shape, model, print_attr};
 use crate::lower::Lower;
 use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::keywords;
+use crate::xml::{El, XmlWriter};
 
 keywords! {
     /// `<backend model='…'>`: where the entropy comes from.
@@ -26,11 +28,46 @@ model! {
     }
 }
 
-model! {
-    /// `<backend>` of an `<rng>`.
-    pub struct Backend = "backend" {
-        need model: RngSource = "model",
-        text path: String,
+/// `<backend>` of an `<rng>`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Backend {
+    /// `model='…'`
+    pub model: Option<RngSource>,
+    /// The text: a file of the host, for `random`.
+    pub path: Option<String>,
+    /// How an entropy daemon is reached, for `egd`.
+    pub source: Option<Box<ChardevSource>>,
+}
+
+impl Part for Backend {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.model = cx.need(el, "model");
+        if self.model == Some(RngSource::Egd) {
+            let mut source = ChardevSource::default();
+            source.bind(el, cx);
+            self.source = Some(Box::new(source));
+        } else {
+            self.path = cx.text(el);
+        }
+    }
+    fn print_attrs(&self, out: &mut XmlWriter) {
+        print_attr(out, "model", &self.model);
+        if let Some(source) = &self.source {
+            source.print_attrs(out);
+        }
+    }
+    fn print_body(&self, out: &mut XmlWriter) {
+        if let Some(source) = &self.source {
+            source.print_body(out);
+        }
+        if let Some(path) = &self.path {
+            out.text(path);
+        }
+    }
+    fn shape(shape: &mut Shape) {
+        shape.attr("model");
+        shape.text = true;
+        ChardevSource::shape(shape);
     }
 }
 
@@ -39,7 +76,7 @@ model! {
     pub struct Rng = "rng" {
         need model: VirtioModel = "model",
         child rate: Rate,
-        child backend: Backend,
+        child backend: Backend = "backend",
         child driver: VirtioDriver,
         part info: DeviceInfo,
     }
@@ -81,6 +118,10 @@ impl Family for Rng {
         if !cx.has(cap) {
             cx.error(&general::NOT_BY_QEMU, self.site, format!("this QEMU doesn't support the rng backend '{name}'"));
         }
+        if let Some(source) = self.backend.as_ref().and_then(|b| b.source.as_ref()) {
+            chardev::rules(source, self.site, cx);
+            chardev::unix_needs_path(source, self.site, cx);
+        }
         if let Some(driver) = &self.driver {
             driver.virtio.rules(true, cx);
         }
@@ -93,11 +134,17 @@ impl Family for Rng {
             RngSource::Random => Props::with("qom-type", "rng-random"),
             RngSource::Builtin => Props::with("qom-type", "rng-builtin"),
             RngSource::Egd => {
-                lx.error(&general::NOT_YET, self.site, "the rng backend 'egd' is not supported yet");
-                return;
+                let Some(source) = self.backend.as_ref().and_then(|b| b.source.as_ref()) else { return };
+                let of = Chardev { id, site: self.site, family: "rng", spicevmc: "", generated: None };
+                let chardev = chardev::chardev(source, of, lx);
+                let mut props = Props::with("qom-type", "rng-egd");
+                props.set("id", object.clone()).set("chardev", chardev);
+                props
             }
         };
-        props.set("id", object.clone());
+        if self.source() != RngSource::Egd {
+            props.set("id", object.clone());
+        }
         if self.source() == RngSource::Random {
             let path = self.backend.as_ref().and_then(|b| b.path.clone()).unwrap_or_default();
             props.set("filename", path.clone());

@@ -9,10 +9,16 @@ use crate::resolve::{Cx, Machine};
 
 /// Puts the virtio devices of a board without PCI on its transports, which QEMU numbers itself.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
-    if !machine.arch.is_arm() || machine.has_pci_root() || machine.has_pcie_root() {
+    if !machine.arch.is_arm() {
         return;
     }
     let Some(devices) = &mut domain.devices else { return };
+    // Where one device is put on such a transport, the others follow, even if there is PCI.
+    let mut mmio = !machine.has_pci_root() && !machine.has_pcie_root();
+    devices.each(&mut |d| mmio |= d.info().address.address == Some(Address::VirtioMmio));
+    if !mmio {
+        return;
+    }
     let env = cx.env;
     order::other_transports(devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
         if matches!(plug, Plug::Virtio(_)) && !device.info().has_address() {

@@ -7,6 +7,7 @@ mod pci;
 mod ports;
 mod spapr;
 mod usb;
+mod zpci;
 
 pub use ports::add_controllers;
 
@@ -22,5 +23,12 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     ccw::assign(domain, machine, cx);
     mmio::assign(domain, machine, cx);
     pci::assign(domain, machine, cx);
-    usb::assign(domain, machine, cx);
+    zpci::assign(domain, machine, cx);
+    // An old domain keeps its USB ports open in the XML; the command line fixes them.
+    usb::assign(domain, machine, cx, cx.env.options.define);
+}
+
+/// Assigns what is left open until the command line is made: USB ports.
+pub fn assign_late(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    usb::assign(domain, machine, cx, true);
 }

@@ -29,6 +29,7 @@ pub fn pci_before_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit
 /// PCI: what comes behind the controllers.
 pub fn pci_behind_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.disks, m, env, visit);
+    all(&mut d.hostdevs, m, env, visit);
     all(&mut d.memballoons, m, env, visit);
     all(&mut d.rngs, m, env, visit);
     all(&mut d.watchdogs, m, env, visit);
@@ -49,6 +50,7 @@ pub fn other_transports(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visi
     all(&mut d.disks, m, env, visit);
     all(&mut d.interfaces, m, env, visit);
     all(&mut d.sounds, m, env, visit);
+    all(&mut d.hostdevs, m, env, visit);
     all(&mut d.videos, m, env, visit);
     all(&mut d.controllers, m, env, visit);
     all(&mut d.serials, m, env, visit);
@@ -70,6 +72,7 @@ pub fn usb(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.disks, m, env, visit);
     all(&mut d.interfaces, m, env, visit);
     all(&mut d.sounds, m, env, visit);
+    all(&mut d.hostdevs, m, env, visit);
     all(&mut d.controllers, m, env, visit);
     all(&mut d.serials, m, env, visit);
     all(&mut d.inputs, m, env, visit);

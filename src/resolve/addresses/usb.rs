@@ -61,8 +61,9 @@ fn root_ports(controller: &Controller) -> Option<u32> {
     }
 }
 
-/// Gives every USB device a port; adds hubs where the controllers have too few.
-pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+/// Checks the ports that the XML names. With `all`, gives every other USB device one, too, and adds hubs
+/// where the controllers have too few.
+pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool) {
     let Some(devices) = &mut domain.devices else { return };
     let env = cx.env;
     let usb = |d: &dyn Device, plug: Plug| {
@@ -88,11 +89,16 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     if buses.is_empty() {
         return;
     }
-    add_hubs(devices, &buses, count);
+    if all {
+        add_hubs(devices, &buses, count);
+    }
     let mut usb_bus = Bus { buses, cx };
     // Hubs come first, so that the ports behind them are there.
     for pass in [Pass::GivenHubs, Pass::Hubs, Pass::Given, Pass::Rest] {
         let hubs = matches!(pass, Pass::GivenHubs | Pass::Hubs);
+        if !all && matches!(pass, Pass::Hubs | Pass::Rest) {
+            continue;
+        }
         let mut visit = |d: &mut dyn Device, plug: Plug| {
             if usb(d, plug) {
                 usb_bus.serve(d, pass, hubs);

@@ -100,7 +100,7 @@ pub fn offer(model: ControllerModel) -> Option<(Connect, u8, u8)> {
     Some(match model {
         M::PciRoot => (C::PCI | C::PCI_BRIDGE | C::PCI_EXPANDER | C::HOTPLUG, 1, 31),
         M::PciBridge => (C::PCI | C::PCI_BRIDGE | C::HOTPLUG, 1, 31),
-        M::PciExpanderBus => (C::PCI | C::PCI_BRIDGE, 0, 31),
+        M::PciExpanderBus => (C::PCI | C::PCI_BRIDGE | C::HOTPLUG, 0, 31),
         M::PcieRoot => (C::PCIE | C::ROOT_PORT | C::DMI_TO_PCI | C::PCIE_EXPANDER | C::ROOT_COMPLEX, 1, 31),
         M::DmiToPciBridge => (C::PCI | C::PCI_BRIDGE, 0, 31),
         M::PcieToPciBridge => (C::PCI | C::PCI_BRIDGE | C::HOTPLUG, 1, 31),

@@ -18,7 +18,7 @@ use crate::device::plug::{Plug, VirtioModel};
 use crate::device::{Devices, Family};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
-use crate::resolve::{Cx, Machine};
+use crate::resolve::{Board, Cx, Machine};
 use crate::vocab::OnOff;
 use crate::xml::Site;
 use bus::Connect;
@@ -28,7 +28,7 @@ use topology::{Fault, Topology};
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let Some(devices) = &mut domain.devices else { return };
     let highest = devices.controllers.iter().filter(|c| c.is(ControllerKind::Pci)).map(Controller::index).max();
-    if highest.is_none() {
+    if highest.is_none() || !(machine.has_pci_root() || machine.has_pcie_root()) {
         report_busless(devices, machine, cx);
         return;
     }
@@ -86,6 +86,7 @@ impl<'r, 'c> Run<'r, 'c> {
         }
         let gap = match models.first() {
             Some(Some(ControllerModel::PcieRoot)) => ControllerModel::PcieRootPort,
+            _ if machine.board == Board::Pseries => ControllerModel::PciRoot,
             _ => ControllerModel::PciBridge,
         };
         if dry {
@@ -94,11 +95,7 @@ impl<'r, 'c> Run<'r, 'c> {
             });
         }
         let mut topology = Topology::new(models.into_iter(), dry, cx.has(Cap::PciePciBridge));
-        for controller in pci() {
-            if controller.target.as_ref().and_then(|t| t.hotplug) == Some(OnOff::Off) {
-                topology.no_hotplug(controller.index());
-            }
-        }
+        topology.host_bridges = machine.board == Board::Pseries;
         Run { topology, machine, cx, dry, ok: true }
     }
 
@@ -111,7 +108,8 @@ impl<'r, 'c> Run<'r, 'c> {
             return;
         }
         chipset::reserve(self, devices);
-        if self.dry && self.topology.root() == Some(ControllerModel::PciRoot) && self.has_room() {
+        let bridged = self.topology.root() == Some(ControllerModel::PciRoot) && !self.topology.host_bridges;
+        if self.dry && bridged && self.has_room() {
             // A slot for a bridge, as long as there is one.
             let _ = self.topology.next(Connect::PCI_BRIDGE, None, 0);
         }
@@ -178,7 +176,7 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// Takes one given address, or reports why it cannot be had.
     fn take(&mut self, at: PciAddress, connect: Connect, device: &dyn Device) {
-        if let Err(fault) = self.topology.reserve(at, connect, 0) {
+        if let Err(fault) = self.topology.reserve(at, connect, device.info().isolation) {
             self.report(fault, device.info().address_site(), device.family());
         }
     }
@@ -193,7 +191,7 @@ impl<'r, 'c> Run<'r, 'c> {
     }
 
     fn place(&mut self, device: &mut dyn Device, connect: Connect, function: Option<u32>) -> Option<PciAddress> {
-        match self.topology.next(connect, function, 0) {
+        match self.topology.next(connect, function, device.info().isolation) {
             Ok(at) => {
                 if !self.dry {
                     device.info_mut().place_pci(at);

@@ -19,7 +19,6 @@ pub struct Bus {
     offer: Connect,
     first: u8,
     last: u8,
-    /// Whether port hot-plugging is switched off (`<target hotplug='off'/>`).
     slots: [Slot; 32],
     /// POWER: devices of different isolation groups do not share a bus.
     group: u32,
@@ -58,24 +57,19 @@ pub struct Topology {
     pub grows: bool,
     /// Whether QEMU has `pcie-pci-bridge`.
     pub pcie_to_pci: bool,
+    /// POWER: a further host bridge takes the place of a bridge.
+    pub host_bridges: bool,
 }
 
 impl Topology {
     /// Buses of these models.
     pub fn new(models: impl Iterator<Item = Option<ControllerModel>>, grows: bool, pcie_to_pci: bool) -> Topology {
-        Topology { buses: models.map(Bus::new).collect(), grows, pcie_to_pci }
+        Topology { buses: models.map(Bus::new).collect(), grows, pcie_to_pci, host_bridges: false }
     }
 
     /// The model of the root bus.
     pub fn root(&self) -> Option<ControllerModel> {
         self.buses.first().and_then(|b| b.model)
-    }
-
-    /// Switches off hot-plugging of the slots of a bus.
-    pub fn no_hotplug(&mut self, bus: u32) {
-        if let Some(bus) = self.buses.get_mut(bus as usize) {
-            bus.offer = Connect::default() | bus.offer.kinds();
-        }
     }
 
     /// Puts a bus into an isolation group for good.
@@ -187,10 +181,15 @@ impl Topology {
         let before = self.buses.len();
         let model = if device.any(Connect::PCI | Connect::PCI_BRIDGE) {
             let has_bridged = self.buses.iter().any(|b| b.offer.any(Connect::PCI_BRIDGE));
-            if has_bridged {
+            if self.host_bridges {
+                M::PciRoot
+            } else if has_bridged {
                 M::PciBridge
             } else if self.pcie_to_pci {
-                self.buses.push(Bus::new(Some(M::PcieRootPort)));
+                // The bridge takes the slot of its port.
+                let mut port = Bus::new(Some(M::PcieRootPort));
+                port.slots[0].functions = 1;
+                self.buses.push(port);
                 if device.any(Connect::PCI) {
                     self.buses.push(Bus::new(Some(M::PcieToPciBridge)));
                     if self.buses.len() > up_to {

@@ -1,0 +1,251 @@
+//! Host devices on the command line.
+
+use super::{Hostdev, HostdevModel, HostdevSource};
+use crate::device::address::Address;
+use crate::device::controller::{ControllerKind, ControllerModel};
+use crate::device::hostdev::source::GuestReset;
+use crate::device::info::DeviceInfo;
+use crate::device::interface::{Interface, InterfaceType};
+use crate::diag::codes::hostdev as codes;
+use crate::host::PciAddress;
+use crate::lower::Lower;
+use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::vocab::OnOff;
+use crate::xml::Site;
+
+/// Adds all host devices. The nodes of SCSI devices are numbered behind those of the disks.
+pub fn lower_all(lx: &mut Lower<'_>) {
+    let interfaces = &lx.devices.interfaces;
+    for interface in interfaces.iter().filter(|i| i.kind() == InterfaceType::Hostdev) {
+        self::interface(interface, lx);
+    }
+    let hostdevs = &lx.devices.hostdevs;
+    for (i, h) in hostdevs.iter().enumerate() {
+        match &h.source {
+            HostdevSource::Scsi { adapter, place } => {
+                let node = lx.devices.disks.len() + i + 1;
+                scsi(h, adapter, *place, node, lx);
+            }
+            _ => hostdev(h, lx),
+        }
+    }
+}
+
+/// Adds the device behind an interface of type `hostdev`.
+fn interface(interface: &Interface, lx: &mut Lower<'_>) {
+    let Some(at) = interface.source.pci else { return };
+    let (bus, slot, function) = (at.bus as u8, at.slot as u8, at.function as u8);
+    let address = PciAddress { domain: at.domain, bus, slot, function };
+    let mut props = vfio_pci(&address, &interface.info, false, interface.site, lx);
+    props.maybe("bootindex", interface.info.bootindex);
+    props.maybe("failover_pair_id", interface.teaming.as_ref().and_then(|t| t.persistent.clone()));
+    lx.address(&mut props, &interface.info);
+    rom(&interface.info, &mut props);
+    lx.device(props, interface);
+}
+
+/// Adds one host device.
+pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
+    if h.info.address.address == Some(Address::Unassigned) {
+        return;
+    }
+    let props = match &h.source {
+        HostdevSource::Pci { address, .. } => {
+            let mut props = vfio_pci(address, &h.info, h.ramfb.is_some_and(OnOff::is_on), h.site, lx);
+            display(h, &mut props);
+            props
+        }
+        HostdevSource::Usb { place, product, reset, .. } => usb(h, *place, *product, *reset, lx),
+        HostdevSource::Vhost { wwpn } => vhost(h, wwpn, lx),
+        HostdevSource::Mdev { uuid } => {
+            let uuid = uuid.to_string();
+            mediated(h, &uuid, lx)
+        }
+        HostdevSource::Scsi { .. } | HostdevSource::None => return,
+    };
+    let mut props = props;
+    let teaming = h.teaming.as_ref().and_then(|t| t.persistent.clone());
+    props.maybe("bootindex", h.info.bootindex);
+    props.maybe("failover_pair_id", teaming);
+    lx.address(&mut props, &h.info);
+    rom(&h.info, &mut props);
+    lx.device(props, h);
+}
+
+/// The option ROM. It stands behind the address.
+fn rom(info: &DeviceInfo, props: &mut Props) {
+    if let Some(rom) = &info.rom {
+        if rom.enabled.is_some_and(|e| !e.is_yes()) {
+            props.set("romfile", "");
+        }
+        props.maybe("rombar", rom.bar.map(|b| u32::from(b.is_on())));
+        props.maybe("romfile", rom.file.clone());
+    }
+}
+
+fn display(h: &Hostdev, props: &mut Props) {
+    props.maybe("display", h.display);
+    if h.ramfb.is_some_and(OnOff::is_on) {
+        props.set("ramfb", true);
+    }
+}
+
+/// A PCI device by VFIO: driver, host and id. Also used for interfaces of type `hostdev`.
+pub fn vfio_pci(address: &PciAddress, info: &DeviceInfo, ramfb: bool, site: Site, lx: &mut Lower<'_>) -> Props {
+    let mut props = Props::driver(if ramfb { "vfio-pci-nohotplug" } else { "vfio-pci" });
+    props.set("host", address.to_string()).set("id", info.id.clone());
+    vfio_access(lx.env.host.pci_devices.iter().find(|d| d.address == *address).and_then(|d| d.iommu_group), site, lx);
+    props
+}
+
+/// The container of VFIO, and the group of the device; all groups where the host facts do not tell it.
+fn vfio_access(group: Option<u32>, site: Site, lx: &mut Lower<'_>) {
+    let perms = Perms { lock: false, ..Perms::READ_WRITE };
+    let own = OwnerRule::Domain { restore: true };
+    let (path, kind) = match group {
+        Some(group) => (format!("/dev/vfio/{group}"), PathKind::CharDevice),
+        None => ("/dev/vfio".to_string(), PathKind::Tree),
+    };
+    lx.access(
+        "/dev/vfio/vfio",
+        PathKind::CharDevice,
+        perms,
+        Sharing::System,
+        LabelRole::Keep,
+        OwnerRule::Keep,
+        site,
+        "hostdev",
+    );
+    lx.access(&path, kind, perms, Sharing::Exclusive, LabelRole::Image, own, site, "hostdev");
+}
+
+fn usb(
+    h: &Hostdev,
+    place: Option<(u32, u32)>,
+    product: Option<(u32, u32)>,
+    reset: Option<GuestReset>,
+    lx: &mut Lower<'_>,
+) -> Props {
+    let mut props = Props::driver("usb-host");
+    let perms = Perms { lock: false, ..Perms::READ_WRITE };
+    let own = OwnerRule::Domain { restore: true };
+    match (place, product) {
+        (Some((bus, device)), _) => {
+            let path = format!("/dev/bus/usb/{bus:03}/{device:03}");
+            lx.access(&path, PathKind::CharDevice, perms, Sharing::Exclusive, LabelRole::Image, own, h.site, "hostdev");
+            props.set("hostdevice", path);
+        }
+        (None, Some((vendor, product))) => {
+            // The device number is not known before the start: QEMU looks for the product itself.
+            lx.access(
+                "/dev/bus/usb",
+                PathKind::Tree,
+                perms,
+                Sharing::Exclusive,
+                LabelRole::Keep,
+                OwnerRule::Keep,
+                h.site,
+                "hostdev",
+            );
+            props.set("vendorid", vendor).set("productid", product);
+        }
+        (None, None) => {}
+    }
+    props.set("id", h.info.id.clone());
+    if let Some(reset) = reset {
+        let (guest, all) = match reset {
+            GuestReset::Off => (false, false),
+            GuestReset::Uninitialized => (true, false),
+            GuestReset::On => (true, true),
+        };
+        props.set("guest-reset", guest).set("guest-resets-all", all);
+    }
+    props
+}
+
+fn vhost(h: &Hostdev, wwpn: &str, lx: &mut Lower<'_>) -> Props {
+    let mut props = lx.virtio_device("vhost-scsi", &h.info, h.virtio_model(), None);
+    props.set("wwpn", wwpn.to_string());
+    if lx.env.is_libvirt() {
+        let fd = lx.descriptor("vhost-scsi");
+        props.set("vhostfd", fd);
+    }
+    lx.access(
+        "/dev/vhost-scsi",
+        PathKind::CharDevice,
+        Perms { lock: false, ..Perms::READ_WRITE },
+        Sharing::System,
+        LabelRole::Keep,
+        OwnerRule::Keep,
+        h.site,
+        "hostdev",
+    );
+    props.set("id", h.info.id.clone());
+    props
+}
+
+fn mediated(h: &Hostdev, uuid: &str, lx: &mut Lower<'_>) -> Props {
+    let driver = match h.model {
+        Some(HostdevModel::VfioPci) if h.ramfb.is_some_and(OnOff::is_on) => "vfio-pci-nohotplug",
+        Some(model) => model.as_str(),
+        None => "vfio-pci",
+    };
+    let mut props = Props::driver(driver);
+    props.set("id", h.info.id.clone()).set("sysfsdev", format!("/sys/bus/mdev/devices/{uuid}"));
+    display(h, &mut props);
+    vfio_access(None, h.site, lx);
+    props
+}
+
+/// A SCSI device of the host: a node on its generic device, and `scsi-generic` on top.
+fn scsi(h: &Hostdev, adapter: &str, (bus, target, unit): (u32, u32, u64), number: usize, lx: &mut Lower<'_>) {
+    let host: Option<u32> = adapter.strip_prefix("scsi_host").and_then(|n| n.parse().ok());
+    let known = lx
+        .env
+        .host
+        .scsi_devices
+        .iter()
+        .find(|d| Some(d.host) == host && (d.bus, d.target, d.unit) == (bus, target, unit));
+    let Some(sg) = known.map(|d| d.sg.clone()) else {
+        lx.error(
+            &codes::HOSTDEV,
+            h.site,
+            format!("the host facts know no SCSI generic node of {adapter} bus {bus} target {target} unit {unit}"),
+        )
+        .help("add a scsi-device node to the host facts");
+        return;
+    };
+    let path = format!("/dev/{sg}");
+    let node = format!("libvirt-{number}-backend");
+    let mut props = Props::driver("host_device");
+    props.set("filename", path.clone()).set("node-name", node.clone()).set("read-only", h.readonly);
+    lx.blockdev(props, h.site);
+    let (sharing, label) = if h.shareable {
+        (Sharing::Shared, LabelRole::Shared)
+    } else if h.readonly {
+        (Sharing::ReadOnly, LabelRole::Content)
+    } else {
+        (Sharing::Exclusive, LabelRole::Image)
+    };
+    let perms = if h.readonly { Perms::READ } else { Perms::READ_WRITE };
+    let own = OwnerRule::Domain { restore: true };
+    lx.access(&path, PathKind::CharDevice, perms, sharing, label, own, h.site, "hostdev");
+    let mut props = Props::driver("scsi-generic");
+    if h.shareable {
+        props.set("share-rw", true);
+    }
+    props.set("drive", node).set("id", h.info.id.clone());
+    if let Some(Address::Drive(at)) = &h.info.address.address {
+        let controllers = &lx.devices.controllers;
+        let on = controllers.iter().find(|c| c.is(ControllerKind::Scsi) && c.index() == at.controller);
+        let narrow = on.is_some_and(|c| c.model == Some(ControllerModel::Lsilogic));
+        props.set("bus", format!("{}.0", lx.controller_id(ControllerKind::Scsi, at.controller)));
+        if narrow {
+            props.set("scsi-id", at.unit);
+        } else {
+            props.set("channel", at.bus).set("scsi-id", at.target).set("lun", at.unit);
+        }
+    }
+    props.maybe("bootindex", h.info.bootindex);
+    lx.device(props, h);
+}

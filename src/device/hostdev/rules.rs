@@ -1,0 +1,84 @@
+//! Checks of a host device.
+
+use super::{Hostdev, HostdevModel, HostdevSource, HostdevType};
+use crate::device::address::Address;
+use crate::diag::codes::{general, hostdev as codes};
+use crate::domain::Domain;
+use crate::resolve::{Cx, Machine};
+
+/// Checks one host device.
+pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+    let Some(devices) = &domain.devices else { return };
+    if h.kind.is_none() {
+        cx.error(&codes::HOSTDEV, h.site, "missing source address type of the hostdev");
+        return;
+    }
+    let same = |other: &Hostdev| match (&h.source, &other.source) {
+        (HostdevSource::Pci { address: a, .. }, HostdevSource::Pci { address: b, .. }) => a == b,
+        (HostdevSource::None, _) => false,
+        (a, b) => a == b,
+    };
+    let first = devices.hostdevs.iter().find(|o| same(o));
+    if let Some(first) = first
+        && first.site != h.site
+    {
+        let span = cx.span(first.site);
+        cx.error(&codes::HOSTDEV, h.site, "hostdev already exists in the domain configuration")
+            .related(span, "the same device of the host is here")
+            .help("a device of the host can be handed over once; remove one of the two");
+    }
+    if let Some(kind) = h.info.address.address.as_ref().map(Address::kind)
+        && !super::address_kind(h).contains(&kind)
+    {
+        let message = match (h.kind(), h.model) {
+            (HostdevType::Mdev, Some(model)) => {
+                format!("unsupported address type '{kind}' with mediated device model '{model}'")
+            }
+            (of, _) => format!("{of} host devices must not use address type '{kind}'"),
+        };
+        cx.error(&codes::HOSTDEV, h.info.address_site(), message);
+    }
+    match h.kind() {
+        HostdevType::Mdev => mediated(h, domain, cx),
+        HostdevType::Usb => {
+            if matches!(h.source, HostdevSource::Usb { place: None, product: None, .. }) {
+                cx.error(&codes::HOSTDEV, h.site, "the USB host device needs <address>, or <vendor> and <product>");
+            }
+        }
+        _ => {}
+    }
+    if h.ramfb.is_some_and(|r| r.is_on()) {
+        let count = devices.hostdevs.iter().filter(|o| o.ramfb.is_some_and(|r| r.is_on())).count();
+        let first = devices.hostdevs.iter().find(|o| o.ramfb.is_some_and(|r| r.is_on()));
+        if count > 1 && first.is_some_and(|f| f.site != h.site) {
+            cx.error_at(&codes::HOSTDEV, h.site, "ramfb", "only one vgpu device can have 'ramfb' enabled");
+        }
+    }
+    if h.display.is_some_and(|d| d.is_on()) && devices.graphics.is_empty() {
+        cx.error_at(
+            &codes::HOSTDEV,
+            h.site,
+            "display",
+            "a graphics device is needed for attribute value 'display=on' in <hostdev>",
+        )
+        .help("add <graphics type='vnc'/>");
+    }
+}
+
+fn mediated(h: &Hostdev, _: &Domain, cx: &mut Cx<'_>) {
+    let Some(model) = h.model else {
+        cx.error(&codes::HOSTDEV, h.site, "missing 'model' attribute in mediated device's <hostdev> element");
+        return;
+    };
+    if model == HostdevModel::VfioAp && h.info.boot.is_some() {
+        let site = h.info.boot.as_ref().map_or(h.site, |b| b.site);
+        cx.error(
+            &general::NOT_BY_QEMU,
+            site,
+            format!("booting from assigned devices is not supported by mediated devices of model {model}"),
+        );
+    }
+    if model != HostdevModel::VfioPci && (h.display.is_some() || h.ramfb.is_some()) {
+        cx.error(&codes::HOSTDEV, h.site, "<hostdev> attribute 'display' is only supported with model='vfio-pci'");
+    }
+}

@@ -1,0 +1,213 @@
+//! `<source>` of a host device: which device of the host it is.
+
+use crate::device::address::bind_pci;
+use crate::diag::codes::{general as support, schema as codes};
+use crate::domain::model::{Binder, Part, Shape, print_attr};
+use crate::host::PciAddress;
+use crate::vocab::{Uuid, Value, keywords};
+use crate::xml::{El, XmlWriter};
+
+keywords! {
+    /// `<hostdev type='…'>`
+    pub enum HostdevType { Usb = "usb", Pci = "pci", Scsi = "scsi", ScsiHost = "scsi_host", Mdev = "mdev" }
+}
+
+keywords! {
+    /// `<source guestReset='…'>`: which resets by the guest reach a USB device.
+    pub enum GuestReset { Off = "off", Uninitialized = "uninitialized", On = "on" }
+}
+
+keywords! {
+    /// `writeFiltering='…'` of a PCI device.
+    pub enum Managed { Yes = "yes", No = "no" }
+}
+
+/// The device on the host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum HostdevSource {
+    /// The XML does not say (a fault that has been reported).
+    #[default]
+    None,
+    /// A PCI function.
+    Pci {
+        /// Its address.
+        address: PciAddress,
+        /// Whether writes to the configuration space are filtered.
+        write_filtering: Option<Managed>,
+    },
+    /// A USB device by its place, or by vendor and product.
+    Usb {
+        /// Bus and device number.
+        place: Option<(u32, u32)>,
+        /// Vendor and product.
+        product: Option<(u32, u32)>,
+        /// `startupPolicy`
+        startup: Option<String>,
+        /// Which resets reach it.
+        reset: Option<GuestReset>,
+    },
+    /// A SCSI device of an adapter.
+    Scsi {
+        /// `scsi_host0`
+        adapter: String,
+        /// Bus, target, unit.
+        place: (u32, u32, u64),
+    },
+    /// A virtio-scsi target of the kernel.
+    Vhost {
+        /// World-wide port name: `naa.5123456789abcde0`.
+        wwpn: String,
+    },
+    /// A mediated device.
+    Mdev {
+        /// Its UUID.
+        uuid: Uuid,
+    },
+}
+
+impl Part for HostdevSource {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        let kind = el.peek("type").and_then(|t| HostdevType::parse(t.value()));
+        let Some(source) = el.child("source") else {
+            cx.diags.error(&codes::MISSING_ELEMENT, el.span(), "missing <source> element in hostdev device");
+            return;
+        };
+        let address = source.child("address");
+        *self = match kind {
+            Some(HostdevType::Pci) => {
+                let write_filtering = cx.attr(source, "writeFiltering");
+                let Some(address) = address else {
+                    cx.diags.error(&codes::MISSING_ELEMENT, source.span(), "missing <address> of the PCI device");
+                    return;
+                };
+                let at = bind_pci(address, cx);
+                let (bus, slot, function) = (at.bus as u8, at.slot as u8, at.function as u8);
+                HostdevSource::Pci { address: PciAddress { domain: at.domain, bus, slot, function }, write_filtering }
+            }
+            Some(HostdevType::Usb) => {
+                let mut pair = |el: Option<El<'_>>, a: &str, b: &str| {
+                    el.and_then(|e| Some((cx.need::<u32>(e, a)?, cx.need::<u32>(e, b)?)))
+                };
+                let place = pair(address, "bus", "device");
+                let mut id = |name: &'static str| source.child(name).and_then(|e| cx.need::<u32>(e, "id"));
+                let product = id("vendor").zip(id("product"));
+                let (startup, reset) = (cx.attr(source, "startupPolicy"), cx.attr(source, "guestReset"));
+                HostdevSource::Usb { place, product, startup, reset }
+            }
+            Some(HostdevType::Scsi) if source.peek("protocol").is_some_and(|p| p.value() == "iscsi") => {
+                source.mark_all();
+                cx.diags.error(
+                    &support::NOT_YET,
+                    source.span(),
+                    "host devices of type 'scsi' with an iSCSI source are not supported yet",
+                );
+                return;
+            }
+            Some(HostdevType::Scsi) => {
+                let adapter = source.child("adapter").and_then(|e| cx.need(e, "name"));
+                let (Some(adapter), Some(address)) = (adapter, address) else {
+                    cx.diags.error(
+                        &codes::MISSING_ELEMENT,
+                        source.span(),
+                        "the SCSI host device needs <adapter> and <address> in its <source>",
+                    );
+                    return;
+                };
+                let place = (
+                    cx.need(address, "bus").unwrap_or(0),
+                    cx.need(address, "target").unwrap_or(0),
+                    cx.need(address, "unit").unwrap_or(0),
+                );
+                HostdevSource::Scsi { adapter, place }
+            }
+            Some(HostdevType::ScsiHost) => {
+                let _: Option<String> = cx.need(source, "protocol");
+                HostdevSource::Vhost { wwpn: cx.need(source, "wwpn").unwrap_or_default() }
+            }
+            Some(HostdevType::Mdev) => {
+                let Some(address) = address else {
+                    cx.diags.error(&codes::MISSING_ELEMENT, source.span(), "missing <address> of the mediated device");
+                    return;
+                };
+                match cx.need(address, "uuid") {
+                    Some(uuid) => HostdevSource::Mdev { uuid },
+                    None => return,
+                }
+            }
+            None => return,
+        };
+    }
+
+    fn print_attrs(&self, _: &mut XmlWriter) {}
+
+    fn print_body(&self, out: &mut XmlWriter) {
+        out.start("source");
+        match self {
+            HostdevSource::None => {}
+            HostdevSource::Pci { address, write_filtering } => {
+                print_attr(out, "writeFiltering", write_filtering);
+                out.start("address");
+                out.attr("domain", &format!("0x{:04x}", address.domain));
+                out.attr("bus", &format!("0x{:02x}", address.bus));
+                out.attr("slot", &format!("0x{:02x}", address.slot));
+                out.attr("function", &format!("0x{:x}", address.function));
+                out.end();
+            }
+            HostdevSource::Usb { place, product, startup, reset } => {
+                print_attr(out, "startupPolicy", startup);
+                print_attr(out, "guestReset", reset);
+                if let Some((vendor, product)) = product {
+                    for (name, id) in [("vendor", vendor), ("product", product)] {
+                        out.start(name);
+                        out.attr("id", &format!("0x{id:04x}"));
+                        out.end();
+                    }
+                }
+                if let Some((bus, device)) = place {
+                    out.start("address");
+                    out.attr_display("bus", bus);
+                    out.attr_display("device", device);
+                    out.end();
+                }
+            }
+            HostdevSource::Scsi { adapter, place: (bus, target, unit) } => {
+                out.start("adapter");
+                out.attr("name", adapter);
+                out.end();
+                out.start("address");
+                out.attr_display("bus", bus);
+                out.attr_display("target", target);
+                out.attr_display("unit", unit);
+                out.end();
+            }
+            HostdevSource::Vhost { wwpn } => {
+                out.attr("protocol", "vhost");
+                out.attr("wwpn", wwpn);
+            }
+            HostdevSource::Mdev { uuid } => {
+                out.start("address");
+                out.attr("uuid", &uuid.to_text());
+                out.end();
+            }
+        }
+        out.end();
+    }
+
+    fn shape(shape: &mut Shape) {
+        let mut source = Shape::default();
+        for name in ["writeFiltering", "startupPolicy", "guestReset", "protocol", "wwpn"] {
+            source.attr(name);
+        }
+        let mut address = Shape::default();
+        for name in ["domain", "bus", "slot", "function", "device", "target", "unit", "uuid"] {
+            address.attr(name);
+        }
+        source.children.push(("address", address));
+        for (child, attr) in [("vendor", "id"), ("product", "id"), ("adapter", "name")] {
+            let mut part = Shape::default();
+            part.attr(attr);
+            source.children.push((child, part));
+        }
+        shape.children.push(("source", source));
+    }
+}
