@@ -65,7 +65,7 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
     };
     let mut props = props;
     let teaming = h.teaming.as_ref().and_then(|t| t.persistent.clone());
-    props.maybe("bootindex", h.info.bootindex);
+    lx.boot(&mut props, &h.info);
     props.maybe("failover_pair_id", teaming);
     lx.address(&mut props, &h.info);
     rom(&h.info, &mut props);
@@ -231,9 +231,6 @@ fn scsi(h: &Hostdev, adapter: &str, (bus, target, unit): (u32, u32, u64), number
     let own = OwnerRule::Domain { restore: true };
     lx.access(&path, PathKind::CharDevice, perms, sharing, label, own, h.site, "hostdev");
     let mut props = Props::driver("scsi-generic");
-    if h.shareable {
-        props.set("share-rw", true);
-    }
     props.set("drive", node).set("id", h.info.id.clone());
     if let Some(Address::Drive(at)) = &h.info.address.address {
         let controllers = &lx.devices.controllers;
