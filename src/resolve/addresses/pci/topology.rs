@@ -72,13 +72,6 @@ impl Topology {
         self.buses.first().and_then(|b| b.model)
     }
 
-    /// Puts a bus into an isolation group for good.
-    pub fn isolate(&mut self, bus: u32, group: u32) {
-        if let Some(bus) = self.buses.get_mut(bus as usize) {
-            (bus.group, bus.group_locked) = (group, true);
-        }
-    }
-
     /// Whether anything sits in a slot.
     pub fn slot_used(&self, bus: u32, slot: u32) -> bool {
         self.buses.get(bus as usize).is_some_and(|b| b.slots.get(slot as usize).is_some_and(|s| s.functions != 0))
