@@ -91,9 +91,9 @@ fn cpu(tune: &Cputune, limits: &mut Limits, lx: &mut Lower<'_>) {
         schedules.push(("emulator".to_string(), sched.scheduler, sched.priority, sched.site));
     }
     for (thread, policy, priority, site) in schedules {
-        if priority.is_some_and(|p| !(1..=99).contains(&p)) {
+        if priority.is_some_and(|p| p > 99) {
             let message = format!("the priority {} of {thread} is out of range", priority.unwrap_or(0));
-            refuse(lx, site, message, "give a number from 1 to 99");
+            refuse(lx, site, message, "give a number up to 99");
         }
         let policy = policy.map(|p| p.as_str().to_string()).unwrap_or_default();
         limits.schedules.push(ThreadSchedule { thread, policy, priority });

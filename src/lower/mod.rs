@@ -434,7 +434,9 @@ impl<'a> Lower<'a> {
     /// Adds the place in the boot order.
     pub fn boot(&self, props: &mut Props, info: &DeviceInfo) {
         props.maybe("bootindex", info.bootindex);
-        props.maybe("loadparm", info.boot.as_ref().and_then(|b| b.loadparm.clone()));
+        if self.has(Cap::VirtioCcwLoadparm) {
+            props.maybe("loadparm", info.boot.as_ref().and_then(|b| b.loadparm.clone()));
+        }
     }
 
     /// A descriptor that libvirt would pass: a placeholder number.

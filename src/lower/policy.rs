@@ -37,6 +37,8 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/dev/port", Some(Closed::Entirely)),
     ("/dev/shm", Some(Closed::Itself)),
     ("/etc", Some(Closed::Entirely)),
+    // Where clusters and their keys are named.
+    ("/etc/ceph", Some(Closed::ForWriting)),
     // Certificates of displays and smart cards.
     ("/etc/pki", Some(Closed::ForWriting)),
     ("/home", Some(Closed::Itself)),
@@ -48,6 +50,7 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/opt", Some(Closed::Itself)),
     ("/proc", Some(Closed::Entirely)),
     ("/root", Some(Closed::Entirely)),
+    ("/root/.Xauthority", Some(Closed::ForWriting)),
     ("/run", Some(Closed::Itself)),
     ("/run/containerd", Some(Closed::Entirely)),
     ("/run/crio", Some(Closed::Entirely)),
@@ -61,6 +64,9 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/sbin", Some(Closed::Entirely)),
     ("/srv", Some(Closed::Itself)),
     ("/sys", Some(Closed::Entirely)),
+    // The cancel file of a TPM.
+    ("/sys/class/misc", None),
+    ("/sys/class/tpm", None),
     ("/sys/devices", None),
     ("/sys/kernel/config/target/vhost", None),
     ("/tmp", Some(Closed::Itself)),

@@ -1,7 +1,7 @@
 //! First pass: what the XML leaves open.
 
 use super::{Board, Cx, Machine, consoles, controllers, cpu, firmware, guest};
-use crate::caps::Accel;
+use crate::caps::{Accel, Cap};
 use crate::device::memballoon::{Memballoon, MemballoonModel};
 use crate::device::{audio, input, video};
 use crate::diag::codes::{general as support, machine as codes};
@@ -15,6 +15,7 @@ use crate::xml::Site;
 /// Completes a domain up to, not including, addresses.
 pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     general(domain, cx);
+    super::guest_rules::boot_parameters(domain, cx);
     crate::domain::seclabel::defaults(domain, cx);
     let machine = machine(domain, cx)?;
     firmware::choose(domain, &machine, cx);
@@ -86,6 +87,12 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     };
     let emulator =
         domain.devices.as_ref().and_then(|d| d.emulator.clone()).unwrap_or_else(|| cx.env.caps.emulator.to_string());
+    // A binary probed without KVM may well run with it elsewhere; macOS' hypervisor is built in or not.
+    if accel == Accel::Hvf && !cx.has(Cap::Hvf) {
+        let message = format!("emulator '{emulator}' does not support virt type '{}'", domain.kind());
+        cx.error_at(&support::NOT_BY_QEMU, domain.site, "type", message);
+        return None;
+    }
     let os = domain.os.get_or_insert_with(Os::default);
     let kind = os.kind.get_or_insert_with(Default::default);
     kind.kind.get_or_insert(OsKind::Hvm);

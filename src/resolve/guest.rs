@@ -8,7 +8,7 @@ use crate::domain::memory::Amount;
 use crate::domain::numa::{Cell, Sibling};
 use crate::domain::tuning::NumaMode;
 use crate::domain::vcpu::{IoThread, Placement};
-use crate::vocab::{NumberSet, Size, Value, YesNo};
+use crate::vocab::{NumberSet, OnOff, Size, Value, YesNo};
 
 /// Completes everything of a domain that is not a device.
 pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -50,8 +50,31 @@ fn features(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             gic.version = Some(if three { GicVersion::V3 } else { GicVersion::V2 });
         }
     }
+    interrupts_beyond_255(domain, machine, cx);
     if let Some(hyperv) = domain.features.as_mut().and_then(|f| f.hyperv.as_mut()) {
         hyperv.mode.get_or_insert(HypervMode::Custom);
+    }
+}
+
+/// More CPUs than an 8-bit APIC id can name need interrupt remapping: new domains of q35 get it.
+fn interrupts_beyond_255(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    use crate::device::iommu::{Iommu, IommuDriver, IommuModel};
+    use crate::domain::features::{Ioapic, IoapicDriver};
+    let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
+    if !cx.env.options.define || machine.board != Board::Q35 || count <= 255 {
+        return;
+    }
+    let devices = domain.devices.get_or_insert_default();
+    if devices.iommus.is_empty() {
+        devices.iommus.push(Iommu { model: Some(IommuModel::Intel), ..Iommu::default() });
+    }
+    for iommu in devices.iommus.iter_mut().filter(|i| i.model == Some(IommuModel::Intel)) {
+        let driver = iommu.driver.get_or_insert_with(IommuDriver::default);
+        driver.intremap.get_or_insert(OnOff::On);
+        driver.eim.get_or_insert(OnOff::On);
+        let features = domain.features.get_or_insert_default();
+        let ioapic = features.ioapic.get_or_insert_with(Ioapic::default);
+        ioapic.driver.get_or_insert(IoapicDriver::Qemu);
     }
 }
 
@@ -133,7 +156,7 @@ fn placement(domain: &mut Domain) {
         memory.mode.get_or_insert(NumaMode::Strict);
         if memory.nodeset.is_some() && memory.placement != Some(Placement::Auto) {
             memory.placement = None;
-        } else if auto_cpus && memory.nodeset.is_none() {
+        } else if auto_cpus && memory.nodeset.is_none() && memory.placement.is_none() {
             memory.placement = Some(Placement::Auto);
         }
         if memory.placement == Some(Placement::Auto) {

@@ -16,6 +16,7 @@ mod cpu;
 pub mod defaults;
 mod firmware;
 mod guest;
+mod guest_rules;
 mod machine;
 pub mod memory;
 mod rules;
