@@ -37,7 +37,9 @@ macro_rules! mistakes {
     ($($name:ident: $text:expr;)*) => { $(
         #[test]
         fn $name() {
-            let shown = shown("<domain type='kvm'>\n  <name>vm\n  <vcpu>2</vcpu>\n</domain>\n");
+            // Some of the texts are strings, some are slices.
+            #[allow(clippy::needless_borrow)]
+            let shown = shown(&$text);
             assert!(shown.contains("VC0"), "no diagnostic for {}", stringify!($name));
             insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {
                 insta::assert_snapshot!(stringify!($name), shown);

@@ -2,26 +2,18 @@
 
 use super::Lower;
 use crate::caps::Cap;
-use crate::domain::clock::{ClockBasis, ClockOffset, TickPolicy, TimerName, TimerTrack};
+use crate::diag::codes::machine as codes;
+use crate::domain::clock::{Clock, ClockBasis, ClockOffset, TickPolicy, TimerName, TimerTrack};
 use crate::plan::{Arg, Props};
 use crate::vocab::YesNo;
 
 /// `-rtc`: where the clock of the guest starts and what it follows.
 pub fn rtc(lx: &mut Lower<'_>) {
     let Some(clock) = lx.domain.clock.clone() else { return };
-    let now = lx.env.host.clock.now.unwrap_or(0);
     let base = match clock.offset {
         None | Some(ClockOffset::Utc) => "utc".to_string(),
         Some(ClockOffset::Localtime | ClockOffset::Timezone) => "localtime".to_string(),
-        Some(ClockOffset::Variable) => {
-            let adjustment = clock.adjustment.as_deref().and_then(|a| a.trim().parse().ok()).unwrap_or(0);
-            // The basis 'localtime' shifts by the zone of the host at that moment.
-            let zone = match clock.basis {
-                Some(ClockBasis::Localtime) => zone_offset(&lx.env.host.clock.timezone),
-                _ => 0,
-            };
-            iso_time(now.saturating_add(adjustment).saturating_add(zone))
-        }
+        Some(ClockOffset::Variable) => variable(lx, &clock),
         Some(ClockOffset::Absolute) => iso_time(clock.start.unwrap_or(0)),
     };
     let mut props = Props::with("base", base);
@@ -39,6 +31,28 @@ pub fn rtc(lx: &mut Lower<'_>) {
         props.set("driftfix", "slew");
     }
     lx.options("-rtc", props, clock.site, "clock");
+}
+
+/// The start of a clock that is off by some seconds.
+fn variable(lx: &mut Lower<'_>, clock: &Clock) -> String {
+    let adjustment: i64 = clock.adjustment.as_deref().and_then(|a| a.trim().parse().ok()).unwrap_or(0);
+    let local = clock.basis == Some(ClockBasis::Localtime);
+    let Some(now) = lx.env.host.clock.now else {
+        // QEMU takes a moment, not a difference; the moment of the start is not known here.
+        if adjustment != 0 {
+            let span = lx.doc.span_of_attr(clock.site, "adjustment");
+            let message = format!(
+                "the adjustment of the clock by {adjustment} s is left out: it would have to be added when the guest starts"
+            );
+            lx.diags.warning(&codes::TIMER, span, message).help(
+                "set the clock inside the guest, or name the time of the start in the host facts: clock now=\"…\"",
+            );
+        }
+        return if local { "localtime" } else { "utc" }.to_string();
+    };
+    // The basis 'localtime' shifts by the zone of the host at that moment.
+    let zone = if local { zone_offset(&lx.env.host.clock.timezone) } else { 0 };
+    iso_time(now.saturating_add(adjustment).saturating_add(zone))
 }
 
 /// The PIT and the HPET.

@@ -7,6 +7,7 @@ use crate::device::disk::driver::{ErrorPolicy, ReadErrorPolicy, ThreadQueues};
 use crate::device::disk::{Disk, DiskBus, DiskDevice, Translation};
 use crate::lower::Lower;
 use crate::plan::{Prop, Props};
+use crate::resolve::Board;
 use crate::vocab::OnOff;
 
 /// What serves the drive.
@@ -156,11 +157,12 @@ fn place(props: &mut Props, disk: &Disk, lx: &Lower<'_>) {
     };
     match disk.bus() {
         Some(DiskBus::Ide) => {
-            let id = lx.controller_id(ControllerKind::Ide, at.controller);
-            props.set("bus", format!("{id}.{}", at.bus)).set("unit", at.unit);
+            // The controller is the board's: whatever the XML calls it, QEMU calls it so.
+            props.set("bus", format!("ide.{}", at.bus)).set("unit", at.unit);
         }
         Some(DiskBus::Sata) => {
-            let id = lx.controller_id(ControllerKind::Sata, at.controller);
+            let of_board = lx.machine.board == Board::Q35 && at.controller == 0;
+            let id = if of_board { "ide".to_string() } else { lx.controller_id(ControllerKind::Sata, at.controller) };
             props.set("bus", format!("{id}.{}", at.unit));
         }
         Some(DiskBus::Scsi) => {

@@ -2,6 +2,7 @@
 
 use crate::device::address::{Address, DriveAddress};
 use crate::device::disk::{Disk, DiskBus};
+use crate::device::hostdev::HostdevType;
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
 use crate::resolve::Cx;
@@ -10,6 +11,19 @@ use crate::resolve::Cx;
 pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     let Some(devices) = &domain.devices else { return };
     let dev = disk.dev();
+    if disk.bus() == Some(DiskBus::Scsi) {
+        let taken = devices
+            .hostdevs
+            .iter()
+            .find(|h| h.kind == Some(HostdevType::Scsi) && place(disk).map(Address::Drive) == h.info.address.address);
+        if let (Some(_), Some(at)) = (taken, place(disk)) {
+            let DriveAddress { controller, bus, target, unit } = at;
+            let message = format!(
+                "using disk target name '{dev}' conflicts with SCSI host device address controller='{controller}' bus='{bus}' target='{target}' unit='{unit}'"
+            );
+            cx.error(&codes::DUPLICATE, disk.site, message).help("give one of them another <address>");
+        }
+    }
     for other in devices.disks.iter().take_while(|d| !std::ptr::eq(*d, disk)) {
         if other.dev() == dev {
             let message = format!(
