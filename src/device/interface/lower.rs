@@ -11,11 +11,8 @@ use crate::vocab::OnOff;
 
 /// Adds one interface.
 pub fn interface(interface: &Interface, lx: &mut Lower<'_>) {
-    if interface.kind() == InterfaceType::Hostdev {
-        // The host devices add it.
-        return;
-    }
-    if !rules::can_start(interface, lx) {
+    // The host devices add those of type 'hostdev'.
+    if !rules::can_start(interface, lx) || interface.kind() == InterfaceType::Hostdev {
         return;
     }
     let id = format!("host{}", interface.info.id);
