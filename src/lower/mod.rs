@@ -140,6 +140,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     crate::device::controller::lower_all(&mut lx);
     lower_all(&devices.memories, &mut lx);
     lower_all(&devices.hubs, &mut lx);
+    crate::device::controller::smartcard_readers(&mut lx);
     disk::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.filesystems, &mut lx);

@@ -17,8 +17,15 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     }
     for controller in &mut devices.controllers {
         let id = controller_id(controller, machine);
-        if controller.is(ControllerKind::Pci) && controller.index() == 0 {
-            // QEMU names the root bus, whatever alias the user gives it.
+        let board = controller.index() == 0
+            && match controller.kind {
+                Some(ControllerKind::Pci) => true,
+                Some(ControllerKind::Ide) => machine.has_builtin_ide(),
+                Some(ControllerKind::Sata) => machine.board == Board::Q35,
+                _ => false,
+            };
+        if board {
+            // QEMU names the buses of the board, whatever alias the user gives them.
             controller.info.id = id;
         } else {
             set(controller, id);

@@ -24,11 +24,7 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
     let at = if source.site.is_none() { site } else { source.site };
     let kind = source.kind();
     match kind {
-        SourceKind::Dev | SourceKind::File | SourceKind::Pipe => {
-            if source.path.is_none() {
-                missing("path", at, cx);
-            }
-        }
+        SourceKind::Dev | SourceKind::File | SourceKind::Pipe if source.path.is_none() => missing("path", at, cx),
         SourceKind::Tcp => {
             if source.peer.host.is_none() {
                 missing("host", at, cx);
@@ -41,11 +37,7 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
                     .help("use <protocol type='raw'/> or 'telnet'; for TLS add tls='yes' to the <source>");
             }
         }
-        SourceKind::Udp => {
-            if source.peer.service.is_none() {
-                missing("service", at, cx);
-            }
-        }
+        SourceKind::Udp if source.peer.service.is_none() => missing("service", at, cx),
         SourceKind::Spiceport | SourceKind::Dbus => match source.channel.as_deref() {
             None => missing("channel", at, cx),
             Some(channel) if !channel.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:".contains(&b)) => {

@@ -16,8 +16,13 @@ const ORDER: &[ControllerKind] = &[
     ControllerKind::Ide,
     ControllerKind::Sata,
     ControllerKind::VirtioSerial,
-    ControllerKind::Ccid,
 ];
+
+/// Adds the readers of smart cards, which may be plugged into a hub.
+pub fn smartcard_readers(lx: &mut Lower<'_>) {
+    let devices = lx.devices;
+    devices.controllers.iter().filter(|c| c.is(ControllerKind::Ccid)).for_each(|c| controller(c, lx));
+}
 
 /// Adds all controllers, kind by kind.
 pub fn all(lx: &mut Lower<'_>) {
@@ -201,7 +206,12 @@ fn usb(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
     props.maybe("p2", controller.ports).maybe("p3", controller.ports);
     match &controller.master {
         Some(master) => {
-            props.set("masterbus", format!("{}.0", controller.info.id));
+            let controllers = &lx.devices.controllers;
+            let usb2 = controllers
+                .iter()
+                .find(|c| c.is(ControllerKind::Usb) && c.index() == controller.index() && c.master.is_none());
+            let id = usb2.map_or(&controller.info.id, |c| &c.info.id);
+            props.set("masterbus", format!("{id}.0"));
             props.maybe("firstport", master.startport);
         }
         None => {

@@ -5,7 +5,7 @@ mod lower;
 mod rules;
 
 pub use defaults::automatic_usb;
-pub use lower::all as lower_all;
+pub use lower::{all as lower_all, smartcard_readers};
 
 use super::info::DeviceInfo;
 use super::plug::{Plug, VirtioModel};

@@ -70,7 +70,7 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
     };
     let mut props = props;
     let teaming = h.teaming.as_ref().and_then(|t| t.persistent.clone());
-    props.maybe("bootindex", h.info.bootindex);
+    lx.boot(&mut props, &h.info);
     props.maybe("failover_pair_id", teaming);
     lx.address(&mut props, &h.info);
     rom(&h.info, &mut props);
@@ -262,9 +262,6 @@ fn iscsi(h: &Hostdev, source: &StorageSource, number: usize, lx: &mut Lower<'_>)
 /// The guest's side of a SCSI device.
 fn generic(h: &Hostdev, node: String, lx: &mut Lower<'_>) {
     let mut props = Props::driver("scsi-generic");
-    if h.shareable {
-        props.set("share-rw", true);
-    }
     props.set("drive", node).set("id", h.info.id.clone());
     if let Some(Address::Drive(at)) = &h.info.address.address {
         let controllers = &lx.devices.controllers;

@@ -65,7 +65,7 @@ fn version(text: &str) -> Option<u16> {
     }
     let major: u16 = major.parse().ok()?;
     let minor: u16 = if minor.len() == 1 { minor.parse::<u16>().ok()? * 10 } else { minor.parse().ok()? };
-    Some((major / 10) << 12 | (major % 10) << 8 | (minor / 10) << 4 | minor % 10)
+    Some(((major / 10) << 12) | ((major % 10) << 8) | ((minor / 10) << 4) | (minor % 10))
 }
 
 impl Part for UsbRule {

@@ -96,7 +96,7 @@ impl Family for Rng {
         match backend.model {
             Some(RngSource::Random) => {
                 let path = backend.path.take().filter(|p| !p.trim().is_empty());
-                backend.path = Some(path.unwrap_or_else(|| "/dev/urandom".to_string()));
+                backend.path = Some(path.unwrap_or_else(|| "/dev/random".to_string()));
             }
             _ => backend.path = None,
         }

@@ -56,8 +56,8 @@ model! {
         attr streams: u32 = "streams",
         many codecs: Codec,
         child audio: AudioRef,
-        child driver: VirtioDriver,
         part info: DeviceInfo,
+        child driver: VirtioDriver,
     }
 }
 

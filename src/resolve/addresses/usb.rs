@@ -221,7 +221,8 @@ fn report_disabled(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
 fn add_hubs(devices: &mut Devices, buses: &[Option<Ports>], count: u32) {
     let roots: usize = buses.iter().flatten().map(|b| b.0.len()).sum();
     let available = roots as u32 + devices.hubs.len() as u32 * (HUB_PORTS - 1);
-    let missing = count.saturating_sub(available);
+    // As libvirt counts: one port more than is missing.
+    let missing = if count > available { count - available + 1 } else { 0 };
     for _ in 0..missing.div_ceil(HUB_PORTS - 1) {
         devices.hubs.push(Hub::implied());
     }

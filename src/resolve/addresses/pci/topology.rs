@@ -155,7 +155,7 @@ impl Topology {
             let allowed = if strict {
                 bus.group == group
             } else {
-                !bus.group_locked && bus.slots.iter().all(|s| s.functions == 0)
+                index > 0 && !bus.group_locked && bus.slots.iter().all(|s| s.functions == 0)
             };
             if !allowed {
                 continue;
