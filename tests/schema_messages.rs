@@ -38,7 +38,7 @@ macro_rules! mistakes {
         #[test]
         fn $name() {
             // Some of the texts are strings, some are slices.
-            #[allow(clippy::needless_borrow)]
+            #[allow(clippy::needless_borrow, clippy::unnecessary_to_owned)]
             let shown = shown(&$text);
             assert!(shown.contains("VC0"), "no diagnostic for {}", stringify!($name));
             insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => false }, {

@@ -2,6 +2,7 @@
 
 use super::{Interface, InterfaceType, MacAddress, NicModel};
 use crate::caps::Cap;
+use crate::diag::codes::network as codes;
 use crate::resolve::{Board, Cx, Machine};
 use crate::vocab::{Arch, Mac};
 
@@ -14,6 +15,12 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
     for ip in interface.ips.iter_mut().chain(&mut interface.source.fields.ips) {
         let v6 = ip.address.as_deref().is_some_and(|a| a.contains(':'));
         ip.family.get_or_insert_with(|| if v6 { "ipv6" } else { "ipv4" }.to_string());
+    }
+    // Only a tap can be filtered; libvirt leaves the element out of the others.
+    let filtered = matches!(interface.kind(), InterfaceType::Ethernet | InterfaceType::Network | InterfaceType::Bridge);
+    if let Some(filter) = interface.filterref.take_if(|_| !filtered) {
+        let message = format!("<filterref> has no effect on an interface of type '{}'", interface.kind());
+        cx.diags.warning(&codes::NOT_FOR_TYPE, cx.doc.span_of(filter.site), message);
     }
     if interface.kind() == InterfaceType::Hostdev || interface.model.is_some() {
         return;
