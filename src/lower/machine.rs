@@ -96,6 +96,9 @@ pub fn machine(lx: &mut Lower<'_>) {
         switch(&mut props, "ras", f.ras.as_ref());
         props.maybe("aia", f.aia.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
     }
+    if lx.devices.iommus.iter().any(|i| i.model == Some(crate::device::iommu::IommuModel::Smmuv3)) {
+        props.set("iommu", "smmuv3");
+    }
     let dump = lx.domain.memory.as_ref().and_then(|m| m.dump_core);
     props.set("dump-guest-core", dump.map_or(lx.env.host.instance.dump_guest_core, OnOff::is_on));
     if lx.domain.memory_backing.as_ref().is_some_and(|b| b.nosharepages) {

@@ -159,11 +159,11 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     crate::device::watchdog::lower_all(&mut lx);
     lower_all(&devices.redirdevs, &mut lx);
     crate::device::hostdev::lower_all(&mut lx);
+    machine::incoming(&mut lx);
     lower_all(&devices.memballoons, &mut lx);
     lower_all(&devices.rngs, &mut lx);
     lower_all(&devices.nvrams, &mut lx);
     machine::vmcoreinfo(&mut lx);
-    machine::incoming(&mut lx);
     security::launch(&mut lx);
     machine::handed_through(&mut lx);
     machine::sandbox(&mut lx);
@@ -352,24 +352,36 @@ impl<'a> Lower<'a> {
             };
             props.replace(change.name.clone(), prop);
         }
-        let form = if self.has(Cap::DeviceJsonHotplug) { Form::Json } else { Form::Options };
-        if let Some(zpci) = device.info().pci().and_then(|pci| pci.zpci) {
+        // libvirt leaves this device of memory devices to QEMU.
+        let zpci = device.info().pci().and_then(|pci| pci.zpci).filter(|_| device.family() != "memory device");
+        if let Some(zpci) = zpci {
             let uid = zpci.uid.unwrap_or(0);
             let mut zpci_props = Props::driver("zpci");
             zpci_props.set("uid", uid).set("fid", zpci.fid.unwrap_or(0));
             zpci_props.set("target", id.clone()).set("id", format!("zpci{uid}"));
             let cause = self.cause(device.info().address_site(), "S/390 identifiers of a PCI device");
-            self.args.push(Arg::props("-device", zpci_props, form, cause));
+            self.device_arg(zpci_props, cause);
         }
         let cause = self.cause(device.site(), device.family());
-        self.args.push(Arg::props("-device", props, form, cause));
+        self.device_arg(props, cause);
     }
 
     /// Adds a `-device` that stands for no device of the domain format.
     pub fn plain_device(&mut self, props: Props, site: Site, what: impl Into<Text>) {
-        let form = if self.has(Cap::DeviceJsonHotplug) { Form::Json } else { Form::Options };
         let cause = self.cause(site, what);
-        self.args.push(Arg::props("-device", props, form, cause));
+        self.device_arg(props, cause);
+    }
+
+    /// Adds a `-device` in the notation of this QEMU. The option form names the driver without a key.
+    fn device_arg(&mut self, mut props: Props, cause: Cause) {
+        let json = self.has(Cap::DeviceJsonHotplug);
+        if !json
+            && let Some((key, _)) = props.0.first_mut()
+            && key == "driver"
+        {
+            *key = Text::Borrowed("");
+        }
+        self.args.push(Arg::props("-device", props, if json { Form::Json } else { Form::Options }, cause));
     }
 
     /// The driver of a virtio device: `virtio-blk-pci`, `-ccw` or `-device` by its address.

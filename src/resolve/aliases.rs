@@ -42,8 +42,12 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     number(&mut devices.inputs, "input");
     let nics = devices.interfaces.iter_mut().filter(|i| i.kind() == InterfaceType::Hostdev);
     let nics = nics.map(|i| i as &mut dyn Device).chain(devices.hostdevs.iter_mut().map(|h| h as &mut dyn Device));
-    for (i, device) in nics.enumerate() {
-        set(device, format!("hostdev{i}"));
+    // A name of the user's takes no number.
+    let mut next = 0;
+    for device in nics {
+        let own = device.info().alias.user.is_some();
+        set(device, format!("hostdev{next}"));
+        next += u32::from(!own);
     }
     number(&mut devices.sounds, "sound");
     number(&mut devices.videos, "video");

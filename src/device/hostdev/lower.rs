@@ -6,6 +6,7 @@ use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::hostdev::source::GuestReset;
 use crate::device::info::DeviceInfo;
 use crate::device::interface::{Interface, InterfaceType};
+use crate::device::storage::{StorageSource, lower as storage};
 use crate::diag::codes::hostdev as codes;
 use crate::host::PciAddress;
 use crate::lower::Lower;
@@ -25,6 +26,10 @@ pub fn lower_all(lx: &mut Lower<'_>) {
             HostdevSource::Scsi { adapter, place } => {
                 let node = lx.devices.disks.len() + i + 1;
                 scsi(h, adapter, *place, node, lx);
+            }
+            HostdevSource::Iscsi(source) => {
+                let node = lx.devices.disks.len() + i + 1;
+                iscsi(h, source, node, lx);
             }
             _ => hostdev(h, lx),
         }
@@ -61,7 +66,7 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
             let uuid = uuid.to_string();
             mediated(h, &uuid, lx)
         }
-        HostdevSource::Scsi { .. } | HostdevSource::None => return,
+        HostdevSource::Scsi { .. } | HostdevSource::Iscsi(_) | HostdevSource::None => return,
     };
     let mut props = props;
     let teaming = h.teaming.as_ref().and_then(|t| t.persistent.clone());
@@ -230,6 +235,32 @@ fn scsi(h: &Hostdev, adapter: &str, (bus, target, unit): (u32, u32, u64), number
     let perms = if h.readonly { Perms::READ } else { Perms::READ_WRITE };
     let own = OwnerRule::Domain { restore: true };
     lx.access(&path, PathKind::CharDevice, perms, sharing, label, own, h.site, "hostdev");
+    generic(h, node, lx);
+}
+
+/// A logical unit of an iSCSI target: a node that reaches it, and `scsi-generic` on top.
+fn iscsi(h: &Hostdev, source: &StorageSource, number: usize, lx: &mut Lower<'_>) {
+    let node = format!("libvirt-{number}-backend");
+    let auth = source.auth.as_ref();
+    storage::objects(source, auth, None, &node, false, lx);
+    let how = storage::Backend {
+        source,
+        auth,
+        encryption: None,
+        node: &node,
+        aio: None,
+        floppy: false,
+        cdrom: false,
+        readonly: h.readonly,
+    };
+    let Some(mut props) = storage::backend(&how, lx) else { return };
+    props.set("node-name", node.clone()).set("read-only", h.readonly);
+    lx.blockdev(props, h.site);
+    generic(h, node, lx);
+}
+
+/// The guest's side of a SCSI device.
+fn generic(h: &Hostdev, node: String, lx: &mut Lower<'_>) {
     let mut props = Props::driver("scsi-generic");
     props.set("drive", node).set("id", h.info.id.clone());
     if let Some(Address::Drive(at)) = &h.info.address.address {

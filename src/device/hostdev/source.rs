@@ -1,8 +1,9 @@
 //! `<source>` of a host device: which device of the host it is.
 
 use crate::device::address::bind_pci;
-use crate::diag::codes::{general as support, schema as codes};
-use crate::domain::model::{Binder, Part, Shape, print_attr};
+use crate::device::storage::{Location, StorageKind, StorageSource};
+use crate::diag::codes::schema as codes;
+use crate::domain::model::{Binder, Part, Shape, print_as, print_attr};
 use crate::host::PciAddress;
 use crate::vocab::{Uuid, Value, keywords};
 use crate::xml::{El, XmlWriter};
@@ -53,6 +54,8 @@ pub enum HostdevSource {
         /// Bus, target, unit.
         place: (u32, u32, u64),
     },
+    /// A logical unit of an iSCSI target.
+    Iscsi(Box<StorageSource>),
     /// A virtio-scsi target of the kernel.
     Vhost {
         /// World-wide port name: `naa.5123456789abcde0`.
@@ -95,13 +98,12 @@ impl Part for HostdevSource {
                 HostdevSource::Usb { place, product, startup, reset }
             }
             Some(HostdevType::Scsi) if source.peek("protocol").is_some_and(|p| p.value() == "iscsi") => {
-                source.mark_all();
-                cx.diags.error(
-                    &support::NOT_YET,
-                    source.span(),
-                    "host devices of type 'scsi' with an iSCSI source are not supported yet",
-                );
-                return;
+                let mut storage = StorageSource::default();
+                storage.bind_child(StorageKind::Network, el, cx);
+                if let Location::Network(network) = &mut storage.location {
+                    network.complete_iscsi();
+                }
+                HostdevSource::Iscsi(Box::new(storage))
             }
             Some(HostdevType::Scsi) => {
                 let adapter = source.child("adapter").and_then(|e| cx.need(e, "name"));
@@ -180,6 +182,19 @@ impl Part for HostdevSource {
                 out.attr_display("unit", unit);
                 out.end();
             }
+            HostdevSource::Iscsi(storage) => {
+                storage.print_attrs(out);
+                // Here libvirt prints the initiator behind the credentials, unlike in a disk.
+                let mut rest = storage.clone();
+                let mut initiator = None;
+                if let Location::Network(network) = &mut rest.location {
+                    initiator = network.parts.initiator.take();
+                }
+                rest.print_body(out);
+                if let Some(initiator) = &initiator {
+                    print_as("initiator", initiator, out);
+                }
+            }
             HostdevSource::Vhost { wwpn } => {
                 out.attr("protocol", "vhost");
                 out.attr("wwpn", wwpn);
@@ -208,6 +223,7 @@ impl Part for HostdevSource {
             part.attr(attr);
             source.children.push((child, part));
         }
+        StorageSource::shape(&mut source);
         shape.children.push(("source", source));
     }
 }

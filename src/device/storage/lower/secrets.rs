@@ -6,9 +6,9 @@ use crate::host::SecretUsage;
 use crate::lower::{Grant, Lower};
 use crate::plan::Props;
 
-/// Id of the secret with the password.
+/// Id of the secret with the password; the node of a host device has only one.
 pub fn auth_id(node: &str) -> String {
-    format!("{node}-auth-secret0")
+    if node.ends_with("-backend") { format!("{node}-secret0") } else { format!("{node}-auth-secret0") }
 }
 
 /// Id of the secret with the cookies.
