@@ -188,6 +188,10 @@ fn usb(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
     if controller.model == Some(ControllerModel::None) {
         return None;
     }
+    if controller.model.is_none() && lx.machine.arch.is_s390() {
+        // There is no USB unless the XML names a model.
+        return None;
+    }
     let Some(model) = controller.model else {
         lx.error(&general::NOT_BY_QEMU, controller.site, "no model provided for USB controller")
             .help("this QEMU has no model that could serve as a default; add model='qemu-xhci' or another that it has");

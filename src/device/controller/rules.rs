@@ -31,7 +31,7 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
     }
     match c.kind {
         Some(ControllerKind::Usb) => usb(c, domain, cx),
-        Some(ControllerKind::Pci) => pci(c, machine, cx),
+        Some(ControllerKind::Pci) => pci(c, domain, machine, cx),
         _ => {}
     }
 }
@@ -59,7 +59,7 @@ fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
     }
 }
 
-fn pci(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
+fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     type M = ControllerModel;
     let target = c.target.clone().unwrap_or_default();
     if machine.board == Board::Pseries && c.model == Some(M::PciRoot) {
@@ -81,6 +81,18 @@ fn pci(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
                 "only the PCI controller with index 0 can have target index 0, and vice versa",
             );
         }
+    }
+    let numa = domain.cpu.as_ref().and_then(|cpu| cpu.numa.as_ref());
+    let cells = numa.map_or(0, |numa| numa.cells.len());
+    if let (Some(node), Some(model)) = (target.node, c.model)
+        && node as usize >= cells
+    {
+        let index = c.index();
+        let message = format!(
+            "{model} with index {index} is configured for a NUMA node ({node}) not present in the domain's \
+             <cpu><numa> array ({cells})"
+        );
+        cx.error(&codes::CONTROLLERS, target.site, message);
     }
     if c.hole.0.is_some() && c.index() != 0 {
         cx.error(&codes::CONTROLLERS, c.site, "pcihole64 is only possible for a PCI root controller");
