@@ -80,9 +80,6 @@ pub fn machine(lx: &mut Lower<'_>) {
         if lx.machine.board == Board::Virt && lx.machine.arch.is_arm() {
             props.maybe("gic-version", f.gic.as_ref().and_then(|g| g.version).map(|v| v.as_str()));
         }
-        if lx.devices.iommus.iter().any(|i| i.model == Some(crate::device::iommu::IommuModel::Smmuv3)) {
-            props.set("iommu", "smmuv3");
-        }
         if let Some(hpt) = &f.hpt {
             props.maybe("resize-hpt", hpt.resizing.map(|r| r.as_str()));
             props.maybe("cap-hpt-max-page-size", hpt.max_page_size.as_ref().map(|s| format!("{}k", s.kib())));

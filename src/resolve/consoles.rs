@@ -10,12 +10,15 @@ use crate::device::serial::{Serial, SerialTargetType};
 use crate::diag::codes::chardev as codes;
 use crate::domain::Domain;
 
-/// Numbers the ports that have no number: one more than the highest before them.
+/// Numbers the ports that have no number: one more than the highest of all.
 fn number<'a>(ports: impl Iterator<Item = &'a mut Option<u32>>) {
-    let mut next = 0;
+    let ports: Vec<&mut Option<u32>> = ports.collect();
+    let mut next = ports.iter().filter_map(|p| **p).max().map_or(0, |highest| highest.saturating_add(1));
     for port in ports {
-        let number = *port.get_or_insert(next);
-        next = next.max(number.saturating_add(1));
+        if port.is_none() {
+            *port = Some(next);
+            next = next.saturating_add(1);
+        }
     }
 }
 
@@ -31,7 +34,10 @@ pub fn pair(domain: &mut Domain, cx: &mut Cx<'_>) {
     }
     number(devices.serials.iter_mut().map(|s| &mut s.target.get_or_insert_default().port));
     number(devices.parallels.iter_mut().map(|p| &mut p.target.get_or_insert_default().port));
-    number(devices.consoles.iter_mut().map(|c| &mut c.target.get_or_insert_default().port));
+    // Consoles are numbered as they stand, whatever the XML says.
+    for (i, console) in devices.consoles.iter_mut().enumerate() {
+        console.target.get_or_insert_default().port = Some(i as u32);
+    }
     let first = devices.consoles.first().map(kind);
     match first {
         Some(None | Some(ConsoleTargetType::Serial)) => console_is_serial(devices),

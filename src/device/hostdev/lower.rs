@@ -45,7 +45,6 @@ fn interface(interface: &Interface, lx: &mut Lower<'_>) {
     props.maybe("bootindex", interface.info.bootindex);
     props.maybe("failover_pair_id", interface.teaming.as_ref().and_then(|t| t.persistent.clone()));
     lx.address(&mut props, &interface.info);
-    rom(&interface.info, &mut props);
     lx.device(props, interface);
 }
 
@@ -73,19 +72,7 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
     lx.boot(&mut props, &h.info);
     props.maybe("failover_pair_id", teaming);
     lx.address(&mut props, &h.info);
-    rom(&h.info, &mut props);
     lx.device(props, h);
-}
-
-/// The option ROM. It stands behind the address.
-fn rom(info: &DeviceInfo, props: &mut Props) {
-    if let Some(rom) = &info.rom {
-        if rom.enabled.is_some_and(|e| !e.is_yes()) {
-            props.set("romfile", "");
-        }
-        props.maybe("rombar", rom.bar.map(|b| u32::from(b.is_on())));
-        props.maybe("romfile", rom.file.clone());
-    }
 }
 
 fn display(h: &Hostdev, props: &mut Props) {

@@ -22,6 +22,14 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
         let message = format!("<filterref> has no effect on an interface of type '{}'", interface.kind());
         cx.diags.warning(&codes::NOT_FOR_TYPE, cx.doc.span_of(filter.site), message);
     }
+    if interface.kind() == InterfaceType::Hostdev
+        && let Some(driver) = &mut interface.driver
+    {
+        // Queues and offloads are those of the device itself.
+        let (name, model, site) = (driver.name, driver.model.take(), driver.site);
+        *driver = super::Driver { name, model, site, ..super::Driver::default() };
+        interface.driver.take_if(|d| d.name.is_none() && d.model.is_none());
+    }
     if interface.kind() == InterfaceType::Hostdev || interface.model.is_some() {
         return;
     }
@@ -58,7 +66,6 @@ fn default_model(interface: &Interface, machine: &Machine, cx: &Cx<'_>) -> Optio
             _ if machine.board == Board::Virt => "virtio",
             _ => "lan9118",
         },
-        Arch::Ppc64 | Arch::Ppc64le if machine.board == Board::Pseries => "spapr-vlan",
         Arch::Ppc | Arch::Ppc64 | Arch::Ppc64le if machine.name == "mac99" || machine.name == "g3beige" => "e1000",
         _ if cx.has(Cap::Rtl8139) => "rtl8139",
         _ if cx.has(Cap::E1000) => "e1000",

@@ -269,9 +269,25 @@ fn vdpa(interface: &Interface, lx: &mut Lower<'_>) -> Props {
     props
 }
 
+/// Models that are part of boards: QEMU takes them by `-net nic`, not as devices (QEMU manual, "-net nic").
+fn is_on_board(model: &str) -> bool {
+    matches!(model, "lan9118" | "smc91c111")
+}
+
+/// The `-net nic` of an interface that the board has.
+fn nic(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
+    let mut props = Props::new();
+    props.bare("nic").set("macaddr", interface.mac()).set("netdev", netdev.to_string());
+    props.set("model", interface.model().to_string()).set("id", interface.info.id.clone());
+    lx.options("-net", props, interface.site, "interface");
+}
+
 /// The `-device` of an interface.
 fn device(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
     let model = interface.model();
+    if is_on_board(model) {
+        return nic(interface, netdev, lx);
+    }
     let mut props = match model {
         "virtio" => Props::driver(lx.virtio_driver("virtio-net", &interface.info, "")),
         "virtio-transitional" => Props::driver(lx.virtio_driver("virtio-net", &interface.info, "-transitional")),
