@@ -45,7 +45,6 @@ model! {
 model! {
     /// `<msi>`: interrupts.
     pub struct Msi = "msi" {
-        attr enabled: OnOff = "enabled",
         attr vectors: u32 = "vectors",
         attr ioeventfd: OnOff = "ioeventfd",
     }
@@ -98,9 +97,6 @@ impl Shmem {
 impl Family for Shmem {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
         self.model.get_or_insert_with(Model::default).kind.get_or_insert(ShmemModel::Ivshmem);
-        if let Some(msi) = &mut self.msi {
-            msi.enabled.get_or_insert(OnOff::On);
-        }
     }
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
