@@ -5,7 +5,6 @@ use crate::device::Device;
 use crate::device::address::Address;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::disk::{Disk, DiskBus};
-use crate::device::interface::InterfaceType;
 use crate::domain::Domain;
 
 /// Gives every device its id: the user's alias, or one derived as libvirt does.
@@ -40,7 +39,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     number(&mut devices.consoles, "console");
     number(&mut devices.channels, "channel");
     number(&mut devices.inputs, "input");
-    let nics = devices.interfaces.iter_mut().filter(|i| i.kind() == InterfaceType::Hostdev);
+    let nics = devices.interfaces.iter_mut().filter(|i| i.is_host_device());
     let nics = nics.map(|i| i as &mut dyn Device).chain(devices.hostdevs.iter_mut().map(|h| h as &mut dyn Device));
     // A name of the user's takes no number.
     let mut next = 0;

@@ -5,7 +5,7 @@ use crate::device::address::Address;
 use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::hostdev::source::GuestReset;
 use crate::device::info::DeviceInfo;
-use crate::device::interface::{Interface, InterfaceType};
+use crate::device::interface::Interface;
 use crate::device::storage::{StorageSource, lower as storage};
 use crate::diag::codes::hostdev as codes;
 use crate::host::PciAddress;
@@ -17,7 +17,7 @@ use crate::xml::Site;
 /// Adds all host devices. The nodes of SCSI devices are numbered behind those of the disks.
 pub fn lower_all(lx: &mut Lower<'_>) {
     let interfaces = &lx.devices.interfaces;
-    for interface in interfaces.iter().filter(|i| i.kind() == InterfaceType::Hostdev) {
+    for interface in interfaces.iter().filter(|i| i.is_host_device()) {
         self::interface(interface, lx);
     }
     let hostdevs = &lx.devices.hostdevs;
@@ -38,9 +38,11 @@ pub fn lower_all(lx: &mut Lower<'_>) {
 
 /// Adds the device behind an interface of type `hostdev`.
 fn interface(interface: &Interface, lx: &mut Lower<'_>) {
-    let Some(at) = interface.source.pci else { return };
-    let (bus, slot, function) = (at.bus as u8, at.slot as u8, at.function as u8);
-    let address = PciAddress { domain: at.domain, bus, slot, function };
+    let given = interface.source.pci.map(|at| {
+        let (bus, slot, function) = (at.bus as u8, at.slot as u8, at.function as u8);
+        PciAddress { domain: at.domain, bus, slot, function }
+    });
+    let Some(address) = given.or(interface.network_device) else { return };
     let mut props = vfio_pci(&address, &interface.info, false, interface.site, lx);
     props.maybe("bootindex", interface.info.bootindex);
     props.maybe("failover_pair_id", interface.teaming.as_ref().and_then(|t| t.persistent.clone()));

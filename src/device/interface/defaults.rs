@@ -16,6 +16,12 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
         let v6 = ip.address.as_deref().is_some_and(|a| a.contains(':'));
         ip.family.get_or_insert_with(|| if v6 { "ipv6" } else { "ipv4" }.to_string());
     }
+    if let Some(name) = &interface.source.fields.network
+        && let Some(port) = cx.env.host.network(name).and_then(|n| n.port.as_ref())
+        && port.plug == crate::host::Plug::HostdevPci
+    {
+        interface.network_device = port.address;
+    }
     // Only a tap can be filtered; libvirt leaves the element out of the others.
     let filtered = matches!(interface.kind(), InterfaceType::Ethernet | InterfaceType::Network | InterfaceType::Bridge);
     if let Some(filter) = interface.filterref.take_if(|_| !filtered) {

@@ -11,8 +11,8 @@ use crate::vocab::OnOff;
 
 /// Adds one interface.
 pub fn interface(interface: &Interface, lx: &mut Lower<'_>) {
-    // The host devices add those of type 'hostdev'.
-    if !rules::can_start(interface, lx) || interface.kind() == InterfaceType::Hostdev {
+    // What is a device of the host is added with the host devices.
+    if !rules::can_start(interface, lx) || interface.is_host_device() {
         return;
     }
     let id = format!("host{}", interface.info.id);

@@ -336,6 +336,8 @@ model! {
         child mtu: Mtu,
         child coalesce: Coalesce,
         part info: DeviceInfo,
+        /// The device of the host that the network hands out, where its port is one (host facts).
+        extra network_device: Option<crate::host::PciAddress>,
     }
 }
 
@@ -345,6 +347,11 @@ impl Interface {
     /// The type; `user` while it is unknown.
     pub fn kind(&self) -> InterfaceType {
         self.kind.unwrap_or(InterfaceType::User)
+    }
+
+    /// Whether the guest gets a device of the host: by type, or because the network hands one out.
+    pub fn is_host_device(&self) -> bool {
+        self.kind() == InterfaceType::Hostdev || self.network_device.is_some()
     }
 
     /// The model: `virtio`, `e1000`.
@@ -380,7 +387,7 @@ impl Family for Interface {
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
         match self.model() {
-            _ if self.kind() == InterfaceType::Hostdev => Plug::Pcie,
+            _ if self.is_host_device() => Plug::Pcie,
             "virtio" => Plug::Virtio(VirtioModel::Virtio),
             "virtio-transitional" => Plug::Virtio(VirtioModel::Transitional),
             "virtio-non-transitional" => Plug::Virtio(VirtioModel::NonTransitional),

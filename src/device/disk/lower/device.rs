@@ -168,7 +168,8 @@ fn place(props: &mut Props, disk: &Disk, lx: &Lower<'_>) {
         Some(DiskBus::Scsi) => {
             let id = lx.controller_id(ControllerKind::Scsi, at.controller);
             props.set("bus", format!("{id}.{}", at.bus));
-            if scsi_model(at, lx) == Some(ControllerModel::Lsilogic) {
+            // A narrow bus has targets without further units: the unit of the format is the target.
+            if matches!(scsi_model(at, lx), Some(ControllerModel::Lsilogic | ControllerModel::Ncr53c90)) {
                 props.set("scsi-id", at.unit);
             } else {
                 props.set("channel", 0u32).set("scsi-id", at.target).set("lun", at.unit);
