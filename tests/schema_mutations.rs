@@ -543,7 +543,12 @@ fn random_mutations_get_the_verdict_of_libvirts_grammar() {
         std::fs::write(path, open.join("\n") + "\n").expect("the file of VIRTC_DIFFERENCES");
     }
     let shown: Vec<&String> = open.iter().take(40).collect();
-    assert!((open.len() + explained) * 200 <= counted || exhaustive, "more than 0.5 % differ: {shown:#?}");
+    // A rate of 0.5 % shows only in a large sample; a small one must hold no difference that nobody has explained.
+    if counted < 2000 {
+        assert!(open.is_empty(), "differences that the table does not explain: {shown:#?}");
+    } else {
+        assert!((open.len() + explained) * 200 <= counted || exhaustive, "more than 0.5 % differ: {shown:#?}");
+    }
 }
 
 #[test]
