@@ -122,7 +122,7 @@ fn virtiofsd_is_a_process_of_a_standalone_machine() {
     );
     let helper = plan.processes.iter().find(|p| p.role == Role::Virtiofsd).expect("a virtiofsd");
     let line = tokens(helper).join(" ");
-    assert!(line.contains("--shared-dir /srv/data --cache never --xattr --readonly"), "{line}");
+    assert!(line.contains("--shared-dir /srv/data --cache never --sandbox chroot --xattr --readonly"), "{line}");
     let socket = &plan.sockets.iter().find(|s| s.process == helper.id).expect("its socket").path;
     assert!(argv(&plan).contains(&format!("path={socket}")));
     let share = plan.access.iter().find(|a| a.path == "/srv/data").expect("the share");
