@@ -3,8 +3,10 @@
 //!
 //! It says on the serial port what works, one line each:
 //! - `tpm: …` the TPM (CRB) gave random bytes;
+//! - `disk: …` the second sector of the first virtio disk was read, and written to the third;
 //! - `fs: …` the first virtio-fs was mounted, its file `to-guest` read, a file `from-NAME` written;
 //! - `net: heard X`, `net: X answers`: frames went over virtio-net to another such guest and back;
+//! - `console: heard X`: a letter was typed on the serial port (`p` panics, `r` reboots);
 //! - `powering off` when the ACPI power button is pressed.
 //!
 //! NAME is the kernel command line. `lab-guest: ready` comes at the end of the start.
@@ -237,9 +239,9 @@ struct Queue {
     buffer: [[u8; 2048]; 4],
 }
 
-static mut QUEUES: [Queue; 3] = [const {
+static mut QUEUES: [Queue; 4] = [const {
     Queue { table: [[0; 2]; SIZE], available: [0; 4 + SIZE], used: [0; 2 + 2 * SIZE], buffer: [[0; 2048]; 4] }
-}; 3];
+}; 4];
 
 struct Ring {
     at: *mut Queue,
@@ -398,9 +400,18 @@ impl Fs {
     /// INIT, LOOKUP, OPEN, READ; then CREATE and WRITE. What failed, or the text that was read.
     fn visit(&mut self, name: &[u8]) -> Result<&'static [u8], &'static [u8]> {
         self.ask(26, 0, &[Self::words(&[7, 31, 0, 0])]).ok_or(b"init" as &[u8])?;
-        let entry =
-            self.ask(35, 1, &[Self::words(&[0o102, 0o644, 0, 0]), b"from-", name, b"\0"]).ok_or(b"create" as &[u8])?;
-        let (node, file) = (Self::number(entry, 0), Self::number(entry, 128) as u32);
+        // As Linux does it: CREATE only what LOOKUP did not find. The virtiofsd in C dies of anything else.
+        let (node, file) = match self.ask(1, 1, &[b"from-", name, b"\0"]).map(|entry| Self::number(entry, 0)) {
+            Some(node) => {
+                let opened = self.ask(14, node, &[Self::words(&[2, 0])]).ok_or(b"open" as &[u8])?;
+                (node, Self::number(opened, 0) as u32)
+            }
+            None => {
+                let made = self.ask(35, 1, &[Self::words(&[0o102, 0o644, 0, 0]), b"from-", name, b"\0"]);
+                let made = made.ok_or(b"create" as &[u8])?;
+                (Self::number(made, 0), Self::number(made, 128) as u32)
+            }
+        };
         let text = b"written by the guest\n";
         self.ask(16, node, &[Self::words(&[file, 0, 0, 0, text.len() as u32, 0, 0, 0, 0, 0]), text])
             .ok_or(b"write" as &[u8])?;
@@ -468,6 +479,36 @@ impl Net {
     }
 }
 
+// ------------------------------------------------------------------ virtio-blk
+
+/// One sector from or to the disk: the request, the data, the status.
+fn sector(ring: &mut Ring, number: u64, write: bool) -> bool {
+    put(ring.buffer(0) as u64, u64::from(write));
+    put(ring.buffer(0) as u64 + 8, number);
+    put(ring.buffer(2) as u64, 0xffu8);
+    ring.describe(0, 16, false, Some(1));
+    ring.describe(1, 512, !write, Some(2));
+    ring.describe(2, 1, true, None);
+    ring.offer(0);
+    for _ in 0..18 * 60 {
+        if ring.done().is_some() {
+            return get::<u8>(ring.buffer(2) as u64) == 0;
+        }
+        sleep();
+    }
+    false
+}
+
+/// Copies the second sector to the third. The text in it.
+fn disk(device: u32) -> Option<&'static [u8]> {
+    let virtio = Virtio::new(device);
+    let mut ring = virtio.ring(0, 3);
+    virtio.go();
+    let done = sector(&mut ring, 1, false) && sector(&mut ring, 2, true);
+    let text = unsafe { core::slice::from_raw_parts(ring.buffer(1), 512) };
+    done.then(|| text.split(|b| *b == b'\n').next().unwrap_or(b""))
+}
+
 // ------------------------------------------------------------------ the rest
 
 /// Asks the TPM for random bytes; how it answered, none without a TPM.
@@ -526,6 +567,12 @@ extern "C" fn guest(info: u64) -> ! {
         Some(_) => say(&[b"tpm: FAILED"]),
         None => {}
     }
+    if let Some(device) = find([0x1042, 0x1001]) {
+        match disk(device) {
+            Some(text) => say(&[b"disk: ", text]),
+            None => say(&[b"disk: FAILED"]),
+        }
+    }
     if let Some(device) = find([0x105a, 0x105a]) {
         let virtio = Virtio::new(device);
         let mut fs = Fs { ring: virtio.ring(1, 2) };
@@ -564,7 +611,8 @@ extern "C" fn guest(info: u64) -> ! {
         match if inb(0x3fd) & 1 == 0 { 0 } else { inb(0x3f8) } {
             b'p' => outb(0x505, 1),
             b'r' => outb(0x64, 0xfe),
-            _ => {}
+            0 | b'\r' | b'\n' => {}
+            letter => say(&[b"console: heard ", &[letter]]),
         }
         sleep();
     }
