@@ -9,9 +9,10 @@ install_images() {
 }
 start_guests() {
   dmesg -C
-  check "the guests start" systemctl start virtc.target
+  check "the guests start" systemctl start virtc-lab-a virtc-lab-b
   for n in a b; do
     check "guest $n boots" soon 90 grep -q "lab-guest: ready" $L/$n.serial
+    systemctl -q is-active virtc-lab-$n || { journalctl -q --no-pager -o cat -u virtc-lab-$n | tail -20; denials | tail; exit 1; }
     check "guest $n reads its disk" grep -q "disk: hello from guest $n" $L/$n.serial
     check "guest $n has written its disk" grep -q "hello from guest $n" <(dd if=$L/$n.img bs=512 skip=2 count=1 2>/dev/null)
     check "guest $n hears what is typed on its console" console $n

@@ -24,11 +24,13 @@ stopped() {
   check "all machines stop" soon 60 bash -c '! systemctl is-active virtc-one virtc-two virtc-three | grep -vxE "inactive|failed"'
 }
 show() { for u in one one-swtpm-tpm0 one-virtiofsd-fs0 two three three-swtpm-tpm0; do echo "# $u: $(systemctl show -P ActiveState -P Result virtc-$u | tr '\n' ' ')"; done; denials | tail -20 | sed 's/^/# /'; journalctl -q --no-pager -o short-monotonic -b ${2:+--since "$2"} -u 'virtc-*' | tail -${1:-25} | cut -c1-240 | sed 's/^/# /'; }
+end() { [ "$(pid_of $1)" != 0 ] && kill -KILL "$(pid_of $1)"; }
 # A process of a guest is killed, and everything starts again: unit of the process.
 comes_back() {
-  local was=$(pid_of virtc-one) is
-  kill -KILL "$(pid_of $1)"
+  local was=$(pid_of virtc-one)
+  check "$1 is killed with SIGKILL" end "$1"
   check "SIGKILL of $1: the machine starts again, as on_crash says" soon 150 bash -c "p=\$(systemctl show -P MainPID virtc-one); [ \$p != 0 ] && [ \$p != $was ] && grep -q 'lab-guest: ready' $S/one.serial"
+  ready one || show 40 "$T"
   check "SIGKILL of $1: TPM and share work again" bash -c "grep -q 'tpm: random' $S/one.serial && grep -q 'fs: hello' $S/one.serial"
 }
 
@@ -62,7 +64,8 @@ for u in virtc-one-swtpm-tpm0 virtc-one-virtiofsd-fs0; do
 done
 show 10 "$T"
 T=$(date '+%F %T')
-check "helpers are killed with SIGKILL" kill -KILL "$(pid_of virtc-two)" "$(pid_of virtc-three-swtpm-tpm0)"
+check "virtc-two is killed with SIGKILL" end virtc-two
+check "virtc-three's TPM is killed with SIGKILL" end virtc-three-swtpm-tpm0
 comes_back virtc-one-virtiofsd-fs0
 check "SIGKILL of virtc-two: the machine stays down, as on_crash says" soon 20 bash -c '[ "$(systemctl is-active virtc-two)" = failed ]'
 check "SIGKILL of virtc-two: its run-time directory is gone" soon 5 test ! -e /run/virtc/two
