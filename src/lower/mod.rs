@@ -28,8 +28,8 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::domain::qemu::OverrideType;
 use crate::domain::{Domain, DomainKind};
 use crate::plan::{
-    Accelerator, Access, Arg, Cause, Descriptor, Form, Instance, LabelRole, Lifecycle, OwnerRule, PathKind, Perms,
-    Plan, Process, Prop, Props, Ready, Role, Sharing, Text,
+    Accelerator, Arg, Cause, Descriptor, Form, Instance, Lifecycle, PathKind, Plan, Process, Prop, Props, Ready, Role,
+    Text,
 };
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::Value;
@@ -303,7 +303,10 @@ impl<'a> Lower<'a> {
 
     /// Records that a process renders on a GPU of the host.
     pub fn render_node(&mut self, path: &str, site: Site) {
-        self.touch(path, Grant::SYSTEM_NODE, site, "rendering on the GPU");
+        let what = "rendering on the GPU";
+        self.touch(path, Grant::SYSTEM_NODE, site, what);
+        // The library compares all nodes to find the driver of this one (libdrm, drmGetDevices).
+        self.touch_if_there("/dev/dri", Grant::SYSTEM_SOURCE.on(PathKind::Directory), site, what);
     }
 
     /// Adds a `-netdev`.
@@ -337,8 +340,8 @@ impl<'a> Lower<'a> {
 
     /// Adds the `-device` of a device, with the properties that `<qemu:override>` changes.
     pub fn device(&mut self, mut props: Props, device: &dyn Device) {
-        let id = &device.info().id;
-        for change in self.domain.qemu.overrides.iter().filter(|o| o.alias == *id) {
+        let id = device.info().id.clone();
+        for change in self.domain.qemu.overrides.iter().filter(|o| o.alias == id) {
             let value = change.value.as_deref().unwrap_or("");
             let prop = match change.kind {
                 OverrideType::Remove => {
@@ -361,6 +364,10 @@ impl<'a> Lower<'a> {
             zpci_props.set("target", id.clone()).set("id", format!("zpci{uid}"));
             let cause = self.cause(device.info().address_site(), "S/390 identifiers of a PCI device");
             self.device_arg(zpci_props, cause);
+        }
+        let rom = device.info().rom.as_ref().filter(|rom| rom.enabled.is_none_or(|e| e.is_yes()));
+        if let Some(file) = rom.and_then(|rom| rom.file.clone()).filter(|f| !f.is_empty()) {
+            self.touch(&file, Grant::OPTION_ROM, device.site(), format!("rom of {id}"));
         }
         let cause = self.cause(device.site(), device.family());
         self.device_arg(props, cause);
@@ -482,26 +489,5 @@ impl<'a> Lower<'a> {
             self.options("-add-fd", props, site, opaque.to_string());
         }
         format!("/dev/fdset/{set}")
-    }
-
-    /// Adds a resource to the access closure.
-    #[allow(clippy::too_many_arguments)]
-    pub fn access(
-        &mut self,
-        path: &str,
-        kind: PathKind,
-        perms: Perms,
-        sharing: Sharing,
-        label: LabelRole,
-        owner: OwnerRule,
-        site: Site,
-        what: impl Into<Text>,
-    ) {
-        let cause = self.cause(site, what);
-        let process = "qemu".to_string();
-        let restore_label = label != LabelRole::Keep
-            && (matches!(owner, OwnerRule::Domain { restore: true }) || sharing == Sharing::Exclusive);
-        let path = path.to_string();
-        self.plan.access.push(Access { process, path, kind, perms, sharing, label, restore_label, owner, cause });
     }
 }

@@ -42,14 +42,15 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     // Certificates of displays and smart cards.
     ("/etc/pki", Some(Closed::ForWriting)),
     ("/home", Some(Closed::Itself)),
-    ("/initrd", Some(Closed::Entirely)),
+    ("/initrd", Some(Closed::ForWriting)),
+    ("/initrd.img", Some(Closed::ForWriting)),
     ("/lib", Some(Closed::Entirely)),
     ("/lib32", Some(Closed::Entirely)),
     ("/lib64", Some(Closed::Entirely)),
     ("/lost+found", Some(Closed::Entirely)),
     ("/opt", Some(Closed::Itself)),
     ("/proc", Some(Closed::Entirely)),
-    ("/root", Some(Closed::Entirely)),
+    ("/root", Some(Closed::Itself)),
     ("/root/.Xauthority", Some(Closed::ForWriting)),
     ("/run", Some(Closed::Itself)),
     ("/run/containerd", Some(Closed::Entirely)),
@@ -85,6 +86,7 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/var/log", Some(Closed::Itself)),
     ("/var/spool/cron", Some(Closed::Entirely)),
     ("/var/tmp", Some(Closed::Itself)),
+    ("/vmlinuz", Some(Closed::ForWriting)),
 ];
 
 /// Environment variables that make QEMU load other code, or that another part of virtc sets.
@@ -185,7 +187,7 @@ fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
         }
     };
     for access in plan.access.iter().filter(|a| !ours(a)) {
-        let whole = matches!(access.kind, PathKind::Tree | PathKind::Directory);
+        let whole = matches!(access.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
         look(&access.path, access.perms.write || access.perms.append, whole, &access.cause);
     }
     for file in &plan.files {
@@ -221,6 +223,10 @@ fn forbidden(path: &str, writes: bool, whole: bool, nvram: bool) -> Option<&'sta
     // Sockets of other programs on the session's or system's bus, whatever their folder.
     if path.ends_with("/docker.sock") || path.ends_with("system_bus_socket") {
         return Some("a program with all rights listens there");
+    }
+    // Keys, and what its shell starts. The X server's cookie is in the table.
+    if path.starts_with("/root/.") && !path.starts_with("/root/.X") {
+        return Some("it holds what root logs in with");
     }
     if path.starts_with("/home/") && path.split('/').nth(3).is_some_and(|part| part == ".ssh" || part == ".gnupg") {
         return Some("it holds keys");
@@ -321,6 +327,10 @@ mod tests {
             ("relative", false),
             ("/a\nb", false),
             ("/home/me/.ssh/id", false),
+            ("/root", false),
+            ("/root/.bashrc", true),
+            ("/root/.ssh/id", false),
+            ("/initrd.img", true),
         ] {
             assert!(forbidden(path, writes, false, false).is_some(), "{path}");
         }
@@ -333,6 +343,8 @@ mod tests {
             ("/srv/a b", true),
             ("/dev/shm/x", true),
             ("/home/me/vm.img", true),
+            ("/root/boot.iso", false),
+            ("/initrd.img", false),
         ] {
             assert_eq!(forbidden(path, writes, false, false), None, "{path}");
         }

@@ -88,7 +88,11 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
         return;
     }
     let auth = if real.is_some() { source.auth.as_ref() } else { disk.auth() };
-    let options = options(disk);
+    let volume = match &disk.source.location {
+        Location::Volume(volume) => format!("{}, a volume of {}", disk.dev(), volume.pool),
+        _ => disk.dev().to_string(),
+    };
+    let options = ChainOptions { disk: &volume, ..options(disk) };
     let top = Chain {
         source,
         format: disk.driver(|d| d.format).unwrap_or(Format::Raw),
