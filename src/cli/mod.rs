@@ -13,7 +13,7 @@ mod diff;
 mod explain;
 mod golden;
 mod import;
-mod inputs;
+pub mod inputs;
 mod machines;
 mod normalize;
 mod package;
