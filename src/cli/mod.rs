@@ -8,6 +8,7 @@ mod build;
 mod capabilities;
 mod check;
 mod completions;
+mod denial;
 mod deploy;
 mod explain;
 mod golden;
