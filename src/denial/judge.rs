@@ -361,7 +361,9 @@ fn elsewhere(
             help: "each process may only use what is its own".to_string(),
         };
     }
-    if let Some(access) = above(plan, path, asked) {
+    if plan.qemu().is_some_and(|q| q.id == process)
+        && let Some(access) = above(plan, path, asked)
+    {
         return Finding {
             verdict: Verdict::Unasked,
             cause: Some(access.cause.clone()),
@@ -373,13 +375,13 @@ fn elsewhere(
             ),
             help: format!(
                 "if it is a backing file or data file of it, name it in a <backingStore>; {}",
-                by_hand(denial, plan)
+                by_hand(denial)
             ),
         };
     }
     unasked(
         format!("{process} wanted to {} '{path}', and nothing in the domain asks for it", verbs(asked)),
-        format!("if the guest is to have it, add the device that uses it; {}", by_hand(denial, plan)),
+        format!("if the guest is to have it, add the device that uses it; {}", by_hand(denial)),
     )
 }
 
@@ -394,13 +396,13 @@ fn above<'a>(plan: &'a Plan, path: &str, asked: Perms) -> Option<&'a Access> {
     plan.access.iter().find(neighbour).filter(|_| asked.read && !asked.execute)
 }
 
-fn by_hand(denial: &Denial, plan: &Plan) -> String {
+fn by_hand(denial: &Denial) -> String {
     match denial.module {
         Module::Apparmor => {
             let profile = denial.subject.split("//").next().unwrap_or_default();
             format!("rules of your own go into /etc/apparmor.d/local/{profile}")
         }
-        Module::Selinux => policy_help(plan),
+        Module::Selinux => "what the host's policy is to allow beyond that goes into a module of your own".to_string(),
     }
 }
 
