@@ -76,7 +76,7 @@ fn list() -> Exit {
 }
 
 /// The Plan of a domain, or of a tree that was built.
-fn plan(file: &Path, shared: &Shared) -> Result<Plan, Exit> {
+pub(super) fn plan(file: &Path, shared: &Shared) -> Result<Plan, Exit> {
     let source = read(file)?;
     if source.bytes.trim_ascii_start().starts_with(b"{") {
         return serde_json::from_slice(&source.bytes).map_err(|e| {
