@@ -287,8 +287,8 @@ impl<'a> Lower<'a> {
     }
 
     /// Adds a `-blockdev`.
-    pub fn blockdev(&mut self, props: Props, site: Site) {
-        self.json("-blockdev", props, site, "disk");
+    pub fn blockdev(&mut self, props: Props, site: Site, what: &'static str) {
+        self.json("-blockdev", props, site, what);
     }
 
     /// Adds an `-audiodev`.
