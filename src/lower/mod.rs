@@ -13,7 +13,7 @@ mod machine;
 pub mod memory;
 mod monitor;
 mod paths;
-mod policy;
+pub mod policy;
 mod secret;
 mod security;
 pub mod tls;
@@ -287,8 +287,8 @@ impl<'a> Lower<'a> {
     }
 
     /// Adds a `-blockdev`.
-    pub fn blockdev(&mut self, props: Props, site: Site) {
-        self.json("-blockdev", props, site, "disk");
+    pub fn blockdev(&mut self, props: Props, site: Site, what: &'static str) {
+        self.json("-blockdev", props, site, what);
     }
 
     /// Adds an `-audiodev`.
@@ -340,8 +340,14 @@ impl<'a> Lower<'a> {
 
     /// Adds the `-device` of a device, with the properties that `<qemu:override>` changes.
     pub fn device(&mut self, mut props: Props, device: &dyn Device) {
-        let id = device.info().id.clone();
-        for change in self.domain.qemu.overrides.iter().filter(|o| o.alias == id) {
+        if let Some(Prop::Text(rom)) = props.get("romfile")
+            && rom.starts_with('/')
+        {
+            let rom = rom.to_string();
+            self.touch(&rom, Grant::ROM, device.site(), "option ROM");
+        }
+        let id = &device.info().id;
+        for change in self.domain.qemu.overrides.iter().filter(|o| o.alias == *id) {
             let value = change.value.as_deref().unwrap_or("");
             let prop = match change.kind {
                 OverrideType::Remove => {
@@ -364,10 +370,6 @@ impl<'a> Lower<'a> {
             zpci_props.set("target", id.clone()).set("id", format!("zpci{uid}"));
             let cause = self.cause(device.info().address_site(), "S/390 identifiers of a PCI device");
             self.device_arg(zpci_props, cause);
-        }
-        let rom = device.info().rom.as_ref().filter(|rom| rom.enabled.is_none_or(|e| e.is_yes()));
-        if let Some(file) = rom.and_then(|rom| rom.file.clone()).filter(|f| !f.is_empty()) {
-            self.touch(&file, Grant::OPTION_ROM, device.site(), format!("rom of {id}"));
         }
         let cause = self.cause(device.site(), device.family());
         self.device_arg(props, cause);

@@ -111,7 +111,15 @@ fn groups_of(user: &str) -> Vec<u32> {
 fn open(path: &Path) -> rustix::io::Result<(OwnedFd, FileId, rustix::fs::Stat)> {
     // Without NOFOLLOW: together with PATH it would open a final link itself instead of refusing it.
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS)?;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    // The kernel may ask to try again when something on the way is renamed at the same moment.
+    let mut tries = 0;
+    let fd = loop {
+        match openat2(CWD, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) if tries < 100 => tries += 1,
+            other => break other?,
+        }
+    };
     let stat = fstat(&fd)?;
     let id = FileId { path: path.to_path_buf(), device: stat.st_dev, inode: stat.st_ino };
     Ok((fd, id, stat))
@@ -307,8 +315,9 @@ mod tests {
         let base = std::fs::canonicalize(dir.path()).expect("a path");
         std::fs::write(base.join("image"), "x").expect("written");
         std::os::unix::fs::symlink(base.join("image"), base.join("link")).expect("linked");
-        assert!(open(&base.join("image")).is_ok());
-        assert!(open(&base.join("link")).is_err());
+        let opened = open(&base.join("image"));
+        assert!(opened.is_ok(), "{:?}", opened.err());
+        assert_eq!(open(&base.join("link")).err(), Some(Errno::LOOP));
     }
 
     #[test]

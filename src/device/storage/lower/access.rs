@@ -63,6 +63,12 @@ pub fn source(source: &StorageSource, how: &Use<'_>, lx: &mut Lower<'_>) {
                     lx.touch(path, Grant::PEER_SOCKET.overridden(&source.seclabels), how.site, what());
                 }
             }
+            let colon = network.name.as_deref().filter(|name| name.contains(':'));
+            if let Some(name) = colon.filter(|_| network.protocol == Some(Protocol::Rbd) && !lx.env.is_libvirt()) {
+                // Programs that take the older notation (qemu-img) read options behind a colon.
+                lx.error(&codes::NETWORK, how.site, format!("the name of an RBD image holds a colon: '{name}'"))
+                    .help("give options of the cluster as elements of <source>: <host>, <config>, <snapshot>, <auth>");
+            }
             let config = network.parts.config.as_ref().and_then(|c| c.file.as_deref());
             if let Some(path) = config {
                 lx.touch(path, Grant::SYSTEM_FILE, how.site, format!("configuration of {}", what()));
