@@ -265,7 +265,12 @@ impl Starter {
             command.arg(super::EXEC).arg(confine.to_json()).arg(&process.program);
             command
         };
-        command.args(args).env_clear().envs(process.env.iter().map(|(k, v)| (k.as_ref(), v.as_str())));
+        command.args(args);
+        if process.role == plan::Role::Passt && confine.account.is_none() && rustix::process::geteuid().is_root() {
+            // Else it changes to `nobody`, who cannot make a socket in the machine's directory.
+            command.args(["--runas", "0:0"]);
+        }
+        command.env_clear().envs(process.env.iter().map(|(k, v)| (k.as_ref(), v.as_str())));
         command.env(MARK, &self.journal).stderr(Stdio::piped());
         command.process_group(0);
         match terminal {
