@@ -176,7 +176,11 @@ fn runnable(plan: &Plan) -> Result<(), Fault> {
         .with_help("compile it with --target standalone, the default"));
     }
     let made = plan.directories.iter().map(|d| &d.path).chain(plan.sockets.iter().map(|s| &s.path));
-    for path in made.chain(plan.secrets.iter().map(|s| &s.path)).chain(plan.files.iter().map(|f| &f.path)).chain(plan.overlays.iter().map(|o| &o.path)) {
+    for path in made
+        .chain(plan.secrets.iter().map(|s| &s.path))
+        .chain(plan.files.iter().map(|f| &f.path))
+        .chain(plan.overlays.iter().map(|o| &o.path))
+    {
         // What is made is also removed: a path has to be the one that it looks like.
         let plain = Path::new(path).components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)));
         if !plain || !path.starts_with('/') {

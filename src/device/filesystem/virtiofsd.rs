@@ -112,8 +112,12 @@ fn in_rust(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
     if let Some(lock) = binary.and_then(|b| b.lock.as_ref())
         && [lock.posix, lock.flock].into_iter().flatten().any(OnOff::is_on)
     {
-        lx.error(&codes::FILESYSTEM, lock.site, "the virtiofsd in Rust does not pass locks of the guest on to the host")
-            .help(format!("leave <lock> out, or name the virtiofsd of QEMU 7.2: <binary path='{OF_QEMU}'/>"));
+        lx.error(
+            &codes::FILESYSTEM,
+            lock.site,
+            "the virtiofsd in Rust does not pass locks of the guest on to the host",
+        )
+        .help(format!("leave <lock> out, or name the virtiofsd of QEMU 7.2: <binary path='{OF_QEMU}'/>"));
     }
     let mut args = Vec::new();
     let mut option = |switch: &'static str, value: String| args.push(Arg::text(switch, value, cause.clone()));

@@ -215,7 +215,13 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
                     let Some(port) = port else { return };
                     let cause = lx.cause(graphics.site, "graphics spice");
                     let address = address.clone().filter(|a| !a.is_empty());
-                    lx.plan.auto_ports.push(AutoPort { switch: "-spice".into(), key: key.into(), address, port, cause });
+                    lx.plan.auto_ports.push(AutoPort {
+                        switch: "-spice".into(),
+                        key: key.into(),
+                        address,
+                        port,
+                        cause,
+                    });
                 };
                 open("port", port);
                 open("tls-port", tls_port);
