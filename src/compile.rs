@@ -48,7 +48,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
         diags
             .error(&crate::diag::codes::xml::SIZE, devices.span(), format!("more than {MAX_DEVICES} devices"))
             .help("QEMU would not start with so many, and Linux would not take its command line");
-        return Compiled { domain: None, plan: None, diags };
+        return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     }
     let severity = if options.target == Target::Libvirt { Severity::Warning } else { Severity::Error };
     let flagged = crate::schema::validate(&doc, severity, &mut diags);
