@@ -3,6 +3,7 @@ pub mod caps;
 pub mod cli;
 pub mod compile;
 pub mod cpu;
+pub mod denial;
 pub mod device;
 pub mod diag;
 pub mod domain;

@@ -88,13 +88,16 @@ pub fn artifacts(files: &[PathBuf], world: &World<'_>, naming: &Naming<'_>) -> R
         .par_iter()
         .map(|file| {
             let source = read(file)?;
-            let compiled = compile(
+            let mut compiled = compile(
                 &source.bytes,
                 &world.host,
                 world.caps.for_domain(&source.bytes),
                 &world.options,
                 Until::Planned,
             );
+            if let Some(plan) = &compiled.plan {
+                super::links::check(plan, &world.host, &mut compiled.diags);
+            }
             progress.step();
             Ok(Unit { source, compiled })
         })

@@ -121,6 +121,9 @@ impl<'a> World<'a> {
     pub fn compile(&self, source: &Source, until: Until) -> (Compiled, Exit) {
         let mut compiled =
             compile(&source.bytes, &self.host, self.caps.for_domain(&source.bytes), &self.options, until);
+        if let Some(plan) = &compiled.plan {
+            super::links::check(plan, &self.host, &mut compiled.diags);
+        }
         if self.shared.strict {
             compiled.diags.make_strict();
         }

@@ -128,7 +128,7 @@ fn storage_node(lx: &mut Lower<'_>, name: &'static str, mut props: Props, readon
         Some(readonly) => props.set("read-only", readonly),
         None => props.set("auto-read-only", true).set("discard", "unmap"),
     };
-    lx.blockdev(props, site);
+    lx.blockdev(props, site, "firmware");
 }
 
 /// Adds the node that reads the format.
@@ -140,7 +140,7 @@ fn format_node(lx: &mut Lower<'_>, name: &'static str, readonly: bool, format: O
     if format == Some(FirmwareFormat::Qcow2) {
         props.set("backing", Prop::Null);
     }
-    lx.blockdev(props, site);
+    lx.blockdev(props, site, "firmware");
 }
 
 /// `-bios`, or that only system management mode may write the flash.

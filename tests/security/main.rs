@@ -9,3 +9,4 @@ mod hostile;
 mod labels;
 mod pack;
 mod ratchet;
+mod selinux;

@@ -213,7 +213,7 @@ fn scsi(h: &Hostdev, adapter: &str, (bus, target, unit): (u32, u32, u64), number
     let node = format!("libvirt-{number}-backend");
     let mut props = Props::driver("host_device");
     props.set("filename", path.clone()).set("node-name", node.clone()).set("read-only", h.readonly);
-    lx.blockdev(props, h.site);
+    lx.blockdev(props, h.site, "host device");
     let (sharing, label) = if h.shareable {
         (Sharing::Shared, LabelRole::Shared)
     } else if h.readonly {
@@ -244,7 +244,7 @@ fn iscsi(h: &Hostdev, source: &StorageSource, number: usize, lx: &mut Lower<'_>)
     };
     let Some(mut props) = storage::backend(&how, lx) else { return };
     props.set("node-name", node.clone()).set("read-only", h.readonly);
-    lx.blockdev(props, h.site);
+    lx.blockdev(props, h.site, "host device");
     generic(h, node, lx);
 }
 

@@ -199,14 +199,14 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
     } else {
         common(&mut props, image, options, Layered::Top);
     }
-    lx.blockdev(props, site);
+    lx.blockdev(props, site, "disk");
     if let Some(slice) = slice {
         let name = format!("libvirt-{}-slice-sto", image.number);
         let mut props = Props::driver("raw");
         props.set("file", node).set("offset", slice.offset.unwrap_or(0)).set("size", slice.size.unwrap_or(0));
         props.set("node-name", name.clone());
         common(&mut props, image, options, if layered { Layered::Below } else { Layered::Top });
-        lx.blockdev(props, site);
+        lx.blockdev(props, site, "disk");
         node = name;
     }
     if !layered {
@@ -226,7 +226,7 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
             props.set("backing", name);
         }
     }
-    lx.blockdev(props, site);
+    lx.blockdev(props, site, "disk");
     Some(format_node)
 }
 
