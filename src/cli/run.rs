@@ -62,6 +62,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     if args.detach {
         return match start_detached(&plan, &options) {
             Ok(detached) => {
+                detached.notes.iter().for_each(|note| say(note));
                 say(&format!(
                     "'{}' runs (QEMU: process {}); messages go to {}",
                     detached.name,

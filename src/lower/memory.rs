@@ -139,6 +139,9 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
         None => huge_page(lx, request)?,
     };
     let huge = pages.filter(|(_, is_huge)| *is_huge).map(|(kib, _)| kib);
+    if let Some(kib) = huge {
+        takes_huge_pages(lx, request.kib, kib);
+    }
     let node_source = request.nodes.clone();
 
     let mut props = Props::with("qom-type", "");
@@ -235,6 +238,15 @@ fn huge_page(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Option<(u64
     }
 }
 
+/// Notes in the Plan that so much memory comes from huge pages of this size.
+fn takes_huge_pages(lx: &mut Lower<'_>, memory_kib: u64, page_kib: u64) {
+    let (bytes, page) = (memory_kib * 1024, page_kib * 1024);
+    match lx.plan.limits.hugepages.iter_mut().find(|(_, size)| *size == page) {
+        Some((sum, _)) => *sum += bytes,
+        None => lx.plan.limits.hugepages.push((bytes, page)),
+    }
+}
+
 /// Where the files of huge pages of this size are. None after an error.
 fn huge_page_path(lx: &mut Lower<'_>, kib: u64, site: Site) -> Option<String> {
     match lx.env.host.hugepage_mount(kib * 1024) {
@@ -299,7 +311,10 @@ fn legacy(lx: &mut Lower<'_>, site: Site) {
     let Some(pages) = huge_page(lx, &request) else { return };
     let path = match pages.filter(|(_, huge)| *huge) {
         Some((kib, _)) => match huge_page_path(lx, kib, site) {
-            Some(path) => Some(path),
+            Some(path) => {
+                takes_huge_pages(lx, sizes::initial_kib(lx.domain, lx.machine, &lx.env), kib);
+                Some(path)
+            }
             None => return,
         },
         None if backing.and_then(|b| b.source()) == Some(MemorySource::File) => {

@@ -5,7 +5,7 @@ use super::journal::{Entry, Journal};
 use super::own::{self, Account};
 use super::process::{self, ProcessRef};
 use super::registry::Registry;
-use super::{Options, links};
+use super::{Options, groups, links, shaping};
 use crate::diag::codes::run as codes;
 use crate::plan::{ArgValue, DirectoryRole, Overlay, Plan, Prop, Secret};
 use base64::Engine;
@@ -266,6 +266,16 @@ pub(super) fn undo(journal: Journal, registry: &Registry) -> Vec<String> {
             Entry::RunDirectory(path) => std::fs::remove_dir_all(path).map_err(|e| (path.clone(), e)),
             Entry::Link(name) => {
                 if let Err(why) = links::remove(name) {
+                    left.push(why);
+                }
+                Ok(())
+            }
+            Entry::Shaping(name) => {
+                shaping::remove(name);
+                Ok(())
+            }
+            Entry::Group(dir) => {
+                if let Err(why) = groups::remove(dir) {
                     left.push(why);
                 }
                 Ok(())
