@@ -117,10 +117,19 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Compiles a text; with `--probe-backing` once more, with what this host says about its paths.
+    pub fn compile_text(&self, text: &[u8], until: Until) -> Compiled {
+        let caps = self.caps.for_domain(text);
+        let compiled = compile(text, &self.host, caps, &self.options, until);
+        let Some(plan) = compiled.plan.as_ref().filter(|_| self.shared.probe_backing) else { return compiled };
+        let mut host = self.host.clone();
+        crate::probe::images::look(plan, &mut host);
+        compile(text, &host, caps, &self.options, until)
+    }
+
     /// Compiles one file and reports its diagnostics. The exit status is that of the input.
     pub fn compile(&self, source: &Source, until: Until) -> (Compiled, Exit) {
-        let mut compiled =
-            compile(&source.bytes, &self.host, self.caps.for_domain(&source.bytes), &self.options, until);
+        let mut compiled = self.compile_text(&source.bytes, until);
         if self.shared.strict {
             compiled.diags.make_strict();
         }

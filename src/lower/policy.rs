@@ -186,7 +186,11 @@ fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
     };
     for access in plan.access.iter().filter(|a| !ours(a)) {
         let whole = matches!(access.kind, PathKind::Tree | PathKind::Directory);
-        look(&access.path, access.perms.write || access.perms.append, whole, &access.cause);
+        let writes = access.perms.write || access.perms.append;
+        look(&access.path, writes, whole, &access.cause);
+        if let Some(real) = &access.resolved {
+            look(real, writes, whole, &access.cause);
+        }
     }
     for file in &plan.files {
         look(&file.path, true, false, &file.cause);

@@ -30,6 +30,8 @@ pub struct Outcome {
     pub said: String,
     /// `plan.json`.
     pub plan: Option<Value>,
+    /// Every file of the tree: path, text.
+    pub tree: Vec<(String, String)>,
     /// How long it took.
     pub time: Duration,
 }
@@ -71,6 +73,11 @@ impl Surroundings {
 
     /// Builds the tree of one domain.
     pub fn build(&self, input: &Path, limit: Duration) -> Outcome {
+        self.build_with(input, limit, &[])
+    }
+
+    /// The same with more options, which win over the usual ones.
+    pub fn build_with(&self, input: &Path, limit: Duration, more: &[String]) -> Outcome {
         let root = tempfile::tempdir().expect("a folder");
         let out = root.path().join("out");
         let start = Instant::now();
@@ -78,7 +85,13 @@ impl Surroundings {
         let mut child = Command::new(env!("CARGO_BIN_EXE_virtc"))
             .args(["build", "--color", "never", "-o"])
             .arg(&out)
-            .args(self.options(input))
+            .args(
+                self.options(input)
+                    .chunks(2)
+                    .filter(|o| !more.iter().any(|m| *m == o[0].display().to_string()))
+                    .flatten(),
+            )
+            .args(more)
             .arg(input)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -105,9 +118,28 @@ impl Surroundings {
             status,
             said: String::from_utf8_lossy(&std::fs::read(errors).unwrap_or_default()).into_owned(),
             plan,
+            tree: files(&out),
             time,
         }
     }
+}
+
+/// Every file below a folder that is text: path, text; by path.
+fn files(root: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut left = vec![root.to_path_buf()];
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                left.push(path);
+            } else if let (Ok(text), Ok(inner)) = (std::fs::read_to_string(&path), path.strip_prefix(root)) {
+                found.push((inner.display().to_string(), text));
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Runs `judge` on every case, two at a time; gives id and verdict (none: passed).
