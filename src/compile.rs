@@ -28,12 +28,23 @@ pub enum Until {
     Planned,
 }
 
+/// A domain may have this many devices: several times what the buses of any machine hold.
+const MAX_DEVICES: usize = 4096;
+
 /// Compiles the text of a domain. Reads nothing, starts nothing, knows no clock: the same arguments give
 /// the same result.
 pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options, until: Until) -> Compiled {
     let mut diags = Diagnostics::new();
     let doc = xml::parse(text, &mut diags);
     if diags.has_errors() {
+        return Compiled { domain: None, plan: None, diags };
+    }
+    if let Some(devices) = doc.root().and_then(|r| r.children().find(|e| e.is("devices")))
+        && devices.children().nth(MAX_DEVICES).is_some()
+    {
+        diags
+            .error(&crate::diag::codes::xml::SIZE, devices.span(), format!("more than {MAX_DEVICES} devices"))
+            .help("QEMU would not start with so many, and Linux would not take its command line");
         return Compiled { domain: None, plan: None, diags };
     }
     let severity = if options.target == Target::Libvirt { Severity::Warning } else { Severity::Error };

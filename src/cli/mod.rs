@@ -15,6 +15,7 @@ mod explain;
 mod golden;
 mod import;
 mod inputs;
+mod links;
 mod machines;
 mod normalize;
 mod package;

@@ -65,6 +65,8 @@ grants! {
     WRITABLE_LOADER: File, Perms::READ_WRITE, Exclusive, Keep false, KEEP;
     /// Kernel, initial RAM disk, device tree, ACPI table, fw_cfg file.
     BOOT_FILE: File, R, ReadOnly, Content true, OWN;
+    /// The option ROM of a PCI device.
+    ROM: File, R, ReadOnly, Keep false, KEEP;
     /// The file behind a character device.
     CHARDEV_FILE: File, RW, Exclusive, Image true, OWN;
     /// The node behind a character device.

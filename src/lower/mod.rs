@@ -13,7 +13,7 @@ mod machine;
 pub mod memory;
 mod monitor;
 mod paths;
-mod policy;
+pub mod policy;
 pub mod real;
 mod secret;
 mod security;
@@ -339,6 +339,12 @@ impl<'a> Lower<'a> {
 
     /// Adds the `-device` of a device, with the properties that `<qemu:override>` changes.
     pub fn device(&mut self, mut props: Props, device: &dyn Device) {
+        if let Some(Prop::Text(rom)) = props.get("romfile")
+            && rom.starts_with('/')
+        {
+            let rom = rom.to_string();
+            self.touch(&rom, Grant::ROM, device.site(), "option ROM");
+        }
         let id = &device.info().id;
         for change in self.domain.qemu.overrides.iter().filter(|o| o.alias == *id) {
             let value = change.value.as_deref().unwrap_or("");

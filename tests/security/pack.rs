@@ -62,6 +62,16 @@ impl Surroundings {
         self.conformance.join("input").join(file)
     }
 
+    /// A file of the conformance pack.
+    pub fn conformance_file(&self, name: &str) -> String {
+        self.conformance.join(name).display().to_string()
+    }
+
+    /// The host facts of an input.
+    pub fn host_of(&self, input: &Path) -> PathBuf {
+        self.options(input).swap_remove(1)
+    }
+
     /// The options of virtc for an input.
     fn options(&self, input: &Path) -> Vec<PathBuf> {
         let key = input.file_name().map(|f| format!("input/{}", f.to_string_lossy())).unwrap_or_default();
@@ -125,7 +135,7 @@ impl Surroundings {
 }
 
 /// Every file below a folder that is text: path, text; by path.
-fn files(root: &Path) -> Vec<(String, String)> {
+pub fn files(root: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut left = vec![root.to_path_buf()];
     while let Some(folder) = left.pop() {

@@ -85,6 +85,12 @@ model! {
 device!(Rng, "rng");
 
 impl Rng {
+    /// The node that random numbers come from, if it is one of the kernel.
+    pub fn random_node(&self) -> Option<&str> {
+        let backend = self.backend.as_ref().filter(|_| self.source() == RngSource::Random)?;
+        backend.path.as_deref()
+    }
+
     fn source(&self) -> RngSource {
         self.backend.as_ref().and_then(|b| b.model).unwrap_or(RngSource::Random)
     }
