@@ -506,39 +506,4 @@ impl<'a> Lower<'a> {
         }
         format!("/dev/fdset/{set}")
     }
-<<<<<<< HEAD
-=======
-
-    /// Adds a resource to the access closure.
-    #[allow(clippy::too_many_arguments)]
-    pub fn access(
-        &mut self,
-        path: &str,
-        kind: PathKind,
-        perms: Perms,
-        sharing: Sharing,
-        label: LabelRole,
-        owner: OwnerRule,
-        site: Site,
-        what: impl Into<Text>,
-    ) {
-        let cause = self.cause(site, what);
-        let process = "qemu".to_string();
-        let restore_label = label != LabelRole::Keep
-            && (matches!(owner, OwnerRule::Domain { restore: true }) || sharing == Sharing::Exclusive);
-        let path = path.to_string();
-        self.plan.access.push(Access {
-            process,
-            path,
-            resolved: None,
-            kind,
-            perms,
-            sharing,
-            label,
-            restore_label,
-            owner,
-            cause,
-        });
-    }
->>>>>>> main
 }

@@ -124,7 +124,6 @@ impl Surroundings {
         self.conformance.join("input").join(file)
     }
 
-<<<<<<< HEAD
     /// What an input is compiled with. A domain of no case has the host of its architecture, with the
     /// newest capabilities of which there are most cases.
     fn setting(&self, input: &Path) -> Setting {
@@ -143,7 +142,8 @@ impl Surroundings {
             let caps = caps.unwrap_or_else(|| "caps/caps_10.0.0_x86_64.latest.xml".to_string());
             Setting { host, caps, define: false }
         })
-=======
+    }
+
     /// A file of the conformance pack.
     pub fn conformance_file(&self, name: &str) -> String {
         self.conformance.join(name).display().to_string()
@@ -152,7 +152,6 @@ impl Surroundings {
     /// The host facts of an input.
     pub fn host_of(&self, input: &Path) -> PathBuf {
         self.options(input).swap_remove(1)
->>>>>>> main
     }
 
     /// The options of virtc for an input.
@@ -219,12 +218,12 @@ impl Surroundings {
     }
 }
 
-<<<<<<< HEAD
 /// What an access is about, for the table of differences: `qemu socket of disk vda`.
 pub fn about(access: &Access) -> String {
     let kind = serde_json::to_value(access.kind).expect("a word");
     format!("{} {} of {}", access.process, kind.as_str().unwrap_or_default(), access.cause.what)
-=======
+}
+
 /// Every file below a folder that is text: path, text; by path.
 pub fn files(root: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -241,7 +240,6 @@ pub fn files(root: &Path) -> Vec<(String, String)> {
     }
     found.sort();
     found
->>>>>>> main
 }
 
 /// Runs `judge` on every case, two at a time; gives id and verdict (none: passed).

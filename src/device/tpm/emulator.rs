@@ -83,22 +83,7 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
         let text = format!("pwdfile={},mode=aes-256-cbc", path);
         args.push(Arg::text("--key", text, cause.clone()));
     }
-<<<<<<< HEAD
     lx.touch_by(&id, &state, Grant::HELPER_STATE.on(kind), tpm.site, "tpm: state");
-=======
-    lx.plan.access.push(Access {
-        process: id.clone(),
-        path: state,
-        resolved: None,
-        kind,
-        perms: Perms::READ_WRITE,
-        sharing: Sharing::Exclusive,
-        label: LabelRole::Image,
-        owner: OwnerRule::Domain { restore: false },
-        restore_label: false,
-        cause: cause.clone(),
-    });
->>>>>>> main
     lx.plan.sockets.push(Socket {
         role: SocketRole::Helper,
         path: socket.clone(),

@@ -84,13 +84,8 @@ fn body(
     let families = network::families(plan, process);
     fields.maybe::<ApparmorPath>("program", fit.fit(&process.program, &process.cause));
     fields.flag("inet", families.inet).flag("netlink", families.netlink);
-<<<<<<< HEAD
     let opens = |path: &str| plan.access.iter().any(|a| a.process == process.id && a.path.starts_with(path));
     fields.flag("gl", opens("/dev/dri/")).flag("sgx", opens("/dev/sgx_"));
-=======
-    let node = |a: &&crate::plan::Access| a.process == process.id && a.path.starts_with("/dev/dri/");
-    fields.flag("gl", plan.access.iter().any(|a| node(&a)));
->>>>>>> main
     fields.put("files", file.clone());
     let mut capabilities = Vec::new();
     for name in &process.capabilities {

@@ -39,10 +39,7 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/etc/pki", Some(Closed::ForWriting)),
     ("/home", Some(Closed::Itself)),
     ("/initrd", Some(Closed::ForWriting)),
-<<<<<<< HEAD
     ("/initrd.img", Some(Closed::ForWriting)),
-=======
->>>>>>> main
     ("/lib", Some(Closed::Entirely)),
     ("/lib32", Some(Closed::Entirely)),
     ("/lib64", Some(Closed::Entirely)),
@@ -123,17 +120,12 @@ pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
         }
     };
     for access in plan.access.iter().filter(|a| !ours(a)) {
-<<<<<<< HEAD
         let whole = matches!(access.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
-        look(&access.path, access.perms.write || access.perms.append, whole, &access.cause);
-=======
-        let whole = matches!(access.kind, PathKind::Tree | PathKind::Directory);
         let writes = access.perms.write || access.perms.append;
         look(&access.path, writes, whole, &access.cause);
         if let Some(real) = &access.resolved {
             look(real, writes, whole, &access.cause);
         }
->>>>>>> main
     }
     for file in &plan.files {
         look(&file.path, true, false, &file.cause);
