@@ -14,6 +14,7 @@ pub mod memory;
 mod monitor;
 mod paths;
 pub mod policy;
+pub mod real;
 mod secret;
 mod security;
 pub mod tls;
@@ -78,12 +79,22 @@ pub struct Lower<'a> {
     lines: Vec<u32>,
     /// Environment variables that devices add.
     pub variables: Vec<(Text, String)>,
+    /// Values of secrets that the XML holds, by source; see [`crate::compile::Compiled::secret_values`].
+    secret_values: Vec<(String, String)>,
     /// Where faults go.
     pub diags: &'a mut Diagnostics,
 }
 
+/// What lowering gives.
+pub struct Lowered {
+    /// The Plan.
+    pub plan: Plan,
+    /// Values of secrets that the XML holds, by source.
+    pub secret_values: Vec<(String, String)>,
+}
+
 /// Lowers a resolved domain.
-pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
+pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     let no_devices = Devices::default();
     let devices = domain.devices.as_ref().unwrap_or(&no_devices);
     let mut lx = Lower {
@@ -98,6 +109,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         descriptors: Vec::new(),
         fd_sets: 0,
         variables: Vec::new(),
+        secret_values: Vec::new(),
         block_nodes: BlockNodes {
             first: crate::device::disk::node_numbers(&devices.disks, cx.env.host, cx.env.is_libvirt()).into_iter(),
         },
@@ -174,7 +186,8 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     machine::async_teardown(&mut lx);
     lower_all(&devices.pstores, &mut lx);
     machine::msg(&mut lx);
-    lx.finish()
+    let secret_values = std::mem::take(&mut lx.secret_values);
+    Lowered { plan: lx.finish(), secret_values }
 }
 
 fn lower_all<F: Family>(family: &[F], lx: &mut Lower<'_>) {
@@ -223,6 +236,7 @@ impl<'a> Lower<'a> {
         }
         limits::limits(&mut self);
         self.plan.confinement = confinement::confinement(&mut self);
+        real::settle(&mut self);
         policy::check(&mut self);
         self.plan.processes.push(Process {
             role: Role::Qemu,
@@ -508,6 +522,17 @@ impl<'a> Lower<'a> {
         let restore_label = label != LabelRole::Keep
             && (matches!(owner, OwnerRule::Domain { restore: true }) || sharing == Sharing::Exclusive);
         let path = path.to_string();
-        self.plan.access.push(Access { process, path, kind, perms, sharing, label, restore_label, owner, cause });
+        self.plan.access.push(Access {
+            process,
+            path,
+            resolved: None,
+            kind,
+            perms,
+            sharing,
+            label,
+            restore_label,
+            owner,
+            cause,
+        });
     }
 }
