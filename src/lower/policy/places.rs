@@ -33,10 +33,12 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/etc", Some(Closed::Entirely)),
     // Where clusters and their keys are named.
     ("/etc/ceph", Some(Closed::ForWriting)),
+    // Where libvirt-sandbox keeps the configuration of its guests.
+    ("/etc/libvirt-sandbox/services", None),
     // Certificates of displays and smart cards.
     ("/etc/pki", Some(Closed::ForWriting)),
     ("/home", Some(Closed::Itself)),
-    ("/initrd", Some(Closed::Entirely)),
+    ("/initrd", Some(Closed::ForWriting)),
     ("/lib", Some(Closed::Entirely)),
     ("/lib32", Some(Closed::Entirely)),
     ("/lib64", Some(Closed::Entirely)),
@@ -56,6 +58,7 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/run/systemd", Some(Closed::Entirely)),
     ("/run/udev", Some(Closed::Entirely)),
     ("/sbin", Some(Closed::Entirely)),
+    ("/selinux", Some(Closed::Entirely)),
     ("/srv", Some(Closed::Itself)),
     ("/sys", Some(Closed::Entirely)),
     // The cancel file of a TPM.
@@ -68,7 +71,28 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/usr/lib/riscv64-linux-gnu/opensbi", Some(Closed::ForWriting)),
     ("/usr/lib/u-boot", Some(Closed::ForWriting)),
     ("/usr/local/share", Some(Closed::ForWriting)),
-    ("/usr/share", Some(Closed::ForWriting)),
+    ("/usr/share", Some(Closed::Entirely)),
+    // Firmware, ROMs and drivers for guests.
+    ("/usr/share/AAVMF", Some(Closed::ForWriting)),
+    ("/usr/share/OVMF", Some(Closed::ForWriting)),
+    ("/usr/share/edk2", Some(Closed::ForWriting)),
+    ("/usr/share/edk2-ovmf", Some(Closed::ForWriting)),
+    ("/usr/share/ipxe", Some(Closed::ForWriting)),
+    ("/usr/share/ipxe.efi", Some(Closed::ForWriting)),
+    ("/usr/share/openbios", Some(Closed::ForWriting)),
+    ("/usr/share/ovmf", Some(Closed::ForWriting)),
+    ("/usr/share/qemu", Some(Closed::ForWriting)),
+    ("/usr/share/qemu-efi", Some(Closed::ForWriting)),
+    ("/usr/share/qemu-efi-aarch64", Some(Closed::ForWriting)),
+    ("/usr/share/qemu-efi-loongarch64", Some(Closed::ForWriting)),
+    ("/usr/share/qemu-efi-riscv64", Some(Closed::ForWriting)),
+    ("/usr/share/qemu-kvm", Some(Closed::ForWriting)),
+    ("/usr/share/seabios", Some(Closed::ForWriting)),
+    ("/usr/share/seavgabios", Some(Closed::ForWriting)),
+    ("/usr/share/sgabios", Some(Closed::ForWriting)),
+    ("/usr/share/slof", Some(Closed::ForWriting)),
+    ("/usr/share/vgabios", Some(Closed::ForWriting)),
+    ("/usr/share/virtio-win", Some(Closed::ForWriting)),
     ("/var", Some(Closed::Itself)),
     ("/var/cache", Some(Closed::Itself)),
     ("/var/lib", Some(Closed::Itself)),
@@ -95,7 +119,11 @@ pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
     };
     for access in plan.access.iter().filter(|a| !ours(a)) {
         let whole = matches!(access.kind, PathKind::Tree | PathKind::Directory);
-        look(&access.path, access.perms.write || access.perms.append, whole, &access.cause);
+        let writes = access.perms.write || access.perms.append;
+        look(&access.path, writes, whole, &access.cause);
+        if let Some(real) = &access.resolved {
+            look(real, writes, whole, &access.cause);
+        }
     }
     for file in &plan.files {
         look(&file.path, true, false, &file.cause);
@@ -148,6 +176,13 @@ fn forbidden(path: &str, writes: bool, whole: bool, what: &str) -> Option<&'stat
     let rom = [".rom", ".bin", ".efirom"].iter().any(|end| path.ends_with(end));
     if what == "option ROM" && !writes && rom && !path.starts_with("/proc/") && !path.starts_with("/sys/") {
         return None;
+    }
+    // Kernels of the host and their RAM disks, whatever their version; firmware of another architecture.
+    let numbered = ["/vmlinuz", "/initrd", "/usr/lib/riscv64-linux-gnu/opensbi"];
+    if let Some(rest) = numbered.iter().find_map(|start| path.strip_prefix(start))
+        && !rest.starts_with('/')
+    {
+        return writes.then_some("it belongs to the system, and may only be read");
     }
     let (place, closed) =
         PLACES.iter().rev().filter(|(place, _)| is_below(&path, place)).max_by_key(|(p, _)| p.len())?;
