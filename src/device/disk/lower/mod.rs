@@ -99,6 +99,7 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
     if transient::applies(disk, lx.env.is_libvirt()) {
         let Some(overlay) = transient::overlay(disk, &top, lx) else { return };
         let Some(node) = chain(&overlay.chain(number), &options, lx) else { return };
+        overlay.give_back(lx);
         let node = filters::add(disk, node, number + 1 + nodes_of(disk, lx.env.host), lx);
         return device::add(disk, device::Backend::Drive(node), lx);
     }
