@@ -2,7 +2,7 @@
 # stopped, and brought back by a reboot.
 . "${0%/*}/inside-common.sh"
 S=/srv/virtc-lab
-serial() { grep -q -- "$2" $S/$1.serial; }
+serial() { grep -aq -- "$2" $S/$1.serial; }
 active() { [ "$(systemctl is-active virtc-$1)" = active ]; }
 ready() { active $1 && serial $1 'lab-guest: ready'; }
 # Everything that three guests have to say when they are well.
@@ -28,16 +28,18 @@ end() { [ "$(pid_of $1)" != 0 ] && kill -KILL "$(pid_of $1)"; }
 # A process of a guest is killed, and everything starts again: unit of the process.
 comes_back() {
   local was=$(pid_of virtc-one)
+  truncate -s 0 $S/one.serial
   check "$1 is killed with SIGKILL" end "$1"
-  check "SIGKILL of $1: the machine starts again, as on_crash says" soon 150 bash -c "p=\$(systemctl show -P MainPID virtc-one); [ \$p != 0 ] && [ \$p != $was ] && grep -q 'lab-guest: ready' $S/one.serial"
+  check "SIGKILL of $1: the machine starts again, as on_crash says" soon 150 bash -c "p=\$(systemctl show -P MainPID virtc-one); [ \$p != 0 ] && [ \$p != $was ] && grep -aq 'lab-guest: ready' $S/one.serial"
   ready one || show 40 "$T"
-  check "SIGKILL of $1: TPM and share work again" bash -c "grep -q 'tpm: random' $S/one.serial && grep -q 'fs: hello' $S/one.serial"
+  check "SIGKILL of $1: TPM and share work again" bash -c "grep -aq 'tpm: random' $S/one.serial && grep -aq 'fs: hello' $S/one.serial"
 }
 
 if [ "${AFTER:-}" = reboot ]; then
   echo "# up again after $(cut -d' ' -f1 /proc/uptime) s"
   check "after the reboot: virtc.target is active" soon 60 systemctl -q is-active virtc.target
   well "after the reboot"
+  ready one || show 60
   check "after the reboot: no denial" quiet
   stopped
   nothing_left "after the reboot"
@@ -77,7 +79,7 @@ check "they start again" systemctl start virtc-two virtc-three
 comes_back virtc-one
 comes_back virtc-one-swtpm-tpm0
 show 15 "$T"
-for n in two three; do check "guest $n is ready again" soon 60 ready $n; done
+for n in one two three; do check "guest $n is ready again" soon 60 ready $n; done
 T=$(date '+%F %T'); dmesg -C
 stopped
 for n in one two three; do
@@ -107,6 +109,7 @@ U
   # kexec_file_load: kernel, initrd, length of the command line, command line, flags.
   if perl -e 'open K, "<", "/mnt/share/vmlinuz" or die; open I, "<", "/mnt/share/initrd.img" or die; open C, "<", "/proc/cmdline"; chomp($c = <C>); $c .= "\0"; exit(syscall(320, fileno(K), fileno(I), length $c, $c, 0) == 0 ? 0 : 1)'; then
     echo "# rebooting after $SECONDS s"
+    rm -f $S/*.serial
     sync
     systemctl kexec
     sleep 300

@@ -2,10 +2,13 @@
 
 use super::lower::what;
 use super::{CacheMode, Filesystem, IdRange, SandboxMode};
-use crate::diag::codes::general as support;
+use crate::diag::codes::storage as codes;
 use crate::lower::{Grant, Lower};
-use crate::plan::{Arg, Cause, Process, Ready, Role, Socket, SocketRole};
+use crate::plan::{Arg, Process, Ready, Role, Socket, SocketRole};
 use crate::vocab::OnOff;
+
+/// The one in C that came with QEMU up to 7.2, where Debian 12 has it. It takes other options.
+const OF_QEMU: &str = "/usr/lib/qemu/virtiofsd";
 
 /// Where distributions install it.
 const PROGRAM: &str = "/usr/libexec/virtiofsd";
@@ -22,7 +25,7 @@ pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
     let cause = lx.cause(fs.site, what(fs));
     let id = format!("virtiofsd-{}", fs.info.id);
     let program = fs.binary.as_ref().and_then(|b| b.path.clone()).unwrap_or_else(|| helper(lx));
-    let args = if is_in_c(&program) { options_of_c(fs, socket, &cause, lx) } else { options(fs, socket, &cause, lx) };
+    let args = if program == OF_QEMU { of_qemu(fs, socket, lx) } else { in_rust(fs, socket, lx) };
     let grant = if fs.readonly { Grant::READ_ONLY_SHARE } else { Grant::SHARE };
     lx.touch_by(&id, fs.dir(), grant, fs.site, what(fs));
     lx.plan.sockets.push(Socket {
@@ -45,7 +48,7 @@ pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
         "CAP_DAC_READ_SEARCH",
     ];
     capabilities.push(if sandbox(fs, lx) == Some("chroot") { "CAP_SYS_CHROOT" } else { "CAP_SYS_ADMIN" });
-    if is_in_c(&program) {
+    if program == OF_QEMU {
         // It also empties its bounding set.
         capabilities.push("CAP_SETPCAP");
     }
@@ -63,9 +66,63 @@ pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
     });
 }
 
-/// The arguments of virtiofsd in Rust.
-fn options(fs: &Filesystem, socket: &str, cause: &Cause, lx: &Lower<'_>) -> Vec<Arg> {
+/// The options of the virtiofsd in C that was part of QEMU up to 7.2 (its `--help`): options of FUSE, where
+/// a comma is escaped, and no separate values.
+fn of_qemu(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
+    let cause = lx.cause(fs.site, what(fs));
+    let lacks = |what: &str, lx: &mut Lower<'_>| {
+        lx.error(&codes::FILESYSTEM, fs.site, format!("the virtiofsd of QEMU ({OF_QEMU}) has no {what}"))
+            .help("name the virtiofsd in Rust: <binary path='/usr/libexec/virtiofsd'/>, Debian package virtiofsd");
+    };
+    if fs.readonly {
+        lacks("read-only mode: <readonly/>", lx);
+    }
+    if fs.idmap.is_some() {
+        lacks("mapping of users and groups: <idmap>", lx);
+    }
+    let escaped = fs.dir().replace('\\', "\\\\").replace(',', "\\,");
+    let mut args = vec![Arg::switch(format!("--socket-path={socket}"), cause.clone())];
+    let mut option = |text: String| args.push(Arg::text("-o", text, cause.clone()));
+    option(format!("source={escaped}"));
     let binary = fs.binary.as_ref();
+    if let Some(mode) = binary.and_then(|b| b.cache.as_ref()).and_then(|c| c.mode) {
+        option(format!("cache={}", mode.as_str()));
+    }
+    if let Some(mode) = sandbox(fs, lx) {
+        option(format!("sandbox={mode}"));
+    }
+    let mut toggle = |value: Option<OnOff>, on: &str, off: &str| {
+        if let Some(value) = value {
+            option(if value.is_on() { on } else { off }.to_string());
+        }
+    };
+    toggle(binary.and_then(|b| b.xattr), "xattr", "no_xattr");
+    let lock = binary.and_then(|b| b.lock.as_ref());
+    toggle(lock.and_then(|l| l.posix), "posix_lock", "no_posix_lock");
+    toggle(lock.and_then(|l| l.flock), "flock", "no_flock");
+    if let Some(size) = binary.and_then(|b| b.thread_pool.as_ref()).and_then(|t| t.size) {
+        args.push(Arg::switch(format!("--thread-pool-size={size}"), cause.clone()));
+    }
+    if let Some(max) = binary.and_then(|b| b.open_files.as_ref()).and_then(|o| o.max) {
+        args.push(Arg::switch(format!("--rlimit-nofile={max}"), cause.clone()));
+    }
+    args
+}
+
+/// The options of the virtiofsd in Rust.
+fn in_rust(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
+    let cause = lx.cause(fs.site, what(fs));
+    let binary = fs.binary.as_ref();
+    if let Some(lock) = binary.and_then(|b| b.lock.as_ref())
+        && [lock.posix, lock.flock].into_iter().flatten().any(OnOff::is_on)
+    {
+        lx.error(
+            &codes::FILESYSTEM,
+            lock.site,
+            "the virtiofsd in Rust does not pass locks of the guest on to the host",
+        )
+        .help(format!("leave <lock> out, or name the virtiofsd of QEMU 7.2: <binary path='{OF_QEMU}'/>"));
+    }
     let mut args = Vec::new();
     let mut option = |switch: &'static str, value: String| args.push(Arg::text(switch, value, cause.clone()));
     option("--socket-path", socket.to_string());
@@ -99,46 +156,6 @@ fn options(fs: &Filesystem, socket: &str, cause: &Cause, lx: &Lower<'_>) -> Vec<
         flag("--readonly");
     }
     args
-}
-
-/// The arguments of virtiofsd in C: option lists, in which a comma of a path is `\,`; long options with `=`.
-fn options_of_c(fs: &Filesystem, socket: &str, cause: &Cause, lx: &mut Lower<'_>) -> Vec<Arg> {
-    let binary = fs.binary.as_ref();
-    let mut unable = |what: &str| {
-        lx.error(&support::NOT_YET, fs.site, format!("{what}: not supported by the virtiofsd of QEMU 7.2"))
-            .help("name the virtiofsd in Rust with <binary path='…'/> or in the host facts");
-    };
-    if fs.readonly {
-        unable("<readonly/>");
-    }
-    if fs.idmap.is_some() {
-        unable("<idmap>");
-    }
-    let mut list = vec![format!("source={}", fs.dir().replace('\\', "\\\\").replace(',', "\\,"))];
-    if let Some(mode) = binary.and_then(|b| b.cache.as_ref()).and_then(|c| c.mode) {
-        list.push(format!("cache={}", if mode == CacheMode::None { "none" } else { "always" }));
-    }
-    if let Some(mode) = sandbox(fs, lx) {
-        list.push(format!("sandbox={mode}"));
-    }
-    match binary.and_then(|b| b.xattr) {
-        Some(OnOff::On) => list.push("xattr".to_string()),
-        Some(OnOff::Off) => list.push("no_xattr".to_string()),
-        None => {}
-    }
-    let mut args = vec![Arg::switch(format!("--socket-path={socket}"), cause.clone())];
-    args.push(Arg::text("-o", list.join(","), cause.clone()));
-    if let Some(size) = binary.and_then(|b| b.thread_pool.as_ref()).and_then(|t| t.size) {
-        args.push(Arg::switch(format!("--thread-pool-size={size}"), cause.clone()));
-    }
-    if let Some(max) = binary.and_then(|b| b.open_files.as_ref()).and_then(|o| o.max) {
-        args.push(Arg::switch(format!("--rlimit-nofile={max}"), cause.clone()));
-    }
-    args
-}
-
-fn is_in_c(program: &str) -> bool {
-    Process { role: Role::Virtiofsd, program: program.to_string(), ..Process::default() }.is_virtiofsd_in_c()
 }
 
 /// The sandbox that the XML names. Root's server changes its root directory where nothing is said: that takes no right

@@ -6,8 +6,8 @@ use crate::emit::Names;
 use crate::emit::escape::{ApparmorName, Escaped, ExecArg, ExecProgram, SelinuxContext};
 use crate::emit::fit::Fitter;
 use crate::plan::{
-    Access, Cause, Directory, DirectoryRole, Instance, Link, LinkKind, OwnerRule, PathKind, Plan, Process, Ready, Role,
-    Sharing,
+    Access, Cause, Directory, DirectoryRole, Instance, Link, LinkKind, Overlay, OwnerRule, PathKind, Plan, Process,
+    Ready, Role, Sharing,
 };
 use std::collections::BTreeSet;
 
@@ -38,8 +38,12 @@ const SWEEP: &str = r#"rm -f -- "$1"; case $(systemctl is-active "$3") in *ctiva
 /// Makes a bridge that is missing: its name, then its addresses.
 const BRIDGE: &str = r#"b=$1; shift; [ ! -e "/sys/class/net/$b" ] || exit 0; ip link add name "$b" type bridge 2>/dev/null || [ -e "/sys/class/net/$b" ]; for a; do ip address replace "$a" dev "$b"; done; ip link set dev "$b" up"#;
 
-/// Waits up to 10 s for a socket, `$1`, as long as the process lives; gives it to QEMU, `$2`.
-const WAIT: &str = r#"i=0; until [ -S "$1" ]; do [ $i -lt 100 ] && kill -0 "$MAINPID" || exit 1; i=$((i+1)); sleep 0.1; done; [ -z "$2" ] || chown -- "$2" "$1""#;
+/// Waits up to 60 s for a socket, `$1`, as long as the process lives; gives it to QEMU, `$2`.
+const WAIT: &str = r#"i=0; until [ -S "$1" ]; do [ $i -lt 600 ] && kill -0 "$MAINPID" || exit 1; i=$((i+1)); sleep 0.1; done; [ -z "$2" ] || chown -- "$2" "$1""#;
+
+/// Writes rules for what links to devices lead to: the file, then letters, link, letters, link, …
+/// Names below `/dev` belong to the kernel and to udev, and where they lead changes from boot to boot.
+const LINKS: &str = r#"f=$1; shift; umask 022; : >"$f.new"; while [ $# -gt 1 ]; do t=$(readlink -f -- "$2") || t=; case $t in "$2") ;; /dev/*) printf '"%s" %s,\n' "$(printf %s "$t" | sed 's/[]["*?{}^\\]/\\&/g')" "$1" >>"$f.new";; esac; shift 2; done; mv -f -- "$f.new" "$f""#;
 
 /// The lines before the start.
 pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
@@ -51,6 +55,15 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
     if let Some(apparmor) = plan.confinement.apparmor.as_ref().filter(|a| a.generated)
         && let Some(name) = pre.fit.fit::<ApparmorName>(&apparmor.profile, &apparmor.cause)
     {
+        let links: Vec<&Access> = links(plan, process);
+        if !links.is_empty() {
+            let file = format!("/etc/apparmor.d/libvirt/{name}.links");
+            let mut arguments = vec!["-ec", LINKS, "sh", &file];
+            for access in links {
+                arguments.extend([crate::emit::apparmor::letters(access.perms), &access.path]);
+            }
+            pre.run("+-", "/bin/sh", &arguments, &apparmor.cause);
+        }
         // Fails where there is no AppArmor; where there is, AppArmorProfile= fails when this has.
         let file = format!("/etc/apparmor.d/libvirt/{name}");
         pre.run("+-", "/usr/sbin/apparmor_parser", &["--replace", &file], &apparmor.cause);
@@ -77,6 +90,9 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
             if let Some(template) = &file.template {
                 pre.run("+", "/bin/sh", &["-ec", COPY, "sh", &file.path, template, &owner], &file.cause);
             }
+        }
+        for overlay in &plan.overlays {
+            pre.run("+", Overlay::PROGRAM, &overlay.arguments(), &overlay.cause);
         }
         for bridge in &plan.bridges {
             let mut arguments = vec![bridge.name.as_str()];
@@ -144,6 +160,9 @@ pub fn after(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>
         post.run("+-", "/bin/sh", &["-ec", SWEEP, "sh", socket, &folder.path, &unit], &process.cause);
     }
     if process.role == Role::Qemu {
+        for overlay in &plan.overlays {
+            post.run("+-", "/bin/rm", &["-f", "--", &overlay.path], &overlay.cause);
+        }
         for link in plan.links.iter().filter(|l| l.managed && !l.name.is_empty()) {
             post.run("+-", "/usr/sbin/ip", &["link", "delete", "dev", &link.name], &link.cause);
         }
@@ -181,6 +200,22 @@ pub fn wait_for_socket(plan: &Plan, path: &str, process: &Process, fit: &mut Fit
     let owner = if plan.instance == Instance::Session { String::new() } else { owner(plan) };
     let arguments = ["-ec", WAIT, "sh", path, &owner];
     Commands { key: "ExecStartPost", fit, lines }.run("+", "/bin/sh", &arguments, &process.cause);
+}
+
+/// The devices of a process that may be named by a link, and where it leads only the host knows.
+fn links<'a>(plan: &'a Plan, process: &Process) -> Vec<&'a Access> {
+    let may_be = |a: &&Access| {
+        let Some(name) = a.path.strip_prefix("/dev/") else { return false };
+        let nodes = ["vfio/", "bus/usb/", "dri/", "net/", "snd/", "pts/", "shm/", "hugepages"];
+        match a.kind {
+            PathKind::BlockDevice | PathKind::CharDevice | PathKind::File => {
+                // `sda1`, `nvme0n1`, `ttyS0` are the nodes themselves.
+                name.contains('/') && !nodes.iter().any(|n| name.starts_with(n)) || name == "cdrom"
+            }
+            _ => false,
+        }
+    };
+    own(plan, process).into_iter().filter(|a| a.resolved.is_none()).filter(may_be).collect()
 }
 
 /// The context that a file is given before the start.
