@@ -18,10 +18,10 @@ const ALWAYS: &[(&str, &str)] = &[
 ];
 
 /// Lines that only the system instance can apply, without a condition.
+/// Not ProtectClock=: it adds a rule for the clock's device, and what sets a clock is denied without it.
 const SYSTEM: &[(&str, &str)] = &[
     ("ProtectSystem", "strict"),
     ("ProtectProc", "invisible"),
-    ("ProtectClock", "yes"),
     ("ProtectControlGroups", "yes"),
     ("ProtectHostname", "yes"),
     ("ProtectKernelLogs", "yes"),
