@@ -221,6 +221,7 @@ impl<'a> Lower<'a> {
         if self.plan.accelerator == Accelerator::Kvm {
             self.touch("/dev/kvm", Grant::SYSTEM_NODE, self.domain.site, "the domain: type='kvm'");
         }
+        limits::granted_nodes(&mut self);
         limits::limits(&mut self);
         self.plan.confinement = confinement::confinement(&mut self);
         policy::check(&mut self);

@@ -46,8 +46,11 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
 fn general(domain: &mut Domain, cx: &mut Cx<'_>) {
     if domain.uuid.is_none() {
         let uuid = derived_uuid(domain.name());
-        let message = format!("<uuid> is missing: {uuid} was derived from the name '{}'", domain.name());
-        cx.derived(domain.site, message, format!("to keep it when the name changes, add <uuid>{uuid}</uuid>"));
+        // A malformed one was told already.
+        if cx.doc.root().is_none_or(|root| root.child("uuid").is_none()) {
+            let message = format!("<uuid> is missing: {uuid} was derived from the name '{}'", domain.name());
+            cx.derived(domain.site, message, format!("to keep it when the name changes, add <uuid>{uuid}</uuid>"));
+        }
         domain.uuid = Some(uuid);
     }
     let vcpu = domain.vcpu.get_or_insert_with(|| Vcpu { count: Some(1), ..Vcpu::default() });

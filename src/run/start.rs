@@ -313,6 +313,7 @@ fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
             .map(|a| a.profile.clone()),
         cpus: pinned.or(plan.limits.cpuset.as_ref()).map(|c| cpu_list(c)).unwrap_or_default(),
         groups: Vec::new(),
+        maxima: [plan.limits.max_processes.map(u64::from), plan.limits.max_files.map(u64::from), plan.limits.max_core],
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Confine {
     pub keep: Vec<String>,
     /// Whether memory may be locked without limit.
     pub locks_memory: bool,
+    /// Limits of processes, open files and core dumps.
+    pub maxima: [Option<u64>; 3],
     /// SELinux context of the program.
     pub selinux: Option<String>,
     /// AppArmor profile of the program.
@@ -61,6 +63,12 @@ impl Confine {
         if self.locks_memory {
             // Without the privilege for it QEMU itself says what it misses.
             let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
+        }
+        for (resource, limit) in [Resource::Nproc, Resource::Nofile, Resource::Core].into_iter().zip(self.maxima) {
+            if limit.is_some() {
+                setrlimit(resource, Rlimit { current: limit, maximum: limit })
+                    .map_err(|e| failed("the limits of processes, files or core dumps", e))?;
+            }
         }
         // Labels take effect at the next exec, and need the rights that go with the account.
         for (file, value) in [
