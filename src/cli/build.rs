@@ -95,9 +95,6 @@ pub fn artifacts(files: &[PathBuf], world: &World<'_>, naming: &Naming<'_>) -> R
                 &world.options,
                 Until::Planned,
             );
-            if world.shared.probe_backing {
-                compiled = super::backing::again(&source, world, compiled, Until::Planned);
-            }
             if let Some(plan) = &compiled.plan {
                 super::links::check(plan, &world.host, &mut compiled.diags);
             }

@@ -57,9 +57,6 @@ fn check(args: &Args, shared: &Shared) -> Exit {
                     Some(w) => {
                         let caps = w.caps.for_domain(&source.bytes);
                         let mut compiled = compile(&source.bytes, &w.host, caps, &w.options, Until::Planned);
-                        if shared.probe_backing {
-                            compiled = super::backing::again(&source, w, compiled, Until::Planned);
-                        }
                         if let Some(plan) = &compiled.plan {
                             super::links::check(plan, &w.host, &mut compiled.diags);
                         }

@@ -103,12 +103,8 @@ impl<'a> World<'a> {
             },
             None => Choice::default_profile(),
         };
-        let options = Options {
-            target: shared.target.into(),
-            define: shared.define,
-            incoming: shared.incoming.clone(),
-            ..Options::default()
-        };
+        let options =
+            Options { target: shared.target.into(), define: shared.define, incoming: shared.incoming.clone() };
         Ok(World { host, caps, options, shared, read: files })
     }
 
@@ -125,9 +121,6 @@ impl<'a> World<'a> {
     pub fn compile(&self, source: &Source, until: Until) -> (Compiled, Exit) {
         let mut compiled =
             compile(&source.bytes, &self.host, self.caps.for_domain(&source.bytes), &self.options, until);
-        if self.shared.probe_backing {
-            compiled = super::backing::again(source, self, compiled, until);
-        }
         if let Some(plan) = &compiled.plan {
             super::links::check(plan, &self.host, &mut compiled.diags);
         }

@@ -4,7 +4,6 @@
 //! 1 the input has errors, 2 wrong usage, 3 `diff` or `golden` found differences, 4 the environment failed.
 
 mod argv;
-mod backing;
 mod build;
 mod capabilities;
 mod check;
@@ -67,9 +66,6 @@ pub struct Shared {
     /// Where a migration comes from
     #[arg(long, global = true, value_name = "URI", help_heading = "Compiling")]
     pub incoming: Option<String>,
-    /// Read the headers of the images here, and let guests read the backing files that they name
-    #[arg(long, global = true, help_heading = "Compiling")]
-    pub probe_backing: bool,
     /// Templates that replace the built-in ones
     #[arg(long, global = true, value_name = "DIR", help_heading = "Compiling")]
     pub templates: Option<PathBuf>,

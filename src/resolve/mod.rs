@@ -24,13 +24,11 @@ mod rules;
 pub use machine::{Board, Machine};
 
 use crate::caps::{Cap, Capabilities, Flags};
-use crate::device::storage::ImageHeader;
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
 use crate::domain::Domain;
 use crate::host::Host;
 use crate::plan::Target;
 use crate::xml::{Document, Site};
-use std::collections::BTreeMap;
 
 /// What the caller asks for.
 #[derive(Clone, Debug, Default)]
@@ -41,9 +39,6 @@ pub struct Options {
     pub define: bool,
     /// `-incoming`: where a migration comes from.
     pub incoming: Option<String>,
-    /// What the headers of images say of other files, by the image's path (`--probe-backing`); without an entry, a
-    /// header is not known, and not followed.
-    pub headers: BTreeMap<String, ImageHeader>,
 }
 
 /// What a compilation depends on besides the XML.

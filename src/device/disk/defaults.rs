@@ -45,7 +45,6 @@ pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
     }
     encryption(&mut disk.encryption);
     source(&mut disk.source.source);
-    super::backing::complete(disk, cx);
     layer(&mut disk.source.backing);
     address::imply(disk, cx);
 }

@@ -1,7 +1,6 @@
 //! Disks: hard disks, CD-ROM drives, floppies.
 
 mod address;
-pub mod backing;
 mod defaults;
 pub mod driver;
 pub mod iotune;

@@ -1,7 +1,6 @@
 //! Storage: where the content of disks is, shared by disks, their backing chains and SCSI host devices.
 
 pub mod credentials;
-mod header;
 mod kinds;
 pub mod lower;
 mod network;
@@ -9,7 +8,6 @@ pub mod rules;
 mod source;
 
 pub use credentials::{Auth, Encryption, EncryptionEngine, EncryptionFormat, SecretName, SecretRef};
-pub use header::{HEADER_SIZE, ImageHeader, Named};
 pub use kinds::{Format, Protocol, StartupPolicy, StorageKind, Transport, VolumeMode};
 pub use network::{Cookie, Initiator, Network, StorageHost};
 pub use source::{
