@@ -330,7 +330,8 @@ fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
             Some("it belongs to the system, and may only be read")
         }
         Closed::ReadOnly if usage.writes => Some("it belongs to the system, and may only be read"),
-        Closed::Itself if itself => Some("it is a folder of the whole system"),
+        // Host devices whose node is not known get the folder of their kind.
+        Closed::Itself if itself && usage.what != "hostdev" => Some("it is a folder of the whole system"),
         Closed::ToNames if usage.sharing != Sharing::System => {
             Some("the devices that need it get it without being asked")
         }
