@@ -17,6 +17,9 @@ pub struct Compiled {
     pub plan: Option<Plan>,
     /// All faults and remarks.
     pub diags: Diagnostics,
+    /// Values of secrets that the XML itself holds (passwords of displays, cookies), by the source that
+    /// the Plan names. They are no part of the Plan, which is written to files.
+    pub secret_values: Vec<(String, String)>,
 }
 
 /// How far to compile.
@@ -38,15 +41,15 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     let mut diags = Diagnostics::new();
     let doc = xml::parse(text, &mut diags);
     if diags.has_errors() {
-        return Compiled { domain: None, plan: None, diags };
+        return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     }
     if too_many(&doc, &mut diags) {
-        return Compiled { domain: None, plan: None, diags };
+        return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     }
     let severity = if options.target == Target::Libvirt { Severity::Warning } else { Severity::Error };
     let flagged = crate::schema::validate(&doc, severity, &mut diags);
     let Some(mut domain) = domain::bind(&doc, &|place| flagged.covers(place), &mut diags) else {
-        return Compiled { domain: None, plan: None, diags };
+        return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     };
     let mut env = Env { host, caps, flags: caps.flags, options };
     for edit in &domain.qemu.capabilities {
@@ -65,17 +68,20 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     let mut cx = Cx { env, doc: &doc, diags: &mut diags };
     let machine = resolve::resolve(&mut domain, &mut cx);
     let mut plan = None;
+    let mut secret_values = Vec::new();
     if let Some(machine) = machine
         && until >= Until::Planned
         && !cx.diags.has_errors()
     {
         resolve::settle(&mut domain, &machine, &mut cx);
-        plan = Some(lower::lower(&domain, &machine, &mut cx));
+        let lowered = lower::lower(&domain, &machine, &mut cx);
+        plan = Some(lowered.plan);
+        secret_values = lowered.secret_values;
     }
     if diags.has_errors() {
         plan = None;
     }
-    Compiled { domain: Some(domain), plan, diags }
+    Compiled { domain: Some(domain), plan, diags, secret_values }
 }
 
 /// Whether there are more devices than any machine takes: then nothing else is looked at.

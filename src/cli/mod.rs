@@ -14,7 +14,7 @@ mod diff;
 mod explain;
 mod golden;
 mod import;
-mod inputs;
+pub mod inputs;
 mod links;
 mod machines;
 mod normalize;

@@ -78,12 +78,22 @@ pub struct Lower<'a> {
     lines: Vec<u32>,
     /// Environment variables that devices add.
     pub variables: Vec<(Text, String)>,
+    /// Values of secrets that the XML holds, by source; see [`crate::compile::Compiled::secret_values`].
+    secret_values: Vec<(String, String)>,
     /// Where faults go.
     pub diags: &'a mut Diagnostics,
 }
 
+/// What lowering gives.
+pub struct Lowered {
+    /// The Plan.
+    pub plan: Plan,
+    /// Values of secrets that the XML holds, by source.
+    pub secret_values: Vec<(String, String)>,
+}
+
 /// Lowers a resolved domain.
-pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
+pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     let no_devices = Devices::default();
     let devices = domain.devices.as_ref().unwrap_or(&no_devices);
     let mut lx = Lower {
@@ -98,6 +108,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         descriptors: Vec::new(),
         fd_sets: 0,
         variables: Vec::new(),
+        secret_values: Vec::new(),
         block_nodes: BlockNodes {
             first: crate::device::disk::node_numbers(&devices.disks, cx.env.host, cx.env.is_libvirt()).into_iter(),
         },
@@ -174,7 +185,8 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     machine::async_teardown(&mut lx);
     lower_all(&devices.pstores, &mut lx);
     machine::msg(&mut lx);
-    lx.finish()
+    let secret_values = std::mem::take(&mut lx.secret_values);
+    Lowered { plan: lx.finish(), secret_values }
 }
 
 fn lower_all<F: Family>(family: &[F], lx: &mut Lower<'_>) {

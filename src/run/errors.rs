@@ -67,7 +67,7 @@ const MEANINGS: &[(&[&str], &str)] = &[
         &["could not open", "permission denied"],
         "the machine's user may not open this file; `virtc check --here` names the directory that forbids it",
     ),
-    (&["could not open", "no such file"], "the image is not there; `virtc check --here` lists all that are missing"),
+    (&["could not open", "no such file"], "the file is not there; `virtc check --here` lists all that are missing"),
     (
         &["is not a valid device model name"],
         "this QEMU does not have the device; compile with `--caps` of this QEMU (`virtc probe qemu`)",

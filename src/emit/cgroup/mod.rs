@@ -24,10 +24,37 @@ pub fn emit(plan: &Plan, names: &Names, diags: &mut Diagnostics) -> Vec<Artifact
     ]
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
+/// A version of the kernel's control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// A hierarchy for each controller.
     One,
+    /// One hierarchy.
     Two,
+}
+
+/// One line of the table: a file below the group of the domain, and what is written into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knob {
+    /// The group of threads (`vcpu0`, `emulator`, `iothread*`); empty for the whole machine.
+    pub thread: String,
+    /// The file: `cpu.max`.
+    pub file: String,
+    /// The value. The path of a block device stands in angle brackets where the kernel wants its numbers.
+    pub value: String,
+}
+
+/// The lines of the table, for who sets the limits himself.
+pub fn table(plan: &Plan, version: Version) -> Vec<Knob> {
+    let mut diags = Diagnostics::new();
+    let text = knobs(plan, version, &mut Fitter::new(&mut diags));
+    let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'));
+    lines
+        .map(|(path, value)| {
+            let (thread, file) = path.rsplit_once('/').unwrap_or(("", path));
+            Knob { thread: thread.to_string(), file: file.to_string(), value: value.to_string() }
+        })
+        .collect()
 }
 
 /// All knobs of one version.

@@ -5,7 +5,7 @@ use super::Lines;
 use crate::emit::escape::{ApparmorName, Escaped, ExecArg, ExecProgram, SelinuxContext};
 use crate::emit::fit::Fitter;
 use crate::plan::{
-    Access, Cause, DirectoryRole, Instance, Link, LinkKind, OwnerRule, PathKind, Plan, Process, Role, Sharing,
+    Access, Cause, DirectoryRole, Instance, Link, LinkKind, Overlay, OwnerRule, PathKind, Plan, Process, Role, Sharing,
 };
 use std::collections::BTreeSet;
 
@@ -64,6 +64,9 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
                 pre.run("+", "/bin/sh", &["-ec", COPY, "sh", &file.path, template, &owner], &file.cause);
             }
         }
+        for overlay in &plan.overlays {
+            pre.run("+", Overlay::PROGRAM, &overlay.arguments(), &overlay.cause);
+        }
         for link in plan.links.iter().filter(|l| l.managed && !l.name.is_empty()) {
             make_link(plan, link, &mut pre);
         }
@@ -121,6 +124,9 @@ pub fn after(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut L
         post.script(UNLABEL, &labelled);
     }
     if process.role == Role::Qemu {
+        for overlay in &plan.overlays {
+            post.run("+-", "/bin/rm", &["-f", "--", &overlay.path], &overlay.cause);
+        }
         for link in plan.links.iter().filter(|l| l.managed && !l.name.is_empty()) {
             post.run("+-", "/usr/sbin/ip", &["link", "delete", "dev", &link.name], &link.cause);
         }

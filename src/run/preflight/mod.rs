@@ -50,7 +50,8 @@ pub fn preflight(plan: &Plan, registry: &Registry, diags: &mut Diagnostics) {
             fault(&codes::HOST, file.cause.span, text, "install the firmware (Debian: ovmf, Fedora: edk2-ovmf)", diags);
         }
     }
-    for secret in &plan.secrets {
+    // What the XML itself holds needs no file.
+    for secret in plan.secrets.iter().filter(|s| s.source != format!("{}/{}", plan.name, s.id)) {
         let name = secret.source.replace('/', "%2F");
         let at = registry.secrets().join(&name);
         if !Path::new(&secret.path).exists() && !at.exists() && !at.with_file_name(format!("{name}.base64")).exists() {
