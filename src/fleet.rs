@@ -1,5 +1,6 @@
 //! Conflicts between domains that are compiled together: what only one of them can have.
 
+pub mod categories;
 mod claims;
 
 use crate::diag::codes::general as codes;

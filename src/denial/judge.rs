@@ -130,9 +130,14 @@ fn unasked(message: String, help: impl Into<String>) -> Finding {
 
 /// What one entry of the Plan grants to a path; none if it is about another.
 fn covers(access: &Access, path: &str) -> Option<Perms> {
+    covers_as(access, &access.path, path).or_else(|| covers_as(access, access.resolved.as_deref()?, path))
+}
+
+/// The same, with the entry's path under one of its names.
+fn covers_as(access: &Access, own: &str, path: &str) -> Option<Perms> {
     let look = Perms { lock: false, ..Perms::READ };
-    let folder = access.path.trim_end_matches('/');
-    let itself = path == access.path || path.trim_end_matches('/') == folder;
+    let folder = own.trim_end_matches('/');
+    let itself = path == own || path.trim_end_matches('/') == folder;
     let below = path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1);
     match access.kind {
         PathKind::Tree if itself => Some(look),

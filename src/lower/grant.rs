@@ -153,6 +153,7 @@ impl Lower<'_> {
         self.plan.access.push(Access {
             process: process.to_string(),
             path: path.to_string(),
+            resolved: None,
             kind,
             perms,
             sharing,

@@ -14,6 +14,7 @@ pub mod memory;
 mod monitor;
 mod paths;
 pub mod policy;
+pub mod real;
 mod secret;
 mod security;
 pub mod tls;
@@ -235,6 +236,7 @@ impl<'a> Lower<'a> {
         }
         limits::limits(&mut self);
         self.plan.confinement = confinement::confinement(&mut self);
+        real::settle(&mut self);
         policy::check(&mut self);
         self.plan.processes.push(Process {
             role: Role::Qemu,
@@ -520,6 +522,17 @@ impl<'a> Lower<'a> {
         let restore_label = label != LabelRole::Keep
             && (matches!(owner, OwnerRule::Domain { restore: true }) || sharing == Sharing::Exclusive);
         let path = path.to_string();
-        self.plan.access.push(Access { process, path, kind, perms, sharing, label, restore_label, owner, cause });
+        self.plan.access.push(Access {
+            process,
+            path,
+            resolved: None,
+            kind,
+            perms,
+            sharing,
+            label,
+            restore_label,
+            owner,
+            cause,
+        });
     }
 }

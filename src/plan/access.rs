@@ -10,6 +10,9 @@ pub struct Access {
     pub process: String,
     /// Absolute path, as the XML or a default names it. Symbolic links are resolved at run time.
     pub path: String,
+    /// Where the path leads when links are on the way and the host facts tell: what AppArmor sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<String>,
     /// What is expected at the path.
     pub kind: PathKind,
     /// What the process does with it.

@@ -398,6 +398,12 @@ pub struct Selinux {
     pub content: String,
     /// Whether files are relabelled before the start and back after the stop.
     pub relabel: bool,
+    /// Whether the categories follow from the UUID; else the XML gives the whole label.
+    #[serde(default)]
+    pub derived: bool,
+    /// File systems without labels that files lie on: mount point, type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlabelled: Vec<(String, String)>,
     /// Why.
     pub cause: Cause,
 }

@@ -20,6 +20,7 @@ fn disk_access(path: &str) -> Access {
     Access {
         process: "qemu".to_string(),
         path: path.to_string(),
+        resolved: None,
         kind: PathKind::File,
         perms: Perms::READ_WRITE,
         sharing: Sharing::Exclusive,

@@ -30,6 +30,8 @@ pub struct Outcome {
     pub said: String,
     /// `plan.json`.
     pub plan: Option<Value>,
+    /// Every file of the tree: path, text.
+    pub tree: Vec<(String, String)>,
     /// How long it took.
     pub time: Duration,
 }
@@ -60,6 +62,16 @@ impl Surroundings {
         self.conformance.join("input").join(file)
     }
 
+    /// A file of the conformance pack.
+    pub fn conformance_file(&self, name: &str) -> String {
+        self.conformance.join(name).display().to_string()
+    }
+
+    /// The host facts of an input.
+    pub fn host_of(&self, input: &Path) -> PathBuf {
+        self.options(input).swap_remove(1)
+    }
+
     /// The options of virtc for an input.
     fn options(&self, input: &Path) -> Vec<PathBuf> {
         let key = input.file_name().map(|f| format!("input/{}", f.to_string_lossy())).unwrap_or_default();
@@ -71,6 +83,11 @@ impl Surroundings {
 
     /// Builds the tree of one domain.
     pub fn build(&self, input: &Path, limit: Duration) -> Outcome {
+        self.build_with(input, limit, &[])
+    }
+
+    /// The same with more options, which win over the usual ones.
+    pub fn build_with(&self, input: &Path, limit: Duration, more: &[String]) -> Outcome {
         let root = tempfile::tempdir().expect("a folder");
         let out = root.path().join("out");
         let start = Instant::now();
@@ -78,7 +95,13 @@ impl Surroundings {
         let mut child = Command::new(env!("CARGO_BIN_EXE_virtc"))
             .args(["build", "--color", "never", "-o"])
             .arg(&out)
-            .args(self.options(input))
+            .args(
+                self.options(input)
+                    .chunks(2)
+                    .filter(|o| !more.iter().any(|m| *m == o[0].display().to_string()))
+                    .flatten(),
+            )
+            .args(more)
             .arg(input)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -105,9 +128,28 @@ impl Surroundings {
             status,
             said: String::from_utf8_lossy(&std::fs::read(errors).unwrap_or_default()).into_owned(),
             plan,
+            tree: files(&out),
             time,
         }
     }
+}
+
+/// Every file below a folder that is text: path, text; by path.
+pub fn files(root: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut left = vec![root.to_path_buf()];
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                left.push(path);
+            } else if let (Ok(text), Ok(inner)) = (std::fs::read_to_string(&path), path.strip_prefix(root)) {
+                found.push((inner.display().to_string(), text));
+            }
+        }
+    }
+    found.sort();
+    found
 }
 
 /// Runs `judge` on every case, two at a time; gives id and verdict (none: passed).

@@ -89,6 +89,7 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
     lx.plan.access.push(Access {
         process: id.clone(),
         path: state,
+        resolved: None,
         kind,
         perms: Perms::READ_WRITE,
         sharing: Sharing::Exclusive,

@@ -91,12 +91,12 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/etc", Some(Closed::Entirely)),
     // Where clusters and their keys are named.
     ("/etc/ceph", Some(Closed::ReadOnly)),
+    // Where libvirt-sandbox keeps the configuration of its guests.
+    ("/etc/libvirt-sandbox/services", None),
     // Certificates of displays and smart cards.
     ("/etc/pki", Some(Closed::ForWriting)),
     ("/home", Some(Closed::Itself)),
-    ("/initrd", Some(Closed::Entirely)),
-    ("/initrd.img", Some(Closed::ForWriting)),
-    ("/initrd.img.old", Some(Closed::ForWriting)),
+    ("/initrd", Some(Closed::ForWriting)),
     ("/lib", Some(Closed::Entirely)),
     ("/lib32", Some(Closed::Entirely)),
     ("/lib64", Some(Closed::Entirely)),
@@ -173,7 +173,28 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/usr/lib/riscv64-linux-gnu/opensbi", Some(Closed::ForWriting)),
     ("/usr/lib/u-boot", Some(Closed::ForWriting)),
     ("/usr/local/share", Some(Closed::ForWriting)),
-    ("/usr/share", Some(Closed::ForWriting)),
+    ("/usr/share", Some(Closed::Entirely)),
+    // Firmware, ROMs and drivers for guests.
+    ("/usr/share/AAVMF", Some(Closed::ForWriting)),
+    ("/usr/share/OVMF", Some(Closed::ForWriting)),
+    ("/usr/share/edk2", Some(Closed::ForWriting)),
+    ("/usr/share/edk2-ovmf", Some(Closed::ForWriting)),
+    ("/usr/share/ipxe", Some(Closed::ForWriting)),
+    ("/usr/share/ipxe.efi", Some(Closed::ForWriting)),
+    ("/usr/share/openbios", Some(Closed::ForWriting)),
+    ("/usr/share/ovmf", Some(Closed::ForWriting)),
+    ("/usr/share/qemu", Some(Closed::ForWriting)),
+    ("/usr/share/qemu-efi", Some(Closed::ForWriting)),
+    ("/usr/share/qemu-efi-aarch64", Some(Closed::ForWriting)),
+    ("/usr/share/qemu-efi-loongarch64", Some(Closed::ForWriting)),
+    ("/usr/share/qemu-efi-riscv64", Some(Closed::ForWriting)),
+    ("/usr/share/qemu-kvm", Some(Closed::ForWriting)),
+    ("/usr/share/seabios", Some(Closed::ForWriting)),
+    ("/usr/share/seavgabios", Some(Closed::ForWriting)),
+    ("/usr/share/sgabios", Some(Closed::ForWriting)),
+    ("/usr/share/slof", Some(Closed::ForWriting)),
+    ("/usr/share/vgabios", Some(Closed::ForWriting)),
+    ("/usr/share/virtio-win", Some(Closed::ForWriting)),
     ("/var", Some(Closed::Itself)),
     ("/var/backups", Some(Closed::Itself)),
     ("/var/cache", Some(Closed::Itself)),
@@ -217,8 +238,6 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/var/spool/at", Some(Closed::Entirely)),
     ("/var/spool/cron", Some(Closed::Entirely)),
     ("/var/tmp", Some(Closed::Itself)),
-    ("/vmlinuz", Some(Closed::ForWriting)),
-    ("/vmlinuz.old", Some(Closed::ForWriting)),
 ];
 
 /// What a path is used for.
@@ -254,6 +273,9 @@ pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
     };
     for access in plan.access.iter().filter(|a| !ours(a)) {
         look(&access.path, Use::of(access), &access.cause);
+        if let Some(real) = &access.resolved {
+            look(real, Use::of(access), &access.cause);
+        }
     }
     for file in &plan.files {
         let usage = |writes| Use { kind: PathKind::File, writes, sharing: Sharing::Exclusive, what: &file.cause.what };
@@ -321,6 +343,13 @@ fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
     let rom = [".rom", ".bin", ".efirom"].iter().any(|end| path.ends_with(end));
     if usage.what == "option ROM" && !usage.writes && rom && !is_below(&path, "/proc") && !is_below(&path, "/sys") {
         return None;
+    }
+    // Kernels of the host and their RAM disks, whatever their version; firmware of another architecture.
+    let numbered = ["/vmlinuz", "/initrd", "/usr/lib/riscv64-linux-gnu/opensbi"];
+    if let Some(rest) = numbered.iter().find_map(|start| path.strip_prefix(start))
+        && !rest.starts_with('/')
+    {
+        return usage.writes.then_some("it belongs to the system, and may only be read");
     }
     let (place, closed) = place(&path)?;
     let itself = path == place;
