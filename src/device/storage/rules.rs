@@ -147,7 +147,7 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
         && let Some(name) = network.name.as_deref().filter(|n| n.contains(':'))
     {
         // In Ceph's own notation options follow a colon.
-        let message = format!("':' not allowed in RBD source volume name '{name}'");
+        let message = format!("an RBD image cannot be named '{name}': the name holds ':'");
         cx.error_at(&codes::NETWORK, site, "name", message).help("name the pool and the image only: pool/image");
     }
     let one = matches!(protocol, Protocol::Nbd | Protocol::Iscsi | Protocol::Ssh | Protocol::Nfs | Protocol::Vxhs)
