@@ -97,6 +97,7 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/etc/pki", Some(Closed::ForWriting)),
     ("/home", Some(Closed::Itself)),
     ("/initrd", Some(Closed::ForWriting)),
+    ("/initrd.img", Some(Closed::ForWriting)),
     ("/lib", Some(Closed::Entirely)),
     ("/lib32", Some(Closed::Entirely)),
     ("/lib64", Some(Closed::Entirely)),
@@ -105,7 +106,8 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/mnt", Some(Closed::Itself)),
     ("/opt", Some(Closed::Itself)),
     ("/proc", Some(Closed::Entirely)),
-    ("/root", Some(Closed::Entirely)),
+    // Only root gets in there, and no guest runs as root.
+    ("/root", Some(Closed::ForWriting)),
     ("/root/.Xauthority", Some(Closed::ForWriting)),
     ("/run", Some(Closed::Itself)),
     ("/run/acpid.socket", Some(Closed::Entirely)),
@@ -238,6 +240,7 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/var/spool/at", Some(Closed::Entirely)),
     ("/var/spool/cron", Some(Closed::Entirely)),
     ("/var/tmp", Some(Closed::Itself)),
+    ("/vmlinuz", Some(Closed::ForWriting)),
 ];
 
 /// What a path is used for.
@@ -313,7 +316,7 @@ pub fn closed(plan: &Plan, access: &Access, target: &str, allowed: &[String]) ->
 
 /// Why a path is closed for what it is used for; none if it is open.
 fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
-    let whole = matches!(usage.kind, PathKind::Tree | PathKind::Directory);
+    let whole = matches!(usage.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
     if !path.starts_with('/') {
         return Some("it is no absolute path, and could mean anything");
     }
@@ -335,6 +338,10 @@ fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
     let daemon = ["/docker.sock", "system_bus_socket", "/containerd.sock", "/podman.sock", "/lxd/unix.socket"];
     if daemon.iter().any(|end| path.ends_with(end)) {
         return Some("a program with all rights listens there");
+    }
+    // Keys, and what its shell starts. The X server's cookie is in the table.
+    if path.starts_with("/root/.") && !path.starts_with("/root/.X") {
+        return Some("it holds what root logs in with");
     }
     if let Some(why) = of_a_user(&path) {
         return Some(why);
@@ -468,6 +475,10 @@ mod tests {
             ("/dev/kvm", true),
             ("/run/user/1000/bus", true),
             ("/run/virtc/other/monitor.sock", true),
+            ("/root", false),
+            ("/root/.bashrc", true),
+            ("/root/.ssh/id", false),
+            ("/initrd.img", true),
         ] {
             assert!(forbidden(path, &usage(writes)).is_some(), "{path}");
         }
@@ -482,6 +493,8 @@ mod tests {
             ("/home/me/vm.img", true),
             ("/home/me/.local/share/libvirt/images/a", true),
             ("/run/user/1000/vm.sock", true),
+            ("/root/boot.iso", false),
+            ("/initrd.img", false),
         ] {
             assert_eq!(forbidden(path, &usage(writes)), None, "{path}");
         }
