@@ -174,7 +174,11 @@ impl<'r, 'd> Explainer<'r, 'd> {
     }
 
     pub fn missing_elements(&mut self, me: &Parent<'_, '_>, missing: &[&ChildSlot]) {
-        let names: Vec<String> = missing.iter().map(|s| format!("<{}>", name_text(s.name))).collect();
+        let name = |s: &&ChildSlot| match (name_text(s.name), s.min) {
+            (name, 0 | 1) => format!("<{name}>"),
+            (name, times) => format!("<{name}>, of which there are {times}"),
+        };
+        let names: Vec<String> = missing.iter().map(name).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let lines: Vec<String> = (missing.iter())
             .map(|s| format!("add {}: {}", skeleton(s), first_lower(s.doc.get().trim_end_matches('.'))))
