@@ -1,7 +1,7 @@
 //! Checks of a complete interface.
 
 use super::{Interface, InterfaceType};
-use crate::diag::codes::network as codes;
+use crate::diag::codes::{network as codes, schema};
 use crate::domain::Domain;
 use crate::lower::Lower;
 use crate::resolve::{Cx, Machine};
@@ -19,6 +19,14 @@ pub fn interface(interface: &Interface, _: &Domain, _: &Machine, cx: &mut Cx<'_>
             "the <portForward> element can only be used with the 'passt' backend of interface type='user' or type='vhostuser'",
         )
         .help("add <backend type='passt'/>");
+    }
+    if kind == InterfaceType::Bridge && interface.source.fields.bridge.is_none() {
+        cx.error(
+            &schema::MISSING_ATTRIBUTE,
+            interface.site,
+            "no <source> with a 'bridge' attribute for interface type='bridge'",
+        )
+        .help("add <source bridge='br0'/>");
     }
     if let Some(driver) = &interface.driver {
         for (name, size) in [("rx_queue_size", driver.rx_queue_size), ("tx_queue_size", driver.tx_queue_size)] {
