@@ -137,6 +137,16 @@ impl<'r, 'd> Explainer<'r, 'd> {
         let words: Vec<&str> = ty.words().iter().map(|w| w.word.get()).collect();
         let number = tables::decimal(value).or_else(|| tables::hexadecimal(value));
         let ranged = ty.parts().iter().any(|p| matches!(p, Part::Int(..) | Part::Hex(..)));
+        // A hexadecimal number where the format has decimal ones.
+        let hex = tables::hexadecimal(value)
+            .filter(|_| !words.contains(&value) && ty.parts().iter().any(|p| matches!(p, Part::Int(..))))
+            .filter(|_| !ty.parts().iter().any(|p| matches!(p, Part::Hex(..))));
+        if let Some(decimal) = hex.map(|n| n.to_string()).filter(|n| ty.accepts(n)) {
+            self.out
+                .report(&codes::WRONG_VALUE, span, format!("{what} cannot be '{value}': it takes decimal numbers"))
+                .help(format!("write '{decimal}'"));
+            return;
+        }
         let (code, message) = if value.is_empty() {
             (&codes::WRONG_VALUE, format!("{what} is empty"))
         } else if number.is_some() && ranged {

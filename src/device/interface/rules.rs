@@ -28,6 +28,28 @@ pub fn interface(interface: &Interface, _: &Domain, _: &Machine, cx: &mut Cx<'_>
         )
         .help("add <source bridge='br0'/>");
     }
+    if let Some(port) = &interface.virtualport {
+        let needed: &[&str] = match port.kind.as_deref() {
+            Some("802.1Qbh") => &["profileid"],
+            Some("802.1Qbg") => &["managerid", "typeid", "typeidversion"],
+            _ => &[],
+        };
+        let given = port.parameters.as_ref();
+        let has = |name: &str| {
+            given.is_some_and(|p| match name {
+                "profileid" => p.profileid.is_some(),
+                "managerid" => p.managerid.is_some(),
+                "typeid" => p.typeid.is_some(),
+                _ => p.typeidversion.is_some(),
+            })
+        };
+        if let Some(missing) = needed.iter().find(|n| !has(n)) {
+            let kind = port.kind.as_deref().unwrap_or("");
+            let site = given.map_or(port.site, |p| p.site);
+            cx.error(&schema::MISSING_ATTRIBUTE, site, format!("missing {missing} in <virtualport type='{kind}'>"))
+                .help(format!("add <parameters {missing}='…'/> as the switch wants it"));
+        }
+    }
     if let Some(driver) = &interface.driver {
         for (name, size) in [("rx_queue_size", driver.rx_queue_size), ("tx_queue_size", driver.tx_queue_size)] {
             if size.is_some_and(|s| !s.is_power_of_two()) {
