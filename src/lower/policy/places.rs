@@ -340,7 +340,7 @@ fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
         return Some("a program with all rights listens there");
     }
     // Keys, and what its shell starts. The X server's cookie is in the table.
-    if path.starts_with("/root/.") && !path.starts_with("/root/.X") {
+    if path == "/root" || (path.starts_with("/root/.") && !path.starts_with("/root/.X")) {
         return Some("it holds what root logs in with");
     }
     if let Some(why) = of_a_user(&path) {
