@@ -1,7 +1,7 @@
 //! The compiler as one pure function.
 
 use crate::caps::Capabilities;
-use crate::diag::{Diagnostics, Severity};
+use crate::diag::{Diagnostics, Severity, Span};
 use crate::domain::{self, Domain};
 use crate::host::Host;
 use crate::lower;
@@ -69,6 +69,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
             }
         }
     }
+    let read = diags.len();
     let mut cx = Cx { env, doc: &doc, diags: &mut diags };
     let machine = resolve::resolve(&mut domain, &mut cx);
     let mut plan = None;
@@ -84,6 +85,26 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     }
     if diags.has_errors() {
         plan = None;
+        drop_consequences(&doc, read, &mut diags);
     }
     Compiled { domain: Some(domain), plan, diags, secret_values }
+}
+
+/// Drops what a rule says of a whole element (that it lacks something, say) where something inside could not be read:
+/// most likely that is the cause, and one fault is worth one report. `read` is how many diagnostics the
+/// reader gave.
+fn drop_consequences(doc: &xml::Document<'_>, read: usize, diags: &mut Diagnostics) {
+    let causes: Vec<Span> = (diags.iter().take(read))
+        .filter(|d| d.severity == Severity::Error && !d.span.is_none())
+        .map(|d| d.span)
+        .collect();
+    if causes.is_empty() || diags.len() == read {
+        return;
+    }
+    let tags: Vec<(Span, Span)> = (doc.elements())
+        .filter(|e| !e.is("domain") && !e.is("devices"))
+        .map(|e| (e.span(), e.whole()))
+        .filter(|(_, whole)| causes.iter().any(|c| whole.start <= c.start && c.end <= whole.end))
+        .collect();
+    diags.drop_followers(read, |d| tags.iter().any(|(tag, _)| *tag == d.span));
 }

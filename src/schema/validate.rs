@@ -290,7 +290,7 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
             }
         }
         let missing: Vec<&ChildSlot> = (slots.iter().enumerate())
-            .filter(|(i, s)| s.min > 0 && self.counts[base + i] == 0 && me.states.of(s.guard) == State::Yes)
+            .filter(|(i, s)| self.counts[base + i] < u32::from(s.min) && me.states.of(s.guard) == State::Yes)
             .map(|(_, s)| s)
             .filter(|s| !guessed.contains(&s.name))
             .collect();

@@ -39,13 +39,14 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/etc/pki", Some(Closed::ForWriting)),
     ("/home", Some(Closed::Itself)),
     ("/initrd", Some(Closed::ForWriting)),
+    ("/initrd.img", Some(Closed::ForWriting)),
     ("/lib", Some(Closed::Entirely)),
     ("/lib32", Some(Closed::Entirely)),
     ("/lib64", Some(Closed::Entirely)),
     ("/lost+found", Some(Closed::Entirely)),
     ("/opt", Some(Closed::Itself)),
     ("/proc", Some(Closed::Entirely)),
-    ("/root", Some(Closed::Entirely)),
+    ("/root", Some(Closed::Itself)),
     ("/root/.Xauthority", Some(Closed::ForWriting)),
     ("/run", Some(Closed::Itself)),
     ("/run/containerd", Some(Closed::Entirely)),
@@ -103,6 +104,7 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/var/log", Some(Closed::Itself)),
     ("/var/spool/cron", Some(Closed::Entirely)),
     ("/var/tmp", Some(Closed::Itself)),
+    ("/vmlinuz", Some(Closed::ForWriting)),
 ];
 
 /// Every access that no guest may have.
@@ -118,7 +120,7 @@ pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
         }
     };
     for access in plan.access.iter().filter(|a| !ours(a)) {
-        let whole = matches!(access.kind, PathKind::Tree | PathKind::Directory);
+        let whole = matches!(access.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
         let writes = access.perms.write || access.perms.append;
         look(&access.path, writes, whole, &access.cause);
         if let Some(real) = &access.resolved {
@@ -145,7 +147,7 @@ pub fn closed(access: &Access, target: &str, allowed: &[String]) -> Option<&'sta
     if ours(access) || open(target) || open(&access.path) {
         return None;
     }
-    let whole = matches!(access.kind, PathKind::Tree | PathKind::Directory);
+    let whole = matches!(access.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
     forbidden(target, access.perms.write || access.perms.append, whole, &access.cause.what)
 }
 
@@ -168,6 +170,10 @@ fn forbidden(path: &str, writes: bool, whole: bool, what: &str) -> Option<&'stat
     // Sockets of other programs on the session's or system's bus, whatever their folder.
     if path.ends_with("/docker.sock") || path.ends_with("system_bus_socket") {
         return Some("a program with all rights listens there");
+    }
+    // Keys, and what its shell starts. The X server's cookie is in the table.
+    if path.starts_with("/root/.") && !path.starts_with("/root/.X") {
+        return Some("it holds what root logs in with");
     }
     if path.starts_with("/home/") && path.split('/').nth(3).is_some_and(|part| part == ".ssh" || part == ".gnupg") {
         return Some("it holds keys");
@@ -241,6 +247,10 @@ mod tests {
             ("relative", false),
             ("/a\nb", false),
             ("/home/me/.ssh/id", false),
+            ("/root", false),
+            ("/root/.bashrc", true),
+            ("/root/.ssh/id", false),
+            ("/initrd.img", true),
         ] {
             assert!(forbidden(path, writes, false, "disk").is_some(), "{path}");
         }
@@ -253,6 +263,8 @@ mod tests {
             ("/srv/a b", true),
             ("/dev/shm/x", true),
             ("/home/me/vm.img", true),
+            ("/root/boot.iso", false),
+            ("/initrd.img", false),
         ] {
             assert_eq!(forbidden(path, writes, false, "disk"), None, "{path}");
         }
