@@ -3,7 +3,7 @@
 use super::check::expand;
 use super::inputs::{Source, World, read, report, use_color};
 use super::{Exit, MessageFormatName, Shared, complain, print};
-use crate::compile::{Until, compile};
+use crate::compile::Until;
 use crate::denial::{Denial, Finding, Hints, Object, Verdict, belongs_to, judge, records, verbs};
 use crate::diag::render::{Lines, Report, render_all};
 use crate::diag::{Diagnostics, Span, codes::security as codes};
@@ -107,8 +107,7 @@ fn machines(files: &[PathBuf], shared: &Shared) -> Result<Vec<Machine>, Exit> {
             Some(world) => world,
             None => world.insert(World::load(shared)?),
         };
-        let caps = world.caps.for_domain(&source.bytes);
-        let compiled = compile(&source.bytes, &world.host, caps, &world.options, Until::Planned);
+        let compiled = world.compile_text(&source.bytes, Until::Planned);
         match compiled.plan {
             Some(plan) => machines.push(Machine { source, plan }),
             None => {

@@ -66,6 +66,9 @@ pub struct Shared {
     /// Where a migration comes from
     #[arg(long, global = true, value_name = "URI", help_heading = "Compiling")]
     pub incoming: Option<String>,
+    /// Look at this host: follow links, and grant the backing files that headers of images name
+    #[arg(long, global = true, help_heading = "Compiling")]
+    pub probe_backing: bool,
     /// Templates that replace the built-in ones
     #[arg(long, global = true, value_name = "DIR", help_heading = "Compiling")]
     pub templates: Option<PathBuf>,

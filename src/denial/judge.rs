@@ -130,13 +130,21 @@ fn unasked(message: String, help: impl Into<String>) -> Finding {
 
 /// What one entry of the Plan grants to a path; none if it is about another.
 fn covers(access: &Access, path: &str) -> Option<Perms> {
+    covers_as(access, &access.path, path).or_else(|| covers_as(access, access.resolved.as_deref()?, path))
+}
+
+/// The same, with the entry's path under one of its names.
+fn covers_as(access: &Access, own: &str, path: &str) -> Option<Perms> {
     let look = Perms { lock: false, ..Perms::READ };
-    let folder = access.path.trim_end_matches('/');
-    let itself = path == access.path || path.trim_end_matches('/') == folder;
+    let folder = own.trim_end_matches('/');
+    let itself = path == own || path.trim_end_matches('/') == folder;
     let below = path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1);
     match access.kind {
-        PathKind::Tree if itself => Some(look),
+        PathKind::Tree | PathKind::Files if itself => Some(look),
         PathKind::Tree if below => Some(access.perms),
+        PathKind::Files if below && path.rsplit_once('/').is_some_and(|(parent, _)| parent == folder) => {
+            Some(access.perms)
+        }
         PathKind::Directory if itself => Some(look),
         PathKind::Pipe if itself || path.strip_prefix(folder).is_some_and(|end| end == ".in" || end == ".out") => {
             Some(access.perms)

@@ -284,7 +284,13 @@ impl Starter {
         words.push(process.program.clone().into());
         let mut words = words.into_iter();
         let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).args(args).env_clear().envs(process.env.iter().map(|(k, v)| (k.as_ref(), v.as_str())));
+        command.args(words).args(args);
+        let is_passt = process.role == plan::Role::Passt && process.program.ends_with("/passt");
+        if is_passt && confine.account.is_none() && rustix::process::geteuid().is_root() {
+            // Else it changes to `nobody`, who cannot make a socket in the machine's directory.
+            command.args(["--runas", "0:0"]);
+        }
+        command.env_clear().envs(process.env.iter().map(|(k, v)| (k.as_ref(), v.as_str())));
         command.env(MARK, &self.journal).stderr(Stdio::piped());
         if groups.is_some_and(|g| !g.prefix().is_empty()) {
             // The user's systemd is found by it.

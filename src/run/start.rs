@@ -12,11 +12,14 @@ use super::trampoline::Confine;
 use super::{Options, groups, kvm, links, prepare, shaping};
 use crate::diag::codes::run as codes;
 use crate::emit::argv;
-use crate::plan::{self, Accelerator, Instance, Lifecycle, Plan, Ready, Role, Target};
+use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Plan, Ready, Role, Target};
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How many ports are looked at for a free one.
+const AUTO_PORTS: usize = 1000;
 
 /// How often something that gives no sign is looked at.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -144,6 +147,11 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
         }
     }
     let Some(process) = plan.qemu() else { return Err(interrupted()) };
+    let mut process = process.clone();
+    for note in free_ports(plan, &mut process) {
+        say(&note);
+    }
+    let process = &process;
     let tokens = argv::tokens(process);
     let terminal = options.terminal && uses_terminal(&tokens);
     let qemu = starter.start(process, &tokens, terminal, groups.as_ref())?;
@@ -182,7 +190,11 @@ fn runnable(plan: &Plan) -> Result<(), Fault> {
         .with_help("compile it with --target standalone, the default"));
     }
     let made = plan.directories.iter().map(|d| &d.path).chain(plan.sockets.iter().map(|s| &s.path));
-    for path in made.chain(plan.secrets.iter().map(|s| &s.path)).chain(plan.files.iter().map(|f| &f.path)) {
+    for path in made
+        .chain(plan.secrets.iter().map(|s| &s.path))
+        .chain(plan.files.iter().map(|f| &f.path))
+        .chain(plan.overlays.iter().map(|o| &o.path))
+    {
         // What is made is also removed: a path has to be the one that it looks like.
         let plain = Path::new(path).components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)));
         if !plain || !path.starts_with('/') {
@@ -291,6 +303,7 @@ pub fn debian_package(program: &str) -> String {
             // virtiofsd in C came with QEMU up to 7.2.
             "virtiofsd" if program.starts_with("/usr/lib/qemu/") => "qemu-system-common",
             "dbus-daemon" => "dbus-daemon",
+            "qemu-img" => "qemu-utils",
             other => other,
         },
     }
@@ -358,6 +371,32 @@ fn dump_directory(plan: &Plan, registry: &Registry) -> PathBuf {
     use crate::plan::DirectoryRole;
     let of = |role| plan.directories.iter().find(|d| d.role == role).map(|d| PathBuf::from(&d.path));
     of(DirectoryRole::State).or_else(|| of(DirectoryRole::Log)).unwrap_or_else(|| registry.base().to_path_buf())
+}
+
+/// Moves ports of the command line that the XML leaves open, and that are taken, to the next free ones.
+/// Returns what is worth telling.
+fn free_ports(plan: &Plan, process: &mut plan::Process) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut given: Vec<u16> = Vec::new();
+    for wanted in &plan.auto_ports {
+        let address = wanted.address.as_deref().unwrap_or("0.0.0.0");
+        let is_free = |port: &u16| !given.contains(port) && std::net::TcpListener::bind((address, *port)).is_ok();
+        // Where none can be bound at all, QEMU says why.
+        let Some(port) = (wanted.port..=u16::MAX).take(AUTO_PORTS).find(is_free) else { continue };
+        given.push(port);
+        if port == wanted.port {
+            continue;
+        }
+        for arg in process.args.iter_mut().filter(|a| a.switch == wanted.switch) {
+            if let ArgValue::Props(props, _) = &mut arg.value
+                && props.get(&wanted.key).is_some()
+            {
+                props.replace(wanted.key.clone(), port);
+            }
+        }
+        notes.push(format!("{}: port {} is taken, {port} is used ({})", wanted.cause.what, wanted.port, wanted.key));
+    }
+    notes
 }
 
 fn helper_socket(ready: &Ready) -> impl Iterator<Item = &Path> {

@@ -20,12 +20,14 @@ fn disk_access(path: &str) -> Access {
     Access {
         process: "qemu".to_string(),
         path: path.to_string(),
+        resolved: None,
         kind: PathKind::File,
         perms: Perms::READ_WRITE,
         sharing: Sharing::Exclusive,
         restore_label: false,
         label: LabelRole::Image,
         owner: OwnerRule::Domain { restore: true },
+        optional: false,
         cause: cause(),
     }
 }

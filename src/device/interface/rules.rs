@@ -1,7 +1,7 @@
 //! Checks of a complete interface.
 
 use super::{Interface, InterfaceType};
-use crate::diag::codes::network as codes;
+use crate::diag::codes::{network as codes, schema};
 use crate::domain::Domain;
 use crate::lower::Lower;
 use crate::resolve::{Cx, Machine};
@@ -19,6 +19,36 @@ pub fn interface(interface: &Interface, _: &Domain, _: &Machine, cx: &mut Cx<'_>
             "the <portForward> element can only be used with the 'passt' backend of interface type='user' or type='vhostuser'",
         )
         .help("add <backend type='passt'/>");
+    }
+    if kind == InterfaceType::Bridge && interface.source.fields.bridge.is_none() {
+        cx.error(
+            &schema::MISSING_ATTRIBUTE,
+            interface.site,
+            "no <source> with a 'bridge' attribute for interface type='bridge'",
+        )
+        .help("add <source bridge='br0'/>");
+    }
+    if let Some(port) = &interface.virtualport {
+        let needed: &[&str] = match port.kind.as_deref() {
+            Some("802.1Qbh") => &["profileid"],
+            Some("802.1Qbg") => &["managerid", "typeid", "typeidversion"],
+            _ => &[],
+        };
+        let given = port.parameters.as_ref();
+        let has = |name: &str| {
+            given.is_some_and(|p| match name {
+                "profileid" => p.profileid.is_some(),
+                "managerid" => p.managerid.is_some(),
+                "typeid" => p.typeid.is_some(),
+                _ => p.typeidversion.is_some(),
+            })
+        };
+        if let Some(missing) = needed.iter().find(|n| !has(n)) {
+            let kind = port.kind.as_deref().unwrap_or("");
+            let site = given.map_or(port.site, |p| p.site);
+            cx.error(&schema::MISSING_ATTRIBUTE, site, format!("missing {missing} in <virtualport type='{kind}'>"))
+                .help(format!("add <parameters {missing}='…'/> as the switch wants it"));
+        }
     }
     if let Some(driver) = &interface.driver {
         // MAX_TAP_QUEUES of QEMU; a vhost-user backend may have as many as virtio allows.

@@ -9,8 +9,8 @@ use crate::caps::Cap;
 use crate::diag::codes::general;
 use crate::domain::Domain;
 use crate::domain::model::{Binder, Part, Shape, model, print_attr};
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::Props;
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::keywords;
 use crate::xml::{El, XmlWriter};
@@ -154,16 +154,7 @@ impl Family for Rng {
         if self.source() == RngSource::Random {
             let path = self.backend.as_ref().and_then(|b| b.path.clone()).unwrap_or_default();
             props.set("filename", path.clone());
-            lx.access(
-                &path,
-                PathKind::CharDevice,
-                Perms::READ,
-                Sharing::System,
-                LabelRole::Keep,
-                OwnerRule::Keep,
-                self.site,
-                "rng",
-            );
+            lx.touch(&path, Grant::SYSTEM_SOURCE, self.site, "rng");
         }
         lx.object(props, self.site, "rng");
         let options = self.driver.as_ref().map(|d| &d.virtio);
