@@ -10,6 +10,7 @@ use crate::plan::{Arg, Directory, DirectoryRole, LabelRole, OwnerRule, PathKind,
 use crate::resolve::memory::{self as sizes, HostNodes};
 use crate::vocab::{NumberSet, YesNo};
 use crate::xml::Site;
+use std::path::Path;
 
 /// What a memory backend is asked for.
 #[derive(Clone, Debug, Default)]
@@ -298,6 +299,14 @@ fn file_access(lx: &mut Lower<'_>, path: &str, request: &BackendRequest) {
     } else {
         PathKind::Tree
     };
+    // QEMU makes the files of a standalone machine in a directory of the machine's own.
+    let folder = Path::new(path).parent();
+    let own = |d: &&Directory| d.role == DirectoryRole::Memory && folder == Some(Path::new(&d.path));
+    let path = lx.plan.directories.iter().find(own).map_or(path, |d| &d.path).to_string();
+    if kind == PathKind::Tree && !lx.env.is_libvirt() && lx.plan.access.iter().any(|a| a.path == path) {
+        return;
+    }
+    let path = path.as_str();
     let owner = OwnerRule::Domain { restore: request.path.is_some() };
     let perms = Perms::READ_WRITE;
     lx.access(path, kind, perms, Sharing::Exclusive, LabelRole::Image, owner, request.site, "memory");
