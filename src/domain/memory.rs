@@ -206,7 +206,7 @@ model! {
 model! {
     /// `<memoryBacking>`: what the guest's memory is made of.
     pub struct MemoryBacking = "memoryBacking" {
-        child hugepages: HugePages,
+        mark hugepages: HugePages,
         flag nosharepages: bool = "nosharepages",
         flag locked: bool = "locked",
         child source: BackingSource,

@@ -3,9 +3,10 @@
 use super::{Board, Cx, Machine};
 use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
-use crate::domain::clock::TimerName;
+use crate::domain::clock::{ClockOffset, TickPolicy, TimerName, TimerTrack};
 use crate::domain::cpu::{CacheMode, Cpu, CpuMode, PhysAddrMode};
 use crate::domain::features::Features;
+use crate::domain::general::{CrashAction, LifecycleAction};
 use crate::domain::os::{FirmwareKind, LoaderKind, Os};
 use crate::domain::tuning::NumaMode;
 use crate::domain::vcpu::{OneVcpu, Placement};
@@ -18,7 +19,9 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         features(f, domain, machine, cx);
     }
     boot(domain, cx);
+    lifecycle(domain, cx);
     clock(domain, machine, cx);
+    timers(domain, cx);
     if let Some(cpu) = &domain.cpu {
         self::cpu(cpu, cx);
         numa(domain, cpu, cx);
@@ -34,9 +37,6 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 /// Features that the machine, or this QEMU, does not have.
 fn features(f: &Features, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let site = f.site;
-    let mut fault = |message: String| {
-        cx.error(&codes::FEATURE, site, message);
-    };
     let pseries = machine.board == Board::Pseries;
     let arm_virt = machine.board == Board::Virt && machine.arch.is_arm();
     let riscv_virt = machine.board == Board::Virt && machine.arch.is_riscv();
@@ -58,6 +58,15 @@ fn features(f: &Features, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         ("ioapic", f.ioapic.is_some(), x86),
         ("async-teardown", f.async_teardown.is_some(), machine.arch.is_s390() || x86),
     ];
+    // Whether a machine has ACPI stands in the capabilities; older ones do not say.
+    let of_machine = cx.env.caps.accel(machine.accel).and_then(|a| a.machines.iter().find(|m| m.name == machine.name));
+    let acpi = of_machine.and_then(|m| m.acpi).unwrap_or(!machine.arch.is_s390());
+    let mut fault = |message: String| {
+        cx.error(&codes::FEATURE, site, message);
+    };
+    if f.acpi && !acpi {
+        fault(format!("machine type '{}' does not support ACPI", machine.name));
+    }
     for (name, is_there, possible) in where_it_is {
         if is_there && !possible {
             fault(format!(
@@ -65,9 +74,6 @@ fn features(f: &Features, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
                 machine.arch, machine.name
             ));
         }
-    }
-    if f.acpi && machine.arch.is_s390() {
-        fault(format!("machine type '{}' does not support ACPI", machine.name));
     }
     if f.acpi && machine.arch == crate::vocab::Arch::Aarch64 && machine.board == Board::Virt && !has_uefi(domain) {
         fault("ACPI requires UEFI firmware on this architecture".to_string());
@@ -173,6 +179,74 @@ pub fn boot_parameters(domain: &mut Domain, cx: &mut Cx<'_>) {
     }
 }
 
+/// What QEMU and its controller cannot do at the end of a run.
+fn lifecycle(domain: &Domain, cx: &mut Cx<'_>) {
+    let site = domain.site;
+    let (off, reboot, crash) = (domain.on_poweroff, domain.on_reboot, domain.on_crash);
+    let rename =
+        [off, reboot].contains(&Some(LifecycleAction::RenameRestart)) || crash == Some(CrashAction::RenameRestart);
+    if rename {
+        let message =
+            "the qemu driver doesn't support the action 'rename-restart' for 'on_reboot'/'on_poweroff'/'on_crash'";
+        cx.error(&codes::LIFECYCLE, site, message);
+    }
+    if [off, reboot].contains(&Some(LifecycleAction::Preserve)) {
+        let message = "the qemu driver doesn't support the action 'preserve' for 'on_reboot'/'on_poweroff'";
+        cx.error(&codes::LIFECYCLE, site, message).help("'preserve' is possible for 'on_crash'");
+    }
+    if off == Some(LifecycleAction::Restart) && reboot == Some(LifecycleAction::Destroy) {
+        let message = "the qemu driver doesn't support to restart when the guest powers off (on_poweroff) and to destroy it when it reboots (on_reboot)";
+        cx.error(&codes::LIFECYCLE, site, message);
+    }
+}
+
+/// What a clock needs, and what can be said of each timer.
+fn timers(domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(clock) = &domain.clock else { return };
+    let missing = match clock.offset {
+        Some(offset @ ClockOffset::Timezone) if clock.timezone.is_none() => Some(("timezone", offset)),
+        Some(offset @ ClockOffset::Absolute) if clock.start.is_none() => Some(("start", offset)),
+        _ => None,
+    };
+    if let Some((attribute, offset)) = missing {
+        let message = format!("missing '{attribute}' attribute for a clock with offset='{offset}'");
+        cx.error_at(&codes::TIMER, clock.site, "offset", message);
+    }
+    for timer in &clock.timers {
+        let Some(name) = timer.name else { continue };
+        let paravirtual = matches!(name, TimerName::Kvmclock | TimerName::Hypervclock);
+        let not_for = [
+            ("tickpolicy", timer.tick_policy.is_some() && paravirtual),
+            ("track", timer.track.is_some() && name != TimerName::Rtc),
+            ("frequency", timer.frequency.is_some() && name != TimerName::Tsc),
+            ("mode", timer.mode.is_some() && name != TimerName::Tsc),
+        ];
+        for (attribute, _) in not_for.iter().filter(|(_, wrong)| *wrong) {
+            let message = format!("the timer {name} doesn't support setting of the timer {attribute}");
+            cx.error_at(&codes::TIMER, timer.site, attribute, message);
+        }
+        if timer.catchup.is_some() && timer.tick_policy != Some(TickPolicy::Catchup) {
+            let message = "setting of timer catchup policies is only supported with tickpolicy='catchup'";
+            cx.error(&codes::TIMER, timer.site, message);
+        }
+        match (name, timer.tick_policy, timer.track) {
+            (TimerName::Pit, Some(policy @ TickPolicy::Merge), _) => {
+                cx.error_at(&codes::TIMER, timer.site, "tickpolicy", format!("unsupported pit tickpolicy '{policy}'"));
+            }
+            (TimerName::Rtc, Some(policy @ (TickPolicy::Merge | TickPolicy::Discard)), track)
+                if track != Some(TimerTrack::Boot) =>
+            {
+                let message = format!("unsupported rtc timer tickpolicy '{policy}'");
+                cx.error_at(&codes::TIMER, timer.site, "tickpolicy", message);
+            }
+            (TimerName::Rtc, _, Some(track @ TimerTrack::Boot)) => {
+                cx.error_at(&codes::TIMER, timer.site, "track", format!("unsupported rtc timer track '{track}'"));
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Timers that the machine does not have.
 fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     for timer in domain.clock.iter().flat_map(|c| &c.timers) {
@@ -198,6 +272,13 @@ fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 
 /// Caches and widths of addresses.
 fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
+    if cpu.migratable.is_some() && !matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum) {
+        let message = "the attribute migratable is only allowed for the CPU modes 'host-passthrough' / 'maximum'";
+        cx.error_at(&codes::CPU, cpu.site, "migratable", message);
+    }
+    if cpu.vendor.is_some() && !cpu.names_a_cpu() {
+        cx.error(&codes::CPU, cpu.site, "a CPU vendor is specified without a CPU model");
+    }
     let passes = matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum);
     if let Some(cache) = cpu.caches.first() {
         let message = match cache.mode {
@@ -443,6 +524,13 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
             let message = format!("thread_pool_min ({min}) must be smaller than or equal to thread_pool_max ({max})");
             cx.error(&codes::IOTHREAD, thread.site, message);
         }
+    }
+    if let Some(main) = &domain.default_iothread
+        && let (Some(min), Some(max)) = (main.thread_pool_min, main.thread_pool_max)
+        && min > max
+    {
+        let message = format!("thread_pool_min ({min}) must be smaller than or equal to thread_pool_max ({max})");
+        cx.error(&codes::IOTHREAD, main.site, message);
     }
     let Some(tune) = &domain.cputune else { return };
     if let Some(shares) = tune.shares

@@ -1,0 +1,162 @@
+//! What the XML says of a thing that does not have it: the ports of an IDE controller, the time zone of a clock that follows UTC.
+//!
+//! The format's grammar allows much of this, and libvirt reads only what the kind of the thing calls for. What it does not read is
+//! forgotten here, first of all, so that no later stage sees it and `normalize` does not print it.
+
+use crate::device::Devices;
+use crate::device::audio::{Audio, AudioType};
+use crate::device::controller::{Controller, ControllerKind, ControllerModel};
+use crate::device::input::InputKind;
+use crate::domain::Domain;
+use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
+use crate::domain::cpu::CpuMode;
+
+/// Forgets what has no meaning where it stands.
+pub fn limit(domain: &mut Domain) {
+    if let Some(clock) = &mut domain.clock {
+        self::clock(clock);
+    }
+    if let Some(cpu) = &mut domain.cpu
+        && cpu.mode() != CpuMode::Custom
+    {
+        cpu.matching = None;
+    }
+    if let Some(vcpu) = &mut domain.vcpu
+        && vcpu.current == vcpu.count.or(Some(1))
+    {
+        vcpu.current = None;
+    }
+    if let Some(devices) = &mut domain.devices {
+        self::devices(devices);
+    }
+}
+
+fn devices(devices: &mut Devices) {
+    devices.controllers.iter_mut().for_each(controller);
+    devices.audios.iter_mut().for_each(audio);
+    for input in &mut devices.inputs {
+        match (input.kind, &mut input.source) {
+            (Some(InputKind::Evdev), Some(source)) => source.evdev = None,
+            (Some(InputKind::Passthrough), Some(source)) => {
+                source.dev = None;
+                source.grab = None;
+                source.grab_toggle = None;
+                source.repeat = None;
+            }
+            _ => input.source = None,
+        }
+    }
+    devices.each_mut(&mut |device| {
+        let info = device.info_mut();
+        if info.acpi.as_ref().is_some_and(|a| a.index.is_none_or(|i| i == 0)) {
+            info.acpi = None;
+        }
+    });
+}
+
+/// An adjustment in seconds makes a clock that follows UTC or the local time a variable one; the other attributes belong to one kind each.
+fn clock(clock: &mut Clock) {
+    let offset = clock.offset.unwrap_or(ClockOffset::Utc);
+    let adjusted = clock.adjustment.as_ref().is_some_and(|a| a != "reset");
+    match offset {
+        ClockOffset::Utc | ClockOffset::Localtime if adjusted => {
+            clock.basis = Some(if offset == ClockOffset::Utc { ClockBasis::Utc } else { ClockBasis::Localtime });
+            clock.offset = Some(ClockOffset::Variable);
+        }
+        ClockOffset::Utc | ClockOffset::Localtime => clock.basis = None,
+        ClockOffset::Variable => {
+            if !adjusted {
+                clock.adjustment = Some("0".to_string());
+            }
+            clock.basis.get_or_insert(ClockBasis::Utc);
+        }
+        ClockOffset::Timezone | ClockOffset::Absolute => {
+            clock.adjustment = None;
+            clock.basis = None;
+        }
+    }
+    if offset != ClockOffset::Timezone {
+        clock.timezone = None;
+    }
+    if offset != ClockOffset::Absolute {
+        clock.start = None;
+    }
+    for timer in &mut clock.timers {
+        timer.frequency = timer.frequency.filter(|f| *f != 0);
+    }
+}
+
+/// Ports, vectors, grants and the parts of a PCI controller belong to one type of controller each.
+fn controller(c: &mut Controller) {
+    if !c.is(ControllerKind::VirtioSerial) {
+        c.vectors = None;
+        if !c.is(ControllerKind::Usb) {
+            c.ports = None;
+        }
+    }
+    if !c.is(ControllerKind::Xenbus) {
+        c.max_grant_frames = None;
+        c.max_event_channels = None;
+    }
+    if !c.is(ControllerKind::Pci) {
+        c.pci_model = None;
+        c.target = None;
+        c.hole.0 = None;
+    } else if c.model.is_some_and(|m| !matches!(m, ControllerModel::PciRoot | ControllerModel::PcieRoot)) {
+        c.hole.0 = None;
+    }
+    if c.is(ControllerKind::Usb) && c.model == Some(ControllerModel::None) {
+        c.master = None;
+        c.info.address = Default::default();
+    }
+}
+
+/// What a backend of this type does not have.
+fn audio(a: &mut Audio) {
+    type T = AudioType;
+    let kind = a.kind();
+    if !matches!(kind, T::Pulseaudio) {
+        a.server_name = None;
+    }
+    if kind != T::Sdl {
+        a.driver = None;
+    }
+    if kind != T::File {
+        a.path = None;
+    }
+    if kind != T::Oss {
+        a.try_mmap = None;
+        a.exclusive = None;
+        a.dsp_policy = None;
+    }
+    a.dsp_policy = a.dsp_policy.filter(|p| *p != 0);
+    a.timer_period = a.timer_period.filter(|p| *p != 0);
+    if kind != T::Pipewire {
+        a.runtime_dir = None;
+    }
+    for d in [&mut a.input, &mut a.output].into_iter().flatten() {
+        if !matches!(kind, T::Alsa | T::Oss) {
+            d.dev = None;
+        }
+        if kind != T::Oss {
+            d.try_poll = None;
+        }
+        if !matches!(kind, T::Oss | T::Coreaudio | T::Sdl) {
+            d.buffer_count = None;
+        }
+        if kind != T::Jack {
+            d.server_name = None;
+            d.client_name = None;
+            d.connect_ports = None;
+            d.exact_name = None;
+        }
+        if !matches!(kind, T::Pulseaudio | T::Pipewire) {
+            d.name = None;
+            d.stream_name = None;
+            d.latency = None;
+        }
+        d.voices = d.voices.filter(|v| *v != 0);
+        d.buffer_length = d.buffer_length.filter(|l| *l != 0);
+        d.latency = d.latency.filter(|l| *l != 0);
+    }
+}
