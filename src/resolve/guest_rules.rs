@@ -187,15 +187,15 @@ fn lifecycle(domain: &Domain, cx: &mut Cx<'_>) {
         [off, reboot].contains(&Some(LifecycleAction::RenameRestart)) || crash == Some(CrashAction::RenameRestart);
     if rename {
         let message =
-            "the qemu driver doesn't support the action 'rename-restart' for 'on_reboot'/'on_poweroff'/'on_crash'";
+            "the qemu driver doesn't support the 'rename-restart' action for 'on_reboot'/'on_poweroff'/'on_crash'";
         cx.error(&codes::LIFECYCLE, site, message);
     }
     if [off, reboot].contains(&Some(LifecycleAction::Preserve)) {
-        let message = "the qemu driver doesn't support the action 'preserve' for 'on_reboot'/'on_poweroff'";
+        let message = "the qemu driver doesn't support the 'preserve' action for 'on_reboot'/'on_poweroff'";
         cx.error(&codes::LIFECYCLE, site, message).help("'preserve' is possible for 'on_crash'");
     }
     if off == Some(LifecycleAction::Restart) && reboot == Some(LifecycleAction::Destroy) {
-        let message = "the qemu driver doesn't support to restart when the guest powers off (on_poweroff) and to destroy it when it reboots (on_reboot)";
+        let message = "the qemu driver doesn't support 'onReboot' set to 'destroy and 'onPoweroff' set to 'reboot': one of them has to give way";
         cx.error(&codes::LIFECYCLE, site, message);
     }
 }
@@ -336,7 +336,7 @@ fn numa(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
     let Some(numa) = &cpu.numa else { return };
     let ids: BTreeSet<u32> = numa.cells.iter().filter_map(|c| c.id).collect();
     if ids.len() != numa.cells.len() || ids.iter().next_back().is_some_and(|last| *last as usize >= numa.cells.len()) {
-        cx.error(&codes::NUMA, numa.site, "the ids of NUMA cells must count up from 0, each once");
+        cx.error(&codes::NUMA, numa.site, "the NUMA cells need exactly one 'cell' element per guest node: ids count up from 0, without gaps (non-contiguous ranges are not allowed)");
     }
     let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
     let mut taken = BTreeSet::new();

@@ -6,10 +6,14 @@
 use crate::device::Devices;
 use crate::device::audio::{Audio, AudioType};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
-use crate::device::input::InputKind;
+use crate::device::disk::Cache;
+use crate::device::input::{InputBus, InputKind};
+use crate::device::sound::SoundModel;
+use crate::device::tpm::TpmSourceKind;
 use crate::domain::Domain;
 use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
 use crate::domain::cpu::CpuMode;
+use crate::vocab::YesNo;
 
 /// Forgets what has no meaning where it stands.
 pub fn limit(domain: &mut Domain) {
@@ -25,6 +29,13 @@ pub fn limit(domain: &mut Domain) {
         && vcpu.current == vcpu.count.or(Some(1))
     {
         vcpu.current = None;
+    }
+    domain.default_iothread.take_if(|t| t.thread_pool_min.is_none() && t.thread_pool_max.is_none());
+    if let Some(teardown) = domain.features.as_mut().and_then(|f| f.async_teardown.as_mut()) {
+        teardown.enabled.get_or_insert(YesNo::Yes);
+    }
+    if let Some(max) = &mut domain.max_memory {
+        max.slots = max.slots.filter(|n| *n != 0);
     }
     if let Some(devices) = &mut domain.devices {
         self::devices(devices);
@@ -44,6 +55,40 @@ fn devices(devices: &mut Devices) {
                 source.repeat = None;
             }
             _ => input.source = None,
+        }
+    }
+    for disk in &mut devices.disks {
+        if let Some(io) = &mut disk.blockio {
+            io.logical = io.logical.filter(|n| *n != 0);
+            io.physical = io.physical.filter(|n| *n != 0);
+            io.discard = io.discard.filter(|n| *n != 0);
+        }
+        if let Some(driver) = &mut disk.driver {
+            driver.cache.take_if(|c| *c == Cache::Default);
+        }
+    }
+    for balloon in &mut devices.memballoons {
+        balloon.stats.take_if(|s| s.period.is_none_or(|p| p <= 0));
+    }
+    for sound in &mut devices.sounds {
+        if !matches!(sound.model, Some(SoundModel::Ich6 | SoundModel::Ich9)) {
+            sound.codecs.clear();
+        }
+        if sound.model != Some(SoundModel::Virtio) {
+            sound.streams = None;
+            sound.driver = None;
+        }
+    }
+    for input in &mut devices.inputs {
+        if input.bus != Some(InputBus::Virtio) {
+            input.driver = None;
+        }
+    }
+    for tpm in &mut devices.tpms {
+        if let Some(source) = tpm.backend.as_mut().and_then(|b| b.source.as_mut())
+            && source.kind == Some(TpmSourceKind::Unix)
+        {
+            source.mode.get_or_insert_with(|| "connect".to_string());
         }
     }
     devices.each_mut(&mut |device| {
