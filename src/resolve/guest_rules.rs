@@ -11,6 +11,7 @@ use crate::domain::os::{FirmwareKind, LoaderKind, Os};
 use crate::domain::tuning::NumaMode;
 use crate::domain::vcpu::{OneVcpu, Placement};
 use crate::domain::{Domain, DomainKind};
+use crate::vocab::YesNo;
 use std::collections::BTreeSet;
 
 /// Checks the domain after all defaults are filled in.
@@ -142,13 +143,22 @@ fn boot(domain: &Domain, cx: &mut Cx<'_>) {
     let mut faults = Vec::new();
     if let Some(devices) = &domain.devices {
         devices.each(&mut |device| {
+            if let Some(rom) = &device.info().rom
+                && rom.enabled == Some(YesNo::No)
+                && (rom.bar.is_some() || rom.file.is_some())
+            {
+                faults.push((rom.site, "ROM tuning is not supported when the ROM is disabled".to_string()));
+            }
             let Some(boot) = &device.info().boot else { return };
             if own_order {
                 let message = "per-device <boot> elements cannot be used together with <boot> elements of <os>";
                 faults.push((boot.site, message.to_string()));
             }
             if boot.order == Some(0) {
-                faults.push((boot.site, "the boot order must be greater than 0".to_string()));
+                faults.push((
+                    boot.site,
+                    "invalid value for the attribute 'order' in the element 'boot': zero is not permitted".to_string(),
+                ));
             }
         });
     }

@@ -8,6 +8,7 @@ use crate::device::audio::{Audio, AudioType};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::disk::Cache;
 use crate::device::input::{InputBus, InputKind};
+use crate::device::interface::{Interface, InterfaceType, NetBackendType};
 use crate::device::sound::SoundModel;
 use crate::device::tpm::TpmSourceKind;
 use crate::domain::Domain;
@@ -45,6 +46,7 @@ pub fn limit(domain: &mut Domain) {
 fn devices(devices: &mut Devices) {
     devices.controllers.iter_mut().for_each(controller);
     devices.audios.iter_mut().for_each(audio);
+    devices.interfaces.iter_mut().for_each(interface);
     for input in &mut devices.inputs {
         match (input.kind, &mut input.source) {
             (Some(InputKind::Evdev), Some(source)) => source.evdev = None,
@@ -203,5 +205,81 @@ fn audio(a: &mut Audio) {
         d.voices = d.voices.filter(|v| *v != 0);
         d.buffer_length = d.buffer_length.filter(|l| *l != 0);
         d.latency = d.latency.filter(|l| *l != 0);
+    }
+}
+
+/// What an interface of this type and model does not have.
+fn interface(n: &mut Interface) {
+    type T = InterfaceType;
+    let kind = n.kind();
+    let source = &mut n.source;
+    let f = &mut source.fields;
+    let passt = n.backend.as_ref().is_some_and(|b| b.kind == Some(NetBackendType::Passt));
+    if kind != T::Network {
+        f.network = None;
+        f.portgroup = None;
+    }
+    if kind != T::Bridge {
+        f.bridge = None;
+    }
+    if !matches!(kind, T::Direct | T::Vdpa) && !passt {
+        f.dev = None;
+    }
+    if kind != T::Vhostuser {
+        f.path = None;
+        f.kind = None;
+        f.reconnect = None;
+    }
+    if !matches!(kind, T::Direct | T::Vhostuser) {
+        f.mode = None;
+    }
+    if kind == T::Direct {
+        f.mode.get_or_insert_with(|| "vepa".to_string());
+    }
+    if !matches!(kind, T::Server | T::Client | T::Mcast | T::Udp) {
+        f.address = None;
+        f.port = None;
+    }
+    if kind != T::Udp {
+        f.local = None;
+    }
+    if kind != T::Internal {
+        f.name = None;
+    }
+    // Names that libvirt makes up itself are not the user's to keep.
+    let made_up = |name: &str| name.starts_with(if kind == T::Direct { "macvtap" } else { "vnet" });
+    if let Some(target) = &mut n.target
+        && matches!(kind, T::Network | T::Bridge | T::Ethernet | T::Direct)
+    {
+        target.dev.take_if(|name| made_up(name));
+    }
+    n.script.take_if(|s| s.path.as_ref().is_none_or(String::is_empty));
+    n.downscript.take_if(|s| s.path.as_ref().is_none_or(String::is_empty));
+    n.mtu.take_if(|m| m.size == Some(0));
+    if kind != T::Ethernet && kind != T::Hostdev {
+        n.managed = None;
+    }
+    let virtio = matches!(n.model(), "virtio" | "virtio-transitional" | "virtio-non-transitional");
+    if let Some(backend) = &mut n.backend {
+        backend.kind.take_if(|k| *k == NetBackendType::Default);
+        if !virtio {
+            backend.vhost = None;
+        }
+        if !passt {
+            backend.hostname = None;
+            backend.fqdn = None;
+        }
+    }
+    if kind != T::Hostdev
+        && let Some(driver) = &mut n.driver
+    {
+        driver.model = None;
+        driver.queues = driver.queues.filter(|q| *q > 1);
+        // The options of virtio stay: they are refused.
+        let options = &driver.virtio;
+        let none = [options.iommu, options.ats, options.packed, options.page_per_vq].iter().all(Option::is_none);
+        if !virtio && none {
+            n.driver = None;
+        }
     }
 }
