@@ -17,6 +17,9 @@ pub struct Compiled {
     pub plan: Option<Plan>,
     /// All faults and remarks.
     pub diags: Diagnostics,
+    /// Values of secrets that the XML itself holds (passwords of displays, cookies), by the source that
+    /// the Plan names. They are no part of the Plan, which is written to files.
+    pub secret_values: Vec<(String, String)>,
 }
 
 /// How far to compile.
@@ -28,18 +31,29 @@ pub enum Until {
     Planned,
 }
 
+/// A domain may have this many devices: several times what the buses of any machine hold.
+const MAX_DEVICES: usize = 4096;
+
 /// Compiles the text of a domain. Reads nothing, starts nothing, knows no clock: the same arguments give
 /// the same result.
 pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options, until: Until) -> Compiled {
     let mut diags = Diagnostics::new();
     let doc = xml::parse(text, &mut diags);
     if diags.has_errors() {
-        return Compiled { domain: None, plan: None, diags };
+        return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
+    }
+    if let Some(devices) = doc.root().and_then(|r| r.children().find(|e| e.is("devices")))
+        && devices.children().nth(MAX_DEVICES).is_some()
+    {
+        diags
+            .error(&crate::diag::codes::xml::SIZE, devices.span(), format!("more than {MAX_DEVICES} devices"))
+            .help("QEMU would not start with so many, and Linux would not take its command line");
+        return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     }
     let severity = if options.target == Target::Libvirt { Severity::Warning } else { Severity::Error };
     let flagged = crate::schema::validate(&doc, severity, &mut diags);
     let Some(mut domain) = domain::bind(&doc, &|place| flagged.covers(place), &mut diags) else {
-        return Compiled { domain: None, plan: None, diags };
+        return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     };
     let mut env = Env { host, caps, flags: caps.flags, options };
     for edit in &domain.qemu.capabilities {
@@ -58,15 +72,18 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     let mut cx = Cx { env, doc: &doc, diags: &mut diags };
     let machine = resolve::resolve(&mut domain, &mut cx);
     let mut plan = None;
+    let mut secret_values = Vec::new();
     if let Some(machine) = machine
         && until >= Until::Planned
         && !cx.diags.has_errors()
     {
         resolve::settle(&mut domain, &machine, &mut cx);
-        plan = Some(lower::lower(&domain, &machine, &mut cx));
+        let lowered = lower::lower(&domain, &machine, &mut cx);
+        plan = Some(lowered.plan);
+        secret_values = lowered.secret_values;
     }
     if diags.has_errors() {
         plan = None;
     }
-    Compiled { domain: Some(domain), plan, diags }
+    Compiled { domain: Some(domain), plan, diags, secret_values }
 }

@@ -1,5 +1,7 @@
 //! Conflicts between domains that are compiled together: what only one of them can have.
 
+pub mod categories;
+
 use crate::diag::codes::general as codes;
 use crate::diag::{Diagnostics, Span};
 use crate::plan::{Arg, ArgValue, Cause, PathKind, Plan, Sharing};

@@ -151,3 +151,51 @@ fn explain_knows_every_code() {
         }
     }
 }
+
+/// Standard output and exit status of `virtc diff`.
+fn diff(args: &[&str]) -> (String, Option<i32>) {
+    let output = virtc(&[&["diff"], args].concat());
+    assert!(output.stderr.is_empty(), "{}", stderr(&output));
+    (String::from_utf8(output.stdout).expect("UTF-8"), output.status.code())
+}
+
+#[test]
+fn a_difference_is_told_in_the_terms_of_the_domain() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let old = file(&dir, "old.xml", GOOD.as_bytes());
+    let disk = "<devices><disk type='file'><source file='/images/a.img'/><target dev='vda'/></disk></devices>";
+    let new = file(&dir, "new.xml", GOOD.replace("<devices/>", disk).replace(">64<", ">128<").as_bytes());
+    assert_eq!(diff(&[&old, &old]), (String::new(), Some(0)));
+    let (text, status) = diff(&[&old, &new]);
+    assert_eq!(status, Some(3));
+    for expected in [
+        "command line of qemu\n",
+        "+ -device virtio-disk0  (disk, line 7)\n    driver=virtio-blk-pci, ",
+        "~ -object pc.ram  ",
+        "+ /images/a.img of qemu  (disk vda, line 7)\n    permissions=rwk, ",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
+    }
+    // The other way round the same subjects are gone.
+    assert!(diff(&[&new, &old]).0.contains("- /images/a.img of qemu  (disk vda, line 7)\n"));
+    let (unified, status) = diff(&["--format", "unified", &old, &new]);
+    assert_eq!(status, Some(3));
+    assert!(unified.contains("systemd unit: usr/lib/systemd/system/virtc-vm.service\n"), "{unified}");
+    let (json, _) = diff(&["--format", "json", &old, &new]);
+    let found: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert!(found.as_array().is_some_and(|all| all.iter().any(|d| d["subject"] == "-device virtio-disk0")), "{json}");
+}
+
+#[test]
+fn one_domain_is_compared_under_two_qemus() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let input = file(&dir, "vm.xml", GOOD.as_bytes());
+    let (text, status) = diff(&[&input, "--caps", "qemu-7.2", "--caps", "qemu-10.0"]);
+    assert_eq!(status, Some(3));
+    assert!(text.starts_with(&format!("--- {input} with qemu-7.2\n+++ {input} with qemu-10.0\n")), "{text}");
+    assert!(text.contains("pc-i440fx-7.2 -> pc-i440fx-10.0"), "{text}");
+    assert_eq!(virtc(&["diff", &input]).status.code(), Some(2));
+    let three = ["diff", &input, "--caps", "qemu-7.2", "--caps", "qemu-10.0", "--caps", "qemu-9.2"];
+    assert_eq!(virtc(&three).status.code(), Some(2));
+    assert_eq!(virtc(&["argv", &input, "--caps", "qemu-7.2", "--caps", "qemu-10.0"]).status.code(), Some(2));
+}

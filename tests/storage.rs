@@ -130,6 +130,44 @@ fn virtiofsd_is_a_process_of_a_standalone_machine() {
 }
 
 #[test]
+fn the_virtiofsd_of_qemu_takes_other_options() {
+    let of_qemu = |inner: &str, more: &str| {
+        format!(
+            "<filesystem type='mount'><driver type='virtiofs'/><binary path='/usr/lib/qemu/virtiofsd' xattr='off'>{inner}\
+             </binary><source dir='/srv/a,b'/><target dir='data'/>{more}</filesystem>"
+        )
+    };
+    let plan = plan(&of_qemu("<cache mode='none'/><lock posix='on' flock='off'/><thread_pool size='2'/>", ""));
+    let helper = plan.processes.iter().find(|p| p.role == Role::Virtiofsd).expect("a virtiofsd");
+    let line = tokens(helper).join(" ");
+    let rest = "-o source=/srv/a\\,b -o cache=none -o no_xattr -o posix_lock -o no_flock --thread-pool-size=2";
+    assert!(line.starts_with("--socket-path=") && line.ends_with(rest), "{line}");
+    assert!(faults(&of_qemu("", "<readonly/>")).iter().any(|f| f.contains("<readonly/>")));
+}
+
+#[test]
+fn a_transient_disk_writes_to_an_overlay() {
+    let plan = plan(
+        "<disk type='file'><driver name='qemu' type='raw'/><source file='/img/base'/><target dev='vda' bus='virtio'/>\
+         <transient/></disk>\
+         <disk type='file'><source file='/img/other'/><target dev='vdb' bus='virtio'/></disk>",
+    );
+    let [overlay] = plan.overlays.as_slice() else { panic!("one overlay") };
+    assert_eq!((overlay.base.as_str(), overlay.format.as_ref()), ("/img/base", "raw"));
+    let argv = argv(&plan);
+    for node in [
+        "\"filename\":\"/img/base\",\"node-name\":\"libvirt-3-storage\"",
+        "\"node-name\":\"libvirt-3-format\",\"read-only\":true",
+        "\"driver\":\"qcow2\",\"file\":\"libvirt-2-storage\",\"backing\":\"libvirt-3-format\"",
+        "\"drive\":\"libvirt-1-format\"",
+    ] {
+        assert!(argv.contains(node), "{node} is missing in\n{argv}");
+    }
+    let writes = |path: &str| plan.access.iter().any(|a| a.path == path && a.perms.write);
+    assert!(writes(&overlay.path) && !writes("/img/base") && writes("/img/other"));
+}
+
+#[test]
 fn raw_access_keeps_one_capability() {
     let with = plan(
         "<disk type='block' device='lun' rawio='yes'><source dev='/dev/sdx'/><target dev='sda' bus='scsi'/></disk><controller type='scsi' model='virtio-scsi'/>",
@@ -152,6 +190,12 @@ fn what_cannot_be_is_said() {
         (disk("<target dev='vda' bus='virtio'/>") + &disk("<target dev='vda' bus='virtio'/>"), "duplicated"),
         ("<disk type='file'><target dev='vda' bus='virtio'/></disk>".to_string(), "must not be empty"),
         ("<disk type='dir'><source dir='/d'/><target dev='vda' bus='virtio'/></disk>".to_string(), "read-write"),
+        (
+            "<filesystem type='mount' accessmode='passthrough'><driver type='handle'/><source dir='/a'/><target dir='t'/></filesystem>"
+                .to_string(),
+            "'handle'",
+        ),
+        ("<controller type='scsi' model='virtio-scsi'><driver iothread='9'/></controller>".to_string(), "'9'"),
         ("<filesystem type='block'><source dev='/a'/><target dir='t'/></filesystem>".to_string(), "'block'"),
     ] {
         let faults = faults(&devices);

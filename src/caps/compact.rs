@@ -413,13 +413,10 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
     }
 
     fn finish(mut self) -> Option<Capabilities> {
-        match self.arch {
-            Some(arch) => self.caps.arch = arch,
-            None if !self.failed => self.error(Span::new(0, 0), "the file lacks 'arch'".to_string()),
-            None => {}
-        }
-        if self.caps.version == Version(0) && !self.failed {
-            self.error(Span::new(0, 0), "the file lacks 'version'".to_string());
+        if let Some(missing) = super::incomplete(&mut self.caps, self.arch)
+            && !self.failed
+        {
+            self.error(Span::new(0, 0), format!("the file lacks '{missing}'"));
         }
         if self.failed {
             return None;

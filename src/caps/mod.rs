@@ -383,3 +383,10 @@ impl HostCpu {
         self.properties.iter().find(|p| p.name == name)
     }
 }
+
+/// What both notations must hold, `arch` and `version`: the name of the first that is missing. Sets the former.
+fn incomplete(caps: &mut Capabilities, arch: Option<Arch>) -> Option<&'static str> {
+    let Some(arch) = arch else { return Some("arch") };
+    caps.arch = arch;
+    (caps.version == Version(0)).then_some("version")
+}

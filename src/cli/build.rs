@@ -3,10 +3,10 @@
 use super::check::expand;
 use super::inputs::{Source, World, read, report};
 use super::{Exit, Shared, complain, tree};
-use crate::compile::{Compiled, Until, compile};
+use crate::compile::{Compiled, Until};
 use crate::diag::{Diagnostics, codes::emit as codes};
 use crate::emit::{self, Artifact, Extras, Templates};
-use crate::fleet::{self, Member};
+use crate::fleet::{self, Member, categories};
 use rayon::prelude::*;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -88,13 +88,7 @@ pub fn artifacts(files: &[PathBuf], world: &World<'_>, naming: &Naming<'_>) -> R
         .par_iter()
         .map(|file| {
             let source = read(file)?;
-            let compiled = compile(
-                &source.bytes,
-                &world.host,
-                world.caps.for_domain(&source.bytes),
-                &world.options,
-                Until::Planned,
-            );
+            let compiled = world.compile_text(&source.bytes, Until::Planned);
             progress.step();
             Ok(Unit { source, compiled })
         })
@@ -118,16 +112,22 @@ pub fn artifacts(files: &[PathBuf], world: &World<'_>, naming: &Naming<'_>) -> R
             Err(failed) => exit = exit.and(failed),
         }
     }
+    let mut shared_pairs: Vec<categories::Member<'_>> = ready
+        .iter_mut()
+        .filter_map(|u| Some(categories::Member { file: &u.source.name, plan: u.compiled.plan.as_mut()? }))
+        .collect();
+    let pairs = categories::settle(&mut shared_pairs, &world.host.security.selinux.range);
     let members: Vec<Member<'_>> =
         ready.iter().filter_map(|u| Some(Member { file: &u.source.name, plan: u.compiled.plan.as_ref()? })).collect();
     let conflicts = fleet::conflicts(&members);
     let emitted: Vec<(Vec<Artifact>, Diagnostics)> =
         ready.par_iter().map(|unit| emit_unit(unit, world, &templates, &template_files, naming)).collect();
     let mut artifacts = Vec::new();
-    for ((unit, (tree, faults)), conflict) in ready.iter().zip(emitted).zip(conflicts) {
+    for (((unit, (tree, faults)), conflict), pairs) in ready.iter().zip(emitted).zip(conflicts).zip(pairs) {
         let mut diags = unit.compiled.diags.clone();
         diags.extend(faults);
         diags.extend(conflict);
+        diags.extend(pairs);
         report(&diags, &unit.source, world.shared);
         if diags.has_errors() {
             exit = exit.and(Exit::Input);

@@ -2,7 +2,7 @@
 
 use super::inputs::{Source, World, read, report_all};
 use super::{Exit, Shared, complain};
-use crate::compile::{Until, compile};
+use crate::compile::Until;
 use crate::diag::{Diagnostics, Severity};
 use crate::plan::Plan;
 use crate::run::preflight::preflight;
@@ -55,8 +55,7 @@ fn check(args: &Args, shared: &Shared) -> Exit {
             Ok(source) => {
                 let mut diags = match &world {
                     Some(w) => {
-                        let caps = w.caps.for_domain(&source.bytes);
-                        let mut compiled = compile(&source.bytes, &w.host, caps, &w.options, Until::Planned);
+                        let mut compiled = w.compile_text(&source.bytes, Until::Planned);
                         if let Some(plan) = compiled.plan.filter(|_| args.here && !compiled.diags.has_errors()) {
                             exit = exit.and(ready(&plan, &mut compiled.diags));
                         }

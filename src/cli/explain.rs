@@ -1,29 +1,46 @@
 //! `virtc explain`: what a diagnostic code means, or why something is in the outputs of a domain.
 
 use super::inputs::{World, read};
-use super::{Exit, Shared, complain, print};
+use super::{Exit, Shared, complain, denial, print};
 use crate::compile::Until;
+use crate::denial::verbs;
 use crate::diag::codes;
 use crate::emit::argv::write_value_of;
-use crate::plan::{Access, Cause, Perms, Plan};
+use crate::plan::{Access, Cause, Plan};
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Arguments of `virtc explain`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// A diagnostic code (VC0103), a domain XML file or a plan.json; without one, all codes are listed
-    subject: Option<String>,
-    /// Only what contains this text
-    pattern: Option<String>,
+    /// A diagnostic code (VC0103), or a domain XML file or plan.json and a text that its lines are to hold;
+    /// with --denial, all files that may be meant. Without one, all codes are listed
+    #[arg(value_name = "SUBJECT")]
+    words: Vec<String>,
     /// Only the grants of this path, each with its reason
-    #[arg(long, value_name = "PATH", requires = "subject")]
+    #[arg(long, value_name = "PATH", requires = "words")]
     path: Option<String>,
+    /// A line of the audit log with a denial of AppArmor or SELinux, or `-` for many on standard input: what
+    /// in the domain it concerns. Without a file: of the machines that are deployed on this host
+    #[arg(long, value_name = "LINE", conflicts_with = "path", allow_hyphen_values = true)]
+    denial: Option<String>,
 }
 
 /// Explains a code, or the outputs of a domain.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
-    let Some(subject) = &args.subject else { return list() };
+    if let Some(line) = &args.denial {
+        let files: Vec<PathBuf> = args.words.iter().map(PathBuf::from).collect();
+        return denial::run(&files, line, shared);
+    }
+    let (subject, pattern) = match args.words.as_slice() {
+        [] => return list(),
+        [subject] => (subject, ""),
+        [subject, pattern] => (subject, pattern.as_str()),
+        [_, _, more, ..] => {
+            complain(&format!("explain takes a subject and one text to look for; what is '{more}'?"));
+            return Exit::Usage;
+        }
+    };
     if let Some(code) = codes::find(subject) {
         return print(&format!("{} {}\n\n{}\n", code.id, code.name, code.explain));
     }
@@ -39,7 +56,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     let mut out = String::new();
     match &args.path {
         Some(path) => explain_path(&plan, path, &mut out),
-        None => explain_plan(&plan, args.pattern.as_deref().unwrap_or(""), &mut out),
+        None => explain_plan(&plan, pattern, &mut out),
     }
     if out.is_empty() {
         out.push_str("nothing asks for that\n");
@@ -59,7 +76,7 @@ fn list() -> Exit {
 }
 
 /// The Plan of a domain, or of a tree that was built.
-fn plan(file: &Path, shared: &Shared) -> Result<Plan, Exit> {
+pub(super) fn plan(file: &Path, shared: &Shared) -> Result<Plan, Exit> {
     let source = read(file)?;
     if source.bytes.trim_ascii_start().starts_with(b"{") {
         return serde_json::from_slice(&source.bytes).map_err(|e| {
@@ -127,20 +144,6 @@ fn grant(access: &Access) -> String {
         access.sharing,
         access.label
     )
-}
-
-fn verbs(perms: Perms) -> String {
-    let all = [
-        (perms.read, "read"),
-        (perms.write, "write"),
-        (perms.append && !perms.write, "append to"),
-        (perms.lock, "lock"),
-        (perms.map, "map"),
-        (perms.execute, "execute"),
-        (perms.link, "link"),
-    ];
-    let verbs: Vec<&str> = all.iter().filter(|(has, _)| *has).map(|(_, verb)| *verb).collect();
-    verbs.join(", ")
 }
 
 fn reason(cause: &Cause) -> String {

@@ -125,7 +125,7 @@ fn stored_files(root: &Path) -> Vec<String> {
 }
 
 /// What kind of output a path is.
-fn describe(path: &str) -> &'static str {
+pub(super) fn describe(path: &str) -> &'static str {
     let name = path.rsplit('/').next().unwrap_or(path);
     match () {
         () if path.contains("/systemd/") => "systemd unit",

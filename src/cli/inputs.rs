@@ -117,10 +117,24 @@ impl<'a> World<'a> {
         }
     }
 
+    /// Compiles a text; with `--probe-backing` once more, with what this host says about its paths.
+    pub fn compile_text(&self, text: &[u8], until: Until) -> Compiled {
+        let caps = self.caps.for_domain(text);
+        let mut compiled = compile(text, &self.host, caps, &self.options, until);
+        if let Some(plan) = compiled.plan.as_ref().filter(|_| self.shared.probe_backing) {
+            let mut host = self.host.clone();
+            crate::probe::images::look(plan, &mut host);
+            compiled = compile(text, &host, caps, &self.options, until);
+        }
+        if let Some(plan) = &compiled.plan {
+            super::links::check(plan, &self.host, &mut compiled.diags);
+        }
+        compiled
+    }
+
     /// Compiles one file and reports its diagnostics. The exit status is that of the input.
     pub fn compile(&self, source: &Source, until: Until) -> (Compiled, Exit) {
-        let mut compiled =
-            compile(&source.bytes, &self.host, self.caps.for_domain(&source.bytes), &self.options, until);
+        let mut compiled = self.compile_text(&source.bytes, until);
         if self.shared.strict {
             compiled.diags.make_strict();
         }

@@ -8,11 +8,14 @@ mod build;
 mod capabilities;
 mod check;
 mod completions;
+mod denial;
 mod deploy;
+mod diff;
 mod explain;
 mod golden;
 mod import;
-mod inputs;
+pub mod inputs;
+mod links;
 mod machines;
 mod normalize;
 mod package;
@@ -43,10 +46,10 @@ struct Cli {
 #[derive(Args, Clone, Debug, Default)]
 pub struct Shared {
     /// Facts about the host that the domain will run on
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Inputs")]
+    #[arg(long, global = true, value_name = "FILE", action = clap::ArgAction::Append, help_heading = "Inputs")]
     pub host: Option<PathBuf>,
     /// Capabilities of QEMU: a file, or the name of an embedded profile
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Inputs")]
+    #[arg(long, global = true, value_name = "FILE", action = clap::ArgAction::Append, help_heading = "Inputs")]
     pub caps: Option<PathBuf>,
     /// Add a variable to the launcher's environment in the host facts
     #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Inputs")]
@@ -63,6 +66,9 @@ pub struct Shared {
     /// Where a migration comes from
     #[arg(long, global = true, value_name = "URI", help_heading = "Compiling")]
     pub incoming: Option<String>,
+    /// Look at this host: follow links, and grant the backing files that headers of images name
+    #[arg(long, global = true, help_heading = "Compiling")]
+    pub probe_backing: bool,
     /// Templates that replace the built-in ones
     #[arg(long, global = true, value_name = "DIR", help_heading = "Compiling")]
     pub templates: Option<PathBuf>,
@@ -147,6 +153,8 @@ enum Command {
     Argv(argv::Args),
     /// Check domains and report everything that is wrong
     Check(check::Args),
+    /// Show what differs on the host between two domains, or between two QEMUs or hosts for one domain
+    Diff(diff::Args),
     /// Print the domain with defaults and addresses filled in
     Normalize(normalize::Args),
     /// Print what the host and its QEMUs can do, as libvirt's XML
@@ -184,6 +192,28 @@ enum Command {
     Completions(completions::Args),
 }
 
+/// The inputs of a comparison: `--caps` and `--host` as often as they were given.
+#[derive(Clone, Debug, Default)]
+pub struct Sides {
+    /// Every `--caps`.
+    pub caps: Vec<PathBuf>,
+    /// Every `--host`.
+    pub hosts: Vec<PathBuf>,
+}
+
+impl Sides {
+    fn of(matches: &clap::ArgMatches) -> Sides {
+        let command = matches.subcommand().map_or(matches, |(_, inner)| inner);
+        let all = |name| command.get_many::<PathBuf>(name).map(|v| v.cloned().collect()).unwrap_or_default();
+        Sides { caps: all("caps"), hosts: all("host") }
+    }
+
+    /// An option that was given more than once.
+    fn twice(&self) -> Option<&'static str> {
+        [(&self.caps, "--caps"), (&self.hosts, "--host")].into_iter().find(|(all, _)| all.len() > 1).map(|(_, n)| n)
+    }
+}
+
 /// How a command ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Exit {
@@ -212,8 +242,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(status) = run::internal(&args) {
         return ExitCode::from(status);
     }
-    let cli = match Cli::command().try_get_matches_from(args).and_then(|m| Cli::from_arg_matches(&m)) {
-        Ok(cli) => cli,
+    let parsed =
+        Cli::command().try_get_matches_from(args).and_then(|m| Ok((Cli::from_arg_matches(&m)?, Sides::of(&m))));
+    let (cli, sides) = match parsed {
+        Ok(parsed) => parsed,
         Err(e) => {
             // Help and version are no errors.
             let _ = e.print();
@@ -221,10 +253,17 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let shared = &cli.shared;
+    if !matches!(cli.command, Command::Diff(_))
+        && let Some(option) = sides.twice()
+    {
+        complain(&format!("{option} can be given twice for `virtc diff` only"));
+        return ExitCode::from(Exit::Usage as u8);
+    }
     let exit = match cli.command {
         Command::Build(args) => build::run(&args, shared),
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
+        Command::Diff(args) => diff::run(&args, &sides, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
         Command::Capabilities => capabilities::run(shared),
         Command::DomainCapabilities(args) => capabilities::domain(&args, shared),

@@ -62,6 +62,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     if args.detach {
         return match start_detached(&plan, &options) {
             Ok(detached) => {
+                detached.notes.iter().for_each(|note| say(note));
                 say(&format!(
                     "'{}' runs (QEMU: process {}); messages go to {}",
                     detached.name,
@@ -140,8 +141,8 @@ fn plan(args: &Args, shared: &Shared) -> Result<(Plan, SecretValues), Exit> {
                 SecretKey::Uuid(uuid) => uuid.to_string(),
                 SecretKey::Usage { kind, name } => format!("{kind}/{name}"),
             };
-            let values = world.host.secrets.iter().map(|s| (named(s), s.value.clone())).collect();
-            Ok((plan, SecretValues(values)))
+            let of_host = world.host.secrets.iter().map(|s| (named(s), s.value.clone()));
+            Ok((plan, SecretValues(of_host.chain(compiled.secret_values).collect())))
         }
         _ => Err(if exit == Exit::Done { Exit::Input } else { exit }),
     }

@@ -57,6 +57,11 @@ pub struct Report<'a> {
     pub text: &'a str,
 }
 
+/// A person is shown this many diagnostics of a file.
+const MOST_SHOWN: usize = 200;
+/// Of a longer line only the surroundings of the culprit are shown, in bytes.
+const LONGEST_LINE: usize = 2000;
+
 /// Prints the diagnostics of one file to `out`; nothing if there are none (but an empty log for SARIF).
 ///
 /// `source_name` is printed as given, `source_text` is the text that the spans point into, `color` allows
@@ -84,13 +89,19 @@ pub fn render_all(
     }
     for report in reports.iter().filter(|r| !r.diags.is_empty()) {
         let lines = Lines::of(report.text);
-        for d in report.diags.sorted() {
+        let sorted = report.diags.sorted();
+        let shown = if format == MessageFormat::Human { sorted.len().min(MOST_SHOWN) } else { sorted.len() };
+        let (shown, left_out) = sorted.split_at(shown);
+        for d in shown {
             match format {
                 MessageFormat::Human => human(d, report, color, out)?,
                 MessageFormat::Json => writeln!(out, "{}", json_object(d, report, &lines))?,
                 MessageFormat::Github => writeln!(out, "{}", github(d, report, &lines))?,
                 MessageFormat::Sarif => {}
             }
+        }
+        if !left_out.is_empty() {
+            writeln!(out, "{}: {} more like these; --message-format json shows all\n", report.name, left_out.len())?;
         }
     }
     Ok(())
@@ -111,13 +122,25 @@ impl Severity {
 pub struct Lines<'a> {
     text: &'a str,
     starts: Vec<u32>,
+    /// How many characters begin before each block of [`BLOCK`] bytes: a file may be one long line.
+    characters: Vec<u32>,
 }
+
+/// Bytes in a block of [`Lines::characters`].
+const BLOCK: usize = 1024;
 
 impl<'a> Lines<'a> {
     /// Finds the lines of `text`; linear, once a file.
     pub fn of(text: &'a str) -> Lines<'a> {
         let ends = text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(at, _)| at as u32 + 1);
-        Lines { text, starts: std::iter::once(0).chain(ends).collect() }
+        let starts = std::iter::once(0).chain(ends).collect();
+        let mut characters = vec![0];
+        let mut before = 0;
+        for block in text.as_bytes().chunks(BLOCK) {
+            before += begins(block);
+            characters.push(before);
+        }
+        Lines { text, starts, characters }
     }
 
     /// Line and column of a byte offset, both from 1; the column counts characters.
@@ -125,9 +148,20 @@ impl<'a> Lines<'a> {
         let line = self.starts.partition_point(|s| *s <= offset).max(1);
         let from = self.starts[line - 1] as usize;
         let to = (offset as usize).clamp(from, self.text.len());
-        let column = self.text.get(from..to).map_or(to - from, |t| t.chars().count());
-        (line, column + 1)
+        (line, (self.before(to) - self.before(from)) as usize + 1)
     }
+
+    /// How many characters begin before a byte of the text.
+    fn before(&self, at: usize) -> u32 {
+        let block = at / BLOCK;
+        let rest = self.text.as_bytes().get(block * BLOCK..at).map_or(0, begins);
+        self.characters.get(block).copied().unwrap_or(0) + rest
+    }
+}
+
+/// How many characters begin in these bytes of UTF-8.
+fn begins(bytes: &[u8]) -> u32 {
+    bytes.iter().filter(|b| **b & 0xc0 != 0x80).count() as u32
 }
 
 /// A diagnostic in miette's terms.
@@ -151,11 +185,15 @@ impl SourceCode for Named<'_> {
         after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'s> + 's>, miette::MietteError> {
         let inner = self.text.read_span(span, before, after)?;
+        let (data, shown) = match inner.data().len() > LONGEST_LINE {
+            true => surroundings(self.text, span, inner.span()),
+            false => (inner.data(), *inner.span()),
+        };
         Ok(Box::new(
             miette::MietteSpanContents::new_named(
                 self.name.to_string(),
-                inner.data(),
-                *inner.span(),
+                data,
+                shown,
                 inner.line(),
                 inner.column(),
                 inner.line_count(),
@@ -203,13 +241,38 @@ impl miette::Diagnostic for Shown<'_> {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let text = self.source.as_ref()?.text;
         let main = LabeledSpan::new_primary_with_span(None, marked(self.d.span, text));
+        // Far away on the same line it would make the excerpt as long as the distance.
+        let near = |other: Span| {
+            let (from, to) = (self.d.span.start.min(other.start), self.d.span.start.max(other.start));
+            to - from < LONGEST_LINE as u32
+                || text.get(from as usize..to as usize).is_some_and(|between| between.contains('\n'))
+        };
         let related = self
             .d
             .related
             .iter()
+            .filter(move |(span, _)| near(*span))
             .map(move |(span, words)| LabeledSpan::new_with_span(Some(words.clone()), marked(*span, text)));
         Some(Box::new(std::iter::once(main).chain(related)))
     }
+}
+
+/// The part of a long line around a span, with what it spans; no more than `most`.
+fn surroundings<'t>(
+    text: &'t str,
+    span: &miette::SourceSpan,
+    most: &miette::SourceSpan,
+) -> (&'t [u8], miette::SourceSpan) {
+    const AROUND: usize = 80;
+    let (first, last) = (most.offset(), most.offset() + most.len());
+    let from = floor(text, span.offset().clamp(first, last));
+    let to = floor(text, (span.offset() + span.len()).clamp(from, last));
+    // Other lines do not help, and the first one would be taken for the line of the span.
+    let before = &text[floor(text, from.saturating_sub(AROUND).max(first))..from];
+    let after = &text[to..floor(text, (to + AROUND).min(last))];
+    let start = from - before.len() + before.rfind('\n').map_or(0, |n| n + 1);
+    let end = to + after.find('\n').unwrap_or(after.len());
+    (&text.as_bytes()[start..end], (start, end - start).into())
 }
 
 /// The part of a span that is underlined: its first line, without a line break, within the text.

@@ -148,20 +148,3 @@ model! {
         many events: PerfEvent,
     }
 }
-
-model! {
-    /// `<uid>` or `<gid>` of `<idmap>`: a range of ids. QEMU guests have no user namespace.
-    pub struct IdRange {
-        need start: u32 = "start",
-        need target: u32 = "target",
-        need count: u32 = "count",
-    }
-}
-
-model! {
-    /// `<idmap>`
-    pub struct IdMap = "idmap" {
-        many uids: IdRange = "uid",
-        many gids: IdRange = "gid",
-    }
-}

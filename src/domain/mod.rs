@@ -77,7 +77,7 @@ model! {
         child resource: tuning::Resource,
         many sysinfo: sysinfo::Sysinfo,
         child os: os::Os,
-        child idmap: general::IdMap,
+        child idmap: crate::device::filesystem::IdMap,
         child features: features::Features,
         child cpu: cpu::Cpu,
         child clock: clock::Clock,

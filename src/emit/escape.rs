@@ -175,31 +175,39 @@ impl Language for QemuOption {
     }
 }
 
-/// A field of a table: one line a record, tabs between fields, values as they are.
+/// A field of a table: one line a record, tabs between fields; a tab or a backslash in a value is written
+/// `\t` or `\\`.
 pub struct TableField;
 
 impl Language for TableField {
     type Format = Plain;
     const NAME: &'static str = "a table";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
-        refuse_control::<Self>(value, &[])?;
-        out.push_str(value);
+        refuse_control::<Self>(value, &['\t'])?;
+        spell_field(value, out);
         Ok(())
     }
 }
 
-/// An absolute path in a table, in its shortest form.
+/// An absolute path in a table, in its shortest form, spelled like a [`TableField`].
 pub struct TablePath;
 
 impl Language for TablePath {
     type Format = Plain;
     const NAME: &'static str = "a table";
     fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
-        let path = absolute::<Self>(value)?;
-        // Fields are separated by tabs; so that the last field can be anything, a path is not it.
-        refuse_control::<Self>(&path, &[])?;
-        out.push_str(&path);
+        spell_field(&absolute::<Self>(value)?, out);
         Ok(())
+    }
+}
+
+fn spell_field(value: &str, out: &mut String) {
+    for c in value.chars() {
+        match c {
+            '\t' => out.push_str("\\t"),
+            '\\' => out.push_str("\\\\"),
+            _ => out.push(c),
+        }
     }
 }
 

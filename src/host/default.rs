@@ -95,6 +95,9 @@ impl Default for Host {
             pools: Vec::new(),
             pci_devices: Vec::new(),
             scsi_devices: Vec::new(),
+            links: Vec::new(),
+            images: Vec::new(),
+            mounts: Vec::new(),
             fd_groups: Vec::new(),
             files: HostFiles::default(),
         }

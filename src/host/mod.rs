@@ -12,6 +12,7 @@ mod plain_kdl;
 pub mod qemu_conf;
 mod read;
 mod security;
+mod storage;
 mod write;
 
 pub use facts::{parse_numbers, print_numbers};
@@ -19,6 +20,7 @@ pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};
 pub use pci::PciAddress;
 pub use read::read;
 pub use security::{Categories, Security, SelinuxPolicy};
+pub use storage::{Image, Link, Mount};
 pub use write::{Lines, write};
 
 use crate::vocab::{Arch, Uuid, keywords};
@@ -85,6 +87,12 @@ pub struct Host {
     pub pci_devices: Vec<PciDevice>,
     /// SCSI generic nodes.
     pub scsi_devices: Vec<ScsiDevice>,
+    /// Links that may stand in the way of a path.
+    pub links: Vec<Link>,
+    /// What headers of images say.
+    pub images: Vec<Image>,
+    /// Mounted file systems whose files have no labels of their own.
+    pub mounts: Vec<Mount>,
     /// Groups of descriptors that the launcher hands in.
     pub fd_groups: Vec<FdGroup>,
     /// Contents of the descriptor files; not part of `host.kdl`, filled in by the loader.

@@ -41,6 +41,9 @@ const TOP: Table = &[
     ("pci-device", Many),
     ("scsi-device", Many),
     ("fd-group", Many),
+    ("link", Many),
+    ("image", Many),
+    ("mount", Many),
 ];
 
 const MACHINE: Table = &[
@@ -194,6 +197,9 @@ fn top(r: &mut Reader, node: &KdlNode, host: &mut Host) {
             }
         }
         "scsi-device" => host.scsi_devices.extend(scsi_device(r, node)),
+        "link" => host.links.extend(super::storage::read_link(r, node)),
+        "image" => host.images.extend(super::storage::read_image(r, node)),
+        "mount" => host.mounts.extend(super::storage::read_mount(r, node)),
         "fd-group" => host.fd_groups.extend(fd_group(r, node)),
         // `host-facts` was read first; the table knows no other.
         _ => {}

@@ -120,7 +120,7 @@ numa { node 1 cpus="4-7" memory="2GiB" free="3KiB"; node 0 cpus="0-3" { pages "4
 hugepages { mount "/a" page-size="2MiB"; mount "/b \"c\" \n \u{202e}" page-size="1GiB" default=#true; }
 environment { PATH "/bin"; "a b" "é"; "true" ""; }
 instance { mode "session"; domain-id 7; security-driver "selinux"; seccomp-sandbox "off"; gluster-debug-level 9; }
-security { user "qemu"; group "kvm"; dynamic-ownership #false; allow-unconfined #true; allow-path "/a"; selinux range="s0:c0.c99"; }
+security { user "qemu"; group "kvm"; dynamic-ownership #false; allow-unconfined #true; allow-path "/a"; selinux range="s0:c0.c99"; apparmor complain=#true; }
 process { swtpm-user "tss"; remember-owner #false; max-files 5; max-core "3B"; device-acl "/dev/null"; shared-filesystem "/x"; helper "pr" path="/y"; }
 directories { lib "/l"; }
 vnc { listen "::"; tls #true; tls-verify #true; tls-secret "6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea"; sasl #true; sasl-dir "/s"; password "p"; auto-unix-socket #true; allow-host-audio #true; }
@@ -135,6 +135,10 @@ network "n;x" { forward "hostdev" managed=#true { interface "e"; }; bridge "b"; 
 storage-pool "p" type="iscsi" state="inactive" { host "h"; device "d"; target "/t"; auth type="chap" username="u" secret="6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea"; volume "v" type="block" path="/p"; }
 pci-device "0000:01:00.0" vendor=0x1cc1 device=0x8201 class=0x010802 iommu-group=14 express=#false physfn="0000:01:00.1"
 scsi-device host=0 bus=1 target=2 unit=1074872354 sg="sg0"
+link "/dev/disk/by-id/a" to="/dev/sda"
+image "/srv/a" backing="/srv/b" backing-format="raw" data-file="/srv/c"
+mount "/nfs" type="nfs4"
+mount "/nfs/b" type="nfs4" labels=#true
 fd-group "g" count=2 writable=#true
 "##
     );

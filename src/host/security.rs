@@ -20,6 +20,8 @@ pub struct Security {
     pub selinux: SelinuxPolicy,
     /// Paths that guests may have although they belong to the system.
     pub allow_paths: Vec<String>,
+    /// Whether generated AppArmor profiles only report what they would refuse.
+    pub apparmor_complain: bool,
     /// Whether static labels may name unconfined types and the root user.
     pub allow_unconfined: bool,
 }
@@ -56,6 +58,7 @@ impl Default for Security {
                 range: "s0-s0:c0.c1023".to_string(),
             },
             allow_paths: Vec::new(),
+            apparmor_complain: false,
             allow_unconfined: false,
         }
     }
@@ -70,6 +73,7 @@ pub(super) fn read(r: &mut Reader, node: &KdlNode, security: &mut Security) {
         ("default-confined", Once),
         ("require-confined", Once),
         ("selinux", Once),
+        ("apparmor", Once),
         ("allow-path", Many),
         ("allow-unconfined", Once),
     ];
@@ -85,6 +89,12 @@ pub(super) fn read(r: &mut Reader, node: &KdlNode, security: &mut Security) {
                 let mut paths: Vec<super::facts::Path> = Vec::new();
                 r.list(child, &mut paths);
                 security.allow_paths.extend(paths.into_iter().map(|p| p.0));
+            }
+            "apparmor" => {
+                let mut e = r.entries(child);
+                e.set("complain", &mut security.apparmor_complain);
+                e.finish();
+                r.no_children(child);
             }
             "selinux" => selinux(r, child, &mut security.selinux),
             _ => {}

@@ -419,6 +419,9 @@ fn security(w: &mut Lines, s: &Security, default: &Security) {
         if !s.allow_paths.is_empty() {
             w.node("allow-path").texts(&s.allow_paths);
         }
+        if s.apparmor_complain {
+            w.node("apparmor").prop_truth("complain", true);
+        }
         if s.selinux != default.selinux {
             let p = &s.selinux;
             w.node("selinux").prop("process", &p.process).prop("tcg-process", &p.tcg_process);
@@ -594,4 +597,5 @@ fn devices(w: &mut Lines, host: &Host) {
     for group in &host.fd_groups {
         w.node("fd-group").text(&group.name).prop_number("count", group.count).prop_truth("writable", group.writable);
     }
+    super::storage::write(w, host);
 }

@@ -5,6 +5,7 @@ use crate::diag::codes::security as codes;
 use crate::domain::seclabel::{Seclabel, SeclabelType};
 use crate::emit::escape::{ApparmorName, Escaped, SelinuxContext};
 use crate::emit::systemd::DEFAULT_USER;
+use crate::fleet::categories;
 use crate::host::{Categories, InstanceMode, Seccomp, SecurityDriver};
 use crate::plan::{Accelerator, Apparmor, Cause, Confinement, Selinux, Target};
 
@@ -161,11 +162,11 @@ fn selinux(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Selinux> {
         Some(own) => own.to_string(),
         None => {
             // The policy's own range was checked when it was read.
-            let categories = Categories::parse(&policy.range).ok()?;
-            let (low, high) = categories.pair(number(&lx.plan.uuid));
+            let range = Categories::parse(&policy.range).ok()?;
+            let (low, high) = range.pair(categories::number(&lx.plan.uuid));
             // Of a base label only the type counts.
             let kind = part(baselabel.unwrap_or(base), 2);
-            format!("{}:{}:{kind}:{}:c{low},c{high}", part(base, 0), part(base, 1), categories.sensitivity)
+            format!("{}:{}:{kind}:{}:c{low},c{high}", part(base, 0), part(base, 1), range.sensitivity)
         }
     };
     let range = process.splitn(4, ':').nth(3).unwrap_or("s0").to_string();
@@ -176,6 +177,8 @@ fn selinux(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Selinux> {
         shared: format!("{}:{lowest}", without_range(&policy.image)),
         content: policy.content.clone(),
         relabel: label.is_none_or(Seclabel::relabels),
+        derived: own.is_none(),
+        unlabelled: Vec::new(),
         cause: cause(lx, label, "dynamic label"),
         process,
     })
@@ -184,11 +187,6 @@ fn selinux(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Selinux> {
 /// A part of a context.
 fn part(context: &str, index: usize) -> &str {
     context.splitn(4, ':').nth(index).unwrap_or_default()
-}
-
-/// A number that depends on the UUID alone (FNV-1a), so that a domain keeps its categories.
-fn number(uuid: &str) -> u64 {
-    uuid.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 /// Refuses what is no context, and contexts that confine nothing.
@@ -264,7 +262,7 @@ fn apparmor(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Apparmor> {
     };
     Some(Apparmor {
         generated: fixed.is_none(),
-        complain: false,
+        complain: lx.env.host.security.apparmor_complain,
         cause: cause(lx, label, "generated profile"),
         profile,
     })

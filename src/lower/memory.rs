@@ -1,11 +1,12 @@
 //! `-m`, memory backends, NUMA nodes, locking.
 
-use super::Lower;
+use super::{Grant, Lower};
 use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
 use crate::domain::memory::{AccessMode, MemorySource};
 use crate::domain::tuning::NumaMode;
-use crate::plan::{Arg, LabelRole, OwnerRule, PathKind, Perms, Prop, Props, Sharing};
+use crate::host::Host;
+use crate::plan::{Arg, Directory, DirectoryRole, Prop, Props};
 use crate::resolve::memory::{self as sizes, HostNodes};
 use crate::vocab::{NumberSet, YesNo};
 use crate::xml::Site;
@@ -138,6 +139,9 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
         None => huge_page(lx, request)?,
     };
     let huge = pages.filter(|(_, is_huge)| *is_huge).map(|(kib, _)| kib);
+    if let Some(kib) = huge {
+        takes_huge_pages(lx, request.kib, kib);
+    }
     let node_source = request.nodes.clone();
 
     let mut props = Props::with("qom-type", "");
@@ -160,9 +164,8 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
             prealloc = request.prealloc.unwrap_or(true);
             huge_page_path(lx, kib, request.site)?
         } else {
-            let base = &lx.env.host.directories.memory_backing;
             let name = request.file.as_ref().unwrap_or(&request.id);
-            format!("{base}/{}/{name}", lx.paths.short)
+            format!("{}/{name}", file_directory(lx, request.site))
         };
         file_access(lx, &path, request);
         props.set("mem-path", path);
@@ -235,10 +238,23 @@ fn huge_page(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Option<(u64
     }
 }
 
+/// Notes in the Plan that so much memory comes from huge pages of this size.
+fn takes_huge_pages(lx: &mut Lower<'_>, memory_kib: u64, page_kib: u64) {
+    let (bytes, page) = (memory_kib * 1024, page_kib * 1024);
+    match lx.plan.limits.hugepages.iter_mut().find(|(_, size)| *size == page) {
+        Some((sum, _)) => *sum += bytes,
+        None => lx.plan.limits.hugepages.push((bytes, page)),
+    }
+}
+
 /// Where the files of huge pages of this size are. None after an error.
 fn huge_page_path(lx: &mut Lower<'_>, kib: u64, site: Site) -> Option<String> {
     match lx.env.host.hugepage_mount(kib * 1024) {
-        Some(mount) => Some(format!("{}/libvirt/qemu/{}", mount.path, lx.paths.short)),
+        Some(mount) => {
+            let path = format!("{}/libvirt/qemu/{}", mount.path, lx.paths.short);
+            directory(lx, &path, site);
+            Some(path)
+        }
         None => {
             let site = lx.domain.memory_backing.as_ref().map_or(site, |b| b.site);
             lx.error(&codes::HUGE_PAGES, site, format!("unable to find any usable hugetlbfs mount for {kib} KiB"))
@@ -248,18 +264,39 @@ fn huge_page_path(lx: &mut Lower<'_>, kib: u64, site: Site) -> Option<String> {
     }
 }
 
+/// The directory of the files behind guest memory. What the host facts name is libvirt's own unless
+/// somebody has chosen another; a standalone machine keeps its files with its state.
+fn file_directory(lx: &mut Lower<'_>, site: Site) -> String {
+    let base = &lx.env.host.directories.memory_backing;
+    if lx.env.is_libvirt() {
+        return format!("{base}/{}", lx.paths.short);
+    }
+    let path = if *base == Host::default().directories.memory_backing {
+        format!("{}/ram", lx.paths.lib)
+    } else {
+        format!("{base}/{}", lx.paths.short)
+    };
+    directory(lx, &path, site);
+    path
+}
+
+/// A directory for memory that must exist when a standalone QEMU starts, once.
+fn directory(lx: &mut Lower<'_>, path: &str, site: Site) {
+    if lx.env.is_libvirt() || lx.plan.directories.iter().any(|d| d.path == path) {
+        return;
+    }
+    let cause = lx.cause(site, "memory");
+    lx.plan.directories.push(Directory { role: DirectoryRole::Memory, path: path.to_string(), mode: 0o700, cause });
+}
+
 /// Records the file behind a backend.
 fn file_access(lx: &mut Lower<'_>, path: &str, request: &BackendRequest) {
-    let kind = if request.path.as_deref().is_some_and(|p| p.starts_with("/dev/")) {
-        PathKind::CharDevice
-    } else if request.path.is_some() {
-        PathKind::File
-    } else {
-        PathKind::Tree
+    let grant = match request.path.as_deref() {
+        // A node (a DAX device, a volume); /dev/shm and the like are no devices, which the emitters know.
+        Some(_) => Grant::MEMORY_FILE,
+        None => Grant::MEMORY_FOLDER,
     };
-    let owner = OwnerRule::Domain { restore: request.path.is_some() };
-    let perms = Perms::READ_WRITE;
-    lx.access(path, kind, perms, Sharing::Exclusive, LabelRole::Image, owner, request.site, "memory");
+    lx.touch(path, grant, request.site, "memory");
 }
 
 /// `-mem-prealloc`, `-mem-path`: how machines without a named RAM are told.
@@ -270,11 +307,14 @@ fn legacy(lx: &mut Lower<'_>, site: Site) {
     let Some(pages) = huge_page(lx, &request) else { return };
     let path = match pages.filter(|(_, huge)| *huge) {
         Some((kib, _)) => match huge_page_path(lx, kib, site) {
-            Some(path) => Some(path),
+            Some(path) => {
+                takes_huge_pages(lx, sizes::initial_kib(lx.domain, lx.machine, &lx.env), kib);
+                Some(path)
+            }
             None => return,
         },
         None if backing.and_then(|b| b.source()) == Some(MemorySource::File) => {
-            Some(format!("{}/{}/ram", lx.env.host.directories.memory_backing, lx.paths.short))
+            Some(format!("{}/ram", file_directory(lx, site)))
         }
         None => None,
     };

@@ -13,7 +13,8 @@ mod machine;
 pub mod memory;
 mod monitor;
 mod paths;
-mod policy;
+pub mod policy;
+pub mod real;
 mod secret;
 mod security;
 pub mod tls;
@@ -28,8 +29,8 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::domain::qemu::OverrideType;
 use crate::domain::{Domain, DomainKind};
 use crate::plan::{
-    Accelerator, Access, Arg, Cause, Descriptor, Form, Instance, LabelRole, Lifecycle, OwnerRule, PathKind, Perms,
-    Plan, Process, Prop, Props, Ready, Role, Sharing, Text,
+    Accelerator, Arg, Cause, Descriptor, Form, Instance, Lifecycle, PathKind, Plan, Process, Prop, Props, Ready, Role,
+    Text,
 };
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::Value;
@@ -78,12 +79,22 @@ pub struct Lower<'a> {
     lines: Vec<u32>,
     /// Environment variables that devices add.
     pub variables: Vec<(Text, String)>,
+    /// Values of secrets that the XML holds, by source; see [`crate::compile::Compiled::secret_values`].
+    secret_values: Vec<(String, String)>,
     /// Where faults go.
     pub diags: &'a mut Diagnostics,
 }
 
+/// What lowering gives.
+pub struct Lowered {
+    /// The Plan.
+    pub plan: Plan,
+    /// Values of secrets that the XML holds, by source.
+    pub secret_values: Vec<(String, String)>,
+}
+
 /// Lowers a resolved domain.
-pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
+pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     let no_devices = Devices::default();
     let devices = domain.devices.as_ref().unwrap_or(&no_devices);
     let mut lx = Lower {
@@ -98,6 +109,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
         descriptors: Vec::new(),
         fd_sets: 0,
         variables: Vec::new(),
+        secret_values: Vec::new(),
         block_nodes: BlockNodes {
             first: crate::device::disk::node_numbers(&devices.disks, cx.env.host, cx.env.is_libvirt()).into_iter(),
         },
@@ -174,7 +186,8 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Plan {
     machine::async_teardown(&mut lx);
     lower_all(&devices.pstores, &mut lx);
     machine::msg(&mut lx);
-    lx.finish()
+    let secret_values = std::mem::take(&mut lx.secret_values);
+    Lowered { plan: lx.finish(), secret_values }
 }
 
 fn lower_all<F: Family>(family: &[F], lx: &mut Lower<'_>) {
@@ -223,6 +236,7 @@ impl<'a> Lower<'a> {
         }
         limits::limits(&mut self);
         self.plan.confinement = confinement::confinement(&mut self);
+        real::settle(&mut self);
         policy::check(&mut self);
         self.plan.processes.push(Process {
             role: Role::Qemu,
@@ -287,8 +301,8 @@ impl<'a> Lower<'a> {
     }
 
     /// Adds a `-blockdev`.
-    pub fn blockdev(&mut self, props: Props, site: Site) {
-        self.json("-blockdev", props, site, "disk");
+    pub fn blockdev(&mut self, props: Props, site: Site, what: &'static str) {
+        self.json("-blockdev", props, site, what);
     }
 
     /// Adds an `-audiodev`.
@@ -303,7 +317,10 @@ impl<'a> Lower<'a> {
 
     /// Records that a process renders on a GPU of the host.
     pub fn render_node(&mut self, path: &str, site: Site) {
-        self.touch(path, Grant::SYSTEM_NODE, site, "rendering on the GPU");
+        let what = "rendering on the GPU";
+        self.touch(path, Grant::SYSTEM_NODE, site, what);
+        // The library compares all nodes to find the driver of this one (libdrm, drmGetDevices).
+        self.touch_if_there("/dev/dri", Grant::SYSTEM_SOURCE.on(PathKind::Directory), site, what);
     }
 
     /// Adds a `-netdev`.
@@ -337,6 +354,12 @@ impl<'a> Lower<'a> {
 
     /// Adds the `-device` of a device, with the properties that `<qemu:override>` changes.
     pub fn device(&mut self, mut props: Props, device: &dyn Device) {
+        if let Some(Prop::Text(rom)) = props.get("romfile")
+            && rom.starts_with('/')
+        {
+            let rom = rom.to_string();
+            self.touch(&rom, Grant::ROM, device.site(), "option ROM");
+        }
         let id = &device.info().id;
         for change in self.domain.qemu.overrides.iter().filter(|o| o.alias == *id) {
             let value = change.value.as_deref().unwrap_or("");
@@ -482,26 +505,5 @@ impl<'a> Lower<'a> {
             self.options("-add-fd", props, site, opaque.to_string());
         }
         format!("/dev/fdset/{set}")
-    }
-
-    /// Adds a resource to the access closure.
-    #[allow(clippy::too_many_arguments)]
-    pub fn access(
-        &mut self,
-        path: &str,
-        kind: PathKind,
-        perms: Perms,
-        sharing: Sharing,
-        label: LabelRole,
-        owner: OwnerRule,
-        site: Site,
-        what: impl Into<Text>,
-    ) {
-        let cause = self.cause(site, what);
-        let process = "qemu".to_string();
-        let restore_label = label != LabelRole::Keep
-            && (matches!(owner, OwnerRule::Domain { restore: true }) || sharing == Sharing::Exclusive);
-        let path = path.to_string();
-        self.plan.access.push(Access { process, path, kind, perms, sharing, label, restore_label, owner, cause });
     }
 }

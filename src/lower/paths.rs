@@ -3,6 +3,9 @@
 use crate::domain::Domain;
 use crate::resolve::Env;
 
+/// A longer name of a domain is not part of the paths of sockets: its beginning and the UUID stand for it.
+const LONGEST_IN_SOCKETS: usize = 48;
+
 /// Directories of one domain.
 #[derive(Clone, Debug)]
 pub struct Paths {
@@ -25,6 +28,11 @@ impl Paths {
             return Paths { run: lib.clone(), lib, short };
         }
         let safe = domain.name().to_string();
-        Paths { lib: format!("/var/lib/virtc/{safe}"), run: format!("/run/virtc/{safe}"), short: safe }
+        // The path of a socket has at most 107 bytes, and a name may have 200.
+        let run = match (safe.len() > LONGEST_IN_SOCKETS, domain.uuid) {
+            (true, Some(uuid)) => format!("/run/virtc/{}-{uuid}", safe.chars().take(3).collect::<String>()),
+            _ => format!("/run/virtc/{safe}"),
+        };
+        Paths { lib: format!("/var/lib/virtc/{safe}"), run, short: safe }
     }
 }

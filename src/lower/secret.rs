@@ -58,6 +58,7 @@ impl Lower<'_> {
             self.secret_value(id, value.as_bytes(), site, what);
         } else {
             let source = format!("{}/{id}", self.plan.name);
+            self.secret_values.push((source.clone(), value.to_string()));
             self.secret_file(id, source, site, what);
         }
     }

@@ -10,6 +10,9 @@ pub struct Access {
     pub process: String,
     /// Absolute path, as the XML or a default names it. Symbolic links are resolved at run time.
     pub path: String,
+    /// Where the path leads when links are on the way and the host facts tell: what AppArmor sees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resolved: Option<String>,
     /// What is expected at the path.
     pub kind: PathKind,
     /// What the process does with it.
@@ -23,6 +26,9 @@ pub struct Access {
     pub restore_label: bool,
     /// Owner that it gets.
     pub owner: OwnerRule,
+    /// Whether the process gets on without it, where the host has none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// Why.
     pub cause: Cause,
 }
@@ -39,6 +45,8 @@ pub enum PathKind {
     CharDevice,
     /// A directory; access is to the directory itself.
     Directory,
+    /// A directory and the files in it (a certificate database): no directories below.
+    Files,
     /// A directory with everything below.
     Tree,
     /// A UNIX socket.

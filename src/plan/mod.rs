@@ -7,10 +7,12 @@
 
 mod access;
 mod args;
+mod differences;
 mod limits;
 
 pub use access::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing};
 pub use args::{Arg, ArgValue, Form, Prop, Props};
+pub use differences::{Change, Difference, differences};
 pub use limits::{BlockDeviceLimit, Cpus, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
 
 use crate::diag::Span;
@@ -65,6 +67,12 @@ pub struct Plan {
     pub sockets: Vec<Socket>,
     /// Files that must exist, made from a template when missing (NVRAM).
     pub files: Vec<NewFile>,
+    /// Overlays of transient disks: made before each start, removed after the stop.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlays: Vec<Overlay>,
+    /// Ports of services that may move when they are taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub auto_ports: Vec<AutoPort>,
     /// Mandatory access control and ownership of the whole domain.
     pub confinement: Confinement,
     /// What to do when the guest powers off, reboots or crashes.
@@ -317,6 +325,45 @@ pub struct NewFile {
     pub cause: Cause,
 }
 
+/// A qcow2 image that takes what the guest writes to a transient disk.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Overlay {
+    /// Where it is to be.
+    pub path: String,
+    /// The image below, which is only read.
+    pub base: String,
+    /// QEMU's name of the format of the image below.
+    pub format: Text,
+    /// Why it is there.
+    pub cause: Cause,
+}
+
+impl Overlay {
+    /// The program that makes overlays.
+    pub const PROGRAM: &'static str = "/usr/bin/qemu-img";
+
+    /// Its arguments.
+    pub fn arguments(&self) -> [&str; 9] {
+        ["create", "-q", "-f", "qcow2", "-F", &self.format, "-b", &self.base, &self.path]
+    }
+}
+
+/// A port that the XML leaves open, and that QEMU cannot choose itself. The command line holds the first
+/// that comes into question; whoever starts QEMU may put another in its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AutoPort {
+    /// The switch of QEMU.
+    pub switch: Text,
+    /// The property with the port.
+    pub key: Text,
+    /// Where the service listens; none: everywhere.
+    pub address: Option<String>,
+    /// The port of the command line, from which the search begins.
+    pub port: u16,
+    /// Why it is there.
+    pub cause: Cause,
+}
+
 /// Mandatory access control and ownership.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Confinement {
@@ -349,6 +396,12 @@ pub struct Selinux {
     pub content: String,
     /// Whether files are relabelled before the start and back after the stop.
     pub relabel: bool,
+    /// Whether the categories follow from the UUID; else the XML gives the whole label.
+    #[serde(default)]
+    pub derived: bool,
+    /// File systems without labels that files lie on: mount point, type.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlabelled: Vec<(String, String)>,
     /// Why.
     pub cause: Cause,
 }

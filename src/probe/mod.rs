@@ -6,6 +6,7 @@
 
 mod flags;
 pub mod host;
+pub mod images;
 mod kvm;
 pub mod qemu;
 mod schema;

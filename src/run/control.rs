@@ -308,6 +308,7 @@ pub fn adopt(
         registry: options.registry.clone(),
         journal: Some(journal),
         helpers: Vec::new(),
+        spare: None,
         qemu: Some(qemu),
         qmp: Some(qmp),
         proxy: None,

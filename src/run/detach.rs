@@ -43,8 +43,18 @@ enum Work {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Answer {
-    Running { name: String, pid: i32, runner: u32 },
-    Failed { code: String, message: String, help: Option<String> },
+    Running {
+        name: String,
+        pid: i32,
+        runner: u32,
+        #[serde(default)]
+        notes: Vec<String>,
+    },
+    Failed {
+        code: String,
+        message: String,
+        help: Option<String>,
+    },
 }
 
 /// A detached machine.
@@ -58,6 +68,8 @@ pub struct Detached {
     pub runner: u32,
     /// Where the runner and QEMU write their messages.
     pub log: PathBuf,
+    /// What was remarked during the start: they are in the log, too.
+    pub notes: Vec<String>,
 }
 
 /// Starts the machine of a plan under a runner of its own.
@@ -112,7 +124,7 @@ fn hand_over(options: &Options, work: Work, logs: Option<PathBuf>, name: &str) -
         let _ = BufReader::new(pipe).read_line(&mut line);
     }
     match serde_json::from_str(&line) {
-        Ok(Answer::Running { name, pid, runner }) => Ok(Detached { name, pid, runner, log }),
+        Ok(Answer::Running { name, pid, runner, notes }) => Ok(Detached { name, pid, runner, log, notes }),
         Ok(Answer::Failed { code, message, help }) => {
             let _ = child.wait();
             let mut fault = fault(codes::find(&code).unwrap_or(&run::FAILED), message);
@@ -156,12 +168,19 @@ pub fn supervise(virtc: PathBuf) -> u8 {
         terminal: false,
     };
     let mut say = |text: &str| eprintln!("virtc: {text}");
+    let mut notes = Vec::new();
+    let mut remark = |text: &str| {
+        say(text);
+        notes.push(text.to_string());
+    };
     let machine = match &job.work {
-        Work::Start(plan) => start(plan, &options, &mut say),
-        Work::Adopt { socket, name } => control::adopt(socket, name.as_deref(), &options, &mut say),
+        Work::Start(plan) => start(plan, &options, &mut remark),
+        Work::Adopt { socket, name } => control::adopt(socket, name.as_deref(), &options, &mut remark),
     };
     let answer = match &machine {
-        Ok(machine) => Answer::Running { name: machine.name.clone(), pid: machine.pid(), runner: std::process::id() },
+        Ok(machine) => {
+            Answer::Running { name: machine.name.clone(), pid: machine.pid(), runner: std::process::id(), notes }
+        }
         Err(fault) => {
             Answer::Failed { code: fault.code.id.to_string(), message: fault.message.clone(), help: fault.help.clone() }
         }

@@ -30,6 +30,10 @@ pub enum Entry {
     Socket(PathBuf),
     /// A network interface that was made.
     Link(String),
+    /// A network interface whose traffic was shaped.
+    Shaping(String),
+    /// A control group that was made; it goes with those of its threads.
+    Group(PathBuf),
     /// The owner of a file before it was changed.
     Owner(FileId, u32, u32),
     /// The SELinux label of a file before it was changed.

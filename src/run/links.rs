@@ -113,7 +113,7 @@ pub(super) fn remove(name: &str) -> Result<(), String> {
     run(&words).map_err(|why| format!("cannot remove the interface {name}: {why}"))
 }
 
-fn run(words: &[String]) -> Result<(), String> {
+pub(super) fn run(words: &[String]) -> Result<(), String> {
     let Some((program, args)) = words.split_first() else { return Ok(()) };
     let out = Command::new(program).args(args).output().map_err(|e| format!("{program}: {e}"))?;
     if out.status.success() {

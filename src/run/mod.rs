@@ -10,6 +10,7 @@
 pub mod control;
 pub mod detach;
 mod errors;
+mod groups;
 pub mod journal;
 mod kvm;
 mod links;
@@ -22,10 +23,12 @@ pub mod qmp;
 pub mod registry;
 pub mod relocate;
 pub mod remote;
+mod shaping;
 mod signals;
 mod start;
 mod supervise;
 mod terminal;
+mod threads;
 mod trampoline;
 
 pub use errors::{Fault, fault};

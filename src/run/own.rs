@@ -11,6 +11,7 @@ use crate::plan::{Access, LabelRole, OwnerRule, PathKind, Plan, Sharing};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstat, openat2};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -111,7 +112,15 @@ fn groups_of(user: &str) -> Vec<u32> {
 fn open(path: &Path) -> rustix::io::Result<(OwnedFd, FileId, rustix::fs::Stat)> {
     // Without NOFOLLOW: together with PATH it would open a final link itself instead of refusing it.
     let flags = OFlags::PATH | OFlags::CLOEXEC;
-    let fd = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS)?;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    // The kernel may ask to try again when something on the way is renamed at the same moment.
+    let mut tries = 0;
+    let fd = loop {
+        match openat2(CWD, path, flags, Mode::empty(), resolve) {
+            Err(Errno::AGAIN | Errno::INTR) if tries < 100 => tries += 1,
+            other => break other?,
+        }
+    };
     let stat = fstat(&fd)?;
     let id = FileId { path: path.to_path_buf(), device: stat.st_dev, inode: stat.st_ino };
     Ok((fd, id, stat))
@@ -169,6 +178,9 @@ pub(super) fn give(
     let may_own = rustix::process::geteuid().is_root();
     let selinux = plan.confinement.selinux.as_ref().filter(|s| s.relabel && has_selinux());
     let others = other_entries(registry, journal);
+    if let Some(account) = account.filter(|_| may_own) {
+        make_outputs(plan, account)?;
+    }
     for access in plan.access.iter().filter(|a| a.sharing != Sharing::System) {
         let owner = match &access.owner {
             OwnerRule::Keep => None,
@@ -231,6 +243,28 @@ pub(super) fn give(
         }
     }
     Ok(notes)
+}
+
+/// Makes the logs and the files behind character devices that are not there yet: QEMU would make them
+/// itself, but may not write to their folder. They stay after the end. The units do the same.
+fn make_outputs(plan: &Plan, account: &Account) -> Result<(), Fault> {
+    let is_made = |a: &&Access| {
+        a.kind == PathKind::File
+            && a.perms.write
+            && !a.perms.lock
+            && a.sharing != Sharing::System
+            && !a.path.starts_with("/dev/")
+    };
+    for access in plan.access.iter().filter(is_made) {
+        let path = Path::new(&access.path);
+        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        match made {
+            Ok(_) => hand_over(path, Some(account))?,
+            // There already; or its folder is missing, which QEMU says in its own words.
+            Err(_) => continue,
+        }
+    }
+    Ok(())
 }
 
 /// Network and read-only file systems refuse owners and labels; whether QEMU can use the file is seen when it opens it.
@@ -307,8 +341,9 @@ mod tests {
         let base = std::fs::canonicalize(dir.path()).expect("a path");
         std::fs::write(base.join("image"), "x").expect("written");
         std::os::unix::fs::symlink(base.join("image"), base.join("link")).expect("linked");
-        assert!(open(&base.join("image")).is_ok());
-        assert!(open(&base.join("link")).is_err());
+        let opened = open(&base.join("image"));
+        assert!(opened.is_ok(), "{:?}", opened.err());
+        assert_eq!(open(&base.join("link")).err(), Some(Errno::LOOP));
     }
 
     #[test]

@@ -5,9 +5,9 @@ use super::journal::{Entry, Journal};
 use super::own::{self, Account};
 use super::process::{self, ProcessRef};
 use super::registry::Registry;
-use super::{Options, links};
+use super::{Options, groups, links, shaping};
 use crate::diag::codes::run as codes;
-use crate::plan::{ArgValue, DirectoryRole, Plan, Prop, Secret};
+use crate::plan::{ArgValue, DirectoryRole, Overlay, Plan, Prop, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rustix::process::Signal;
@@ -41,6 +41,9 @@ pub(super) fn prepare(
     }
     for file in &plan.files {
         make_file(Path::new(&file.path), file.template.as_deref().map(Path::new), account)?;
+    }
+    for overlay in &plan.overlays {
+        make_overlay(overlay, account, journal)?;
     }
     for secret in &plan.secrets {
         make_secret(plan, secret, options, account, journal)?;
@@ -116,6 +119,30 @@ fn make_file(path: &Path, template: Option<&Path>, account: Option<&Account>) ->
         let _ = std::fs::remove_file(&new);
     }
     written
+}
+
+/// Makes the overlay of a transient disk anew: what an earlier run has left is not wanted.
+fn make_overlay(overlay: &Overlay, account: Option<&Account>, journal: &mut Journal) -> Result<(), Fault> {
+    let path = Path::new(&overlay.path);
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(cannot("remove", path, error)),
+        _ => {}
+    }
+    journal.add(Entry::File(path.to_path_buf()))?;
+    super::start::has_program(Overlay::PROGRAM)?;
+    let made = std::process::Command::new(Overlay::PROGRAM)
+        .args(overlay.arguments())
+        .env("LC_ALL", "C")
+        .output()
+        .map_err(|e| cannot("make", path, e))?;
+    if !made.status.success() {
+        let said = String::from_utf8_lossy(&made.stderr);
+        return Err(fault(
+            &codes::PREPARE,
+            format!("cannot make the overlay of a transient disk over {}: {}", overlay.base, said.trim()),
+        ));
+    }
+    own::hand_over(path, account)
 }
 
 /// Puts the value of a secret where QEMU looks for it, unless it is there.
@@ -239,6 +266,16 @@ pub(super) fn undo(journal: Journal, registry: &Registry) -> Vec<String> {
             Entry::RunDirectory(path) => std::fs::remove_dir_all(path).map_err(|e| (path.clone(), e)),
             Entry::Link(name) => {
                 if let Err(why) = links::remove(name) {
+                    left.push(why);
+                }
+                Ok(())
+            }
+            Entry::Shaping(name) => {
+                shaping::remove(name);
+                Ok(())
+            }
+            Entry::Group(dir) => {
+                if let Err(why) = groups::remove(dir) {
                     left.push(why);
                 }
                 Ok(())

@@ -1,6 +1,7 @@
 //! Processes: started, watched through descriptors, found again after a crash of the runner.
 
 use super::errors::{Fault, WithHelp, fault};
+use super::groups::Groups;
 use super::own;
 use super::qmp::readable;
 use super::terminal::{self, Terminal};
@@ -10,6 +11,7 @@ use crate::plan;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -249,24 +251,51 @@ pub(super) struct Starter {
 }
 
 impl Starter {
+    /// The account of the machine, if it has one of its own.
+    pub(super) fn account(&self) -> Option<own::Account> {
+        self.confine.account.clone().map(|(uid, gid, groups)| own::Account { uid, gid, groups })
+    }
+
     /// Starts a process of the Plan with these arguments, in a process group of its own, so that Ctrl-C reaches
     /// only the runner. With `terminal` it has our standard input and output.
-    pub(super) fn start(&self, process: &plan::Process, args: &[String], terminal: bool) -> Result<Watched, Fault> {
-        let mut confine = Confine { locks_memory: process.locks_memory, keep: keep(process), ..self.confine.clone() };
+    pub(super) fn start(
+        &self,
+        process: &plan::Process,
+        args: &[String],
+        terminal: bool,
+        groups: Option<&Groups>,
+    ) -> Result<Watched, Fault> {
+        let mut confine = Confine {
+            locks_memory: process.locks_memory,
+            keep: keep(process),
+            groups: groups.map(Groups::joins).unwrap_or_default(),
+            ..self.confine.clone()
+        };
         if let Some(user) = process.user.as_deref().filter(|_| rustix::process::geteuid().is_root()) {
             let account = own::account_of(user, process.group.as_deref(), &[])?;
             // A helper of root needs no change, and keeps its rights.
             confine.account = (account.uid != 0).then_some((account.uid, account.gid, account.groups));
         }
-        let mut command = if confine.is_nothing() {
-            Command::new(&process.program)
-        } else {
-            let mut command = Command::new(&self.virtc);
-            command.arg(super::EXEC).arg(confine.to_json()).arg(&process.program);
-            command
-        };
-        command.args(args).env_clear().envs(process.env.iter().map(|(k, v)| (k.as_ref(), v.as_str())));
+        // Each program of these becomes the next, so that the process keeps its number.
+        let mut words: Vec<OsString> = groups.map(Groups::prefix).unwrap_or_default().iter().map(Into::into).collect();
+        if !confine.is_nothing() {
+            words.extend([self.virtc.clone().into_os_string(), super::EXEC.into(), confine.to_json().into()]);
+        }
+        words.push(process.program.clone().into());
+        let mut words = words.into_iter();
+        let mut command = Command::new(words.next().unwrap_or_default());
+        command.args(words).args(args);
+        let is_passt = process.role == plan::Role::Passt && process.program.ends_with("/passt");
+        if is_passt && confine.account.is_none() && rustix::process::geteuid().is_root() {
+            // Else it changes to `nobody`, who cannot make a socket in the machine's directory.
+            command.args(["--runas", "0:0"]);
+        }
+        command.env_clear().envs(process.env.iter().map(|(k, v)| (k.as_ref(), v.as_str())));
         command.env(MARK, &self.journal).stderr(Stdio::piped());
+        if groups.is_some_and(|g| !g.prefix().is_empty()) {
+            // The user's systemd is found by it.
+            command.envs(std::env::var_os("XDG_RUNTIME_DIR").map(|dir| ("XDG_RUNTIME_DIR", dir)));
+        }
         command.process_group(0);
         match terminal {
             true if terminal::is_ours() => command.stdin(Stdio::piped()).stdout(Stdio::inherit()),

@@ -9,14 +9,17 @@ use super::qmp::{Qmp, QmpError};
 use super::registry::Registry;
 use super::signals::Signals;
 use super::trampoline::Confine;
-use super::{Options, kvm, links, prepare};
+use super::{Options, groups, kvm, links, prepare, shaping};
 use crate::diag::codes::run as codes;
 use crate::emit::argv;
-use crate::plan::{Accelerator, Instance, Lifecycle, Plan, Ready, Role, Target};
+use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Plan, Ready, Role, Target};
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+/// How many ports are looked at for a free one.
+const AUTO_PORTS: usize = 1000;
 
 /// How often something that gives no sign is looked at.
 const GLANCE: Duration = Duration::from_millis(1);
@@ -30,6 +33,8 @@ pub struct Machine {
     pub(super) registry: Registry,
     pub(super) journal: Option<Journal>,
     pub(super) helpers: Vec<Watched>,
+    /// What is needed to start a helper again.
+    pub(super) spare: Option<Spare>,
     pub(super) qemu: Option<Watched>,
     pub(super) qmp: Option<Qmp<UnixStream>>,
     pub(super) proxy: Option<Proxy>,
@@ -37,6 +42,15 @@ pub struct Machine {
     pub(super) dump_directory: PathBuf,
     /// QEMU was started by somebody else.
     pub(super) adopted: bool,
+}
+
+/// The helpers of a machine as the plan has them, and what starts them.
+pub(super) struct Spare {
+    pub(super) starter: Starter,
+    pub(super) processes: Vec<plan::Process>,
+    pub(super) ready_timeout: Duration,
+    /// When helpers were started again.
+    pub(super) restarts: Vec<Instant>,
 }
 
 impl Machine {
@@ -90,6 +104,7 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
         registry: options.registry.clone(),
         journal: Some(journal),
         helpers: Vec::new(),
+        spare: None,
         qemu: None,
         qmp: None,
         proxy: None,
@@ -106,24 +121,23 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
         has_program(&program.program)?;
     }
     let user = plan.confinement.user.as_deref().filter(|_| account.is_some());
-    {
+    let mut notes = not_applied(plan);
+    let groups = {
         let Some(journal) = &mut machine.journal else { return Err(interrupted()) };
         links::make(plan, user, journal)?;
+        shaping::apply(plan, journal, &mut notes)?;
         prepare::prepare(plan, options, account.as_ref(), journal)?;
-        for note in own::give(plan, account.as_ref(), journal, &options.registry)? {
-            say(&note);
-        }
-    }
-    for note in not_applied(plan) {
-        say(&note);
-    }
+        notes.extend(own::give(plan, account.as_ref(), journal, &options.registry)?);
+        groups::make(plan, journal, &mut notes)?
+    };
+    notes.iter().for_each(|note| say(note));
     let starter = Starter {
         virtc: options.virtc.clone(),
         journal: options.registry.journal(&plan.name),
         confine: confine(plan, account.as_ref()),
     };
     for process in plan.processes.iter().filter(|p| p.role != Role::Qemu) {
-        let helper = starter.start(process, &argv::tokens(process), false)?;
+        let helper = starter.start(process, &argv::tokens(process), false, None)?;
         machine.note_process(&helper)?;
         let ready = await_helper(&helper, &process.ready, options.ready_timeout, &mut machine.signals);
         machine.helpers.push(helper);
@@ -133,14 +147,22 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
         }
     }
     let Some(process) = plan.qemu() else { return Err(interrupted()) };
+    let mut process = process.clone();
+    for note in free_ports(plan, &mut process) {
+        say(&note);
+    }
+    let process = &process;
     let tokens = argv::tokens(process);
     let terminal = options.terminal && uses_terminal(&tokens);
-    let qemu = starter.start(process, &tokens, terminal)?;
+    let qemu = starter.start(process, &tokens, terminal, groups.as_ref())?;
     machine.note_process(&qemu)?;
     machine.qemu = Some(qemu);
+    let processes = plan.processes.iter().filter(|p| p.role != Role::Qemu).cloned().collect();
+    let ready_timeout = options.ready_timeout;
+    machine.spare = Some(Spare { starter, processes, ready_timeout, restarts: Vec::new() });
     machine.await_monitor(&monitor, options.ready_timeout)?;
     machine.await_running(plan, tokens.iter().any(|t| t == "-S"), options.ready_timeout)?;
-    machine.pin_threads(plan, say);
+    machine.place_threads(plan, groups.as_ref(), say);
     if let Some(qemu) = &machine.qemu {
         qemu.messages.go_live();
     }
@@ -168,7 +190,11 @@ fn runnable(plan: &Plan) -> Result<(), Fault> {
         .with_help("compile it with --target standalone, the default"));
     }
     let made = plan.directories.iter().map(|d| &d.path).chain(plan.sockets.iter().map(|s| &s.path));
-    for path in made.chain(plan.secrets.iter().map(|s| &s.path)).chain(plan.files.iter().map(|f| &f.path)) {
+    for path in made
+        .chain(plan.secrets.iter().map(|s| &s.path))
+        .chain(plan.files.iter().map(|f| &f.path))
+        .chain(plan.overlays.iter().map(|o| &o.path))
+    {
         // What is made is also removed: a path has to be the one that it looks like.
         let plain = Path::new(path).components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)));
         if !plain || !path.starts_with('/') {
@@ -277,6 +303,7 @@ pub fn debian_package(program: &str) -> String {
             // virtiofsd in C came with QEMU up to 7.2.
             "virtiofsd" if program.starts_with("/usr/lib/qemu/") => "qemu-system-common",
             "dbus-daemon" => "dbus-daemon",
+            "qemu-img" => "qemu-utils",
             other => other,
         },
     }
@@ -298,6 +325,7 @@ fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
             .filter(|a| own::has_apparmor() && profile_is_loaded(&a.profile))
             .map(|a| a.profile.clone()),
         cpus: pinned.or(plan.limits.cpuset.as_ref()).map(|c| cpu_list(c)).unwrap_or_default(),
+        groups: Vec::new(),
     }
 }
 
@@ -325,26 +353,9 @@ pub(super) fn cpu_list(text: &str) -> Vec<usize> {
     cpus.into_iter().collect()
 }
 
-/// Limits and confinement that only the systemd unit sets.
+/// Confinement that the plan asks for and this host cannot give.
 fn not_applied(plan: &Plan) -> Vec<String> {
-    let limits = &plan.limits;
-    let groups = limits.cpu_shares.is_some()
-        || !limits.cpu_bandwidth.is_empty()
-        || limits.memory_hard.is_some()
-        || limits.memory_soft.is_some()
-        || limits.memory_swap.is_some()
-        || limits.io_weight.is_some()
-        || !limits.io_devices.is_empty();
     let mut notes = Vec::new();
-    if groups {
-        notes.push("not set by `virtc run`: limits of CPU time, memory and block I/O (cgroup); the unit of `virtc build` sets them".into());
-    }
-    if !limits.schedules.is_empty() {
-        notes.push("not set: <vcpusched> and its like".into());
-    }
-    if plan.links.iter().any(|l| l.bandwidth.is_some()) {
-        notes.push("not set by `virtc run`: <bandwidth> of interfaces".into());
-    }
     if let Some(apparmor) = &plan.confinement.apparmor
         && own::has_apparmor()
         && !profile_is_loaded(&apparmor.profile)
@@ -361,6 +372,32 @@ fn dump_directory(plan: &Plan, registry: &Registry) -> PathBuf {
     of(DirectoryRole::State).or_else(|| of(DirectoryRole::Log)).unwrap_or_else(|| registry.base().to_path_buf())
 }
 
+/// Moves ports of the command line that the XML leaves open, and that are taken, to the next free ones.
+/// Returns what is worth telling.
+fn free_ports(plan: &Plan, process: &mut plan::Process) -> Vec<String> {
+    let mut notes = Vec::new();
+    let mut given: Vec<u16> = Vec::new();
+    for wanted in &plan.auto_ports {
+        let address = wanted.address.as_deref().unwrap_or("0.0.0.0");
+        let is_free = |port: &u16| !given.contains(port) && std::net::TcpListener::bind((address, *port)).is_ok();
+        // Where none can be bound at all, QEMU says why.
+        let Some(port) = (wanted.port..=u16::MAX).take(AUTO_PORTS).find(is_free) else { continue };
+        given.push(port);
+        if port == wanted.port {
+            continue;
+        }
+        for arg in process.args.iter_mut().filter(|a| a.switch == wanted.switch) {
+            if let ArgValue::Props(props, _) = &mut arg.value
+                && props.get(&wanted.key).is_some()
+            {
+                props.replace(wanted.key.clone(), port);
+            }
+        }
+        notes.push(format!("{}: port {} is taken, {port} is used ({})", wanted.cause.what, wanted.port, wanted.key));
+    }
+    notes
+}
+
 fn helper_socket(ready: &Ready) -> impl Iterator<Item = &Path> {
     match ready {
         Ready::Socket(path) => Some(Path::new(path)),
@@ -369,7 +406,12 @@ fn helper_socket(ready: &Ready) -> impl Iterator<Item = &Path> {
     .into_iter()
 }
 
-fn await_helper(helper: &Watched, ready: &Ready, timeout: Duration, signals: &mut Signals) -> Result<(), String> {
+pub(super) fn await_helper(
+    helper: &Watched,
+    ready: &Ready,
+    timeout: Duration,
+    signals: &mut Signals,
+) -> Result<(), String> {
     let Ready::Socket(path) = ready else { return Ok(()) };
     let deadline = Instant::now() + timeout;
     while !Path::new(path).exists() {
@@ -413,7 +455,7 @@ impl Machine {
         self.journal.as_mut().map_or(Ok(()), |journal| journal.add(entry))
     }
 
-    fn note_process(&mut self, process: &Watched) -> Result<(), Fault> {
+    pub(super) fn note_process(&mut self, process: &Watched) -> Result<(), Fault> {
         self.note(Entry::Process { id: process.id.clone(), process: process.process })
     }
 
@@ -527,42 +569,6 @@ impl Machine {
             }
             if self.signals.take().is_some() {
                 return Err(interrupted());
-            }
-        }
-    }
-
-    /// Moves virtual CPUs and I/O threads to their CPUs.
-    fn pin_threads(&mut self, plan: &Plan, say: &mut dyn FnMut(&str)) {
-        let limits = &plan.limits;
-        if limits.pins.is_empty() {
-            return;
-        }
-        let emulator = limits.pins.iter().any(|p| p.thread == "emulator");
-        let mut threads = Vec::new();
-        if let Ok(reply) = self.command("query-cpus-fast", json!({})) {
-            for cpu in reply.as_array().into_iter().flatten() {
-                threads.push((format!("vcpu{}", cpu["cpu-index"]), cpu["thread-id"].as_i64().unwrap_or(0)));
-            }
-        }
-        if let Ok(reply) = self.command("query-iothreads", json!({})) {
-            for thread in reply.as_array().into_iter().flatten() {
-                let id = thread["id"].as_str().unwrap_or_default().to_string();
-                threads.push((id, thread["thread-id"].as_i64().unwrap_or(0)));
-            }
-        }
-        for (name, thread) in threads {
-            let own = limits.pins.iter().find(|p| p.thread == name).map(|p| p.cpus.as_str());
-            let cpus = match own.or(limits.cpuset.as_deref()) {
-                Some(list) => cpu_list(list),
-                // It began on the emulator's CPUs, which are not meant for it.
-                None if emulator => (0..rustix::thread::CpuSet::MAX_CPU).collect(),
-                None => continue,
-            };
-            let mut set = rustix::thread::CpuSet::new();
-            cpus.iter().filter(|c| **c < rustix::thread::CpuSet::MAX_CPU).for_each(|c| set.set(*c));
-            let pid = i32::try_from(thread).ok().and_then(rustix::process::Pid::from_raw);
-            if pid.is_none() || rustix::thread::sched_setaffinity(pid, &set).is_err() {
-                say(&format!("cannot bind {name} to CPUs {}", own.unwrap_or("of the domain")));
             }
         }
     }

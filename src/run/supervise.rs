@@ -1,21 +1,29 @@
 //! Looks after a running machine: its events, its end, and requests to end it.
 
 use super::errors::{Fault, WithHelp, fault, meaning};
+use super::own;
 use super::process::ended;
 use super::qmp::{Event, Incoming, QmpError};
 use super::signals::Request;
-use super::start::Machine;
+use super::start::{Machine, await_helper};
 use crate::diag::codes::run as codes;
+use crate::emit::argv;
+use crate::plan::{Ready, Role};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::os::fd::AsFd;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// A guest that still boots does not notice its power button: it is pressed again after this time.
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// How long QEMU may take to quit when told to; then it is killed.
 pub(super) const QUIT: Duration = Duration::from_secs(5);
+/// How long QEMU may take to end after a helper that ends with it.
+const WITH_QEMU: Duration = Duration::from_millis(300);
+/// A helper that ends more often than this in this time is not started again.
+const RESTARTS: (usize, Duration) = (5, Duration::from_secs(60));
 /// How long a dump of a crashed guest may take.
 const DUMP: Duration = Duration::from_secs(600);
 
@@ -52,6 +60,27 @@ impl Action {
             _ => None,
         };
         (action, text.starts_with("coredump"))
+    }
+}
+
+/// What the loss of a helper means for the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loss {
+    /// QEMU connects to a new one by itself.
+    Mended,
+    /// The guest goes on without it: network, display.
+    Bearable,
+    /// A device of the guest is dead, and its data may be at stake.
+    Fatal,
+}
+
+impl Loss {
+    fn of(role: Role) -> Loss {
+        match role {
+            Role::PrHelper => Loss::Mended,
+            Role::Passt | Role::Slirp | Role::Dbus => Loss::Bearable,
+            Role::Qemu | Role::Swtpm | Role::Virtiofsd | Role::VhostUser | Role::Nbdkit => Loss::Fatal,
+        }
     }
 }
 
@@ -108,6 +137,7 @@ impl Machine {
     fn watch(&mut self, say: &mut dyn FnMut(&str)) -> Result<Outcome, Fault> {
         let mut stopping = Stopping::No;
         let mut reason: Option<String> = None;
+        let mut broken = None;
         loop {
             // First everything that has come, so that nothing waits behind the poll.
             let mut closed = false;
@@ -138,7 +168,9 @@ impl Machine {
                 self.qmp = None;
             }
             if self.qemu.as_ref().is_none_or(|q| q.has_ended()) {
-                return self.outcome(reason.as_deref(), stopping);
+                let outcome = self.outcome(reason.as_deref(), stopping);
+                // The end was no wish of anybody's.
+                return broken.map_or(outcome, Err);
             }
             match self.signals.take() {
                 Some(Request::Stop) if stopping == Stopping::No => {
@@ -169,7 +201,7 @@ impl Machine {
                 Stopping::Told(deadline) if deadline <= now => stopping = self.kill(),
                 _ => {}
             }
-            self.check_helpers(say);
+            self.check_helpers(&mut stopping, &mut broken, say);
             self.wait(match stopping {
                 Stopping::Asked(deadline, again) => Some(deadline.min(again)),
                 Stopping::Told(deadline) => Some(deadline),
@@ -350,19 +382,68 @@ impl Machine {
         Stopping::Killed
     }
 
-    /// Says which helper has ended while the machine runs.
-    fn check_helpers(&mut self, say: &mut dyn FnMut(&str)) {
+    /// Looks for helpers that have ended while the machine runs, and does what their part asks for.
+    fn check_helpers(&mut self, stopping: &mut Stopping, broken: &mut Option<Fault>, say: &mut dyn FnMut(&str)) {
         let mut at = 0;
         while let Some(helper) = self.helpers.get_mut(at) {
             if !helper.has_ended() {
                 at += 1;
                 continue;
             }
+            let mut helper = self.helpers.remove(at);
+            // Many helpers end with QEMU, and may be seen first.
+            if *stopping != Stopping::No || self.qemu.as_ref().is_none_or(|q| q.wait(WITH_QEMU)) {
+                continue;
+            }
             let how = ended(helper.reap());
             let text = helper.messages.text();
-            say(&format!("{} of '{}' {how}{}{text}", helper.id, self.name, if text.is_empty() { "" } else { ": " }));
-            self.helpers.remove(at);
+            let said = if text.is_empty() { text } else { format!(": {text}") };
+            let what = format!("{} of '{}' {how}{said}", helper.id, self.name);
+            let role = self.spare.as_ref().and_then(|s| s.processes.iter().find(|p| p.id == helper.id)).map(|p| p.role);
+            match role.map_or(Loss::Bearable, Loss::of) {
+                Loss::Bearable => say(&what),
+                Loss::Mended => match self.start_again(&helper.id) {
+                    Ok(()) => say(&format!("{what}; it was started again")),
+                    Err(why) => say(&format!("{what}; it could not be started again: {why}")),
+                },
+                Loss::Fatal => {
+                    say(&format!("{what}: the guest is asked to power off, as it cannot get it back"));
+                    *broken = Some(fault(&codes::HELPER, what));
+                    *stopping = match self.tell("system_powerdown") {
+                        Ok(()) => Stopping::Asked(Instant::now() + self.stop_timeout, Instant::now() + AGAIN),
+                        Err(_) => self.kill(),
+                    };
+                }
+            }
         }
+    }
+
+    /// Starts a helper again.
+    fn start_again(&mut self, id: &str) -> Result<(), String> {
+        let Some(spare) = &mut self.spare else { return Err("it is not known how".to_string()) };
+        spare.restarts.retain(|at| at.elapsed() < RESTARTS.1);
+        if spare.restarts.len() >= RESTARTS.0 {
+            return Err(format!("it ended {} times within {} s", RESTARTS.0, RESTARTS.1.as_secs()));
+        }
+        spare.restarts.push(Instant::now());
+        let Some(process) = spare.processes.iter().find(|p| p.id == id).cloned() else { return Ok(()) };
+        if let Ready::Socket(path) = &process.ready {
+            // The old one would count as the sign that it is ready.
+            let _ = std::fs::remove_file(path);
+        }
+        let timeout = spare.ready_timeout;
+        let told = |fault: Fault| fault.message.clone();
+        let started = spare.starter.start(&process, &argv::tokens(&process), false, None);
+        let helper = started.map_err(told)?;
+        self.note_process(&helper).map_err(told)?;
+        let ready = await_helper(&helper, &process.ready, timeout, &mut self.signals);
+        self.helpers.push(helper);
+        ready?;
+        if let Ready::Socket(path) = &process.ready {
+            let account = self.spare.as_ref().and_then(|s| s.starter.account());
+            own::hand_over(Path::new(path), account.as_ref()).map_err(told)?;
+        }
+        Ok(())
     }
 
     /// What the end of QEMU means.

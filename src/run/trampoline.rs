@@ -30,6 +30,8 @@ pub(super) struct Confine {
     pub apparmor: Option<String>,
     /// CPUs that it may use.
     pub cpus: Vec<usize>,
+    /// Files of control groups (`cgroup.procs`) into which it writes itself.
+    pub groups: Vec<String>,
 }
 
 impl Confine {
@@ -45,6 +47,10 @@ impl Confine {
     /// Applies the settings to this process.
     fn apply(&self) -> Result<(), String> {
         let failed = |what: &str, e: rustix::io::Errno| format!("cannot set {what}: {e}");
+        for file in &self.groups {
+            // 0 is the writer itself.
+            std::fs::write(file, "0").map_err(|e| format!("cannot enter the control group {file}: {e}"))?;
+        }
         if !self.cpus.is_empty() {
             let mut set = CpuSet::new();
             for cpu in self.cpus.iter().filter(|c| **c < CpuSet::MAX_CPU) {

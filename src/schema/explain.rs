@@ -381,30 +381,17 @@ fn skeleton(slot: &ChildSlot) -> String {
 
 /// The attributes that the element may have here.
 fn open_attrs(me: &Parent<'_, '_>) -> Vec<&'static str> {
-    let mut names: Vec<&str> =
-        (me.def.attrs().iter()).filter(|s| me.states.of(s.guard) != State::No).map(|s| name_text(s.name)).collect();
-    let mut seen = Vec::new();
-    names.retain(|n| {
-        !seen.contains(n) && {
-            seen.push(*n);
-            true
-        }
-    });
-    names
+    distinct(me.def.attrs().iter().filter(|s| me.states.of(s.guard) != State::No).map(|s| name_text(s.name)))
 }
 
 /// The elements that the element may hold here.
 fn open_children(me: &Parent<'_, '_>) -> Vec<&'static str> {
-    let mut names: Vec<&str> =
-        (me.def.children().iter()).filter(|s| me.states.of(s.guard) != State::No).map(|s| name_text(s.name)).collect();
-    let mut seen = Vec::new();
-    names.retain(|n| {
-        !seen.contains(n) && {
-            seen.push(*n);
-            true
-        }
-    });
-    names
+    distinct(me.def.children().iter().filter(|s| me.states.of(s.guard) != State::No).map(|s| name_text(s.name)))
+}
+
+/// Names in their order, each once.
+fn distinct(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
+    names.collect::<indexmap::IndexSet<_>>().into_iter().collect()
 }
 
 /// Message and help for `what`, which belongs to conditions that do not hold for `me`.

@@ -16,6 +16,8 @@ pub const MAX_SIZE: usize = 16 << 20;
 /// A file may have this many elements, and this many attributes: far beyond any domain, and little
 /// enough that a hostile file cannot fill the memory.
 const MAX_ITEMS: usize = 1 << 20;
+/// A tag may have this many attributes, and this many prefixes may be known at a place. Both are looked up one by one.
+const MAX_ATTRIBUTES: usize = 64;
 /// After this many faults the rest is most likely a consequence of them.
 const MAX_FAULTS: usize = 50;
 
@@ -345,6 +347,7 @@ impl<'s> Parser<'s, '_> {
         let bytes = source.as_bytes();
         let first = self.doc.attrs.len();
         let mut at = from;
+        let mut count = 0;
         let skip_blanks = |mut at: usize| {
             while at < to && matches!(bytes[at], b' ' | b'\t' | b'\r' | b'\n') {
                 at += 1;
@@ -355,6 +358,14 @@ impl<'s> Parser<'s, '_> {
             let begin = at;
             at = skip_blanks(at);
             if at >= to {
+                break;
+            }
+            count += 1;
+            if count > MAX_ATTRIBUTES || self.prefixes.len() > MAX_ATTRIBUTES {
+                let span = Span::new(from.min(at), at);
+                self.fault(&codes::SIZE, span, format!("more than {MAX_ATTRIBUTES} attributes or prefixes in a tag"))
+                    .help("no element of a domain has so many");
+                self.stop = true;
                 break;
             }
             let name_at = at;

@@ -30,6 +30,8 @@ pub fn server() -> Plan {
             shared: "system_u:object_r:svirt_image_t:s0".into(),
             content: "system_u:object_r:virt_content_t:s0".into(),
             relabel: true,
+            derived: true,
+            unlabelled: Vec::new(),
             cause: cause("default: dynamic label", 0),
         }),
         apparmor: Some(Apparmor {
@@ -89,12 +91,14 @@ pub fn disk(path: &str) -> Access {
     Access {
         process: "qemu".into(),
         path: path.into(),
+        resolved: None,
         kind: PathKind::File,
         perms: Perms::READ_WRITE,
         sharing: Sharing::Exclusive,
         label: LabelRole::Image,
         restore_label: true,
         owner: OwnerRule::Domain { restore: true },
+        optional: false,
         cause: cause("disk vda", 12),
     }
 }

@@ -120,8 +120,11 @@ fn ctrl_c_presses_the_power_button() {
     keys.write_all(b"\x03").expect("typed");
     wait_for(image::FAREWELL);
     wait_for("powered off");
+    // The rest, to the end: script must not wait for a reader, and a failure is to show everything.
+    output.read_to_string(&mut seen).expect("output");
+    let status = child.wait().expect("it ends");
     assert!(!seen.contains("xx"), "{seen:?}");
-    assert!(child.wait().expect("it ends").success());
+    assert!(status.success(), "{status}: {seen:?}");
     bed.assert_nothing_left();
 }
 

@@ -6,6 +6,7 @@ mod bed;
 mod deploy;
 mod examples;
 mod lifecycle;
+mod limits;
 mod preflight;
 mod surroundings;
 mod survival;

@@ -22,6 +22,7 @@ fn hostile_domains_do_no_harm() {
             }
         };
         let limit = Duration::from_secs(10);
+        let _fixture = case.get("fixture").and_then(|f| Link::make(&f["symlink"]));
         let outcome = surroundings.build(&input, limit);
         // A debug build is allowed more; no input may take it longer than a few seconds.
         let slow = outcome.time > Duration::from_secs(if cfg!(debug_assertions) { 8 } else { 2 });
@@ -44,6 +45,26 @@ fn hostile_domains_do_no_harm() {
         }
     });
     ratchet::judge("hostile", &results);
+}
+
+/// A symbolic link of a fixture, gone at the end with the folders that were made for it.
+struct Link(std::path::PathBuf, Vec<std::path::PathBuf>);
+
+impl Link {
+    fn make(pair: &Value) -> Option<Link> {
+        let (Some(link), Some(target)) = (pair[0].as_str(), pair[1].as_str()) else { panic!("an unknown fixture") };
+        let link = std::path::PathBuf::from(link);
+        let missing = link.ancestors().skip(1).take_while(|f| !f.exists()).map(|f| f.to_path_buf()).collect();
+        std::fs::create_dir_all(link.parent()?).and_then(|()| std::os::unix::fs::symlink(target, &link)).ok()?;
+        Some(Link(link, missing))
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+        self.1.iter().for_each(|folder| drop(std::fs::remove_dir(folder)));
+    }
 }
 
 /// Legal text in paths, names and titles must compile.

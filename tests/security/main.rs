@@ -5,7 +5,9 @@
 //! `VIRTC_BLESS=1` adds to it. Differences that are meant are in `differences.txt`, each with its reason.
 
 mod access;
+mod apparmor;
 mod hostile;
 mod labels;
 mod pack;
 mod ratchet;
+mod selinux;

@@ -112,6 +112,20 @@ impl Family for Channel {
             )
             .help(format!("use name='{SPICE_AGENT}'"));
         }
+        // A socket is named after the channel when the XML names none.
+        if self.source.kind() == SourceKind::Unix
+            && self.source.path.is_none()
+            && !cx.env.is_libvirt()
+            && let Some(name) = name.filter(|n| n.contains('/') || matches!(*n, "." | ".."))
+        {
+            cx.error_at(
+                &codes::TARGET,
+                target.site,
+                "name",
+                format!("'{name}' cannot be the name of the channel's socket"),
+            )
+            .help("use a name without '/', or give <source mode='bind' path='…'/>");
+        }
         let _ = domain;
     }
 

@@ -1,6 +1,6 @@
 //! Checks of a complete host end.
 
-use super::{ChardevSource, Protocol, SourceKind};
+use super::{ChardevSource, Peer, Protocol, SourceKind};
 use crate::caps::Cap;
 use crate::diag::codes::{chardev as codes, general as support};
 use crate::resolve::Cx;
@@ -57,6 +57,11 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
         }
         _ => {}
     }
+    if matches!(kind, SourceKind::Tcp | SourceKind::Udp) && !cx.env.is_libvirt() {
+        for peer in [&source.peer, &source.local] {
+            services(peer, at, cx);
+        }
+    }
     let needed = match kind {
         SourceKind::QemuVdagent => Some(Cap::ChardevQemuVdagent),
         SourceKind::Dbus => Some(Cap::DisplayDbus),
@@ -71,5 +76,19 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
         cx.error(&codes::RECONNECT, at, "chardev reconnect is possible only for connect mode").help(
             "remove <reconnect>, or use mode='connect' with the path of a socket on which another program listens",
         );
+    }
+}
+
+/// Refuses what is neither a port nor the name of a service.
+fn services(peer: &Peer, at: Site, cx: &mut Cx<'_>) {
+    let Some(service) = peer.service.as_deref() else { return };
+    let number = service.bytes().all(|b| b.is_ascii_digit());
+    let fits = match number {
+        true => service.parse::<u16>().is_ok(),
+        false => service.len() <= 64 && service.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)),
+    };
+    if !fits {
+        cx.error_at(&codes::SERVICE, at, "service", format!("'{service}' is no port and no name of a service"))
+            .help("use a number up to 65535");
     }
 }

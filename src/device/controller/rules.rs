@@ -3,7 +3,7 @@
 use super::{Controller, ControllerKind, ControllerModel};
 use crate::caps::Cap;
 use crate::device::plug::Plug;
-use crate::diag::codes::{address as codes, general};
+use crate::diag::codes::{address as codes, general, machine as machine_codes};
 use crate::domain::Domain;
 use crate::resolve::{Board, Cx, Machine};
 
@@ -57,6 +57,9 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
             }
         }
     }
+    if c.is(ControllerKind::Scsi) {
+        iothreads(c, domain, cx);
+    }
     match c.kind {
         Some(ControllerKind::Ide) => ide(c, machine, cx),
         Some(ControllerKind::Scsi) => scsi(c, machine, cx),
@@ -91,6 +94,34 @@ fn scsi(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
             cx.error_at(&general::NOT_BY_QEMU, c.site, "index", message);
         }
         _ => {}
+    }
+}
+
+/// The threads that serve a virtio-scsi controller: by its attribute, or a list of them for its queues.
+fn iothreads(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(driver) = &c.driver else { return };
+    if driver.iothread.is_some() && !driver.iothreads.is_empty() {
+        let message = "the attribute 'iothread' and the element <iothreads> of a controller exclude each other";
+        cx.error(&machine_codes::IOTHREAD, driver.site, message);
+    }
+    if !driver.iothreads.is_empty() && !cx.has(Cap::VirtioScsiIothreadMapping) {
+        cx.error(
+            &general::NOT_BY_QEMU,
+            driver.site,
+            "IOThread mapping for virtio-scsi controllers is not available with this QEMU binary",
+        )
+        .help("name one thread: <driver iothread='1'/>");
+    }
+    let used = driver.iothread.into_iter().chain(driver.iothreads.iter().filter_map(|t| t.id));
+    for id in used {
+        if !domain.all_iothreads.iter().any(|t| t.id == Some(id)) {
+            cx.error(
+                &machine_codes::IOTHREAD,
+                driver.site,
+                format!("controller iothread '{id}' is not defined in iothreadid"),
+            )
+            .help("define it: <iothreads>N</iothreads> makes those from 1 to N");
+        }
     }
 }
 

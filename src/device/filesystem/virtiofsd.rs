@@ -2,9 +2,13 @@
 
 use super::lower::what;
 use super::{CacheMode, Filesystem, IdRange, SandboxMode};
+use crate::diag::codes::storage as codes;
 use crate::lower::{Grant, Lower};
 use crate::plan::{Arg, Process, Ready, Role, Socket, SocketRole};
 use crate::vocab::OnOff;
+
+/// The one in C that came with QEMU up to 7.2, where Debian 12 has it. It takes other options.
+const OF_QEMU: &str = "/usr/lib/qemu/virtiofsd";
 
 /// Where distributions install it.
 const PROGRAM: &str = "/usr/libexec/virtiofsd";
@@ -20,40 +24,8 @@ pub fn socket(fs: &Filesystem, lx: &Lower<'_>) -> String {
 pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
     let cause = lx.cause(fs.site, what(fs));
     let id = format!("virtiofsd-{}", fs.info.id);
-    let binary = fs.binary.as_ref();
-    let program = binary.and_then(|b| b.path.clone()).unwrap_or_else(|| helper(lx));
-    let mut args = Vec::new();
-    let mut option = |switch: &'static str, value: String| args.push(Arg::text(switch, value, cause.clone()));
-    option("--socket-path", socket.to_string());
-    option("--shared-dir", fs.dir().to_string());
-    if let Some(mode) = binary.and_then(|b| b.cache.as_ref()).and_then(|c| c.mode) {
-        option("--cache", if mode == CacheMode::None { "never" } else { "always" }.to_string());
-    }
-    if let Some(mode) = binary.and_then(|b| b.sandbox.as_ref()).and_then(|s| s.mode) {
-        option("--sandbox", if mode == SandboxMode::Chroot { "chroot" } else { "namespace" }.to_string());
-    }
-    if let Some(size) = binary.and_then(|b| b.thread_pool.as_ref()).and_then(|t| t.size) {
-        option("--thread-pool-size", size.to_string());
-    }
-    if let Some(max) = binary.and_then(|b| b.open_files.as_ref()).and_then(|o| o.max) {
-        option("--rlimit-nofile", max.to_string());
-    }
-    let map = |ranges: &[IdRange]| {
-        let one =
-            |r: &IdRange| format!(":{}:{}:{}:", r.start.unwrap_or(0), r.target.unwrap_or(0), r.count.unwrap_or(0));
-        ranges.iter().map(one).collect::<Vec<_>>()
-    };
-    if let Some(idmap) = &fs.idmap {
-        map(&idmap.uids).into_iter().for_each(|range| option("--uid-map", range));
-        map(&idmap.gids).into_iter().for_each(|range| option("--gid-map", range));
-    }
-    let mut flag = |switch: &'static str| args.push(Arg::switch(switch, cause.clone()));
-    if binary.and_then(|b| b.xattr).is_some_and(OnOff::is_on) {
-        flag("--xattr");
-    }
-    if fs.readonly {
-        flag("--readonly");
-    }
+    let program = fs.binary.as_ref().and_then(|b| b.path.clone()).unwrap_or_else(|| helper(lx));
+    let args = if program == OF_QEMU { of_qemu(fs, socket, lx) } else { in_rust(fs, socket, lx) };
     let grant = if fs.readonly { Grant::READ_ONLY_SHARE } else { Grant::SHARE };
     lx.touch_by(&id, fs.dir(), grant, fs.site, what(fs));
     lx.plan.sockets.push(Socket {
@@ -88,6 +60,98 @@ pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
         cause,
         ..Process::default()
     });
+}
+
+/// The options of the virtiofsd in C that was part of QEMU up to 7.2 (its `--help`): options of FUSE, where
+/// a comma is escaped, and no separate values.
+fn of_qemu(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
+    let cause = lx.cause(fs.site, what(fs));
+    let lacks = |what: &str, lx: &mut Lower<'_>| {
+        lx.error(&codes::FILESYSTEM, fs.site, format!("the virtiofsd of QEMU ({OF_QEMU}) has no {what}"))
+            .help("name the virtiofsd in Rust: <binary path='/usr/libexec/virtiofsd'/>, Debian package virtiofsd");
+    };
+    if fs.readonly {
+        lacks("read-only mode: <readonly/>", lx);
+    }
+    if fs.idmap.is_some() {
+        lacks("mapping of users and groups: <idmap>", lx);
+    }
+    let escaped = fs.dir().replace('\\', "\\\\").replace(',', "\\,");
+    let mut args = vec![Arg::switch(format!("--socket-path={socket}"), cause.clone())];
+    let mut option = |text: String| args.push(Arg::text("-o", text, cause.clone()));
+    option(format!("source={escaped}"));
+    let binary = fs.binary.as_ref();
+    if let Some(mode) = binary.and_then(|b| b.cache.as_ref()).and_then(|c| c.mode) {
+        option(format!("cache={}", mode.as_str()));
+    }
+    if let Some(mode) = binary.and_then(|b| b.sandbox.as_ref()).and_then(|s| s.mode) {
+        option(format!("sandbox={}", mode.as_str()));
+    }
+    let mut toggle = |value: Option<OnOff>, on: &str, off: &str| {
+        if let Some(value) = value {
+            option(if value.is_on() { on } else { off }.to_string());
+        }
+    };
+    toggle(binary.and_then(|b| b.xattr), "xattr", "no_xattr");
+    let lock = binary.and_then(|b| b.lock.as_ref());
+    toggle(lock.and_then(|l| l.posix), "posix_lock", "no_posix_lock");
+    toggle(lock.and_then(|l| l.flock), "flock", "no_flock");
+    if let Some(size) = binary.and_then(|b| b.thread_pool.as_ref()).and_then(|t| t.size) {
+        args.push(Arg::switch(format!("--thread-pool-size={size}"), cause.clone()));
+    }
+    if let Some(max) = binary.and_then(|b| b.open_files.as_ref()).and_then(|o| o.max) {
+        args.push(Arg::switch(format!("--rlimit-nofile={max}"), cause.clone()));
+    }
+    args
+}
+
+/// The options of the virtiofsd in Rust.
+fn in_rust(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
+    let cause = lx.cause(fs.site, what(fs));
+    let binary = fs.binary.as_ref();
+    if let Some(lock) = binary.and_then(|b| b.lock.as_ref())
+        && [lock.posix, lock.flock].into_iter().flatten().any(OnOff::is_on)
+    {
+        lx.error(
+            &codes::FILESYSTEM,
+            lock.site,
+            "the virtiofsd in Rust does not pass locks of the guest on to the host",
+        )
+        .help(format!("leave <lock> out, or name the virtiofsd of QEMU 7.2: <binary path='{OF_QEMU}'/>"));
+    }
+    let mut args = Vec::new();
+    let mut option = |switch: &'static str, value: String| args.push(Arg::text(switch, value, cause.clone()));
+    option("--socket-path", socket.to_string());
+    option("--shared-dir", fs.dir().to_string());
+    if let Some(mode) = binary.and_then(|b| b.cache.as_ref()).and_then(|c| c.mode) {
+        option("--cache", if mode == CacheMode::None { "never" } else { "always" }.to_string());
+    }
+    if let Some(mode) = binary.and_then(|b| b.sandbox.as_ref()).and_then(|s| s.mode) {
+        option("--sandbox", if mode == SandboxMode::Chroot { "chroot" } else { "namespace" }.to_string());
+    }
+    if let Some(size) = binary.and_then(|b| b.thread_pool.as_ref()).and_then(|t| t.size) {
+        option("--thread-pool-size", size.to_string());
+    }
+    if let Some(max) = binary.and_then(|b| b.open_files.as_ref()).and_then(|o| o.max) {
+        option("--rlimit-nofile", max.to_string());
+    }
+    let map = |ranges: &[IdRange]| {
+        let one =
+            |r: &IdRange| format!(":{}:{}:{}:", r.start.unwrap_or(0), r.target.unwrap_or(0), r.count.unwrap_or(0));
+        ranges.iter().map(one).collect::<Vec<_>>()
+    };
+    if let Some(idmap) = &fs.idmap {
+        map(&idmap.uids).into_iter().for_each(|range| option("--uid-map", range));
+        map(&idmap.gids).into_iter().for_each(|range| option("--gid-map", range));
+    }
+    let mut flag = |switch: &'static str| args.push(Arg::switch(switch, cause.clone()));
+    if binary.and_then(|b| b.xattr).is_some_and(OnOff::is_on) {
+        flag("--xattr");
+    }
+    if fs.readonly {
+        flag("--readonly");
+    }
+    args
 }
 
 /// The helper that the host facts name, or the usual place.

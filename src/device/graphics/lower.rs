@@ -6,7 +6,7 @@ use crate::device::{audio, interface};
 use crate::diag::codes::{display as codes, general as support, network};
 use crate::host::Service;
 use crate::lower::{Grant, Lower, tls};
-use crate::plan::{Arg, Cause, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::plan::{Arg, AutoPort, Cause, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
 
@@ -110,7 +110,7 @@ fn sasl(service: &Service, props: &mut Props, lx: &mut Lower<'_>) {
     props.set("sasl", true);
     if let Some(dir) = &service.sasl_dir {
         lx.variable("SASL_CONF_PATH", dir.clone());
-        lx.touch(dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), Site::NONE, "SASL");
+        lx.touch(dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), Site::NONE, "SASL");
     }
 }
 
@@ -157,6 +157,10 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
         }
     }
     match graphics.websocket {
+        // QEMU takes the port that belongs to the display, and looks for a free pair (QEMU manual, "-vnc").
+        Some(-1) if !lx.env.is_libvirt() => {
+            props.set("websocket", true);
+        }
         Some(-1) => {
             props.set("websocket", lx.env.host.ports.vnc_websocket);
         }
@@ -205,6 +209,23 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
         Endpoint::Address(address) => {
             let (port, tls_port) = spice_ports(graphics, service, lx);
             props.maybe("port", port).maybe("tls-port", tls_port);
+            if graphics.autoport && !lx.env.is_libvirt() {
+                // QEMU takes only ports that are named.
+                let mut open = |key: &'static str, port: Option<u16>| {
+                    let Some(port) = port else { return };
+                    let cause = lx.cause(graphics.site, "graphics spice");
+                    let address = address.clone().filter(|a| !a.is_empty());
+                    lx.plan.auto_ports.push(AutoPort {
+                        switch: "-spice".into(),
+                        key: key.into(),
+                        address,
+                        port,
+                        cause,
+                    });
+                };
+                open("port", port);
+                open("tls-port", tls_port);
+            }
             if tls_port.is_some() && !service.tls {
                 lx.error(
                     &codes::SPICE_TLS,
@@ -239,7 +260,7 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
     }
     if secure {
         let dir = service.tls_dir.clone();
-        lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), graphics.site, "TLS credentials");
+        lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), graphics.site, "TLS credentials");
         props.set("x509-dir", dir);
     }
     spice_channels(graphics, &mut props, secure, insecure, lx);

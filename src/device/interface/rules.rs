@@ -27,6 +27,12 @@ pub fn interface(interface: &Interface, domain: &Domain, _: &Machine, cx: &mut C
     for_type(interface, domain, cx);
     if let Some(driver) = &interface.driver {
         driver.virtio.rules(interface.is_virtio(), cx);
+        // MAX_TAP_QUEUES of QEMU; a vhost-user backend may have as many as virtio allows.
+        let most = if kind == InterfaceType::Vhostuser { 1024 } else { 256 };
+        if let Some(queues) = driver.queues.filter(|q| *q > most) {
+            cx.error_at(&codes::QUEUE_SIZE, driver.site, "queues", format!("{queues} queues are more than QEMU has"))
+                .help(format!("use at most {most}"));
+        }
         for (name, size) in [("rx_queue_size", driver.rx_queue_size), ("tx_queue_size", driver.tx_queue_size)] {
             if size.is_some_and(|s| !s.is_power_of_two()) {
                 cx.error_at(&codes::QUEUE_SIZE, driver.site, name, format!("{name} has to be a power of two"))

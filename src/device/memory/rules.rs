@@ -1,7 +1,8 @@
 //! What a memory device needs of the domain, and what contradicts.
 
 use super::{MemoryDevice, MemoryModel};
-use crate::diag::codes::machine as codes;
+use crate::caps::Cap;
+use crate::diag::codes::{general, machine as codes};
 use crate::domain::Domain;
 use crate::resolve::{Cx, Machine};
 
@@ -51,6 +52,10 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
         }
     }
     overlaps(device, domain, cx);
+    if model == MemoryModel::SgxEpc && !cx.has(Cap::SgxEpc) {
+        cx.error(&general::NOT_BY_QEMU, site, "sgx epc isn't supported by this QEMU binary")
+            .help("take its capabilities on the host that has SGX: virtc probe qemu");
+    }
     let same = |d: &&MemoryDevice| d.slot().is_some() && d.slot() == device.slot();
     let devices = domain.devices.as_ref().map_or(&[][..], |d| &d.memories);
     let earlier = devices.iter().take_while(|d| d.info.id != device.info.id).find(same);

@@ -9,8 +9,8 @@ use crate::caps::Cap;
 use crate::diag::codes::general;
 use crate::domain::Domain;
 use crate::domain::model::{Binder, Part, Shape, model, print_attr};
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::Props;
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::keywords;
 use crate::xml::{El, XmlWriter};
@@ -85,6 +85,12 @@ model! {
 device!(Rng, "rng");
 
 impl Rng {
+    /// The node that random numbers come from, if it is one of the kernel.
+    pub fn random_node(&self) -> Option<&str> {
+        let backend = self.backend.as_ref().filter(|_| self.source() == RngSource::Random)?;
+        backend.path.as_deref()
+    }
+
     fn source(&self) -> RngSource {
         self.backend.as_ref().and_then(|b| b.model).unwrap_or(RngSource::Random)
     }
@@ -156,16 +162,7 @@ impl Family for Rng {
         if self.source() == RngSource::Random {
             let path = self.backend.as_ref().and_then(|b| b.path.clone()).unwrap_or_default();
             props.set("filename", path.clone());
-            lx.access(
-                &path,
-                PathKind::CharDevice,
-                Perms::READ,
-                Sharing::System,
-                LabelRole::Keep,
-                OwnerRule::Keep,
-                self.site,
-                "rng",
-            );
+            lx.touch(&path, Grant::SYSTEM_SOURCE, self.site, "rng");
         }
         lx.object(props, self.site, "rng");
         let options = self.driver.as_ref().map(|d| &d.virtio);

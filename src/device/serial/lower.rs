@@ -4,6 +4,7 @@ use super::{Serial, SerialModelName, SerialTargetType};
 use crate::device::address::Address;
 use crate::device::chardev::{Chardev, SourceKind, chardev};
 use crate::device::graphics::GraphicsKind;
+use crate::diag::codes::chardev as codes;
 use crate::lower::Lower;
 use crate::plan::Props;
 
@@ -29,6 +30,12 @@ pub fn serial(serial: &Serial, lx: &mut Lower<'_>) {
     let mut props = Props::driver(driver);
     props.set("chardev", id).set("id", serial.info.id.clone());
     if serial.target_type() == Some(SerialTargetType::Isa) {
+        // A PC has COM1 to COM4 (QEMU, isa-serial).
+        if serial.port() > 3 && !lx.env.is_libvirt() {
+            let message = format!("ISA has four serial ports, 0 to 3, and this is port {}", serial.port());
+            lx.error(&codes::UNSUPPORTED, serial.site, message)
+                .help("make it <target type='pci-serial'/> or <target type='usb-serial'/>");
+        }
         props.set("index", serial.port());
     }
     match &serial.info.address.address {

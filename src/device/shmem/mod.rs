@@ -8,8 +8,8 @@ use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
 use crate::domain::memory::Amount;
 use crate::domain::model::{Binder, Part, Shape, model};
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::{PathKind, Props};
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::{OnOff, Size, Value, keywords};
 use crate::xml::{El, XmlWriter};
@@ -177,16 +177,7 @@ impl Family for Shmem {
             props.maybe("master", self.role.map(|r| r == ShmemRole::Master));
             (path, PathKind::Socket)
         };
-        lx.access(
-            &path,
-            kind,
-            Perms::READ_WRITE,
-            Sharing::Shared,
-            LabelRole::Shared,
-            OwnerRule::Keep,
-            self.site,
-            format!("shmem {name}"),
-        );
+        lx.touch(&path, Grant::SHARED_MEMORY.on(kind), self.site, format!("shmem {name}"));
         lx.address(&mut props, &self.info);
         lx.device(props, self);
     }

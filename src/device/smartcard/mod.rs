@@ -142,6 +142,8 @@ impl Family for Smartcard {
             Some(SmartcardMode::Host) => {
                 props = Props::driver("ccid-card-emulated");
                 props.set("backend", "nss-emulated");
+                // The library's own choice, as no database is named (libcacard, vcard_emul_nss.c).
+                lx.touch_if_there(DATABASE, Grant::SYSTEM_CERTIFICATES, self.site, "smart card");
             }
             Some(SmartcardMode::HostCertificates) => {
                 props = Props::driver("ccid-card-emulated");

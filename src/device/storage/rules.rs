@@ -46,6 +46,18 @@ pub fn image(
             cx.error(&codes::SECLABEL, label.site, "cannot specify a label if relabelling is turned off");
         }
     }
+    for slice in &source.slices {
+        let (offset, size) = (slice.offset.unwrap_or(0), slice.size.unwrap_or(0));
+        // QEMU counts in signed numbers of 64 bits.
+        if offset.checked_add(size).is_none_or(|end| end > i64::MAX as u64) {
+            cx.error(
+                &codes::OPTION,
+                slice.site,
+                format!("the slice of {size} bytes from {offset} ends beyond any image"),
+            )
+            .help("an image has less than 2^63 bytes");
+        }
+    }
     if let Some(store) = &source.data_store {
         if format != Some(Format::Qcow2) {
             cx.error(&codes::FORMAT, store.site, "a data store is supported only with qcow2 images");

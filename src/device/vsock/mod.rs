@@ -8,8 +8,7 @@ use crate::caps::Cap;
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
 use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Sharing};
+use crate::lower::{Grant, Lower};
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::YesNo;
 
@@ -75,16 +74,7 @@ impl Family for Vsock {
             let fd = lx.descriptor("vhost-vsock");
             props.set("vhostfd", fd);
         }
-        lx.access(
-            "/dev/vhost-vsock",
-            PathKind::CharDevice,
-            Perms { lock: false, ..Perms::READ_WRITE },
-            Sharing::System,
-            LabelRole::Keep,
-            OwnerRule::Keep,
-            self.site,
-            "vsock",
-        );
+        lx.touch("/dev/vhost-vsock", Grant::SYSTEM_NODE, self.site, "vsock");
         lx.address(&mut props, &self.info);
         lx.device(props, self);
     }

@@ -41,6 +41,8 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
                 record.maybe::<ApparmorName>("name", fit.fit(&process.id, &process.cause));
                 let full = format!("{profile}//{}", process.id);
                 record.maybe::<ApparmorName>("profile", fit.fit(&full, &process.cause));
+                let local = format!("{profile}.{}", process.id);
+                record.maybe::<ApparmorName>("local", fit.fit(&local, &process.cause));
                 record.maybe::<ApparmorText>("what", fit.fit(&process.cause.what, &process.cause));
                 record.flag("namespaces", matches!(process.role, Role::Virtiofsd | Role::Passt));
                 record.flag("complain", apparmor.complain);
@@ -82,6 +84,8 @@ fn body(
     let families = network::families(plan, process);
     fields.maybe::<ApparmorPath>("program", fit.fit(&process.program, &process.cause));
     fields.flag("inet", families.inet).flag("netlink", families.netlink);
+    let opens = |path: &str| plan.access.iter().any(|a| a.process == process.id && a.path.starts_with(path));
+    fields.flag("gl", opens("/dev/dri/")).flag("sgx", opens("/dev/sgx_"));
     fields.put("files", file.clone());
     let mut capabilities = Vec::new();
     for name in &process.capabilities {
@@ -109,7 +113,7 @@ fn rules_of(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Vec<Fields<
     let mut grant = |path, kind, perms: Perms, cause| {
         let entry = grants.entry(path).or_insert(Grant { perms: Perms::default(), kind, causes: Vec::new() });
         entry.perms = entry.perms.union(perms);
-        if kind == PathKind::Tree {
+        if kind == PathKind::Tree || (kind == PathKind::Files && entry.kind != PathKind::Tree) {
             entry.kind = kind;
         }
         if !entry.causes.contains(&cause) {
@@ -117,7 +121,8 @@ fn rules_of(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Vec<Fields<
         }
     };
     for access in plan.access.iter().filter(|a| a.process == process.id) {
-        grant(&access.path, access.kind, access.perms, &access.cause);
+        // Links are followed before rules are looked at, so that only what they lead to counts.
+        grant(access.resolved.as_deref().unwrap_or(&access.path), access.kind, access.perms, &access.cause);
     }
     for socket in plan.sockets.iter() {
         // Who listens makes the socket; QEMU connects to those of its helpers.
@@ -147,11 +152,15 @@ fn spell(path: &str, grant: &Grant<'_>) -> Result<Vec<(Escaped<ApparmorPath>, Pe
     let look = Perms { lock: false, ..Perms::READ };
     Ok(match grant.kind {
         PathKind::Tree => {
-            let [itself, below] = ApparmorPath::tree(path)?;
+            let [itself, _, below] = ApparmorPath::tree(path)?;
             vec![(itself, look), (below, grant.perms)]
         }
+        PathKind::Files => {
+            let [itself, files, _] = ApparmorPath::tree(path)?;
+            vec![(itself, look), (files, grant.perms)]
+        }
         PathKind::Directory => {
-            let [itself, _] = ApparmorPath::tree(path)?;
+            let [itself, ..] = ApparmorPath::tree(path)?;
             vec![(itself, look)]
         }
         PathKind::Pipe => vec![
@@ -179,7 +188,7 @@ fn reason(causes: &[&Cause]) -> String {
 }
 
 /// The letters of a rule. `a` and `w` exclude each other, and `x` needs to say under which profile: this one.
-fn letters(perms: Perms) -> &'static str {
+pub fn letters(perms: Perms) -> &'static str {
     // Every combination that a Plan can hold, so that no text is made.
     const TABLE: [&str; 64] = table();
     let write = if perms.write { 1 } else { 0 };

@@ -24,10 +24,37 @@ pub fn emit(plan: &Plan, names: &Names, diags: &mut Diagnostics) -> Vec<Artifact
     ]
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Version {
+/// A version of the kernel's control groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// A hierarchy for each controller.
     One,
+    /// One hierarchy.
     Two,
+}
+
+/// One line of the table: a file below the group of the domain, and what is written into it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Knob {
+    /// The group of threads (`vcpu0`, `emulator`, `iothread*`); empty for the whole machine.
+    pub thread: String,
+    /// The file: `cpu.max`.
+    pub file: String,
+    /// The value. The path of a block device stands in angle brackets where the kernel wants its numbers.
+    pub value: String,
+}
+
+/// The lines of the table, for who sets the limits himself.
+pub fn table(plan: &Plan, version: Version) -> Vec<Knob> {
+    let mut diags = Diagnostics::new();
+    let text = knobs(plan, version, &mut Fitter::new(&mut diags));
+    let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'));
+    lines
+        .map(|(path, value)| {
+            let (thread, file) = path.rsplit_once('/').unwrap_or(("", path));
+            Knob { thread: thread.to_string(), file: file.to_string(), value: value.to_string() }
+        })
+        .collect()
 }
 
 /// All knobs of one version.
@@ -147,7 +174,11 @@ fn device_list(plan: &Plan, fit: &mut Fitter<'_>) -> String {
         for rule in devices::rules(plan, process) {
             let (kind, number, path) = match rule.device {
                 Device::Known { path, number: (major, minor) } => ("c", format!("{major}:{minor}"), path.to_string()),
-                Device::Class { major, .. } => ("c", format!("{major}:*"), "-".to_string()),
+                Device::Class { name, major } => {
+                    // The number of a class that the kernel chooses stands in its place, as that of a path does.
+                    let number = major.map_or_else(|| format!("<{name}>:*"), |major| format!("{major}:*"));
+                    ("c", number, "-".to_string())
+                }
                 Device::Path { path, block } => {
                     let Some(path) = fit.fit::<TablePath>(path, &rule.cause) else { continue };
                     let kind = match block {

@@ -45,7 +45,8 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         let Some(field) = fit.fit::<TablePath>(path, &access.cause) else { continue };
         let restore = if access.restore_label { "yes" } else { "no" };
         labels.push_str(&format!("{context}\t{restore}\t{field}\t{}\n", cause_text(&access.cause, &mut fit)));
-        records.extend(file_contexts(path, access, context, &mut fit));
+        let real = access.resolved.as_deref().unwrap_or(path);
+        records.extend(file_contexts(real, access, context, &mut fit));
     }
     let mut fields = Fields::new();
     title(plan, &mut fit, &mut fields);
@@ -103,6 +104,7 @@ fn file_contexts(
         PathKind::BlockDevice => ("-b\t", ""),
         PathKind::CharDevice => ("-c\t", ""),
         PathKind::Directory => ("-d\t", ""),
+        PathKind::Files => ("", "(/[^/]*)?"),
         PathKind::Tree => ("", "(/.*)?"),
         PathKind::Socket => ("-s\t", ""),
         PathKind::Pipe => ("-p\t", "(\\.in|\\.out)?"),
@@ -153,6 +155,34 @@ fn booleans(plan: &Plan, selinux: &Selinux) -> String {
     if any("/dev/ttyS") || any("/dev/ttyUSB") {
         need("virt_use_comm", "serial ports of the host");
     }
+    for (mount, kind) in &selinux.unlabelled {
+        match boolean_of(kind) {
+            Some(boolean) => need(boolean, &format!("files on {} ({kind})", plain(mount))),
+            None => need(
+                "-",
+                &format!(
+                    "files on {} ({kind}), which has no labels: mount it with context=\"{}\"",
+                    plain(mount),
+                    selinux.image
+                ),
+            ),
+        }
+    }
     out.push_str("# If the file lies there: virt_use_nfs (NFS), virt_use_samba (CIFS), virt_use_fusefs (FUSE).\n");
     out
+}
+
+/// The boolean that opens a type of file system which has no labels of its own.
+pub fn boolean_of(file_system: &str) -> Option<&'static str> {
+    Some(match file_system {
+        "nfs" | "nfs4" => "virt_use_nfs",
+        "cifs" | "smb3" => "virt_use_samba",
+        kind if kind == "fuse" || kind.starts_with("fuse.") || kind == "fuseblk" => "virt_use_fusefs",
+        _ => return None,
+    })
+}
+
+/// A value in a table that only people read.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

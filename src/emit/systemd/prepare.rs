@@ -5,7 +5,7 @@ use super::Lines;
 use crate::emit::escape::{ApparmorName, Escaped, ExecArg, ExecProgram, SelinuxContext};
 use crate::emit::fit::Fitter;
 use crate::plan::{
-    Access, Cause, DirectoryRole, Instance, Link, LinkKind, OwnerRule, PathKind, Plan, Process, Role, Sharing,
+    Access, Cause, DirectoryRole, Instance, Link, LinkKind, Overlay, OwnerRule, PathKind, Plan, Process, Role, Sharing,
 };
 use std::collections::BTreeSet;
 
@@ -28,6 +28,10 @@ const CHOWN: &str = r#"o=$1; shift; for f; do [ ! -e "$f" ] || chown -- "$o" "$f
 /// Waits up to 10 s for a socket: `$1`.
 const WAIT: &str = r#"i=0; until [ -S "$1" ]; do [ $i -lt 100 ] || exit 1; i=$((i+1)); sleep 0.1; done"#;
 
+/// Writes rules for what links to devices lead to: the file, then letters, link, letters, link, …
+/// Names below `/dev` belong to the kernel and to udev, and where they lead changes from boot to boot.
+const LINKS: &str = r#"f=$1; shift; umask 022; : >"$f.new"; while [ $# -gt 1 ]; do t=$(readlink -f -- "$2") || t=; case $t in "$2") ;; /dev/*) printf '"%s" %s,\n' "$(printf %s "$t" | sed 's/[]["*?{}^\\]/\\&/g')" "$1" >>"$f.new";; esac; shift 2; done; mv -f -- "$f.new" "$f""#;
+
 /// The lines before the start.
 pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
     if plan.instance == Instance::Session {
@@ -38,6 +42,15 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
         && let Some(apparmor) = plan.confinement.apparmor.as_ref().filter(|a| a.generated)
         && let Some(name) = pre.fit.fit::<ApparmorName>(&apparmor.profile, &apparmor.cause)
     {
+        let links: Vec<&Access> = links(plan, process);
+        if !links.is_empty() {
+            let file = format!("/etc/apparmor.d/libvirt/{name}.links");
+            let mut arguments = vec!["-ec", LINKS, "sh", &file];
+            for access in links {
+                arguments.extend([crate::emit::apparmor::letters(access.perms), &access.path]);
+            }
+            pre.run("+-", "/bin/sh", &arguments, &apparmor.cause);
+        }
         // Fails where there is no AppArmor; where there is, AppArmorProfile= fails when this has.
         let file = format!("/etc/apparmor.d/libvirt/{name}");
         pre.run("+-", "/usr/sbin/apparmor_parser", &["--replace", &file], &apparmor.cause);
@@ -63,6 +76,9 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
             if let Some(template) = &file.template {
                 pre.run("+", "/bin/sh", &["-ec", COPY, "sh", &file.path, template, &owner], &file.cause);
             }
+        }
+        for overlay in &plan.overlays {
+            pre.run("+", Overlay::PROGRAM, &overlay.arguments(), &overlay.cause);
         }
         for link in plan.links.iter().filter(|l| l.managed && !l.name.is_empty()) {
             make_link(plan, link, &mut pre);
@@ -121,6 +137,9 @@ pub fn after(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut L
         post.script(UNLABEL, &labelled);
     }
     if process.role == Role::Qemu {
+        for overlay in &plan.overlays {
+            post.run("+-", "/bin/rm", &["-f", "--", &overlay.path], &overlay.cause);
+        }
         for link in plan.links.iter().filter(|l| l.managed && !l.name.is_empty()) {
             post.run("+-", "/usr/sbin/ip", &["link", "delete", "dev", &link.name], &link.cause);
         }
@@ -130,6 +149,22 @@ pub fn after(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut L
 /// Waits until a process that others connect to listens.
 pub fn wait_for_socket(path: &str, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
     Commands { key: "ExecStartPost", fit, lines }.run("", "/bin/sh", &["-c", WAIT, "sh", path], &process.cause);
+}
+
+/// The devices of a process that may be named by a link, and where it leads only the host knows.
+fn links<'a>(plan: &'a Plan, process: &Process) -> Vec<&'a Access> {
+    let may_be = |a: &&Access| {
+        let Some(name) = a.path.strip_prefix("/dev/") else { return false };
+        let nodes = ["vfio/", "bus/usb/", "dri/", "net/", "snd/", "pts/", "shm/", "hugepages"];
+        match a.kind {
+            PathKind::BlockDevice | PathKind::CharDevice | PathKind::File => {
+                // `sda1`, `nvme0n1`, `ttyS0` are the nodes themselves.
+                name.contains('/') && !nodes.iter().any(|n| name.starts_with(n)) || name == "cdrom"
+            }
+            _ => false,
+        }
+    };
+    own(plan, process).into_iter().filter(|a| a.resolved.is_none()).filter(may_be).collect()
 }
 
 /// The context that a file is given before the start.

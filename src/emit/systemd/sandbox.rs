@@ -173,6 +173,10 @@ fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines
     let mut writable: BTreeMap<String, Cause> = BTreeMap::new();
     for access in own().filter(|a| (a.perms.write || a.perms.append) && !below_dev(a)) {
         match access.kind {
+            // What lies in the root folder is there before the start, or cannot be made by the process.
+            PathKind::Socket | PathKind::File if parent(&access.path) == "/" => {
+                writable.insert(access.path.clone(), access.cause.clone())
+            }
             // A file that the process makes itself, or a socket that it listens on, needs its directory.
             PathKind::Socket => writable.insert(parent(&access.path), access.cause.clone()),
             PathKind::File if !access.perms.read => writable.insert(parent(&access.path), access.cause.clone()),
@@ -235,18 +239,19 @@ pub fn devices(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
             Device::Known { path, .. } => {
                 lines.push("DeviceAllow", Escaped::<UnitPath>::literal(path).followed_by(rule.perms));
             }
-            Device::Class { name: "pts", .. } => {
-                lines.push("DeviceAllow", Escaped::<UnitPath>::literal("char-pts").followed_by(rule.perms));
+            Device::Class { name, .. } => {
+                lines.push("DeviceAllow", Escaped::<UnitPath>::literal(name).followed_by(rule.perms));
             }
-            Device::Class { .. } => {}
             Device::Path { path, .. } if path.starts_with("/dev/") => {
                 let escaped = fit.fit::<UnitPath>(path, &rule.cause).map(|p| p.followed_by(rule.perms));
                 lines.maybe("DeviceAllow", escaped);
             }
-            Device::Path { path, .. } => fit.out_of_range(
+            // A plain file in place of the node needs no rule.
+            Device::Path { path, .. } => fit.not_applied(
                 &rule.cause,
-                format!("systemd takes no rule for the device '{path}', which is not below /dev"),
-                "name the node below /dev",
+                format!(
+                    "systemd takes no rule for the device '{path}', which is not below /dev: a node there is refused"
+                ),
             ),
         }
     }

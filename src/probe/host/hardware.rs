@@ -26,6 +26,7 @@ pub fn probe(source: &Source, host: &mut Host, remarks: &mut Vec<String>) {
     }
     host.numa = numa(source);
     host.hugepages = hugepages(source);
+    host.mounts = mounts(source);
     instance(source, host);
 }
 
@@ -94,6 +95,23 @@ fn hugepages(source: &Source) -> Vec<HugepageMount> {
         let Some(page_size) = size else { continue };
         if mounts.iter().all(|m| m.page_size != page_size) {
             mounts.push(HugepageMount { path: unescape(path), page_size, default: Some(page_size) == usual });
+        }
+    }
+    mounts
+}
+
+/// File systems whose files have no SELinux labels of their own.
+fn mounts(source: &Source) -> Vec<Mount> {
+    const KINDS: &[&str] = &["nfs", "nfs4", "cifs", "smb3", "9p", "vfat", "exfat", "ntfs", "ntfs3", "fuse", "fuseblk"];
+    let mut mounts = Vec::new();
+    for line in source.text("/proc/mounts").unwrap_or_default().lines() {
+        let mut fields = line.split(' ').skip(1);
+        let (Some(path), Some(kind), Some(options)) = (fields.next(), fields.next(), fields.next()) else { continue };
+        // The kernel says `seclabel` where files have labels of their own. What /run/user and /proc have is no file of guests.
+        let system = ["/run/", "/sys/", "/proc/", "/dev/"].iter().any(|place| path.starts_with(place));
+        let without = KINDS.contains(&kind) || kind.starts_with("fuse.");
+        if without && !system && path.starts_with('/') && options.split(',').all(|o| o != "seclabel") {
+            mounts.push(Mount { path: unescape(path), kind: kind.to_string(), labels: false });
         }
     }
     mounts

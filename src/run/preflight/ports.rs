@@ -21,7 +21,8 @@ struct Listen {
 pub(super) fn check(plan: &Plan, diags: &mut Diagnostics) {
     let Some(qemu) = plan.qemu() else { return };
     for arg in &qemu.args {
-        for listen in listens(arg) {
+        let may_move = |port: u16| plan.auto_ports.iter().any(|a| a.switch == arg.switch && a.port == port);
+        for listen in listens(arg).into_iter().filter(|l| !may_move(l.port)) {
             // IPv6 addresses come with or without brackets.
             let address = (listen.host.trim_matches(['[', ']']), listen.port);
             let tried =

@@ -22,7 +22,7 @@ pub fn add(disk: &Disk, node: String, number: u32, lx: &mut Lower<'_>) -> String
         let name = format!("libvirt-CoR-{}", disk.dev());
         let mut props = Props::driver("copy-on-read");
         props.set("node-name", name.clone()).set("file", node).set("discard", "unmap");
-        lx.blockdev(props, disk.site);
+        lx.blockdev(props, disk.site, "disk");
         node = name;
     }
     let mut groups: Vec<String> =
@@ -50,7 +50,7 @@ pub fn add(disk: &Disk, node: String, number: u32, lx: &mut Lower<'_>) -> String
         let name = format!("libvirt-{}-filter", number + i as u32);
         let mut props = Props::driver("throttle");
         props.set("node-name", name.clone()).set("throttle-group", group).set("file", node);
-        lx.blockdev(props, disk.site);
+        lx.blockdev(props, disk.site, "disk");
         node = name;
     }
     node

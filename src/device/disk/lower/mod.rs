@@ -4,6 +4,7 @@ mod device;
 mod filters;
 mod floppy;
 mod sd;
+mod transient;
 mod vhost_user;
 
 pub use filters::throttle_groups;
@@ -12,7 +13,7 @@ pub use floppy::controller as floppy_controller;
 use super::{Cache, DetectZeroes, Discard, Disk, DiskBus, DiskDevice};
 use crate::device::storage::lower::{Chain, ChainOptions, Found, chain, find, is_dropped};
 use crate::device::storage::{Format, Layer, Location, StorageKind, StorageSource};
-use crate::diag::codes::{general as support, storage as codes};
+use crate::diag::codes::storage as codes;
 use crate::host::Host;
 use crate::lower::{Grant, Lower};
 use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Socket, SocketRole, Text};
@@ -26,7 +27,7 @@ pub fn node_numbers(disks: &[Disk], host: &Host, libvirt: bool) -> Vec<u32> {
     let mut numbers = vec![0; disks.len()];
     for (disk, number) in disks.iter().zip(&mut numbers).rev() {
         *number = next;
-        next += nodes_of(disk, host) + filters::count(disk, libvirt);
+        next += nodes_of(disk, host) + filters::count(disk, libvirt) + u32::from(transient::applies(disk, libvirt));
     }
     numbers
 }
@@ -51,15 +52,6 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
     let number = lx.block_nodes.take();
     if disk.bus() == Some(DiskBus::Fdc) && lx.machine.board == Board::Pseries {
         lx.error(&codes::BUS, disk.site, "PowerPC pseries machines do not support floppy devices");
-        return;
-    }
-    if let Some(transient) = disk.transient.as_ref().filter(|_| !lx.env.is_libvirt()) {
-        lx.error(
-            &support::NOT_YET,
-            transient.site,
-            "a transient disk is not supported yet in a standalone command line",
-        )
-        .help("let the disk be an overlay that you make before the start: qemu-img create -b IMAGE");
         return;
     }
     let real = match find(&disk.source, lx) {
@@ -88,7 +80,14 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
         return;
     }
     let auth = if real.is_some() { source.auth.as_ref() } else { disk.auth() };
-    let options = options(disk);
+    let mut named = disk.dev().to_string();
+    if let Location::Volume(volume) = &disk.source.location {
+        named.push_str(&format!(", a volume of {}", volume.pool));
+    }
+    if transient::applies(disk, lx.env.is_libvirt()) {
+        named.push_str(", transient");
+    }
+    let options = ChainOptions { disk: &named, ..options(disk) };
     let top = Chain {
         source,
         format: disk.driver(|d| d.format).unwrap_or(Format::Raw),
@@ -97,6 +96,13 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
         backing: disk.source.backing.as_deref(),
         number,
     };
+    if transient::applies(disk, lx.env.is_libvirt()) {
+        let Some(overlay) = transient::overlay(disk, &top, lx) else { return };
+        let Some(node) = chain(&overlay.chain(number), &options, lx) else { return };
+        overlay.give_back(lx);
+        let node = filters::add(disk, node, number + 1 + nodes_of(disk, lx.env.host), lx);
+        return device::add(disk, device::Backend::Drive(node), lx);
+    }
     if disk.bus() == Some(DiskBus::Sd) {
         sd::drive(disk, &top, &options, lx);
         return;

@@ -1,4 +1,4 @@
-//! Checks of a disk against the other disks.
+//! Checks of the disks against each other.
 
 use crate::device::address::{Address, DriveAddress};
 use crate::device::disk::{Disk, DiskBus};
@@ -6,26 +6,36 @@ use crate::device::hostdev::HostdevType;
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
 use crate::resolve::Cx;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Compares a disk with those before it.
-pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
+/// Compares the disks with each other: each with the first one that has the same thing. One pass over maps,
+/// because a domain may have thousands.
+pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
     let Some(devices) = &domain.devices else { return };
-    let dev = disk.dev();
-    if disk.bus() == Some(DiskBus::Scsi) {
-        let taken = devices
-            .hostdevs
-            .iter()
-            .find(|h| h.kind == Some(HostdevType::Scsi) && place(disk).map(Address::Drive) == h.info.address.address);
-        if let (Some(_), Some(at)) = (taken, place(disk)) {
+    let mut names: BTreeMap<&str, &Disk> = BTreeMap::new();
+    let mut places: BTreeMap<(DiskBus, DriveAddress), &Disk> = BTreeMap::new();
+    let mut wwns: BTreeMap<&str, &Disk> = BTreeMap::new();
+    let hostdevs: BTreeSet<DriveAddress> = devices
+        .hostdevs
+        .iter()
+        .filter(|h| h.kind == Some(HostdevType::Scsi))
+        .filter_map(|h| match h.info.address.address {
+            Some(Address::Drive(at)) => Some(at),
+            _ => None,
+        })
+        .collect();
+    for disk in &devices.disks {
+        let dev = disk.dev();
+        let at = place(disk);
+        if let Some(at) = at.filter(|at| disk.bus() == Some(DiskBus::Scsi) && hostdevs.contains(at)) {
             let DriveAddress { controller, bus, target, unit } = at;
             let message = format!(
                 "using disk target name '{dev}' conflicts with SCSI host device address controller='{controller}' bus='{bus}' target='{target}' unit='{unit}'"
             );
             cx.error(&codes::DUPLICATE, disk.site, message).help("give one of them another <address>");
         }
-    }
-    for other in devices.disks.iter().take_while(|d| !std::ptr::eq(*d, disk)) {
-        if other.dev() == dev {
+        let other = *names.entry(dev).or_insert(disk);
+        if !std::ptr::eq(other, disk) {
             let message = format!(
                 "target '{dev}' duplicated for disk sources '{}' and '{}'",
                 other.source.path().unwrap_or(""),
@@ -33,19 +43,23 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
             );
             cx.error(&codes::DUPLICATE, disk.site, message);
         }
-        if let (Some(at), true) = (place(disk), disk.bus() == other.bus())
-            && place(other) == Some(at)
-        {
-            let DriveAddress { controller, bus, target, unit } = at;
-            let message = format!(
-                "found duplicate drive address for disk with target name '{}' controller='{controller}' bus='{bus}' target='{target}' unit='{unit}'",
-                other.dev()
-            );
-            cx.error(&codes::DUPLICATE, disk.info.address_site(), message);
+        if let (Some(at), Some(bus)) = (at, disk.bus()) {
+            let other = *places.entry((bus, at)).or_insert(disk);
+            if !std::ptr::eq(other, disk) {
+                let DriveAddress { controller, bus, target, unit } = at;
+                let message = format!(
+                    "found duplicate drive address for disk with target name '{}' controller='{controller}' bus='{bus}' target='{target}' unit='{unit}'",
+                    other.dev()
+                );
+                cx.error(&codes::DUPLICATE, disk.info.address_site(), message);
+            }
         }
-        if disk.wwn.is_some() && disk.wwn == other.wwn {
-            let message = format!("disks '{}' and '{dev}' have identical WWN", other.dev());
-            cx.error(&codes::DUPLICATE, disk.site, message);
+        if let Some(wwn) = disk.wwn.as_deref() {
+            let other = *wwns.entry(wwn).or_insert(disk);
+            if !std::ptr::eq(other, disk) {
+                let message = format!("disks '{}' and '{dev}' have identical WWN", other.dev());
+                cx.error(&codes::DUPLICATE, disk.site, message);
+            }
         }
     }
 }

@@ -15,6 +15,10 @@ use crate::vocab::OnOff;
 
 /// Checks one disk.
 pub fn disk(disk: &Disk, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    // Once, with the first disk.
+    if domain.devices.as_ref().and_then(|d| d.disks.first()).is_some_and(|first| std::ptr::eq(first, disk)) {
+        across::check(domain, cx);
+    }
     if disk.target.is_none() {
         let name = disk.source.path().unwrap_or("");
         cx.error(&codes::MISSING_TARGET, disk.site, format!("missing target information for device {name}"))
@@ -27,7 +31,6 @@ pub fn disk(disk: &Disk, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     vhost_user::check(disk, domain, cx);
     source(disk, cx);
     content(disk, cx);
-    across::check(disk, domain, cx);
 }
 
 /// The images of the disk.

@@ -5,7 +5,7 @@ use super::backend::{Backend, backend};
 use super::{nbdkit, secrets};
 use crate::caps::Cap;
 use crate::device::storage::{
-    Auth, Encryption, EncryptionEngine, EncryptionFormat, Format, Layer, StorageKind, StorageSource,
+    Auth, Encryption, EncryptionEngine, EncryptionFormat, Format, Layer, Location, StorageKind, StorageSource,
 };
 use crate::lower::Lower;
 use crate::plan::{Prop, Props};
@@ -81,6 +81,8 @@ enum Below {
 pub fn chain(chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mut Lower<'_>) -> Option<String> {
     // From the top down: numbers go that way; then from the bottom up: nodes go that way.
     let mut layers = Vec::new();
+    // Where the chain goes on in headers.
+    let mut headers = None;
     let mut number = chain.number + 1 + u32::from(chain.source.data_store.is_some());
     let mut next = chain.backing;
     let mut ended = false;
@@ -92,6 +94,16 @@ pub fn chain(chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mut Lower<'_>) 
         layers.push((layer, number));
         number += 1 + u32::from(layer.source.data_store.is_some());
         next = layer.backing.as_deref();
+    }
+    if !ended {
+        let (source, format) = match layers.last() {
+            Some((layer, _)) => (&layer.source, layer.format.as_ref().and_then(|f| f.kind).unwrap_or(Format::Raw)),
+            None => (chain.source, chain.format),
+        };
+        if let Location::Path(path) = &source.location {
+            let site = if source.site.is_none() { lx.domain.site } else { source.site };
+            headers = Some((path.clone(), format, site));
+        }
     }
     let mut below = if ended { Below::Nothing } else { Below::Unknown };
     for (layer, number) in layers.into_iter().rev() {
@@ -122,7 +134,11 @@ pub fn chain(chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mut Lower<'_>) 
         data: None,
     };
     top.data = data_file(&top, options, lx);
-    self::image(&top, below, options, lx)
+    let node = self::image(&top, below, options, lx);
+    if let Some((path, format, site)) = headers {
+        crate::lower::real::chain(&path, format, options.disk, site, lx);
+    }
+    node
 }
 
 /// Adds the nodes of the data file of an image; gives the name of the topmost.
@@ -199,14 +215,14 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
     } else {
         common(&mut props, image, options, Layered::Top);
     }
-    lx.blockdev(props, site);
+    lx.blockdev(props, site, "disk");
     if let Some(slice) = slice {
         let name = format!("libvirt-{}-slice-sto", image.number);
         let mut props = Props::driver("raw");
         props.set("file", node).set("offset", slice.offset.unwrap_or(0)).set("size", slice.size.unwrap_or(0));
         props.set("node-name", name.clone());
         common(&mut props, image, options, if layered { Layered::Below } else { Layered::Top });
-        lx.blockdev(props, site);
+        lx.blockdev(props, site, "disk");
         node = name;
     }
     if !layered {
@@ -226,7 +242,7 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
             props.set("backing", name);
         }
     }
-    lx.blockdev(props, site);
+    lx.blockdev(props, site, "disk");
     Some(format_node)
 }
 

@@ -1,0 +1,182 @@
+//! The pairs of SELinux categories of domains that are compiled together: no two may have the same.
+//!
+//! A pair follows from the UUID alone, so that it does not change with what else is compiled. There are half
+//! a million pairs, and so among a thousand domains two often come to the same one: then the one with
+//! the higher UUID takes the next that is free. Pairs that the XML gives are taken first.
+
+use crate::diag::{Diagnostics, Span, codes::security as codes};
+use crate::host::Categories;
+use crate::plan::{Cause, Plan};
+use std::collections::BTreeMap;
+
+/// A number that depends on the UUID alone (FNV-1a), so that a domain keeps its categories.
+pub fn number(uuid: &str) -> u64 {
+    uuid.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// One domain of the fleet.
+pub struct Member<'a> {
+    /// The file, as the user named it.
+    pub file: &'a str,
+    /// Its Plan, whose pair may change.
+    pub plan: &'a mut Plan,
+}
+
+/// Gives every domain a pair of its own. `range` is that of the host facts, from which pairs are derived. Gives
+/// the faults of each member, in the order of the members.
+pub fn settle(members: &mut [Member<'_>], range: &str) -> Vec<Diagnostics> {
+    let mut faults: Vec<Diagnostics> = members.iter().map(|_| Diagnostics::new()).collect();
+    let Ok(range) = Categories::parse(range) else { return faults };
+    let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    let pair_of = |plan: &Plan| plan.confinement.selinux.as_ref().and_then(|s| pair(&s.process));
+    let derived = |plan: &Plan| plan.confinement.selinux.as_ref().is_some_and(|s| s.derived);
+    for at in 0..members.len() {
+        let Some(own) = pair_of(members[at].plan).filter(|_| !derived(members[at].plan)) else { continue };
+        match taken.get(&own) {
+            None => {
+                taken.insert(own, at);
+            }
+            Some(&other) => {
+                for (here, there) in [(at, other), (other, at)] {
+                    let message = format!("the categories '{own}' are also those of {}", place(&members[there]));
+                    faults[here]
+                        .error(&codes::SAME_CATEGORIES, span(members[here].plan), message)
+                        .help("give one of the domains other categories, or no <seclabel> and so a pair of its own");
+                }
+            }
+        }
+    }
+    // By UUID, so that the order of the files does not matter.
+    let mut order: Vec<usize> = (0..members.len()).filter(|at| derived(members[*at].plan)).collect();
+    order.sort_by(|a, b| members[*a].plan.uuid.cmp(&members[*b].plan.uuid));
+    for at in order {
+        let first = number(&members[at].plan.uuid) % range.pairs().max(1);
+        let free = (0..range.pairs()).map(|step| range.pair(first.wrapping_add(step)));
+        let mut free = free.map(|(low, high)| format!("c{low},c{high}"));
+        let Some(wanted) = pair_of(members[at].plan) else { continue };
+        let Some(&other) = taken.get(&wanted) else {
+            taken.insert(wanted, at);
+            continue;
+        };
+        // The same UUID is another fault.
+        if members[other].plan.uuid == members[at].plan.uuid {
+            continue;
+        }
+        let Some(found) = free.find(|pair| !taken.contains_key(pair)) else {
+            let message = format!("all {} pairs of categories of the host's range are taken", range.pairs());
+            faults[at]
+                .error(&codes::SAME_CATEGORIES, span(members[at].plan), message)
+                .help("widen the range in the host facts: security { selinux range=\"s0-s0:c0.c1023\"; }");
+            continue;
+        };
+        let message = format!(
+            "the categories '{wanted}' that follow from the UUID are also those of {}; this domain gets '{found}'",
+            place(&members[other])
+        );
+        faults[at].warning(&codes::SAME_CATEGORIES, span(members[at].plan), message).help(
+            "always compile the two together; or give one a <seclabel type='static' relabel='yes'> with a label of its own",
+        );
+        let message = format!("{} comes to the same categories '{wanted}', and gets others", place(&members[at]));
+        faults[other].note(&codes::SAME_CATEGORIES, span(members[other].plan), message);
+        if let Some(selinux) = &mut members[at].plan.confinement.selinux {
+            for context in [&mut selinux.process, &mut selinux.image] {
+                if let Some(start) = context.strip_suffix(&wanted) {
+                    *context = format!("{start}{found}");
+                }
+            }
+        }
+        taken.insert(found, at);
+    }
+    faults
+}
+
+/// The pair of categories of a context: `c1,c2`, the lower one first; none if it has no pair.
+fn pair(context: &str) -> Option<String> {
+    let (_, set) = context.splitn(4, ':').nth(3)?.split_once(':')?;
+    let (a, b) = set.split_once(',')?;
+    let number = |c: &str| c.strip_prefix('c')?.parse::<u32>().ok();
+    let (a, b) = (number(a)?, number(b)?);
+    Some(format!("c{},c{}", a.min(b), a.max(b)))
+}
+
+/// Where the categories come from: the label, or the domain.
+fn cause(plan: &Plan) -> Option<&Cause> {
+    let label = plan.confinement.selinux.as_ref().map(|s| &s.cause).filter(|c| c.line > 0);
+    label.or(plan.qemu().map(|q| &q.cause))
+}
+
+fn span(plan: &Plan) -> Span {
+    cause(plan).filter(|c| c.line > 0).map_or(Span::NONE, |c| c.span)
+}
+
+fn place(member: &Member<'_>) -> String {
+    match cause(member.plan).filter(|c| c.line > 0) {
+        Some(cause) => format!("{}:{}", member.file, cause.line),
+        None => member.file.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Selinux;
+    use std::collections::BTreeSet;
+
+    const EIGHT: &str = "s0-s0:c0.c7";
+
+    fn plan(uuid: &str, fixed: Option<&str>) -> Plan {
+        let range = Categories::parse(EIGHT).unwrap();
+        let (low, high) = range.pair(number(uuid));
+        let pair = fixed.map_or(format!("c{low},c{high}"), str::to_string);
+        let mut plan = Plan { uuid: uuid.to_string(), ..Plan::default() };
+        plan.confinement.selinux = Some(Selinux {
+            process: format!("u:r:t:s0:{pair}"),
+            image: format!("u:object_r:i:s0:{pair}"),
+            derived: fixed.is_none(),
+            ..Selinux::default()
+        });
+        plan
+    }
+
+    fn run(plans: &mut [Plan]) -> (BTreeSet<String>, Vec<Diagnostics>) {
+        let mut members: Vec<Member<'_>> = plans.iter_mut().map(|plan| Member { file: "a.xml", plan }).collect();
+        let faults = settle(&mut members, EIGHT);
+        let label = |p: &Plan| p.confinement.selinux.as_ref().map(|s| (s.process.clone(), s.image.clone())).unwrap();
+        for plan in plans.iter() {
+            let (process, image) = label(plan);
+            assert_eq!(process.strip_prefix("u:r:t:"), image.strip_prefix("u:object_r:i:"));
+        }
+        (plans.iter().map(|p| label(p).0).collect(), faults)
+    }
+
+    #[test]
+    fn all_pairs_are_given_and_no_more() {
+        let mut plans: Vec<Plan> = (0..28).map(|i| plan(&format!("{i:08}"), None)).collect();
+        let (labels, faults) = run(&mut plans);
+        assert_eq!(labels.len(), 28);
+        assert!(faults.iter().all(|d| !d.has_errors()) && faults.iter().any(|d| !d.is_empty()));
+        let mut reversed: Vec<Plan> = (0..28).rev().map(|i| plan(&format!("{i:08}"), None)).collect();
+        run(&mut reversed);
+        reversed.reverse();
+        let processes = |plans: &[Plan]| -> Vec<String> {
+            plans.iter().filter_map(|p| Some(p.confinement.selinux.as_ref()?.process.clone())).collect()
+        };
+        assert_eq!(processes(&plans), processes(&reversed), "the order of the files does not matter");
+        plans.push(plan("99999999", None));
+        let (_, faults) = run(&mut plans);
+        assert!(faults[28].has_errors());
+    }
+
+    #[test]
+    fn pairs_of_the_xml_go_first() {
+        let free = plan("1", None).confinement.selinux.unwrap();
+        let own = pair(&free.process).unwrap();
+        let mut plans = [plan("1", None), plan("2", Some(&own))];
+        let (labels, faults) = run(&mut plans);
+        assert_eq!(labels.len(), 2);
+        assert!(plans[1].confinement.selinux.as_ref().unwrap().process.ends_with(&own));
+        assert!(!faults[0].has_errors() && !faults[0].is_empty());
+        let (_, faults) = run(&mut [plan("1", Some("c2,c1")), plan("2", Some("c1,c2")), plan("3", Some("c1"))]);
+        assert!(faults[0].has_errors() && faults[1].has_errors() && faults[2].is_empty());
+    }
+}

@@ -1,0 +1,103 @@
+//! What no guest may have: the host's own system, and QEMU options that take its confinement apart.
+//!
+//! A pure check of the finished Plan and of `<qemu:commandline>`. Target `libvirt` is left alone: it
+//! shows what libvirt would do. The host facts may allow paths (`security { allow-path … }`).
+
+mod options;
+mod places;
+mod values;
+
+use super::Lower;
+use crate::diag::codes::{emit, security as codes};
+use crate::plan::{Access, PathKind, Sharing, Target};
+use std::collections::BTreeMap;
+
+pub use places::closed;
+
+/// Checks the Plan, and what is handed through to QEMU.
+pub fn check(lx: &mut Lower<'_>) {
+    if lx.env.options.target == Target::Libvirt {
+        return;
+    }
+    names(lx);
+    emulator(lx);
+    twice(lx);
+    let faults = places::paths(&lx.plan, &lx.env.host.security.allow_paths);
+    for (cause, message) in faults {
+        lx.diags
+            .error(&codes::FORBIDDEN_PATH, cause.span, message)
+            .help("give the guest a copy in a place of its own, or allow it in the host facts: security { allow-path \"…\"; }");
+    }
+    options::check(lx);
+    values::check(lx);
+}
+
+/// Names and titles that would be more than one line or one component.
+fn names(lx: &mut Lower<'_>) {
+    let domain = lx.domain;
+    let name = domain.name();
+    let fault = if name.trim().is_empty() {
+        Some("the name of the domain is empty")
+    } else if matches!(name, "." | "..") || name.contains('/') {
+        Some("the name of the domain is not one component of a path")
+    } else if name.chars().any(char::is_control) {
+        Some("the name of the domain holds a control character")
+    } else if name.len() > 200 {
+        Some("the name of the domain is longer than 200 bytes, so that no file can be named after it")
+    } else {
+        None
+    };
+    if let Some(fault) = fault {
+        lx.error(&emit::NOT_EXPRESSIBLE, domain.site, fault).help("choose another name");
+    }
+    if domain.uuid.is_some_and(|u| u.to_string().bytes().all(|b| matches!(b, b'0' | b'-'))) {
+        lx.error(&emit::NOT_EXPRESSIBLE, domain.site, "the UUID of the domain is all zeroes, which stands for none")
+            .help("leave <uuid> out, or make one with uuidgen");
+    }
+    if domain.title.as_deref().is_some_and(|t| t.contains(['\n', '\r'])) {
+        lx.error(&emit::NOT_EXPRESSIBLE, domain.site, "the title holds a newline")
+            .help("put longer text into <description>");
+    }
+}
+
+/// The program has to be a QEMU, in a place that only root writes.
+fn emulator(lx: &mut Lower<'_>) {
+    let Some(path) = lx.devices.emulator.clone() else { return };
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let open = ["/tmp/", "/var/tmp/", "/dev/shm/"].iter().any(|place| path.starts_with(place));
+    let why = if open {
+        "everybody may write there"
+    } else if !["qemu", "kvm"].iter().any(|part| name.contains(part)) {
+        "it is no QEMU by its name"
+    } else {
+        return;
+    };
+    let site = lx.devices.site;
+    lx.error(&codes::FORBIDDEN_PATH, site, format!("the emulator '{path}' cannot be run for a guest: {why}"))
+        .help("name a QEMU that the host's packages have installed");
+}
+
+/// An image that two disks write is destroyed at once, by the same guest.
+fn twice(lx: &mut Lower<'_>) {
+    let alone = |a: &&Access| {
+        a.sharing == Sharing::Exclusive && a.perms.write && matches!(a.kind, PathKind::File | PathKind::BlockDevice)
+    };
+    let mut first: BTreeMap<&str, &Access> = BTreeMap::new();
+    let mut faults = Vec::new();
+    for access in lx.plan.access.iter().filter(alone).filter(|a| a.cause.what.starts_with("disk")) {
+        let other = *first.entry(&access.path).or_insert(access);
+        if other.cause.span != access.cause.span {
+            faults.push((
+                access.cause.span,
+                other.cause.span,
+                format!("'{}' is written by two disks: {} and {}", access.path, other.cause.what, access.cause.what),
+            ));
+        }
+    }
+    for (span, other, message) in faults {
+        lx.diags
+            .error(&codes::SHARED_IMAGE, span, message)
+            .help("add <shareable/> to both if the guest can cope, or <readonly/> to one")
+            .related(other, "written here too");
+    }
+}

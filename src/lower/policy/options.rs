@@ -1,0 +1,56 @@
+//! What `<qemu:commandline>` hands through, and `<qemu:capabilities>` changes.
+
+use crate::diag::codes::security as codes;
+use crate::lower::Lower;
+use crate::xml::Site;
+
+/// Environment variables that make QEMU load other code, or that another part of virtc sets.
+const LOADERS: &[&str] = &["GCONV_PATH", "GLIBC_TUNABLES", "PATH", "QEMU_MODULE_DIR", "PYTHONPATH", "BASH_ENV", "ENV"];
+
+/// What would take the confinement apart, or break the unit.
+pub fn check(lx: &mut Lower<'_>) {
+    let mut faults: Vec<(Site, String)> = Vec::new();
+    for env in &lx.domain.qemu.env {
+        let name = env.name.as_str();
+        let fits = !name.starts_with(|c: char| c.is_ascii_digit())
+            && !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let value = env.value.as_deref().unwrap_or_default();
+        if !fits {
+            faults.push((env.site, format!("'{name}' is no name of an environment variable")));
+        } else if name.starts_with("LD_") || LOADERS.contains(&name) {
+            faults.push((env.site, format!("the environment variable '{name}' makes QEMU load other code")));
+        } else if value.chars().any(|c| c.is_control()) {
+            faults
+                .push((env.site, format!("the value of the environment variable '{name}' holds a control character")));
+        }
+    }
+    let args = &lx.domain.qemu.args;
+    for (i, arg) in args.iter().enumerate() {
+        let next = args.get(i + 1).map(|a| a.value.as_str()).unwrap_or_default();
+        // QEMU takes two hyphens for one.
+        let switch = arg.value.strip_prefix('-').filter(|s| s.starts_with('-')).unwrap_or(&arg.value);
+        let why = match switch {
+            "-sandbox" => "the sandbox is virtc's to set",
+            "-daemonize" | "-pidfile" => "the unit looks after the process",
+            "-chroot" | "-runas" | "-run-with" => "the unit sets the account and the root folder",
+            // The address of a migration is a URI, or JSON in newer versions.
+            "-incoming" if next.starts_with("exec:") || next.trim_start().starts_with('{') && next.contains("exec") => {
+                "it runs a command"
+            }
+            "-readconfig" | "-plugin" => "it brings in what virtc cannot see",
+            _ => continue,
+        };
+        faults.push((arg.site, format!("'{}' may not be handed through to QEMU: {why}", arg.value)));
+    }
+    for edit in lx.domain.qemu.capabilities.iter().filter(|e| !e.add) {
+        // What virtc says about a QEMU that cannot do something is not made for a QEMU that can.
+        let message = format!("the capability '{}' may not be taken away", edit.capability);
+        lx.error(&codes::FORBIDDEN_OPTION, edit.site, message)
+            .help("leave it out, or describe the QEMU with --caps; --target libvirt shows what libvirt does");
+    }
+    for (site, message) in faults {
+        lx.error(&codes::FORBIDDEN_OPTION, site, message)
+            .help("leave it out; --target libvirt shows what libvirt does");
+    }
+}

@@ -1,0 +1,77 @@
+//! What the host facts say about the paths of the closure: links, and file systems without labels.
+
+use super::Lower;
+use crate::device::storage::Format;
+use crate::diag::codes::security as codes;
+use crate::lower::Grant;
+use crate::plan::LabelRole;
+use crate::xml::Site;
+
+/// The longest chain that is followed.
+const MAX_CHAIN: usize = 200;
+
+/// Notes where the paths of the closure really lead, and which of them cannot be labelled.
+pub fn settle(lx: &mut Lower<'_>) {
+    let host = lx.env.host;
+    if host.links.is_empty() && host.mounts.is_empty() {
+        return;
+    }
+    let mut unlabelled: Vec<(String, String)> = Vec::new();
+    for access in &mut lx.plan.access {
+        access.resolved = host.resolve(&access.path);
+        let real = access.resolved.as_deref().unwrap_or(&access.path);
+        if let Some(mount) = host.mount_of(real).filter(|m| !m.labels) {
+            access.label = LabelRole::Keep;
+            access.restore_label = false;
+            let entry = (mount.path.clone(), mount.kind.clone());
+            if !unlabelled.contains(&entry) {
+                unlabelled.push(entry);
+            }
+        }
+    }
+    if let Some(selinux) = &mut lx.plan.confinement.selinux {
+        selinux.unlabelled = unlabelled;
+    }
+}
+
+/// Grants what headers of images name, where the host facts hold the headers (`--probe-backing`): from an
+/// image downwards, as QEMU opens them when the XML does not end the chain.
+pub fn chain(path: &str, format: Format, what: &str, site: Site, lx: &mut Lower<'_>) {
+    let host = lx.env.host;
+    if host.images.is_empty() || !format.has_backing() {
+        return;
+    }
+    let mut seen = vec![path.to_string()];
+    let mut now = path.to_string();
+    while let Some(image) = host.image(&now).or_else(|| host.image(&host.resolve(&now)?)) {
+        if let Some(data) = &image.data_file {
+            let grant = if seen.len() == 1 { Grant::IMAGE } else { Grant::BACKING };
+            named(data, grant, &now, what, site, lx);
+        }
+        let Some(backing) = &image.backing else { return };
+        if seen.contains(backing) || seen.len() > MAX_CHAIN {
+            let message =
+                format!("disk {what}: the chain of '{path}' does not end: the header of '{now}' names '{backing}'");
+            lx.error(&codes::PROBED, site, message).help("name the layers of the chain in <backingStore>");
+            return;
+        }
+        named(backing, Grant::BACKING, &now, what, site, lx);
+        if image.backing_format.as_deref() == Some("raw") {
+            return;
+        }
+        now = backing.clone();
+        seen.push(backing.clone());
+    }
+}
+
+/// One file that a header names.
+fn named(path: &str, grant: Grant, by: &str, what: &str, site: Site, lx: &mut Lower<'_>) {
+    if lx.plan.access.iter().any(|a| a.path == path && a.process == "qemu" && a.cause.what.starts_with("disk")) {
+        return;
+    }
+    lx.touch(path, grant, site, format!("disk {what}, by the header of {by}"));
+    let span = lx.doc.span_of(site);
+    lx.diags
+        .note(&codes::PROBED, span, format!("disk {what}: the header of '{by}' names '{path}', which is granted"))
+        .help("a guest that once wrote the header has chosen it; <backingStore/> in the XML ends a chain");
+}
