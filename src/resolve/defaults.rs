@@ -103,6 +103,12 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     let os = domain.os.get_or_insert_with(Os::default);
     let kind = os.kind.get_or_insert_with(Default::default);
     kind.kind.get_or_insert(OsKind::Hvm);
+    if let Some(other) = kind.kind.filter(|k| *k != OsKind::Hvm) {
+        let site = kind.site;
+        cx.error(&support::NOT_BY_QEMU, site, format!("emulator '{emulator}' does not support os type '{other}'"))
+            .help("QEMU boots systems of type 'hvm'; the others are containers and guests of other hypervisors");
+        return None;
+    }
     let arch = *kind.arch.get_or_insert(cx.env.caps.arch);
     if !cx.env.caps.arch.runs(arch) {
         let (site, qemu) = (kind.site, cx.env.caps.arch);
