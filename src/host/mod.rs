@@ -6,7 +6,7 @@
 mod default;
 mod facts;
 mod files;
-mod kdl;
+pub(crate) mod kdl;
 mod pci;
 mod plain_kdl;
 pub mod qemu_conf;

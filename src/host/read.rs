@@ -111,7 +111,7 @@ const SERVICE: Table = &[
 /// when there is none.
 pub fn read(text: &str, diags: &mut Diagnostics) -> Host {
     let mut host = Host::default();
-    let Some(document) = kdl::parse(text, diags) else { return host };
+    let Some(document) = kdl::parse(text, &crate::diag::codes::inputs::HOST_SYNTAX, diags) else { return host };
     let mut r = Reader::new(diags);
     match document.nodes().first() {
         Some(first) if first.name().value() == "host-facts" => {

@@ -10,6 +10,7 @@ use rustix::thread::{
 };
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 
 /// The hidden first argument under which virtc becomes another program.
@@ -32,6 +33,9 @@ pub(super) struct Confine {
     pub apparmor: Option<String>,
     /// CPUs that it may use.
     pub cpus: Vec<usize>,
+    /// Files that the program gets open, by number. They are opened before the account changes.
+    #[serde(default)]
+    pub descriptors: Vec<(u32, String)>,
     /// Files of control groups (`cgroup.procs`) into which it writes itself.
     pub groups: Vec<String>,
 }
@@ -52,6 +56,9 @@ impl Confine {
         for file in &self.groups {
             // 0 is the writer itself.
             std::fs::write(file, "0").map_err(|e| format!("cannot enter the control group {file}: {e}"))?;
+        }
+        for (number, path) in &self.descriptors {
+            pass(*number, path)?;
         }
         if !self.cpus.is_empty() {
             let mut set = CpuSet::new();
@@ -108,6 +115,25 @@ impl Confine {
         }
         Ok(())
     }
+}
+
+/// Opens a file under this number, for the program that follows.
+fn pass(number: u32, path: &str) -> Result<(), String> {
+    let failed = |e: std::io::Error| format!("cannot open {path}: {e}");
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+    let wanted = number as i32;
+    let mut fd = OwnedFd::from(file);
+    if fd.as_raw_fd() != wanted {
+        // The lowest free number from there on: it must be that one.
+        fd = rustix::io::fcntl_dupfd_cloexec(&fd, wanted).map_err(|e| failed(e.into()))?;
+    }
+    if fd.as_raw_fd() != wanted {
+        return Err(format!("cannot open {path} as number {number}: it is in use"));
+    }
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::empty()).map_err(|e| failed(e.into()))?;
+    // It stays open until the program ends.
+    let _ = fd.into_raw_fd();
+    Ok(())
 }
 
 /// A capability by its name. Only those that a Plan asks for.

@@ -372,6 +372,7 @@ fn taps_are_made_and_removed_or_the_commands_are_told() {
         kind: LinkKind::Tap,
         name: name.clone(),
         over: None,
+        mode: None,
         mac: "52:54:00:12:34:56".to_string(),
         mtu: Some(1400),
         managed: true,
