@@ -1,7 +1,7 @@
 //! `virtc argv`: the QEMU command line.
 
 use super::inputs::{World, read};
-use super::{Exit, Shared, print};
+use super::{Exit, Shared, complain, print};
 use crate::compile::Until;
 use crate::emit::argv::{Format, write};
 use std::path::PathBuf;
@@ -39,6 +39,10 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     };
     let (compiled, exit) = world.compile(&source, Until::Planned);
     let Some(qemu) = compiled.plan.as_ref().and_then(|p| p.qemu()) else { return exit.and(Exit::Input) };
+    for descriptor in qemu.descriptors.iter().filter(|d| d.link.is_some()) {
+        let number = descriptor.number;
+        complain(&format!("number {number} has to be open: {} (`virtc run` opens it)", descriptor.what));
+    }
     let format = match args.format {
         FormatName::Shell => Format::Shell,
         FormatName::Lines => Format::Lines,

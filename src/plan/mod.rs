@@ -9,11 +9,13 @@ mod access;
 mod args;
 mod differences;
 mod limits;
+mod ports;
 
 pub use access::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing};
 pub use args::{Arg, ArgValue, Form, Prop, Props};
 pub use differences::{Change, Difference, differences};
 pub use limits::{BlockDeviceLimit, Cpus, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
+pub use ports::Port;
 
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
@@ -229,6 +231,9 @@ pub struct Descriptor {
     pub number: u32,
     /// What it is: `monitor socket`, `tap vnet0`.
     pub what: Text,
+    /// The macvtap whose character device is opened. A standalone command line has no other descriptors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// A network link on the host.
@@ -240,6 +245,9 @@ pub struct Link {
     pub name: String,
     /// The bridge that a tap joins, or the device below a macvtap.
     pub over: Option<String>,
+    /// How a macvtap treats the traffic between the guests of one device: `vepa`, `bridge`, `private`, `passthru`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Text>,
     /// MAC address of the guest's NIC.
     pub mac: String,
     /// MTU, if the XML sets one.

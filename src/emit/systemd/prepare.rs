@@ -160,6 +160,9 @@ pub fn after(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>
         post.run("+-", "/bin/sh", &["-ec", SWEEP, "sh", socket, &folder.path, &unit], &process.cause);
     }
     if process.role == Role::Qemu {
+        for directory in plan.directories.iter().filter(|d| d.role == DirectoryRole::Memory) {
+            post.run("+-", "/bin/rm", &["-rf", "--", &directory.path], &directory.cause);
+        }
         for overlay in &plan.overlays {
             post.run("+-", "/bin/rm", &["-f", "--", &overlay.path], &overlay.cause);
         }
