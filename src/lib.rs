@@ -10,6 +10,7 @@ pub mod domain;
 pub mod emit;
 pub mod fleet;
 pub mod host;
+pub mod import;
 pub mod lower;
 pub mod plan;
 pub mod probe;

@@ -65,6 +65,8 @@ fn what_qemu_cannot_do_is_refused_with_the_reason() {
     for (devices, reason) in [
         ("<serial type='file'/>", "missing source path"),
         ("<serial type='tcp'><source mode='connect' host='h' service='1'/><protocol type='tls'/></serial>", "'tls'"),
+        ("<audio id='1' type='pipewire'/>", "QEMU 8.1"),
+        ("<serial type='pty'><target type='isa-serial' port='4'/></serial>", "ISA has four serial ports"),
         ("<input type='tablet' bus='ps2'/>", "ps2"),
         ("<graphics type='sdl'/><graphics type='egl-headless'/>", "egl-headless"),
         ("<smartcard mode='host-certificates'><certificate>a</certificate></smartcard>", "exactly three"),

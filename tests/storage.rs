@@ -190,6 +190,12 @@ fn what_cannot_be_is_said() {
         (disk("<target dev='vda' bus='virtio'/>") + &disk("<target dev='vda' bus='virtio'/>"), "duplicated"),
         ("<disk type='file'><target dev='vda' bus='virtio'/></disk>".to_string(), "must not be empty"),
         ("<disk type='dir'><source dir='/d'/><target dev='vda' bus='virtio'/></disk>".to_string(), "read-write"),
+        (
+            "<filesystem type='mount' accessmode='passthrough'><driver type='handle'/><source dir='/a'/><target dir='t'/></filesystem>"
+                .to_string(),
+            "'handle'",
+        ),
+        ("<controller type='scsi' model='virtio-scsi'><driver iothread='9'/></controller>".to_string(), "'9'"),
         ("<filesystem type='block'><source dev='/a'/><target dir='t'/></filesystem>".to_string(), "'block'"),
     ] {
         let faults = faults(&devices);

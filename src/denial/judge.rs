@@ -140,8 +140,11 @@ fn covers_as(access: &Access, own: &str, path: &str) -> Option<Perms> {
     let itself = path == own || path.trim_end_matches('/') == folder;
     let below = path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/') && rest.len() > 1);
     match access.kind {
-        PathKind::Tree if itself => Some(look),
+        PathKind::Tree | PathKind::Files if itself => Some(look),
         PathKind::Tree if below => Some(access.perms),
+        PathKind::Files if below && path.rsplit_once('/').is_some_and(|(parent, _)| parent == folder) => {
+            Some(access.perms)
+        }
         PathKind::Directory if itself => Some(look),
         PathKind::Pipe if itself || path.strip_prefix(folder).is_some_and(|end| end == ".in" || end == ".out") => {
             Some(access.perms)

@@ -32,10 +32,10 @@ pub enum Device<'a> {
     },
     /// All character devices of a driver.
     Class {
-        /// Its name in `/proc/devices`.
+        /// As systemd names it: `char-` and its name in `/proc/devices`.
         name: &'static str,
-        /// Its major number.
-        major: u32,
+        /// Its major number; none: the kernel chooses it.
+        major: Option<u32>,
     },
 }
 
@@ -58,6 +58,15 @@ const KNOWN: &[(&str, (u32, u32))] = &[
     ("/dev/vfio/vfio", (10, 196)),
 ];
 
+/// Folders of nodes, and the drivers that make them (Linux, `Documentation/admin-guide/devices.txt`): where an
+/// access is to whatever is in the folder.
+const CLASSES: &[(&str, &str, Option<u32>)] = &[
+    ("/dev/bus/usb", "char-usb_device", Some(189)),
+    ("/dev/dri", "char-drm", Some(226)),
+    ("/dev/snd", "char-alsa", Some(116)),
+    ("/dev/vfio", "char-vfio", None),
+];
+
 /// The rules of one process: the harmless nodes, then one for each device of its access closure, by path.
 pub fn rules<'a>(plan: &'a Plan, process: &Process) -> Vec<DeviceRule<'a>> {
     let default = |what: &'static str| Cause { what: what.into(), ..Cause::default() };
@@ -72,7 +81,7 @@ pub fn rules<'a>(plan: &'a Plan, process: &Process) -> Vec<DeviceRule<'a>> {
     if uses_pty(process) {
         let cause = default("a pseudo-terminal");
         rules.push(DeviceRule { device: known("/dev/ptmx", (5, 2)), perms: "rw", cause: cause.clone() });
-        rules.push(DeviceRule { device: Device::Class { name: "pts", major: 136 }, perms: "rw", cause });
+        rules.push(DeviceRule { device: Device::Class { name: "char-pts", major: Some(136) }, perms: "rw", cause });
     }
     let mut paths: Vec<&Access> =
         plan.access.iter().filter(|a| a.process == process.id && device_node(a).is_some()).collect();
@@ -83,8 +92,13 @@ pub fn rules<'a>(plan: &'a Plan, process: &Process) -> Vec<DeviceRule<'a>> {
             continue;
         }
         let perms = same.iter().fold(Default::default(), |all: crate::plan::Perms, a| all.union(a.perms));
+        let class = CLASSES.iter().find(|(path, ..)| *path == first.path);
         let device = match KNOWN.iter().find(|(path, _)| *path == first.path) {
             Some(&(path, number)) => known(path, number),
+            None if is_folder(first) => match class {
+                Some(&(_, name, major)) => Device::Class { name, major },
+                None => continue,
+            },
             None => Device::Path { path: &first.path, block: device_node(first).unwrap_or_default() },
         };
         let perms = match (perms.read, perms.write || perms.append) {
@@ -101,7 +115,12 @@ fn known(path: &'static str, number: (u32, u32)) -> Device<'static> {
     Device::Known { path, number }
 }
 
-/// Whether an access is to a device node; then, whether to a block device, as far as the XML tells.
+/// Whether an access is to all nodes of a folder.
+fn is_folder(access: &Access) -> bool {
+    matches!(access.kind, PathKind::Tree | PathKind::Files)
+}
+
+/// Whether an access is to a device node, or a folder of them; then, whether to a block device, as far as the XML tells.
 fn device_node(access: &Access) -> Option<Option<bool>> {
     match access.kind {
         PathKind::BlockDevice => Some(Some(true)),
@@ -113,6 +132,7 @@ fn device_node(access: &Access) -> Option<Option<bool>> {
         {
             Some(None)
         }
+        PathKind::Tree | PathKind::Files if access.path.starts_with("/dev/") => Some(Some(false)),
         _ => None,
     }
 }

@@ -1,31 +1,14 @@
 //! Firmware, kernel, boot order of the machine, SMBIOS, firmware configuration.
 
-use super::Lower;
+use super::{Grant, Lower};
 use crate::caps::Cap;
 use crate::device::storage::lower as storage;
 use crate::diag::codes::machine as codes;
 use crate::domain::os::{AcpiTableKind, FirmwareFormat, LoaderKind, Nvram, SmbiosMode};
 use crate::domain::sysinfo::{SysinfoKind, Table};
-use crate::plan::{LabelRole, NewFile, OwnerRule, PathKind, Perms, Prop, Props, Sharing};
+use crate::plan::{NewFile, Prop, Props};
 use crate::vocab::YesNo;
 use crate::xml::Site;
-
-impl Lower<'_> {
-    /// A file that QEMU changes.
-    fn writes(&mut self, path: &str, site: Site, what: &'static str) {
-        let owner = OwnerRule::Domain { restore: true };
-        self.access(path, PathKind::File, Perms::READ_WRITE, Sharing::Exclusive, LabelRole::Image, owner, site, what);
-    }
-
-    /// A file that QEMU only reads.
-    fn reads(&mut self, path: &str, sharing: Sharing, site: Site, what: &'static str) {
-        let (label, owner) = match sharing {
-            Sharing::System => (LabelRole::Keep, OwnerRule::Keep),
-            _ => (LabelRole::Content, OwnerRule::Domain { restore: true }),
-        };
-        self.access(path, PathKind::File, Perms::READ, sharing, label, owner, site, what);
-    }
-}
 
 /// Whether the firmware is in flash.
 fn is_pflash(lx: &Lower<'_>) -> bool {
@@ -73,9 +56,9 @@ pub fn pflash(lx: &mut Lower<'_>) {
     let readonly = loader.readonly == Some(YesNo::Yes);
     if let Some(path) = &loader.path {
         if readonly {
-            lx.reads(path, Sharing::System, loader.site, "loader");
+            lx.touch(path, Grant::LOADER, loader.site, "loader");
         } else {
-            lx.writes(path, loader.site, "loader");
+            lx.touch(path, Grant::WRITABLE_LOADER, loader.site, "loader");
         }
         storage_node(lx, "libvirt-pflash0", file_node(path), None, loader.site);
     }
@@ -85,7 +68,7 @@ pub fn pflash(lx: &mut Lower<'_>) {
     let node = match (&nvram.source, nvram.file()) {
         (_, Some(path)) => {
             let path = path.to_string();
-            lx.writes(&path, nvram.site, "nvram");
+            lx.touch(&path, Grant::IMAGE, nvram.site, "nvram");
             let cause = lx.cause(nvram.site, "nvram");
             lx.plan.files.push(NewFile { path: path.clone(), template: nvram.template.clone(), cause });
             Some(file_node(&path))
@@ -155,7 +138,7 @@ pub fn loader(lx: &mut Lower<'_>) {
         return;
     }
     if let Some(path) = loader.path {
-        lx.reads(&path, Sharing::System, loader.site, "loader");
+        lx.touch(&path, Grant::LOADER, loader.site, "loader");
         lx.text("-bios", path, loader.site, "loader");
     }
 }
@@ -177,7 +160,7 @@ pub fn boot(lx: &mut Lower<'_>) {
     let files = [("-kernel", &os.kernel, "kernel"), ("-initrd", &os.initrd, "initrd")];
     for (switch, path, what) in files {
         if let Some(path) = path {
-            lx.reads(path, Sharing::ReadOnly, os.site, what);
+            lx.touch(path, Grant::BOOT_FILE, os.site, what);
             lx.text(switch, path, os.site, what);
         }
     }
@@ -186,7 +169,7 @@ pub fn boot(lx: &mut Lower<'_>) {
     }
     for (switch, path, what) in [("-dtb", &os.dtb, "dtb"), ("-shim", &os.shim, "shim")] {
         if let Some(path) = path {
-            lx.reads(path, Sharing::ReadOnly, os.site, what);
+            lx.touch(path, Grant::BOOT_FILE, os.site, what);
             lx.text(switch, path, os.site, what);
         }
     }
@@ -204,7 +187,7 @@ pub fn boot(lx: &mut Lower<'_>) {
                 props.set("file", path);
             }
         }
-        lx.reads(path, Sharing::ReadOnly, table.site, "acpi table");
+        lx.touch(path, Grant::BOOT_FILE, table.site, "acpi table");
         lx.options("-acpitable", props, table.site, "acpi table");
     }
 }
@@ -265,7 +248,7 @@ pub fn fwcfg(lx: &mut Lower<'_>) {
     for entry in entries {
         let mut props = Props::with("name", entry.name.unwrap_or_default());
         if let Some(file) = entry.file {
-            lx.reads(&file, Sharing::ReadOnly, entry.site, "fw_cfg");
+            lx.touch(&file, Grant::BOOT_FILE, entry.site, "fw_cfg");
             props.set("file", file);
         } else {
             props.set("string", entry.value.unwrap_or_default());

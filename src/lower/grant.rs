@@ -61,8 +61,10 @@ grants! {
     BACKING: File, Perms::READ, ReadOnly, Content false, GIVE;
     /// Firmware code that is only read.
     LOADER: File, Perms::READ, System, Keep false, KEEP;
-    /// Firmware code that the guest may write.
-    WRITABLE_LOADER: File, Perms::READ_WRITE, Exclusive, Keep false, KEEP;
+    /// The configuration of a library.
+    SYSTEM_FILE: File, R, System, Keep false, KEEP;
+    /// Firmware code that the guest may write. Libvirt leaves owner and label, so that QEMU cannot.
+    WRITABLE_LOADER: File, Perms::READ_WRITE, Exclusive, Image true, OWN;
     /// Kernel, initial RAM disk, device tree, ACPI table, fw_cfg file.
     BOOT_FILE: File, R, ReadOnly, Content true, OWN;
     /// The option ROM of a PCI device.
@@ -77,34 +79,48 @@ grants! {
     CHARDEV_SOCKET: Socket, RW, Exclusive, Image true, OWN;
     /// A socket that QEMU listens on.
     LISTEN_SOCKET: Socket, RW, Exclusive, Keep false, KEEP;
-    /// A socket of a helper or another program (vhost-user, swtpm, EGD).
+    /// A socket of a helper of this domain (swtpm).
+    HELPER_SOCKET: Socket, RW, Exclusive, Image false, GIVE;
+    /// What a helper of this domain keeps.
+    HELPER_STATE: Tree, Perms::READ_WRITE, Exclusive, Image false, GIVE;
+    /// A socket of another program (vhost-user, EGD, USB redirection).
     PEER_SOCKET: Socket, RW, Exclusive, Keep false, KEEP;
     /// A log that is only written.
     LOG: File, Perms::WRITE, Exclusive, Keep false, KEEP;
-    /// An IOMMU group.
-    VFIO_GROUP: CharDevice, RW, Exclusive, Image false, GIVE;
+    /// An IOMMU group. Given back to root, so that nothing but the next guest can open it.
+    VFIO_GROUP: CharDevice, RW, Exclusive, Image true, OWN;
     /// A USB or SCSI device, an input device.
     HOST_DEVICE: CharDevice, RW, Exclusive, Image true, OWN;
     /// A SCSI device that several guests write.
     SHARED_HOST_DEVICE: CharDevice, RW, Shared, Shared true, OWN;
     /// A SCSI device that is only read.
     READ_ONLY_HOST_DEVICE: CharDevice, R, ReadOnly, Content true, OWN;
-    /// The TPM of the host.
-    TPM: CharDevice, RW, Exclusive, Image true, OWN;
-    /// The enclave memory of SGX.
-    SGX: CharDevice, RW, System, Image true, KEEP;
+    /// Where commands to the TPM of the host are cancelled: QEMU opens it itself, and only writes.
+    TPM_CANCEL: File, Perms::WRITE, Exclusive, Image true, OWN;
+    /// The enclave memory of SGX, shared by all enclaves of the host.
+    SGX_MEMORY: CharDevice, RW, Shared, Image true, KEEP;
+    /// The right to keys of the platform.
+    SGX_PROVISION: CharDevice, R, Shared, Image true, KEEP;
+    /// The file behind persistent memory or an error log.
+    MEMORY_FILE: File, RW, Exclusive, Image true, OWN;
+    /// Where the files behind RAM are made.
+    MEMORY_FOLDER: Tree, RW, Exclusive, Image true, GIVE;
     /// A node that belongs to the system and that programs share: `/dev/kvm`, `/dev/net/tun`, a render node.
     SYSTEM_NODE: CharDevice, RW, System, Keep false, KEEP;
-    /// The same, only read: a source of random numbers.
+    /// A node that programs share and only root may open: the account gets it.
+    PRIVILEGED_NODE: CharDevice, RW, Shared, Keep false, GIVE;
+    /// A node of the system that is only read: a source of random numbers.
     SYSTEM_SOURCE: CharDevice, R, System, Keep false, KEEP;
     /// A folder that the guest sees and writes.
     SHARE: Tree, Perms { link: true, ..RW }, Exclusive, Keep false, KEEP;
     /// A folder that the guest sees.
     READ_ONLY_SHARE: Tree, R, ReadOnly, Keep false, KEEP;
-    /// A certificate database.
-    CERTIFICATES: Tree, Perms::READ, ReadOnly, Content true, KEEP;
+    /// A certificate database of the guest.
+    CERTIFICATES: Files, Perms::READ, ReadOnly, Content true, KEEP;
+    /// A certificate database of the system.
+    SYSTEM_CERTIFICATES: Files, Perms::READ, System, Keep false, KEEP;
     /// Shared memory between guests.
-    SHARED_MEMORY: File, RW, Shared, Keep false, KEEP;
+    SHARED_MEMORY: File, RW, Shared, Shared false, KEEP;
 }
 
 impl Grant {
@@ -160,7 +176,16 @@ impl Lower<'_> {
             label,
             restore_label,
             owner,
+            optional: false,
             cause,
         });
+    }
+
+    /// Adds a use by QEMU of what hosts need not have: a library's configuration, a folder of drivers.
+    pub fn touch_if_there(&mut self, path: &str, grant: Grant, site: Site, what: impl Into<Text>) {
+        self.touch(path, grant, site, what);
+        if let Some(access) = self.plan.access.last_mut() {
+            access.optional = true;
+        }
     }
 }

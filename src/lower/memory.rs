@@ -1,12 +1,12 @@
 //! `-m`, memory backends, NUMA nodes, locking.
 
-use super::Lower;
+use super::{Grant, Lower};
 use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
 use crate::domain::memory::{AccessMode, MemorySource};
 use crate::domain::tuning::NumaMode;
 use crate::host::Host;
-use crate::plan::{Arg, Directory, DirectoryRole, LabelRole, OwnerRule, PathKind, Perms, Prop, Props, Sharing};
+use crate::plan::{Arg, Directory, DirectoryRole, Prop, Props};
 use crate::resolve::memory::{self as sizes, HostNodes};
 use crate::vocab::{NumberSet, YesNo};
 use crate::xml::Site;
@@ -291,16 +291,12 @@ fn directory(lx: &mut Lower<'_>, path: &str, site: Site) {
 
 /// Records the file behind a backend.
 fn file_access(lx: &mut Lower<'_>, path: &str, request: &BackendRequest) {
-    let kind = if request.path.as_deref().is_some_and(|p| p.starts_with("/dev/")) {
-        PathKind::CharDevice
-    } else if request.path.is_some() {
-        PathKind::File
-    } else {
-        PathKind::Tree
+    let grant = match request.path.as_deref() {
+        // A node (a DAX device, a volume); /dev/shm and the like are no devices, which the emitters know.
+        Some(_) => Grant::MEMORY_FILE,
+        None => Grant::MEMORY_FOLDER,
     };
-    let owner = OwnerRule::Domain { restore: request.path.is_some() };
-    let perms = Perms::READ_WRITE;
-    lx.access(path, kind, perms, Sharing::Exclusive, LabelRole::Image, owner, request.site, "memory");
+    lx.touch(path, grant, request.site, "memory");
 }
 
 /// `-mem-prealloc`, `-mem-path`: how machines without a named RAM are told.

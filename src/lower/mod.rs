@@ -29,8 +29,8 @@ use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::domain::qemu::OverrideType;
 use crate::domain::{Domain, DomainKind};
 use crate::plan::{
-    Accelerator, Access, Arg, Cause, Descriptor, Form, Instance, LabelRole, Lifecycle, OwnerRule, PathKind, Perms,
-    Plan, Process, Prop, Props, Ready, Role, Sharing, Text,
+    Accelerator, Arg, Cause, Descriptor, Form, Instance, Lifecycle, PathKind, Plan, Process, Prop, Props, Ready, Role,
+    Text,
 };
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::Value;
@@ -317,7 +317,10 @@ impl<'a> Lower<'a> {
 
     /// Records that a process renders on a GPU of the host.
     pub fn render_node(&mut self, path: &str, site: Site) {
-        self.touch(path, Grant::SYSTEM_NODE, site, "rendering on the GPU");
+        let what = "rendering on the GPU";
+        self.touch(path, Grant::SYSTEM_NODE, site, what);
+        // The library compares all nodes to find the driver of this one (libdrm, drmGetDevices).
+        self.touch_if_there("/dev/dri", Grant::SYSTEM_SOURCE.on(PathKind::Directory), site, what);
     }
 
     /// Adds a `-netdev`.
@@ -502,37 +505,5 @@ impl<'a> Lower<'a> {
             self.options("-add-fd", props, site, opaque.to_string());
         }
         format!("/dev/fdset/{set}")
-    }
-
-    /// Adds a resource to the access closure.
-    #[allow(clippy::too_many_arguments)]
-    pub fn access(
-        &mut self,
-        path: &str,
-        kind: PathKind,
-        perms: Perms,
-        sharing: Sharing,
-        label: LabelRole,
-        owner: OwnerRule,
-        site: Site,
-        what: impl Into<Text>,
-    ) {
-        let cause = self.cause(site, what);
-        let process = "qemu".to_string();
-        let restore_label = label != LabelRole::Keep
-            && (matches!(owner, OwnerRule::Domain { restore: true }) || sharing == Sharing::Exclusive);
-        let path = path.to_string();
-        self.plan.access.push(Access {
-            process,
-            path,
-            resolved: None,
-            kind,
-            perms,
-            sharing,
-            label,
-            restore_label,
-            owner,
-            cause,
-        });
     }
 }

@@ -1,10 +1,10 @@
 //! Guests that the host cannot read.
 
-use super::Lower;
+use super::{Grant, Lower};
 use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
 use crate::domain::security::{LaunchKind, LaunchSecurity};
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::plan::Props;
 use crate::vocab::YesNo;
 
 /// The object behind `-machine confidential-guest-support=`.
@@ -45,17 +45,7 @@ fn common(lx: &mut Lower<'_>, security: &LaunchSecurity, kind: &'static str) -> 
     let mut props = Props::with("qom-type", kind);
     props.set("id", "lsec0").set("cbitpos", cbitpos).set("reduced-phys-bits", reduced);
     props.maybe("policy", security.policy);
-    let owner = OwnerRule::Keep;
-    lx.access(
-        "/dev/sev",
-        PathKind::CharDevice,
-        Perms::READ_WRITE,
-        Sharing::System,
-        LabelRole::Keep,
-        owner,
-        security.site,
-        "launchSecurity",
-    );
+    lx.touch("/dev/sev", Grant::SYSTEM_NODE, security.site, "launchSecurity");
     Some(props)
 }
 

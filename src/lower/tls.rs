@@ -32,5 +32,5 @@ pub fn credentials(credentials: &Credentials<'_>, site: Site, lx: &mut Lower<'_>
     props.set("verify-peer", credentials.verify);
     props.maybe("passwordid", secret.map(|_| credentials.secret.to_string()));
     lx.object(props, site, "TLS credentials");
-    lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), site, "TLS credentials");
+    lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), site, "TLS credentials");
 }

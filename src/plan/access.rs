@@ -26,6 +26,9 @@ pub struct Access {
     pub restore_label: bool,
     /// Owner that it gets.
     pub owner: OwnerRule,
+    /// Whether the process gets on without it, where the host has none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// Why.
     pub cause: Cause,
 }
@@ -42,6 +45,8 @@ pub enum PathKind {
     CharDevice,
     /// A directory; access is to the directory itself.
     Directory,
+    /// A directory and the files in it (a certificate database): no directories below.
+    Files,
     /// A directory with everything below.
     Tree,
     /// A UNIX socket.

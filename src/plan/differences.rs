@@ -120,7 +120,11 @@ fn joined(properties: &[(String, String)]) -> IndexMap<&str, String> {
 /// All facts of a Plan.
 fn facts(plan: &Plan) -> IndexMap<Key, Subject> {
     let mut facts = Facts::default();
-    facts.whole("domain", "identity", &(("name", &plan.name), ("uuid", &plan.uuid), ("title", &plan.title)));
+    for (name, value) in [("name", Some(&plan.name)), ("uuid", Some(&plan.uuid)), ("title", plan.title.as_ref())] {
+        if let Some(value) = value {
+            facts.whole("domain", name, value);
+        }
+    }
     facts.whole("domain", "instance", &plan.instance);
     facts.whole("domain", "accelerator", &plan.accelerator);
     facts.whole("domain", "lifecycle", &plan.lifecycle);
@@ -238,7 +242,9 @@ fn argument(arg: &Arg) -> (String, Vec<(String, String)>) {
         }
         ArgValue::Props(props, _) => {
             flatten("", props, &mut properties);
-            ["id", "node-name", "nodeid"].iter().find_map(|key| props.get(key)).map(scalar)
+            let name = ["id", "node-name", "nodeid"].iter().find_map(|key| props.get(key)).map(scalar);
+            // A global property is known by its name.
+            name.or_else(|| (arg.switch == "-global").then(|| props.0.first().map(|(key, _)| key.to_string()))?)
         }
     };
     let subject = match name {

@@ -20,6 +20,7 @@ mod guest_rules;
 mod machine;
 pub mod memory;
 mod rules;
+mod scope;
 
 pub use machine::{Board, Machine};
 

@@ -67,6 +67,15 @@ const MEANINGS: &[(&[&str], &str)] = &[
         &["could not open", "permission denied"],
         "the machine's user may not open this file; `virtc check --here` names the directory that forbids it",
     ),
+    (
+        &["failed to bind socket", "permission denied"],
+        "the machine's user may not make a socket there: give it the directory, or leave the path out for one in the \
+         machine's own directory",
+    ),
+    (
+        &["could not create", "permission denied"],
+        "the machine's user may not write this file: give it the file (chown), or name another",
+    ),
     (&["could not open", "no such file"], "the file is not there; `virtc check --here` lists all that are missing"),
     (
         &["is not a valid device model name"],

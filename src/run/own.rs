@@ -11,6 +11,7 @@ use crate::plan::{Access, LabelRole, OwnerRule, PathKind, Plan, Sharing};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstat, openat2};
 use rustix::io::Errno;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -177,6 +178,9 @@ pub(super) fn give(
     let may_own = rustix::process::geteuid().is_root();
     let selinux = plan.confinement.selinux.as_ref().filter(|s| s.relabel && has_selinux());
     let others = other_entries(registry, journal);
+    if let Some(account) = account.filter(|_| may_own) {
+        make_outputs(plan, account)?;
+    }
     for access in plan.access.iter().filter(|a| a.sharing != Sharing::System) {
         let owner = match &access.owner {
             OwnerRule::Keep => None,
@@ -239,6 +243,28 @@ pub(super) fn give(
         }
     }
     Ok(notes)
+}
+
+/// Makes the logs and the files behind character devices that are not there yet: QEMU would make them
+/// itself, but may not write to their folder. They stay after the end. The units do the same.
+fn make_outputs(plan: &Plan, account: &Account) -> Result<(), Fault> {
+    let is_made = |a: &&Access| {
+        a.kind == PathKind::File
+            && a.perms.write
+            && !a.perms.lock
+            && a.sharing != Sharing::System
+            && !a.path.starts_with("/dev/")
+    };
+    for access in plan.access.iter().filter(is_made) {
+        let path = Path::new(&access.path);
+        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        match made {
+            Ok(_) => hand_over(path, Some(account))?,
+            // There already; or its folder is missing, which QEMU says in its own words.
+            Err(_) => continue,
+        }
+    }
+    Ok(())
 }
 
 /// Network and read-only file systems refuse owners and labels; whether QEMU can use the file is seen when it opens it.

@@ -285,7 +285,8 @@ impl Starter {
         let mut words = words.into_iter();
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words).args(args);
-        if process.role == plan::Role::Passt && confine.account.is_none() && rustix::process::geteuid().is_root() {
+        let is_passt = process.role == plan::Role::Passt && process.program.ends_with("/passt");
+        if is_passt && confine.account.is_none() && rustix::process::geteuid().is_root() {
             // Else it changes to `nobody`, who cannot make a socket in the machine's directory.
             command.args(["--runas", "0:0"]);
         }

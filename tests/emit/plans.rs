@@ -98,6 +98,7 @@ pub fn disk(path: &str) -> Access {
         label: LabelRole::Image,
         restore_label: true,
         owner: OwnerRule::Domain { restore: true },
+        optional: false,
         cause: cause("disk vda", 12),
     }
 }

@@ -27,6 +27,7 @@ fn disk_access(path: &str) -> Access {
         restore_label: false,
         label: LabelRole::Image,
         owner: OwnerRule::Domain { restore: true },
+        optional: false,
         cause: cause(),
     }
 }

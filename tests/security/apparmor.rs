@@ -102,7 +102,7 @@ fn verdict(case: &Value, outcome: &Outcome, root: &Path) -> Result<(), String> {
     let id = case["id"].as_str().unwrap_or_default();
     // Options of the peer's program that have no counterpart.
     for argument in case["args"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        if ratchet::is_meant("apparmor", "option", argument) {
+        if ratchet::is_meant("apparmor", "option", argument, "") {
             return Ok(());
         }
     }
@@ -113,8 +113,8 @@ fn verdict(case: &Value, outcome: &Outcome, root: &Path) -> Result<(), String> {
         ("reject", _) => {
             let note = case["note"].as_str().unwrap_or_default();
             let path = case["peer"]["libvirt-11.3.0"]["errors"][0].as_str().unwrap_or_default();
-            return match ratchet::is_meant("apparmor", "accepted", path)
-                || ratchet::is_meant("apparmor", "accepted", note)
+            return match ratchet::is_meant("apparmor", "accepted", path, "")
+                || ratchet::is_meant("apparmor", "accepted", note, "")
             {
                 true => Ok(()),
                 false => Err(format!("not refused: {path}")),
@@ -129,13 +129,13 @@ fn verdict(case: &Value, outcome: &Outcome, root: &Path) -> Result<(), String> {
         }
         (_, Some(1)) => {
             let refused = said();
-            let meant = ratchet::is_meant("apparmor", "refused", refused.trim_start_matches("× "));
+            let meant = ratchet::is_meant("apparmor", "refused", refused.trim_start_matches("× "), "");
             return if meant { Ok(()) } else { Err(format!("refused: {refused}")) };
         }
         _ => {}
     }
     let plan = outcome.plan.as_ref().ok_or("no plan")?;
-    if plan["confinement"]["apparmor"].is_null() && ratchet::is_meant("apparmor", "unconfined", "type='none'") {
+    if plan["confinement"]["apparmor"].is_null() && ratchet::is_meant("apparmor", "unconfined", "type='none'", "") {
         return Ok(());
     }
     let profile = Profile::of(&outcome.tree)?;
@@ -145,7 +145,7 @@ fn verdict(case: &Value, outcome: &Outcome, root: &Path) -> Result<(), String> {
     for pair in case["must"].as_array().into_iter().flatten() {
         let (raw, mode) = (pair[0].as_str().unwrap_or_default(), pair[1].as_str().unwrap_or_default());
         let path = at(raw);
-        if path.contains("aa-case") || ratchet::is_meant("apparmor", "missing", raw) {
+        if path.contains("aa-case") || ratchet::is_meant("apparmor", "missing", raw, "") {
             continue;
         }
         // What stands for many names is asked for with one.
@@ -162,7 +162,10 @@ fn verdict(case: &Value, outcome: &Outcome, root: &Path) -> Result<(), String> {
             None => {
                 let lacks: String = mode.chars().filter(|c| !granted.contains(*c)).collect();
                 // A lock may be left out where nothing is locked.
-                if lacks.chars().any(|c| c != 'k') {
+                let accesses = plan["access"].as_array().into_iter().flatten();
+                let about = accesses.filter(|a| a["path"] == path.as_str()).find_map(|a| a["cause"]["what"].as_str());
+                let meant = ratchet::is_meant("apparmor", "narrower", raw, about.unwrap_or_default());
+                if lacks.chars().any(|c| c != 'k') && !meant {
                     faults.push(format!("missing {path} {lacks} (has {granted})"));
                 }
             }
@@ -186,6 +189,7 @@ fn verdict(case: &Value, outcome: &Outcome, root: &Path) -> Result<(), String> {
                 let plain = rule.literal();
                 match a["kind"].as_str() {
                     Some("tree") => plain == format!("{path}/") || plain == format!("{path}/**"),
+                    Some("files") => plain == format!("{path}/") || plain == format!("{path}/*"),
                     Some("directory") => plain == format!("{path}/"),
                     Some("pipe") => ["", ".in", ".out"].iter().any(|end| plain == format!("{path}{end}")),
                     _ => plain == path,
@@ -252,6 +256,11 @@ impl Rule {
                 let literal = self.literal();
                 let folder = literal.trim_end_matches("**");
                 path == self.path.as_str() || (path.starts_with(folder) && path.len() > folder.len())
+            }
+            None if self.path.ends_with("/*") => {
+                let literal = self.literal();
+                let folder = literal.trim_end_matches('*');
+                path.strip_prefix(folder).is_some_and(|name| !name.is_empty() && !name.contains('/'))
             }
             None => alternatives(&self.path)
                 .iter()

@@ -2,10 +2,17 @@
 
 use rayon::prelude::*;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use virtc::caps::Capabilities;
+use virtc::compile::{Until, compile};
+use virtc::diag::{Diagnostics, Severity};
+use virtc::host::{DescriptorFile, Host, HostFiles, files_needed, in_order};
+use virtc::plan::{Access, Plan};
+use virtc::resolve::Options;
 
 /// The folder of the security pack; none, and a line that says so, when it is not given.
 pub fn folder() -> Option<PathBuf> {
@@ -36,30 +43,105 @@ pub struct Outcome {
     pub time: Duration,
 }
 
+/// What compiling a domain came to.
+pub enum Compiled {
+    /// It has a Plan.
+    Planned(Box<Plan>),
+    /// It is refused: the first message.
+    Refused(String),
+}
+
+/// What a case of the conformance corpus is compiled with.
+#[derive(Clone)]
+struct Setting {
+    host: String,
+    caps: String,
+    define: bool,
+}
+
 /// Host facts and capabilities for a domain of the conformance corpus, by its file name.
 pub struct Surroundings {
     conformance: PathBuf,
-    cases: HashMap<String, (String, String)>,
+    cases: HashMap<String, Setting>,
+    refused: HashSet<String>,
+    hosts: Mutex<HashMap<PathBuf, Arc<Host>>>,
+    caps: Mutex<HashMap<PathBuf, Arc<Capabilities>>>,
 }
 
 impl Surroundings {
     pub fn new(pack: &Path) -> Surroundings {
         let conformance = pack.join("../conformance");
         let mut cases = HashMap::new();
+        let mut refused = HashSet::new();
         for case in json(&conformance.join("cases.json")).as_array().expect("a list") {
             let text = |key: &str| case[key].as_str().unwrap_or_default().to_string();
             // The case with the newest capabilities comes with the name NAME.ARCH-latest.
             let newest = text("id").ends_with("-latest");
-            let entry = (text("host"), text("caps"));
+            let setting = Setting { host: text("host"), caps: text("caps"), define: case["define"] == true };
             if newest || !cases.contains_key(&text("input")) {
-                cases.insert(text("input"), entry);
+                match case["expect"] == "error" {
+                    true => refused.insert(text("input")),
+                    false => refused.remove(&text("input")),
+                };
+                cases.insert(text("input"), setting);
             }
         }
-        Surroundings { conformance, cases }
+        // Libvirt's own labels are made from what it loads.
+        for domain in json(&pack.join("labels.json"))["domains"].as_array().expect("a list") {
+            if domain["load"] == "error" {
+                refused.insert(format!("input/{}", domain["file"].as_str().unwrap_or_default()));
+            }
+        }
+        Surroundings { conformance, cases, refused, hosts: Mutex::default(), caps: Mutex::default() }
+    }
+
+    /// Whether libvirt's driver for QEMU refuses the domain, with the same capabilities and host.
+    pub fn libvirt_refuses(&self, file: &str) -> bool {
+        self.refused.contains(&format!("input/{file}"))
+    }
+
+    /// The Plan of one domain, without the files of a tree.
+    pub fn compile(&self, input: &Path) -> Compiled {
+        let setting = self.setting(input);
+        let host = cached(&self.hosts, &self.conformance.join(setting.host), read_host);
+        let caps = cached(&self.caps, &self.conformance.join(setting.caps), |path| {
+            virtc::caps::read(&std::fs::read(path).expect("capabilities"), &mut Diagnostics::new())
+                .unwrap_or_else(|| panic!("{}: no capabilities", path.display()))
+        });
+        let text = std::fs::read(input).unwrap_or_else(|e| panic!("{}: {e}", input.display()));
+        let options = Options { define: setting.define, ..Options::default() };
+        let compiled = compile(&text, &host, &caps, &options, Until::Planned);
+        match compiled.plan {
+            Some(plan) => Compiled::Planned(Box::new(plan)),
+            None => {
+                let first = compiled.diags.iter().find(|d| d.severity == Severity::Error);
+                Compiled::Refused(first.map(|d| d.message.clone()).unwrap_or_default())
+            }
+        }
     }
 
     pub fn input(&self, file: &str) -> PathBuf {
         self.conformance.join("input").join(file)
+    }
+
+    /// What an input is compiled with. A domain of no case has the host of its architecture, with the
+    /// newest capabilities of which there are most cases.
+    fn setting(&self, input: &Path) -> Setting {
+        let key = input.file_name().map(|f| format!("input/{}", f.to_string_lossy())).unwrap_or_default();
+        self.cases.get(&key).cloned().unwrap_or_else(|| {
+            let text = std::fs::read_to_string(input).unwrap_or_default();
+            let arch = ["aarch64", "armv7l", "loongarch64", "ppc64", "ppc", "riscv64", "s390x", "sparc"]
+                .into_iter()
+                .find(|a| [format!("arch='{a}'"), format!("arch=\"{a}\"")].iter().any(|t| text.contains(t)))
+                .unwrap_or("x86_64");
+            let host = format!("hosts/{arch}.kdl");
+            let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+            let own = self.cases.values().filter(|setting| setting.host == host);
+            own.for_each(|setting| *counts.entry(&setting.caps).or_default() += 1);
+            let caps = counts.into_iter().max_by_key(|(_, count)| *count).map(|(caps, _)| caps.to_string());
+            let caps = caps.unwrap_or_else(|| "caps/caps_10.0.0_x86_64.latest.xml".to_string());
+            Setting { host, caps, define: false }
+        })
     }
 
     /// A file of the conformance pack.
@@ -74,11 +156,13 @@ impl Surroundings {
 
     /// The options of virtc for an input.
     fn options(&self, input: &Path) -> Vec<PathBuf> {
-        let key = input.file_name().map(|f| format!("input/{}", f.to_string_lossy())).unwrap_or_default();
-        let known = self.cases.get(&key);
-        let host = known.map_or("hosts/x86_64.kdl", |(host, _)| host);
-        let caps = known.map_or("caps/caps_10.0.0_x86_64.latest.xml", |(_, caps)| caps);
-        vec!["--host".into(), self.conformance.join(host), "--caps".into(), self.conformance.join(caps)]
+        let setting = self.setting(input);
+        let mut options = vec!["--host".into(), self.conformance.join(setting.host)];
+        options.extend(["--caps".into(), self.conformance.join(setting.caps)]);
+        if setting.define {
+            options.push("--define".into());
+        }
+        options
     }
 
     /// Builds the tree of one domain.
@@ -134,6 +218,12 @@ impl Surroundings {
     }
 }
 
+/// What an access is about, for the table of differences: `qemu socket of disk vda`.
+pub fn about(access: &Access) -> String {
+    let kind = serde_json::to_value(access.kind).expect("a word");
+    format!("{} {} of {}", access.process, kind.as_str().unwrap_or_default(), access.cause.what)
+}
+
 /// Every file below a folder that is text: path, text; by path.
 pub fn files(root: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
@@ -160,4 +250,41 @@ pub fn each(
 ) -> Vec<(String, Result<(), String>)> {
     let id = |case: &Value| case[key].as_str().unwrap_or_default().to_string();
     cases.par_iter().map(|case| (id(case), judge(case))).collect()
+}
+
+/// What is read once and used by many cases.
+fn cached<T>(store: &Mutex<HashMap<PathBuf, Arc<T>>>, path: &Path, read: impl Fn(&Path) -> T) -> Arc<T> {
+    let known = store.lock().expect("no panic").get(path).cloned();
+    known.unwrap_or_else(|| {
+        let value = Arc::new(read(path));
+        store.lock().expect("no panic").insert(path.to_path_buf(), value.clone());
+        value
+    })
+}
+
+fn read_host(path: &Path) -> Host {
+    let mut diags = Diagnostics::new();
+    let mut host = virtc::host::read(&std::fs::read_to_string(path).expect("host facts"), &mut diags);
+    let root = path.parent().unwrap_or(Path::new(".")).join(&host.root);
+    let needed = files_needed(&host);
+    host.files = HostFiles {
+        firmware: descriptors(&root, &needed.firmware),
+        vhost_user: descriptors(&root, &needed.vhost_user),
+    };
+    host
+}
+
+fn descriptors(root: &Path, directories: &[String]) -> Vec<DescriptorFile> {
+    let read = |directory: &String| -> Vec<DescriptorFile> {
+        let folder = root.join(directory.trim_start_matches('/'));
+        let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+        let names = entries.map(|e| e.file_name().to_string_lossy().into_owned()).filter(|n| n.ends_with(".json"));
+        names
+            .filter_map(|n| {
+                let text = std::fs::read_to_string(folder.join(&n)).ok()?;
+                Some(DescriptorFile { path: format!("{directory}/{n}"), text })
+            })
+            .collect()
+    };
+    in_order(directories.iter().map(read).collect())
 }

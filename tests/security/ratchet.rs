@@ -47,16 +47,21 @@ pub fn lock() -> std::sync::MutexGuard<'static, ()> {
     LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// A difference that is meant: kind, what, a path (`*` at its end stands for anything), the reason.
-pub fn is_meant(kind: &str, what: &str, path: &str) -> bool {
-    include_str!("differences.txt").lines().filter(|l| !l.starts_with('#')).any(|line| {
-        let mut fields = line.split('\t');
-        let fits = |field: Option<&str>, value: &str| {
-            field.is_some_and(|f| match f.strip_suffix('*') {
-                Some(start) => value.starts_with(start),
-                None => f == value,
-            })
-        };
-        fits(fields.next(), kind) && fits(fields.next(), what) && fits(fields.next(), path)
+/// A difference that is meant: kind, what, a path, and what it is about (see `differences.txt`).
+pub fn is_meant(kind: &str, what: &str, path: &str, about: &str) -> bool {
+    include_str!("differences.txt").lines().filter(|l| !l.starts_with('#') && !l.is_empty()).any(|line| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [its_kind, its_what, its_path, its_about, _] = fields[..] else { panic!("five fields: {line}") };
+        its_kind == kind && its_what == what && fits(its_path, path) && fits(its_about, about)
     })
+}
+
+/// Whether `text` is what `pattern` says; `*` stands for anything.
+fn fits(pattern: &str, text: &str) -> bool {
+    match pattern.split_once('*') {
+        None => pattern == text,
+        Some((start, rest)) => text.strip_prefix(start).is_some_and(|text| {
+            rest.is_empty() || (0..=text.len()).filter(|i| text.is_char_boundary(*i)).any(|i| fits(rest, &text[i..]))
+        }),
+    }
 }

@@ -1,6 +1,8 @@
 //! `-audiodev`.
 
 use super::{Audio, AudioDirection, AudioType};
+use crate::caps::Version;
+use crate::diag::codes::general;
 use crate::lower::{Grant, Lower};
 use crate::plan::{PathKind, Props};
 use crate::vocab::YesNo;
@@ -29,6 +31,11 @@ pub fn audio(audio: &Audio, lx: &mut Lower<'_>) {
             }
         }
         AudioType::Pipewire => {
+            if !lx.env.is_libvirt() && lx.env.caps.version < Version::new(8, 1, 0) {
+                let message = "audio type 'pipewire' needs QEMU 8.1";
+                lx.error(&general::NOT_BY_QEMU, audio.site, message)
+                    .help("use type='pulseaudio', which PipeWire serves too");
+            }
             let dir = audio.runtime_dir.clone().or_else(|| {
                 let host = lx.env.host;
                 host.env("PIPEWIRE_RUNTIME_DIR").or_else(|| host.env("XDG_RUNTIME_DIR")).map(str::to_string)

@@ -3,7 +3,7 @@
 use super::{ChardevSource, MouseMode, Protocol, SourceKind};
 use crate::caps::Cap;
 use crate::lower::{Grant, Lower, tls};
-use crate::plan::{Props, Socket, SocketRole};
+use crate::plan::{LabelRole, OwnerRule, Props, Socket, SocketRole};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
 
@@ -149,6 +149,14 @@ fn access(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) {
         SourceKind::Unix if listens => Grant::LISTEN_SOCKET,
         SourceKind::Unix => Grant::CHARDEV_SOCKET,
         _ => return,
+    };
+    // Another program's end of a device is neither labelled nor owned by the domain.
+    let grant = match of.family {
+        "smart card" => Grant { owner: OwnerRule::Keep, ..grant },
+        "redirected device" | "rng" => {
+            Grant { owner: OwnerRule::Keep, label: LabelRole::Keep, restore_label: false, ..grant }
+        }
+        _ => grant,
     };
     let what = format!("{} {}", of.family, of.id);
     if listens {

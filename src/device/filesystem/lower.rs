@@ -1,6 +1,7 @@
 //! Shared directories on the command line.
 
 use super::{AccessMode, Filesystem, FsDriver, MultiDevs, virtiofsd};
+use crate::diag::codes::storage as codes;
 use crate::lower::{Grant, Lower};
 use crate::plan::Props;
 use crate::vocab::Value;
@@ -18,6 +19,10 @@ fn nine_p(fs: &Filesystem, lx: &mut Lower<'_>) {
     let backend = format!("fsdev-{}", fs.info.id);
     let mut props = Props::new();
     if fs.driver() == FsDriver::Handle {
+        if !lx.env.is_libvirt() {
+            lx.error(&codes::NEEDS_QEMU, fs.site, "the driver type 'handle' is gone: QEMU 4.0 has removed it")
+                .help("use <driver type='path'/>");
+        }
         props.bare("handle");
     } else {
         props.bare("local").set(

@@ -110,7 +110,7 @@ fn sasl(service: &Service, props: &mut Props, lx: &mut Lower<'_>) {
     props.set("sasl", true);
     if let Some(dir) = &service.sasl_dir {
         lx.variable("SASL_CONF_PATH", dir.clone());
-        lx.touch(dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), Site::NONE, "SASL");
+        lx.touch(dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), Site::NONE, "SASL");
     }
 }
 
@@ -260,7 +260,7 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
     }
     if secure {
         let dir = service.tls_dir.clone();
-        lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Tree), graphics.site, "TLS credentials");
+        lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), graphics.site, "TLS credentials");
         props.set("x509-dir", dir);
     }
     spice_channels(graphics, &mut props, secure, insecure, lx);

@@ -9,8 +9,8 @@ use crate::device::interface::Interface;
 use crate::device::storage::{StorageSource, lower as storage};
 use crate::diag::codes::hostdev as codes;
 use crate::host::PciAddress;
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::{PathKind, Props};
 use crate::vocab::OnOff;
 use crate::xml::Site;
 
@@ -94,23 +94,11 @@ pub fn vfio_pci(address: &PciAddress, info: &DeviceInfo, ramfb: bool, site: Site
 
 /// The container of VFIO, and the group of the device; all groups where the host facts do not tell it.
 fn vfio_access(group: Option<u32>, site: Site, lx: &mut Lower<'_>) {
-    let perms = Perms { lock: false, ..Perms::READ_WRITE };
-    let own = OwnerRule::Domain { restore: true };
-    let (path, kind) = match group {
-        Some(group) => (format!("/dev/vfio/{group}"), PathKind::CharDevice),
-        None => ("/dev/vfio".to_string(), PathKind::Tree),
-    };
-    lx.access(
-        "/dev/vfio/vfio",
-        PathKind::CharDevice,
-        perms,
-        Sharing::System,
-        LabelRole::Keep,
-        OwnerRule::Keep,
-        site,
-        "hostdev",
-    );
-    lx.access(&path, kind, perms, Sharing::Exclusive, LabelRole::Image, own, site, "hostdev");
+    lx.touch("/dev/vfio/vfio", Grant::SYSTEM_NODE, site, "hostdev");
+    match group {
+        Some(group) => lx.touch(&format!("/dev/vfio/{group}"), Grant::VFIO_GROUP, site, "hostdev"),
+        None => lx.touch("/dev/vfio", Grant::VFIO_GROUP.on(PathKind::Files), site, "hostdev"),
+    }
 }
 
 fn usb(
@@ -121,26 +109,15 @@ fn usb(
     lx: &mut Lower<'_>,
 ) -> Props {
     let mut props = Props::driver("usb-host");
-    let perms = Perms { lock: false, ..Perms::READ_WRITE };
-    let own = OwnerRule::Domain { restore: true };
     match (place, product) {
         (Some((bus, device)), _) => {
             let path = format!("/dev/bus/usb/{bus:03}/{device:03}");
-            lx.access(&path, PathKind::CharDevice, perms, Sharing::Exclusive, LabelRole::Image, own, h.site, "hostdev");
+            lx.touch(&path, Grant::HOST_DEVICE, h.site, "hostdev");
             props.set("hostdevice", path);
         }
         (None, Some((vendor, product))) => {
             // The device number is not known before the start: QEMU looks for the product itself.
-            lx.access(
-                "/dev/bus/usb",
-                PathKind::Tree,
-                perms,
-                Sharing::Exclusive,
-                LabelRole::Keep,
-                OwnerRule::Keep,
-                h.site,
-                "hostdev",
-            );
+            lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), h.site, "hostdev");
             props.set("vendorid", vendor).set("productid", product);
         }
         (None, None) => {}
@@ -164,16 +141,7 @@ fn vhost(h: &Hostdev, wwpn: &str, lx: &mut Lower<'_>) -> Props {
         let fd = lx.descriptor("vhost-scsi");
         props.set("vhostfd", fd);
     }
-    lx.access(
-        "/dev/vhost-scsi",
-        PathKind::CharDevice,
-        Perms { lock: false, ..Perms::READ_WRITE },
-        Sharing::System,
-        LabelRole::Keep,
-        OwnerRule::Keep,
-        h.site,
-        "hostdev",
-    );
+    lx.touch("/dev/vhost-scsi", Grant::PRIVILEGED_NODE, h.site, "hostdev");
     props.set("id", h.info.id.clone());
     props
 }
@@ -214,16 +182,12 @@ fn scsi(h: &Hostdev, adapter: &str, (bus, target, unit): (u32, u32, u64), number
     let mut props = Props::driver("host_device");
     props.set("filename", path.clone()).set("node-name", node.clone()).set("read-only", h.readonly);
     lx.blockdev(props, h.site, "host device");
-    let (sharing, label) = if h.shareable {
-        (Sharing::Shared, LabelRole::Shared)
-    } else if h.readonly {
-        (Sharing::ReadOnly, LabelRole::Content)
-    } else {
-        (Sharing::Exclusive, LabelRole::Image)
+    let grant = match (h.shareable, h.readonly) {
+        (true, _) => Grant::SHARED_HOST_DEVICE,
+        (_, true) => Grant::READ_ONLY_HOST_DEVICE,
+        _ => Grant::HOST_DEVICE,
     };
-    let perms = if h.readonly { Perms::READ } else { Perms::READ_WRITE };
-    let own = OwnerRule::Domain { restore: true };
-    lx.access(&path, PathKind::CharDevice, perms, sharing, label, own, h.site, "hostdev");
+    lx.touch(&path, grant, h.site, "hostdev");
     generic(h, node, lx);
 }
 

@@ -11,6 +11,28 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
     if interface.mac.is_none() {
         interface.mac = Some(MacAddress { address: Some(derived_mac(interface, cx)), ..MacAddress::default() });
     }
+    if interface.kind() != InterfaceType::Network
+        && let Some(port) = &mut interface.virtualport
+    {
+        let mac = interface.mac.as_ref().and_then(|m| m.address).map(|m| m.to_string()).unwrap_or_default();
+        let new = |what: &str| {
+            let mut uuid = [0; 16];
+            uuid.copy_from_slice(&cx.env.host.random.bytes(&mac, what, 16)[..16]);
+            crate::vocab::Uuid::from_random(uuid).to_string()
+        };
+        match port.kind.as_deref() {
+            Some("openvswitch") => {
+                let parameters = port.parameters.get_or_insert_with(Default::default);
+                parameters.interfaceid.get_or_insert_with(|| new("interfaceid"));
+            }
+            Some("802.1Qbg") => {
+                if let Some(parameters) = &mut port.parameters {
+                    parameters.instanceid.get_or_insert_with(|| new("instanceid"));
+                }
+            }
+            _ => {}
+        }
+    }
     // libvirt writes the family of an address down.
     for ip in interface.ips.iter_mut().chain(&mut interface.source.fields.ips) {
         let v6 = ip.address.as_deref().is_some_and(|a| a.contains(':'));

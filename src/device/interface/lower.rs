@@ -4,8 +4,8 @@ use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxM
 use crate::caps::{Accel, Cap};
 use crate::diag::codes::general as support;
 use crate::host::{Network, Plug, VhostNetPolicy};
-use crate::lower::Lower;
-use crate::plan::{LabelRole, Link, LinkKind, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::{Link, LinkKind, Props};
 use crate::resolve::Env;
 use crate::vocab::OnOff;
 
@@ -207,16 +207,7 @@ fn link(interface: &Interface, bridge: Option<String>, vhost: bool, lx: &mut Low
 }
 
 fn node(path: &str, interface: &Interface, what: &str, lx: &mut Lower<'_>) {
-    lx.access(
-        path,
-        PathKind::CharDevice,
-        Perms { lock: false, ..Perms::READ_WRITE },
-        Sharing::System,
-        LabelRole::Keep,
-        OwnerRule::Keep,
-        interface.site,
-        what.to_string(),
-    );
+    lx.touch(path, Grant::SYSTEM_NODE, interface.site, what.to_string());
 }
 
 /// A vhost-user switch behind a socket.
@@ -237,16 +228,7 @@ fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
         }
     }
     let what = format!("interface {}", interface.info.id);
-    lx.access(
-        &path,
-        PathKind::Socket,
-        Perms { lock: false, ..Perms::READ_WRITE },
-        Sharing::Exclusive,
-        LabelRole::Keep,
-        OwnerRule::Keep,
-        interface.source.site,
-        what,
-    );
+    lx.touch(&path, Grant::PEER_SOCKET, interface.source.site, what);
     lx.options("-chardev", chardev, interface.source.site, "interface");
     let mut props = Props::with("type", "vhost-user");
     props.set("chardev", id);

@@ -2,10 +2,8 @@
 
 use super::{Interface, InterfaceType, PortForward};
 use crate::caps::Cap;
-use crate::lower::Lower;
-use crate::plan::{
-    Arg, LabelRole, OwnerRule, PathKind, Perms, Process, Props, Ready, Role, Sharing, Socket, SocketRole,
-};
+use crate::lower::{Grant, Lower};
+use crate::plan::{Arg, Process, Props, Ready, Role, Socket, SocketRole};
 
 /// Where Debian and Fedora install it.
 const PROGRAM: &str = "/usr/bin/passt";
@@ -56,30 +54,9 @@ pub fn start(interface: &Interface, lx: &mut Lower<'_>) -> String {
         ..Process::default()
     });
     if let Some(log) = backend.and_then(|b| b.log_file.as_deref()) {
-        lx.access(
-            log,
-            PathKind::File,
-            Perms::WRITE,
-            Sharing::Exclusive,
-            LabelRole::Keep,
-            OwnerRule::Keep,
-            interface.site,
-            "passt log",
-        );
-        if let Some(access) = lx.plan.access.last_mut() {
-            access.process = process.clone();
-        }
+        lx.touch_by(&process, log, Grant::LOG, interface.site, "passt log");
     }
-    lx.access(
-        &socket,
-        PathKind::Socket,
-        Perms { lock: false, ..Perms::READ_WRITE },
-        Sharing::Exclusive,
-        LabelRole::Keep,
-        OwnerRule::Keep,
-        interface.site,
-        format!("interface {id}"),
-    );
+    lx.touch(&socket, Grant::PEER_SOCKET, interface.site, format!("interface {id}"));
     lx.plan.sockets.push(Socket { role: SocketRole::Helper, path: socket.clone(), process, cause });
     socket
 }

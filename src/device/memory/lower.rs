@@ -3,8 +3,8 @@
 use super::{MemoryDevice, MemoryModel};
 use crate::caps::Cap;
 use crate::device::address::Address;
-use crate::lower::Lower;
 use crate::lower::memory::{self, BackendRequest};
+use crate::lower::{Grant, Lower};
 use crate::plan::{Prop, Props};
 use crate::vocab::YesNo;
 
@@ -39,6 +39,8 @@ pub fn device(device: &MemoryDevice, lx: &mut Lower<'_>) {
     }
     memory::add(lx, backend, device.site);
     if device.model() == MemoryModel::SgxEpc {
+        lx.touch("/dev/sgx_vepc", Grant::SGX_MEMORY, device.site, "memory: enclaves");
+        lx.touch("/dev/sgx_provision", Grant::SGX_PROVISION, device.site, "memory: enclaves");
         return;
     }
     let driver = match device.model() {

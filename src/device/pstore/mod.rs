@@ -8,8 +8,8 @@ use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
 use crate::domain::memory::Amount;
 use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::plan::{LabelRole, NewFile, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::{NewFile, Props};
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::keywords;
 
@@ -40,14 +40,16 @@ impl Family for Pstore {
     }
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-        if !machine.arch.is_x86() {
+        // libvirt does not ask.
+        let strict = !cx.env.is_libvirt();
+        if strict && !machine.arch.is_x86() {
             cx.error(
                 &codes::UNSUPPORTED_MODEL,
                 self.site,
                 "backend 'acpi-erst' of a pstore device is not supported for this architecture",
             );
         }
-        if !domain.features.as_ref().is_some_and(|f| f.acpi) {
+        if strict && !domain.features.as_ref().is_some_and(|f| f.acpi) {
             cx.error(&codes::UNSUPPORTED_MODEL, self.site, "pstore with backend 'acpi-erst' requires ACPI")
                 .help("add <acpi/> to <features>");
         }
@@ -69,17 +71,7 @@ impl Family for Pstore {
         object.set("id", format!("mem{id}")).set("mem-path", path.clone());
         object.set("size", self.size.as_ref().map_or(0, |s| s.kib() * 1024)).set("share", true);
         lx.object(object, self.site, "pstore");
-        let owner = OwnerRule::Domain { restore: true };
-        lx.access(
-            &path,
-            PathKind::File,
-            Perms::READ_WRITE,
-            Sharing::Exclusive,
-            LabelRole::Image,
-            owner,
-            self.site,
-            "pstore",
-        );
+        lx.touch(&path, Grant::MEMORY_FILE, self.site, "pstore");
         let cause = lx.cause(self.site, "pstore");
         lx.plan.files.push(NewFile { path, template: None, cause });
         let mut props = Props::driver("acpi-erst");

@@ -9,8 +9,8 @@ use crate::caps::Cap;
 use crate::diag::codes::general;
 use crate::domain::Domain;
 use crate::domain::model::{Binder, Part, Shape, model, print_attr};
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::Props;
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::keywords;
 use crate::xml::{El, XmlWriter};
@@ -124,6 +124,14 @@ impl Family for Rng {
         if !cx.has(cap) {
             cx.error(&general::NOT_BY_QEMU, self.site, format!("this QEMU doesn't support the rng backend '{name}'"));
         }
+        if self.backend.is_none() {
+            cx.error(&general::NOT_BY_QEMU, self.site, "an rng needs exactly one RNG backend: only one is supported");
+        }
+        if self.source() == RngSource::Egd
+            && self.backend.as_ref().is_some_and(|b| b.source.as_ref().is_none_or(|s| s.kind.is_none()))
+        {
+            cx.error(&general::NOT_BY_QEMU, self.site, "the EGD backend of the rng is missing its type");
+        }
         if let Some(source) = self.backend.as_ref().and_then(|b| b.source.as_ref()) {
             chardev::rules(source, self.site, cx);
             chardev::unix_needs_path(source, self.site, cx);
@@ -154,16 +162,7 @@ impl Family for Rng {
         if self.source() == RngSource::Random {
             let path = self.backend.as_ref().and_then(|b| b.path.clone()).unwrap_or_default();
             props.set("filename", path.clone());
-            lx.access(
-                &path,
-                PathKind::CharDevice,
-                Perms::READ,
-                Sharing::System,
-                LabelRole::Keep,
-                OwnerRule::Keep,
-                self.site,
-                "rng",
-            );
+            lx.touch(&path, Grant::SYSTEM_SOURCE, self.site, "rng");
         }
         lx.object(props, self.site, "rng");
         let options = self.driver.as_ref().map(|d| &d.virtio);

@@ -9,7 +9,7 @@ use crate::diag::codes::chardev as codes;
 use crate::domain::Domain;
 use crate::domain::model::{Binder, Model, Part, Shape, print_attr};
 use crate::lower::{Grant, Lower};
-use crate::plan::{LabelRole, Props};
+use crate::plan::Props;
 use crate::resolve::{Cx, Machine};
 use crate::vocab::keywords;
 use crate::xml::{El, Site, XmlWriter};
@@ -142,9 +142,8 @@ impl Family for Smartcard {
             Some(SmartcardMode::Host) => {
                 props = Props::driver("ccid-card-emulated");
                 props.set("backend", "nss-emulated");
-                // The database of the system; it serves others too.
-                let grant = Grant { label: LabelRole::Keep, restore_label: false, ..Grant::CERTIFICATES };
-                lx.touch(DATABASE, grant, self.site, "smart card");
+                // The library's own choice, as no database is named (libcacard, vcard_emul_nss.c).
+                lx.touch_if_there(DATABASE, Grant::SYSTEM_CERTIFICATES, self.site, "smart card");
             }
             Some(SmartcardMode::HostCertificates) => {
                 props = Props::driver("ccid-card-emulated");

@@ -2,11 +2,8 @@
 
 use super::{Tpm, TpmSourceKind, TpmVersion};
 use crate::diag::codes::{emit, hostdev as codes};
-use crate::lower::Lower;
-use crate::plan::{
-    Access, Arg, Directory, DirectoryRole, LabelRole, OwnerRule, PathKind, Perms, Process, Ready, Role, Sharing,
-    Socket, SocketRole,
-};
+use crate::lower::{Grant, Lower};
+use crate::plan::{Arg, Directory, DirectoryRole, PathKind, Process, Ready, Role, Socket, SocketRole};
 
 /// Checks that the host's emulator can do it, and gives the socket on which QEMU talks to it. For a
 /// standalone guest the emulator becomes a process of the Plan.
@@ -86,34 +83,14 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
         let text = format!("pwdfile={},mode=aes-256-cbc", path);
         args.push(Arg::text("--key", text, cause.clone()));
     }
-    lx.plan.access.push(Access {
-        process: id.clone(),
-        path: state,
-        resolved: None,
-        kind,
-        perms: Perms::READ_WRITE,
-        sharing: Sharing::Exclusive,
-        label: LabelRole::Image,
-        owner: OwnerRule::Domain { restore: false },
-        restore_label: false,
-        cause: cause.clone(),
-    });
+    lx.touch_by(&id, &state, Grant::HELPER_STATE.on(kind), tpm.site, "tpm: state");
     lx.plan.sockets.push(Socket {
         role: SocketRole::Helper,
         path: socket.clone(),
         process: id.clone(),
         cause: cause.clone(),
     });
-    lx.access(
-        &socket,
-        PathKind::Socket,
-        Perms { lock: false, ..Perms::READ_WRITE },
-        Sharing::Exclusive,
-        LabelRole::Image,
-        OwnerRule::Domain { restore: false },
-        tpm.site,
-        "tpm",
-    );
+    lx.touch(&socket, Grant::HELPER_SOCKET, tpm.site, "tpm");
     let accounts = &lx.env.host.process;
     lx.plan.processes.push(Process {
         role: Role::Swtpm,

@@ -8,8 +8,8 @@ use super::plug::Plug;
 use super::{Family, device};
 use crate::domain::Domain;
 use crate::domain::model::{Binder, Part, Shape, model};
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Props, Sharing};
+use crate::lower::{Grant, Lower};
+use crate::plan::Props;
 use crate::resolve::{Board, Cx, Env, Machine};
 use crate::vocab::{YesNo, keywords};
 use crate::xml::{El, XmlWriter};
@@ -204,16 +204,7 @@ fn passthrough(tpm: &Tpm, id: &str, tpmdev: &mut Props, lx: &mut Lower<'_>) {
         // The kernel's name of the device, without /dev/ (Documentation/ABI/stable/sysfs-class-tpm).
         format!("/sys/class/tpm/{}/device/cancel", device.rsplit('/').next().unwrap_or("tpm0"))
     });
-    lx.access(
-        &cancel,
-        PathKind::File,
-        Perms { lock: false, ..Perms::READ_WRITE },
-        Sharing::System,
-        LabelRole::Keep,
-        OwnerRule::Keep,
-        tpm.site,
-        "tpm: cancel",
-    );
+    lx.touch(&cancel, Grant::TPM_CANCEL, tpm.site, "tpm: cancel");
     tpmdev.bare("passthrough").set("id", id.to_string());
     if lx.env.is_libvirt() {
         let path = lx.fd_set(format!("{}-tpm", tpm.info.id), tpm.site);
@@ -225,31 +216,13 @@ fn passthrough(tpm: &Tpm, id: &str, tpmdev: &mut Props, lx: &mut Lower<'_>) {
 }
 
 fn device_access(tpm: &Tpm, path: &str, lx: &mut Lower<'_>) {
-    lx.access(
-        path,
-        PathKind::CharDevice,
-        Perms { lock: false, ..Perms::READ_WRITE },
-        Sharing::Exclusive,
-        LabelRole::Image,
-        OwnerRule::Domain { restore: true },
-        tpm.site,
-        "tpm",
-    );
+    lx.touch(path, Grant::HOST_DEVICE, tpm.site, "tpm");
 }
 
 /// An emulator that somebody else runs.
 fn external(tpm: &Tpm, lx: &mut Lower<'_>) -> String {
     let source = tpm.backend.as_ref().and_then(|b| b.source.as_ref());
     let path = source.and_then(|s| s.path.clone()).unwrap_or_default();
-    lx.access(
-        &path,
-        PathKind::Socket,
-        Perms { lock: false, ..Perms::READ_WRITE },
-        Sharing::Exclusive,
-        LabelRole::Image,
-        OwnerRule::Keep,
-        tpm.site,
-        "tpm: socket of the emulator",
-    );
+    lx.touch(&path, Grant::PEER_SOCKET, tpm.site, "tpm: socket of the emulator");
     path
 }

@@ -8,8 +8,7 @@ use crate::caps::Cap;
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
 use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Perms, Sharing};
+use crate::lower::{Grant, Lower};
 use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::YesNo;
 
@@ -45,7 +44,11 @@ impl Family for Vsock {
         Plug::Virtio(self.model.unwrap_or_default())
     }
 
-    fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        let first = domain.devices.iter().flat_map(|d| d.vsocks.first()).next();
+        if first.is_some_and(|v| v.site != self.site) {
+            cx.error(&codes::VALUE, self.site, "only a single vsock device is supported");
+        }
         if !cx.has(Cap::VhostVsock) {
             cx.error(&general::NOT_BY_QEMU, self.site, "vhost-vsock is not supported with this QEMU");
         }
@@ -71,16 +74,7 @@ impl Family for Vsock {
             let fd = lx.descriptor("vhost-vsock");
             props.set("vhostfd", fd);
         }
-        lx.access(
-            "/dev/vhost-vsock",
-            PathKind::CharDevice,
-            Perms { lock: false, ..Perms::READ_WRITE },
-            Sharing::System,
-            LabelRole::Keep,
-            OwnerRule::Keep,
-            self.site,
-            "vsock",
-        );
+        lx.touch("/dev/vhost-vsock", Grant::SYSTEM_NODE, self.site, "vsock");
         lx.address(&mut props, &self.info);
         lx.device(props, self);
     }

@@ -13,5 +13,6 @@ super::codes! {
         QEMU_CONF_KEY = "VC1009" "qemu-conf-key" "libvirt 11.3 has no such key in qemu.conf, and would ignore it.";
         QEMU_CONF_VALUE = "VC1010" "qemu-conf-value" "A key of qemu.conf has a value that it cannot have.\n\nbefore: vnc_tls = \"yes\"\nafter:  vnc_tls = 1";
         QEMU_CONF_UNUSED = "VC1011" "qemu-conf-unused" "The key steers something that libvirt's daemon does while machines run, or that systemd does here. It becomes no host fact.";
+        ARGV = "VC1012" "command-line" "The file holds no command line that can be read without a shell: quotes must be closed, and variables, substitutions and pipes must be replaced by what they stand for.\n\nbefore: qemu-system-x86_64 -hda $DISK\nafter:  qemu-system-x86_64 -hda /images/disk.img";
     }
 }

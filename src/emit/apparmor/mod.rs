@@ -84,8 +84,8 @@ fn body(
     let families = network::families(plan, process);
     fields.maybe::<ApparmorPath>("program", fit.fit(&process.program, &process.cause));
     fields.flag("inet", families.inet).flag("netlink", families.netlink);
-    let node = |a: &&crate::plan::Access| a.process == process.id && a.path.starts_with("/dev/dri/");
-    fields.flag("gl", plan.access.iter().any(|a| node(&a)));
+    let opens = |path: &str| plan.access.iter().any(|a| a.process == process.id && a.path.starts_with(path));
+    fields.flag("gl", opens("/dev/dri/")).flag("sgx", opens("/dev/sgx_"));
     fields.put("files", file.clone());
     let mut capabilities = Vec::new();
     for name in &process.capabilities {
@@ -113,7 +113,7 @@ fn rules_of(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Vec<Fields<
     let mut grant = |path, kind, perms: Perms, cause| {
         let entry = grants.entry(path).or_insert(Grant { perms: Perms::default(), kind, causes: Vec::new() });
         entry.perms = entry.perms.union(perms);
-        if kind == PathKind::Tree {
+        if kind == PathKind::Tree || (kind == PathKind::Files && entry.kind != PathKind::Tree) {
             entry.kind = kind;
         }
         if !entry.causes.contains(&cause) {
@@ -152,11 +152,15 @@ fn spell(path: &str, grant: &Grant<'_>) -> Result<Vec<(Escaped<ApparmorPath>, Pe
     let look = Perms { lock: false, ..Perms::READ };
     Ok(match grant.kind {
         PathKind::Tree => {
-            let [itself, below] = ApparmorPath::tree(path)?;
+            let [itself, _, below] = ApparmorPath::tree(path)?;
             vec![(itself, look), (below, grant.perms)]
         }
+        PathKind::Files => {
+            let [itself, files, _] = ApparmorPath::tree(path)?;
+            vec![(itself, look), (files, grant.perms)]
+        }
         PathKind::Directory => {
-            let [itself, _] = ApparmorPath::tree(path)?;
+            let [itself, ..] = ApparmorPath::tree(path)?;
             vec![(itself, look)]
         }
         PathKind::Pipe => vec![

@@ -174,7 +174,11 @@ fn device_list(plan: &Plan, fit: &mut Fitter<'_>) -> String {
         for rule in devices::rules(plan, process) {
             let (kind, number, path) = match rule.device {
                 Device::Known { path, number: (major, minor) } => ("c", format!("{major}:{minor}"), path.to_string()),
-                Device::Class { major, .. } => ("c", format!("{major}:*"), "-".to_string()),
+                Device::Class { name, major } => {
+                    // The number of a class that the kernel chooses stands in its place, as that of a path does.
+                    let number = major.map_or_else(|| format!("<{name}>:*"), |major| format!("{major}:*"));
+                    ("c", number, "-".to_string())
+                }
                 Device::Path { path, block } => {
                     let Some(path) = fit.fit::<TablePath>(path, &rule.cause) else { continue };
                     let kind = match block {

@@ -18,8 +18,9 @@ impl Language for ApparmorPath {
 }
 
 impl ApparmorPath {
-    /// The rule path for a directory itself (`"/dir/"`) and for all below it (`"/dir/**"`).
-    pub fn tree(value: &str) -> Result<[super::Escaped<ApparmorPath>; 2], Unfit> {
+    /// The rule path for a directory itself (`"/dir/"`), for the files in it (`"/dir/*"`), and for all below it
+    /// (`"/dir/**"`).
+    pub fn tree(value: &str) -> Result<[super::Escaped<ApparmorPath>; 3], Unfit> {
         let path = absolute::<Self>(value)?;
         let path = if path == "/" { "" } else { &path };
         let with = |end: &str| {
@@ -28,7 +29,7 @@ impl ApparmorPath {
             text.push_str(end);
             super::Escaped { text, language: std::marker::PhantomData }
         };
-        Ok([with("/\""), with("/**\"")])
+        Ok([with("/\""), with("/*\""), with("/**\"")])
     }
 }
 

@@ -104,6 +104,7 @@ fn file_contexts(
         PathKind::BlockDevice => ("-b\t", ""),
         PathKind::CharDevice => ("-c\t", ""),
         PathKind::Directory => ("-d\t", ""),
+        PathKind::Files => ("", "(/[^/]*)?"),
         PathKind::Tree => ("", "(/.*)?"),
         PathKind::Socket => ("-s\t", ""),
         PathKind::Pipe => ("-p\t", "(\\.in|\\.out)?"),

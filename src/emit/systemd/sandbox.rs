@@ -239,10 +239,9 @@ pub fn devices(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
             Device::Known { path, .. } => {
                 lines.push("DeviceAllow", Escaped::<UnitPath>::literal(path).followed_by(rule.perms));
             }
-            Device::Class { name: "pts", .. } => {
-                lines.push("DeviceAllow", Escaped::<UnitPath>::literal("char-pts").followed_by(rule.perms));
+            Device::Class { name, .. } => {
+                lines.push("DeviceAllow", Escaped::<UnitPath>::literal(name).followed_by(rule.perms));
             }
-            Device::Class { .. } => {}
             Device::Path { path, .. } if path.starts_with("/dev/") => {
                 let escaped = fit.fit::<UnitPath>(path, &rule.cause).map(|p| p.followed_by(rule.perms));
                 lines.maybe("DeviceAllow", escaped);

@@ -115,6 +115,7 @@ fn resource(plan: &Plan, access: &Access, account: &permissions::Who, diags: &mu
     }
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
+        Err(_) if access.optional => return,
         // What is only written (logs, serial output) is made when it is missing; so is a socket of somebody's.
         Err(_) if access.perms.write && !access.perms.read => return,
         Err(_) if matches!(access.kind, PathKind::Socket | PathKind::Pipe) && access.perms.write => return,
@@ -137,10 +138,12 @@ fn resource(plan: &Plan, access: &Access, account: &permissions::Who, diags: &mu
     };
     let kind = meta.file_type();
     let fits = match access.kind {
+        // Below /dev a file of the domain may be a node (a volume, persistent memory).
+        PathKind::File if path.starts_with("/dev") => !kind.is_dir(),
         PathKind::File => kind.is_file(),
         PathKind::BlockDevice => kind.is_block_device(),
         PathKind::CharDevice => kind.is_char_device(),
-        PathKind::Directory | PathKind::Tree => kind.is_dir(),
+        PathKind::Directory | PathKind::Files | PathKind::Tree => kind.is_dir(),
         PathKind::Socket => kind.is_socket(),
         PathKind::Pipe => kind.is_fifo(),
     };
@@ -174,7 +177,7 @@ fn a(kind: PathKind) -> &'static str {
         PathKind::File => "a regular file",
         PathKind::BlockDevice => "a block device",
         PathKind::CharDevice => "a character device",
-        PathKind::Directory | PathKind::Tree => "a directory",
+        PathKind::Directory | PathKind::Files | PathKind::Tree => "a directory",
         PathKind::Socket => "a socket",
         PathKind::Pipe => "a FIFO",
     }

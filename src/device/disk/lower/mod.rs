@@ -80,7 +80,14 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
         return;
     }
     let auth = if real.is_some() { source.auth.as_ref() } else { disk.auth() };
-    let options = options(disk);
+    let mut named = disk.dev().to_string();
+    if let Location::Volume(volume) = &disk.source.location {
+        named.push_str(&format!(", a volume of {}", volume.pool));
+    }
+    if transient::applies(disk, lx.env.is_libvirt()) {
+        named.push_str(", transient");
+    }
+    let options = ChainOptions { disk: &named, ..options(disk) };
     let top = Chain {
         source,
         format: disk.driver(|d| d.format).unwrap_or(Format::Raw),
@@ -92,6 +99,7 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
     if transient::applies(disk, lx.env.is_libvirt()) {
         let Some(overlay) = transient::overlay(disk, &top, lx) else { return };
         let Some(node) = chain(&overlay.chain(number), &options, lx) else { return };
+        overlay.give_back(lx);
         let node = filters::add(disk, node, number + 1 + nodes_of(disk, lx.env.host), lx);
         return device::add(disk, device::Backend::Drive(node), lx);
     }

@@ -6,7 +6,7 @@ use crate::device::storage::lower::Chain;
 use crate::device::storage::{Format, Layer, LayerFormat, Location, StorageKind, StorageSource};
 use crate::diag::codes::general as support;
 use crate::lower::Lower;
-use crate::plan::{Directory, DirectoryRole, Overlay as Image};
+use crate::plan::{Directory, DirectoryRole, Overlay as Image, OwnerRule};
 
 /// Whether the disk gets an overlay.
 pub fn applies(disk: &Disk, libvirt: bool) -> bool {
@@ -29,6 +29,16 @@ impl Overlay {
             encryption: None,
             backing: Some(&self.base),
             number,
+        }
+    }
+
+    /// The image below is the user's own, though it is only read: its owner gets it back.
+    pub fn give_back(&self, lx: &mut Lower<'_>) {
+        let Location::Path(base) = &self.base.source.location else { return };
+        for access in lx.plan.access.iter_mut().filter(|a| a.path == *base) {
+            if let OwnerRule::Domain { restore } = &mut access.owner {
+                *restore = true;
+            }
         }
     }
 }

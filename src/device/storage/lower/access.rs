@@ -63,14 +63,30 @@ pub fn source(source: &StorageSource, how: &Use<'_>, lx: &mut Lower<'_>) {
                     lx.touch(path, Grant::PEER_SOCKET.overridden(&source.seclabels), how.site, what());
                 }
             }
-            if let Some(path) = network.parts.config.as_ref().and_then(|c| c.file.as_deref()) {
-                lx.touch(path, Grant::LOADER, how.site, what());
+            let colon = network.name.as_deref().filter(|name| name.contains(':'));
+            if let Some(name) = colon.filter(|_| network.protocol == Some(Protocol::Rbd) && !lx.env.is_libvirt()) {
+                // Programs that take the older notation (qemu-img) read options behind a colon.
+                lx.error(&codes::NETWORK, how.site, format!("the name of an RBD image holds a colon: '{name}'"))
+                    .help("give options of the cluster as elements of <source>: <host>, <config>, <snapshot>, <auth>");
+            }
+            let config = network.parts.config.as_ref().and_then(|c| c.file.as_deref());
+            if let Some(path) = config {
+                lx.touch(path, Grant::SYSTEM_FILE, how.site, format!("configuration of {}", what()));
             } else if network.protocol == Some(Protocol::Rbd) {
-                // Ceph's library looks here for its configuration and keys.
-                lx.touch("/etc/ceph", Grant::READ_ONLY_SHARE, how.site, what());
+                ceph(source.auth.is_some(), how.site, &format!("configuration of {}", what()), lx);
             }
         }
         Location::Empty | Location::Volume(_) => {}
+    }
+}
+
+/// What Ceph's library reads when it is told no configuration: the cluster's, and keys when it gets none
+/// (librados, `keyring` in ceph.conf(5)).
+fn ceph(has_key: bool, site: Site, what: &str, lx: &mut Lower<'_>) {
+    let keys = ["/etc/ceph/ceph.client.admin.keyring", "/etc/ceph/ceph.keyring", "/etc/ceph/keyring"];
+    let keys = if has_key { &[] } else { &keys[..] };
+    for path in std::iter::once(&"/etc/ceph/ceph.conf").chain(keys) {
+        lx.touch_if_there(path, Grant::SYSTEM_FILE, site, what.to_string());
     }
 }
 

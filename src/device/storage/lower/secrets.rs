@@ -4,7 +4,7 @@ use super::backend::pr_manager;
 use crate::device::storage::{Auth, Encryption, EncryptionEngine, Network, Protocol, StorageSource};
 use crate::host::SecretUsage;
 use crate::lower::{Grant, Lower};
-use crate::plan::Props;
+use crate::plan::{PathKind, Props};
 
 /// Id of the secret with the password; the node of a host device has only one.
 pub fn auth_id(node: &str) -> String {
@@ -106,7 +106,7 @@ fn tls(network: &Network, node: &str, lx: &mut Lower<'_>) {
     }
     lx.object(props, network.site, "TLS credentials");
     let (dir, site) = (service.tls_dir.clone(), network.site);
-    lx.touch(&dir, Grant::CERTIFICATES, site, "TLS credentials");
+    lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), site, "TLS credentials");
 }
 
 /// The manager of reservations that the XML names the socket of. The managed one is the domain's.

@@ -1,0 +1,107 @@
+//! XML that is being made.
+
+use std::fmt::{Display, Write};
+
+/// An element.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Element {
+    name: &'static str,
+    attrs: Vec<(&'static str, String)>,
+    children: Vec<Element>,
+    text: Option<String>,
+}
+
+impl Element {
+    /// An empty element.
+    pub fn new(name: &'static str) -> Element {
+        Element { name, attrs: Vec::new(), children: Vec::new(), text: None }
+    }
+
+    /// An element that holds text.
+    pub fn leaf(name: &'static str, text: impl Display) -> Element {
+        Element { text: Some(text.to_string()), ..Element::new(name) }
+    }
+
+    /// With an attribute more.
+    pub fn attr(mut self, name: &'static str, value: impl Display) -> Element {
+        self.set(name, value);
+        self
+    }
+
+    /// With an attribute more, if there is a value.
+    pub fn maybe(self, name: &'static str, value: Option<impl Display>) -> Element {
+        match value {
+            Some(value) => self.attr(name, value),
+            None => self,
+        }
+    }
+
+    /// With a child more.
+    pub fn child(mut self, child: Element) -> Element {
+        self.children.push(child);
+        self
+    }
+
+    /// Adds or replaces an attribute.
+    pub fn set(&mut self, name: &'static str, value: impl Display) {
+        match self.attrs.iter_mut().find(|(n, _)| *n == name) {
+            Some(slot) => slot.1 = value.to_string(),
+            None => self.attrs.push((name, value.to_string())),
+        }
+    }
+
+    /// Adds a child.
+    pub fn push(&mut self, child: Element) {
+        self.children.push(child);
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The value of an attribute.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.attrs.iter().find(|(n, _)| *n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// Whether it has a child of this name.
+    pub fn has(&self, name: &str) -> bool {
+        self.children.iter().any(|c| c.name == name)
+    }
+
+    /// Whether there is nothing in it.
+    pub fn is_empty(&self) -> bool {
+        self.attrs.is_empty() && self.children.is_empty() && self.text.is_none()
+    }
+
+    /// The document.
+    pub fn print(&self) -> String {
+        let mut out = String::new();
+        self.write(&mut out, 0);
+        out
+    }
+
+    fn write(&self, out: &mut String, depth: usize) {
+        let _ = write!(out, "{:1$}<{2}", "", depth * 2, self.name);
+        for (name, value) in &self.attrs {
+            let _ = write!(out, " {name}='{}'", escaped(value));
+        }
+        match (&self.text, self.children.is_empty()) {
+            (Some(text), _) => {
+                let _ = writeln!(out, ">{}</{}>", escaped(text), self.name);
+            }
+            (None, true) => out.push_str("/>\n"),
+            (None, false) => {
+                out.push_str(">\n");
+                self.children.iter().for_each(|c| c.write(out, depth + 1));
+                let _ = writeln!(out, "{:1$}</{2}>", "", depth * 2, self.name);
+            }
+        }
+    }
+}
+
+/// Text as XML can hold it between tags and in single quotes.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
+}

@@ -1,0 +1,86 @@
+//! `virtc import argv`: what `virtc argv` printed comes back as the same machine, and command lines as people write
+//! them become domains that compile.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use virtc::caps::Choice;
+use virtc::compile::{Until, compile};
+use virtc::emit::argv::{Format, tokens, write};
+use virtc::host::Host;
+use virtc::import;
+use virtc::plan::Plan;
+use virtc::resolve::Options;
+
+fn plan(xml: &[u8], name: &str) -> Plan {
+    let caps = Choice::default_profile();
+    let compiled = compile(xml, &Host::default(), caps.for_domain(xml), &Options::default(), Until::Planned);
+    let faults: Vec<&str> = compiled.diags.iter().map(|d| d.message.as_str()).collect();
+    compiled.plan.unwrap_or_else(|| panic!("{name} does not compile: {faults:?}"))
+}
+
+fn inputs(folder: &str, extension: &str) -> Vec<(String, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut out: Vec<(String, String)> = std::fs::read_dir(&folder)
+        .expect("a folder of the project")
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == extension))
+        .map(|path| {
+            let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+            (name, std::fs::read_to_string(&path).expect("text"))
+        })
+        .collect();
+    out.sort();
+    assert!(!out.is_empty(), "{} holds no .{extension}", folder.display());
+    out
+}
+
+/// The words of QEMU's command line, in an order that does not depend on that of arguments and properties.
+fn words_of(plan: &Plan) -> Vec<String> {
+    let sorted = |word: String| match serde_json::from_str::<BTreeMap<String, serde_json::Value>>(&word) {
+        Ok(properties) => format!("{properties:?}"),
+        Err(_) => word,
+    };
+    let mut words: Vec<String> = tokens(plan.qemu().expect("a QEMU")).into_iter().map(sorted).collect();
+    words.sort();
+    words
+}
+
+#[test]
+fn the_command_line_of_every_example_comes_back() {
+    for (name, xml) in inputs("examples", "xml") {
+        let before = plan(xml.as_bytes(), &name);
+        for format in [Format::Shell, Format::Lines, Format::Json] {
+            let mut text = String::new();
+            write(&mut text, before.qemu().expect("a QEMU"), format);
+            let words = import::words(&text).unwrap_or_else(|fault| panic!("{name}: {}", fault.what));
+            let imported = import::domain(&words, "/");
+            let after = plan(imported.xml.as_bytes(), &name);
+            let (before, after) = (words_of(&before), words_of(&after));
+            assert!(before == after, "{name} is another machine:\n{before:#?}\n{after:#?}\n{}", imported.xml);
+        }
+    }
+}
+
+#[test]
+fn command_lines_as_people_write_them() {
+    for (name, text) in inputs("tests/import", "sh") {
+        let words = import::words(&text).expect("a command line");
+        let imported = import::domain(&words, "/srv/vm");
+        plan(imported.xml.as_bytes(), &name);
+        insta::assert_snapshot!(format!("import_{name}"), format!("{}\n{}", imported.notes.join("\n"), imported.xml));
+    }
+}
+
+/// Every word of a command line is in the domain, is told in a note, or is one that virtc writes by itself.
+#[test]
+fn nothing_is_lost_in_silence() {
+    let line = "qemu-system-x86_64 -nodefaults -frob 1 -device frobnicator,id=f,x=y -device virtio-net-pci,netdev=n,frob=7 \
+                -netdev user,id=n,restrict=on -device e1000,netdev=m,frob=7 -netdev user,id=m -cpu host,frob=9 \
+                -machine frob=3 -boot frob=4 -drive file=sheepdog:x,if=virtio -audiodev frob,id=a";
+    let imported = import::domain(&import::words(line).expect("words"), "/");
+    let told = format!("{}\n{}", imported.notes.join("\n"), imported.xml);
+    for word in ["-frob", "frobnicator", "restrict=on", "frob=9", "frob=3", "frob=4", "sheepdog:x", "frob,id=a"] {
+        assert!(imported.notes.iter().any(|n| n.contains(word)), "{word} is told nowhere:\n{told}");
+    }
+    assert!(imported.xml.contains("<qemu:property name='frob' type='unsigned' value='7'/>"), "{told}");
+}

@@ -1,0 +1,2 @@
+# How the machine is started by hand.
+qemu-system-x86_64 -nographic -kernel ./vmlinuz -initrd initrd.img -append "console=ttyS0 root=/dev/vda" -m 512 -virtfs local,path=/srv/share,mount_tag=host0,security_model=mapped -serial mon:stdio -no-reboot -object rng-random,id=r,filename=/dev/urandom -device virtio-rng-pci,rng=r -device virtio-serial -chardev socket,path=/tmp/qga.sock,server=on,wait=off,id=qga0 -device virtserialport,chardev=qga0,name=org.qemu.guest_agent.0 --nodefaults disk.img
