@@ -1,16 +1,21 @@
 //! `virtc argv`: the QEMU command line.
 
-use super::inputs::{World, read};
-use super::{Exit, Shared, print};
+use super::check::expand;
+use super::inputs::{Source, World, read, report};
+use super::{Exit, Shared, complain, print};
 use crate::compile::Until;
+use crate::diag::Diagnostics;
 use crate::emit::argv::{Format, write};
+use rayon::prelude::*;
 use std::path::PathBuf;
 
 /// Arguments of `virtc argv`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Domain XML; `-` is standard input
-    file: PathBuf,
+    /// Domain XML files, or folders of them; `-` is standard input. Each of several is headed by a line `# FILE`
+    /// (not in JSON, where one object follows the other)
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: FormatName,
@@ -27,24 +32,64 @@ enum FormatName {
     Json,
 }
 
-/// Prints the command line of one domain.
+/// Prints the command lines, in the order of the files.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
     let world = match World::load(shared) {
         Ok(world) => world,
         Err(exit) => return exit,
     };
-    let source = match read(&args.file) {
-        Ok(source) => source,
-        Err(exit) => return exit,
-    };
-    let (compiled, exit) = world.compile(&source, Until::Planned);
-    let Some(qemu) = compiled.plan.as_ref().and_then(|p| p.qemu()) else { return exit.and(Exit::Input) };
     let format = match args.format {
         FormatName::Shell => Format::Shell,
         FormatName::Lines => Format::Lines,
         FormatName::Json => Format::Json,
     };
+    let files: Vec<PathBuf> = args.files.iter().flat_map(|f| expand(f)).collect();
+    match files.as_slice() {
+        [] => {
+            complain("no domain XML files found");
+            Exit::Environment
+        }
+        [file] => match read(file) {
+            Ok(source) => {
+                let (text, diags) = one(&source, &world, format);
+                finish(&source, &diags, text, shared)
+            }
+            Err(exit) => exit,
+        },
+        _ => {
+            let all: Vec<Result<(Source, String, Diagnostics), Exit>> = files
+                .par_iter()
+                .map(|file| {
+                    let source = read(file)?;
+                    let (text, diags) = one(&source, &world, format);
+                    let heading = format != Format::Json && !text.is_empty();
+                    let text = if heading { format!("# {}\n{text}", source.name) } else { text };
+                    Ok((source, text, diags))
+                })
+                .collect();
+            all.into_iter().fold(Exit::Done, |exit, result| match result {
+                Ok((source, text, diags)) => exit.and(finish(&source, &diags, text, shared)),
+                Err(failed) => exit.and(failed),
+            })
+        }
+    }
+}
+
+/// The command line of one domain, empty if it has faults.
+fn one(source: &Source, world: &World<'_>, format: Format) -> (String, Diagnostics) {
+    let mut compiled = world.compile_text(&source.bytes, Until::Planned);
+    if world.shared.strict {
+        compiled.diags.make_strict();
+    }
     let mut out = String::new();
-    write(&mut out, qemu, format);
-    exit.and(print(&out))
+    if let Some(qemu) = compiled.plan.as_ref().and_then(|p| p.qemu()) {
+        write(&mut out, qemu, format);
+    }
+    (out, compiled.diags)
+}
+
+fn finish(source: &Source, diags: &Diagnostics, text: String, shared: &Shared) -> Exit {
+    report(diags, source, shared);
+    let faults = diags.has_errors() || text.is_empty();
+    print(&text).and(if faults { Exit::Input } else { Exit::Done })
 }
