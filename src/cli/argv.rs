@@ -50,46 +50,60 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
             Exit::Environment
         }
         [file] => match read(file) {
-            Ok(source) => {
-                let (text, diags) = one(&source, &world, format);
-                finish(&source, &diags, text, shared)
-            }
+            Ok(source) => one(source, &world, format).finish(shared),
             Err(exit) => exit,
         },
         _ => {
-            let all: Vec<Result<(Source, String, Diagnostics), Exit>> = files
+            let all: Vec<Result<Line, Exit>> = files
                 .par_iter()
                 .map(|file| {
-                    let source = read(file)?;
-                    let (text, diags) = one(&source, &world, format);
-                    let heading = format != Format::Json && !text.is_empty();
-                    let text = if heading { format!("# {}\n{text}", source.name) } else { text };
-                    Ok((source, text, diags))
+                    let mut line = one(read(file)?, &world, format);
+                    if format != Format::Json && !line.text.is_empty() {
+                        line.text = format!("# {}\n{}", line.source.name, line.text);
+                    }
+                    Ok(line)
                 })
                 .collect();
             all.into_iter().fold(Exit::Done, |exit, result| match result {
-                Ok((source, text, diags)) => exit.and(finish(&source, &diags, text, shared)),
+                Ok(line) => exit.and(line.finish(shared)),
                 Err(failed) => exit.and(failed),
             })
         }
     }
 }
 
-/// The command line of one domain, empty if it has faults.
-fn one(source: &Source, world: &World<'_>, format: Format) -> (String, Diagnostics) {
+/// The command line of one domain.
+struct Line {
+    source: Source,
+    /// Empty if the domain has faults.
+    text: String,
+    diags: Diagnostics,
+    /// What has to be open when it is run.
+    open: Vec<String>,
+}
+
+fn one(source: Source, world: &World<'_>, format: Format) -> Line {
     let mut compiled = world.compile_text(&source.bytes, Until::Planned);
     if world.shared.strict {
         compiled.diags.make_strict();
     }
-    let mut out = String::new();
+    let mut line = Line { source, text: String::new(), diags: compiled.diags, open: Vec::new() };
     if let Some(qemu) = compiled.plan.as_ref().and_then(|p| p.qemu()) {
-        write(&mut out, qemu, format);
+        write(&mut line.text, qemu, format);
+        for descriptor in qemu.descriptors.iter().filter(|d| d.link.is_some()) {
+            let (number, what) = (descriptor.number, &descriptor.what);
+            line.open.push(format!("number {number} has to be open: {what} (`virtc run` opens it)"));
+        }
     }
-    (out, compiled.diags)
+    line
 }
 
-fn finish(source: &Source, diags: &Diagnostics, text: String, shared: &Shared) -> Exit {
-    report(diags, source, shared);
-    let faults = diags.has_errors() || text.is_empty();
-    print(&text).and(if faults { Exit::Input } else { Exit::Done })
+impl Line {
+    /// Reports and prints.
+    fn finish(self, shared: &Shared) -> Exit {
+        report(&self.diags, &self.source, shared);
+        self.open.iter().for_each(|what| complain(what));
+        let faults = self.diags.has_errors() || self.text.is_empty();
+        print(&self.text).and(if faults { Exit::Input } else { Exit::Done })
+    }
 }

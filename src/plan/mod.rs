@@ -210,6 +210,9 @@ pub struct Descriptor {
     pub number: u32,
     /// What it is: `monitor socket`, `tap vnet0`.
     pub what: Text,
+    /// The macvtap whose character device is opened. A standalone command line has no other descriptors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// A network link on the host.
@@ -221,6 +224,9 @@ pub struct Link {
     pub name: String,
     /// The bridge that a tap joins, or the device below a macvtap.
     pub over: Option<String>,
+    /// How a macvtap treats the traffic between the guests of one device: `vepa`, `bridge`, `private`, `passthru`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Text>,
     /// MAC address of the guest's NIC.
     pub mac: String,
     /// MTU, if the XML sets one.

@@ -83,23 +83,46 @@ fn not_yet(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
 }
 
 /// A macvtap on a device of the host. It is known by a descriptor alone, so that only a parent that opens
-/// it can pass it on.
+/// it can pass it on: libvirt, or `virtc run`.
 fn direct(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
-    if !lx.env.is_libvirt() {
+    let over = interface.source.fields.dev.clone();
+    let props = if lx.env.is_libvirt() {
+        tap(interface, over, lx)
+    } else if over.is_none() {
         lx.error(
             &support::NOT_YET,
             interface.site,
-            "interfaces of type 'direct' are not supported yet by the standalone target",
+            "a network that gives macvtaps is not supported yet by the standalone target: it names no device",
         )
-        .help("join the device to a bridge and use <interface type='bridge'>");
+        .help("name the device: <interface type='direct'><source dev='eth0' mode='bridge'/>");
         return None;
-    }
-    let over = interface.source.fields.dev.clone();
-    let props = tap(interface, over, lx);
+    } else {
+        macvtap(interface, over, lx)
+    };
     if let Some(link) = lx.plan.links.last_mut() {
         link.kind = LinkKind::Macvtap;
+        // The format's default (formatdomain, "Direct attachment to physical interface").
+        let mode = interface.source.fields.mode.as_deref().unwrap_or("vepa");
+        let mode = if mode == "passthrough" { "passthru" } else { mode };
+        link.mode = Some(mode.to_string().into());
     }
     Some(props)
+}
+
+/// The `-netdev` of a macvtap of a standalone machine: one descriptor a queue.
+fn macvtap(interface: &Interface, over: Option<String>, lx: &mut Lower<'_>) -> Props {
+    let name = tap_name(interface, lx);
+    let queues = interface.queues();
+    let list: Vec<String> = (0..queues).map(|_| lx.link_descriptor(&name)).collect();
+    let mut props = Props::with("type", "tap");
+    props.set(if queues > 1 { "fds" } else { "fd" }, list.join(":"));
+    let vhost = wants_vhost(interface, lx);
+    if vhost {
+        props.set("vhost", true);
+    }
+    props.maybe("sndbuf", interface.tune.as_ref().and_then(|t| t.sndbuf));
+    link(interface, over, vhost, lx);
+    props
 }
 
 fn with_type(kind: &'static str, key: &'static str, value: String) -> Props {
@@ -195,6 +218,7 @@ fn link(interface: &Interface, bridge: Option<String>, vhost: bool, lx: &mut Low
         kind: LinkKind::Tap,
         name,
         over: bridge,
+        mode: None,
         mac: interface.mac(),
         mtu: interface.mtu.as_ref().and_then(|m| m.size),
         managed: interface.target.as_ref().and_then(|t| t.managed).is_none_or(|m| m.is_yes()),

@@ -41,6 +41,10 @@ pub fn exec(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Li
 /// `ExecStart=`: one switch a line.
 fn command_line(process: &Process, fit: &mut Fitter<'_>) -> Option<Escaped<ExecArg>> {
     let program = fit.fit::<ExecProgram>(&process.program, &process.cause)?;
+    if let Some(link) = process.descriptors.iter().find_map(|d| d.link.as_deref()) {
+        let message = format!("a unit cannot open the macvtap {link} for QEMU, whose number is only known at run time");
+        fit.out_of_range(&process.cause, message, "start it with `virtc run`, or join the device to a bridge");
+    }
     let mut line = Escaped::command("", program, []);
     let mut complete = true;
     let mut value = String::new();

@@ -137,6 +137,9 @@ pub fn after(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut L
         post.script(UNLABEL, &labelled);
     }
     if process.role == Role::Qemu {
+        for directory in plan.directories.iter().filter(|d| d.role == DirectoryRole::Memory) {
+            post.run("+-", "/bin/rm", &["-rf", "--", &directory.path], &directory.cause);
+        }
         for overlay in &plan.overlays {
             post.run("+-", "/bin/rm", &["-f", "--", &overlay.path], &overlay.cause);
         }
