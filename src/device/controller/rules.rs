@@ -82,7 +82,7 @@ fn ide(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
 fn scsi(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
     type M = ControllerModel;
     match c.model {
-        Some(model @ (M::Buslogic | M::Vmpvscsi)) => {
+        Some(model @ M::Buslogic) => {
             cx.error_at(&general::NOT_BY_QEMU, c.site, "model", format!("unsupported controller model: {model}"));
         }
         Some(model @ M::Ncr53c90) if !machine.has_builtin_esp() => {
