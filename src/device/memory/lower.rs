@@ -56,7 +56,7 @@ pub fn device(device: &MemoryDevice, lx: &mut Lower<'_>) {
     }
     props.maybe("label-size", device.label_kib().map(|kib| kib * 1024));
     props.maybe("block-size", target.block.as_ref().map(|b| b.kib() * 1024));
-    props.maybe("requested-size", target.requested.as_ref().map(|r| r.kib() * 1024));
+    props.maybe("requested-size", target.requested.as_ref().map(|r| r.kib() * 1024).filter(|bytes| *bytes > 0));
     props.maybe("uuid", device.uuid.map(|u| u.to_string()));
     if target.readonly {
         props.set("unarmed", true);
