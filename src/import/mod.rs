@@ -9,6 +9,7 @@ mod command;
 mod devices;
 mod display;
 mod element;
+mod kdl;
 mod machine;
 mod network;
 mod options;
@@ -16,6 +17,7 @@ mod ports;
 mod storage;
 mod words;
 
+pub use kdl::domain_of_kdl;
 pub use words::{Malformed, words};
 
 use crate::diag::Diagnostics;

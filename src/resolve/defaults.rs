@@ -46,7 +46,13 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
 /// Name, UUID, memory, CPUs, lifecycle, clock.
 fn general(domain: &mut Domain, cx: &mut Cx<'_>) {
     if domain.uuid.is_none() {
-        domain.uuid = Some(derived_uuid(domain.name()));
+        let uuid = derived_uuid(domain.name());
+        // A malformed one was told already.
+        if cx.doc.root().is_none_or(|root| root.child("uuid").is_none()) {
+            let message = format!("<uuid> is missing: {uuid} was derived from the name '{}'", domain.name());
+            cx.derived(domain.site, message, format!("to keep it when the name changes, add <uuid>{uuid}</uuid>"));
+        }
+        domain.uuid = Some(uuid);
     }
     let vcpu = domain.vcpu.get_or_insert_with(|| Vcpu { count: Some(1), ..Vcpu::default() });
     vcpu.placement.get_or_insert(Placement::Static);
