@@ -3,9 +3,9 @@
 use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode, passt, rules};
 use crate::caps::{Accel, Cap};
 use crate::diag::codes::general as support;
-use crate::host::{Network, Plug, VhostNetPolicy};
+use crate::host::{ForwardMode, Network, Plug, VhostNetPolicy};
 use crate::lower::{Grant, Lower};
-use crate::plan::{Link, LinkKind, Props};
+use crate::plan::{Bridge, Link, LinkKind, Props};
 use crate::resolve::Env;
 use crate::vocab::OnOff;
 
@@ -34,6 +34,21 @@ pub fn network<'a>(name: &str, env: Env<'a>) -> Option<std::borrow::Cow<'a, Netw
     })
 }
 
+/// Tells the Plan about the bridge of a network that is virtc's to make: the host facts describe it, and it is not
+/// the host's own.
+fn own_bridge(network: &Network, bridge: Option<&str>, interface: &Interface, lx: &mut Lower<'_>) {
+    use ForwardMode::{Nat, None as Isolated, Open, Route};
+    let mode = network.forward.as_ref().map_or(Isolated, |f| f.mode);
+    let Some(name) = bridge.filter(|_| matches!(mode, Isolated | Nat | Open | Route)) else { return };
+    if lx.env.is_libvirt() || lx.env.host.network(&network.name).is_none() {
+        return;
+    }
+    if lx.plan.bridges.iter().all(|b| b.name != name) {
+        let cause = lx.cause(interface.site, format!("network {}", network.name));
+        lx.plan.bridges.push(Bridge { name: name.to_string(), addresses: network.addresses.clone(), cause });
+    }
+}
+
 /// The `-netdev`, without its id; none after a fault.
 fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
     let source = &interface.source.fields;
@@ -45,7 +60,10 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
             let network = network(&name, lx.env)?;
             let bridge = network.port.as_ref().and_then(|p| p.bridge.clone()).or_else(|| network.bridge.clone());
             match network.port.as_ref().map(|p| p.plug) {
-                None | Some(Plug::Network | Plug::Bridge) => tap(interface, bridge, lx),
+                None | Some(Plug::Network | Plug::Bridge) => {
+                    own_bridge(&network, bridge.as_deref(), interface, lx);
+                    tap(interface, bridge, lx)
+                }
                 Some(Plug::Direct) => return direct(interface, lx),
                 Some(_) => return not_yet(interface, lx),
             }
