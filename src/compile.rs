@@ -31,8 +31,9 @@ pub enum Until {
     Planned,
 }
 
-/// A domain may have this many devices: several times what the buses of any machine hold.
-const MAX_DEVICES: usize = 4096;
+/// A domain may have this many devices, and this many of some kinds: more than any machine has places for.
+const MOST_DEVICES: usize = 2048;
+const MOST_OF_A_KIND: &[(&str, usize)] = &[("controller", 512), ("memory", 256), ("video", 64), ("audio", 256)];
 
 /// Compiles the text of a domain. Reads nothing, starts nothing, knows no clock: the same arguments give
 /// the same result.
@@ -42,12 +43,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     if diags.has_errors() {
         return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     }
-    if let Some(devices) = doc.root().and_then(|r| r.children().find(|e| e.is("devices")))
-        && devices.children().nth(MAX_DEVICES).is_some()
-    {
-        diags
-            .error(&crate::diag::codes::xml::SIZE, devices.span(), format!("more than {MAX_DEVICES} devices"))
-            .help("QEMU would not start with so many, and Linux would not take its command line");
+    if too_many(&doc, &mut diags) {
         return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     }
     let severity = if options.target == Target::Libvirt { Severity::Warning } else { Severity::Error };
@@ -88,6 +84,31 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
         drop_consequences(&doc, read, &mut diags);
     }
     Compiled { domain: Some(domain), plan, diags, secret_values }
+}
+
+/// Whether there are more devices than any machine takes: then nothing else is looked at.
+fn too_many(doc: &xml::Document<'_>, diags: &mut Diagnostics) -> bool {
+    let Some(devices) = doc.root().and_then(|r| r.children().find(|e| e.is("devices"))) else { return false };
+    if devices.children().count() <= MOST_OF_A_KIND.iter().map(|(_, most)| *most).min().unwrap_or(0) {
+        return false;
+    }
+    let mut refuse = |span, message: String| {
+        diags
+            .error(&crate::diag::codes::xml::SIZE, span, message)
+            .help("QEMU would not start with so many, and Linux would not take its command line");
+    };
+    let mut found = false;
+    if devices.children().nth(MOST_DEVICES).is_some() {
+        refuse(devices.span(), format!("more than {MOST_DEVICES} devices"));
+        found = true;
+    }
+    for (kind, most) in MOST_OF_A_KIND {
+        if let Some(beyond) = devices.children().filter(|e| e.is(kind)).nth(*most) {
+            refuse(beyond.span(), format!("more than {most} elements <{kind}>"));
+            found = true;
+        }
+    }
+    found
 }
 
 /// Drops what a rule says of a whole element (that it lacks something, say) where something inside could not be read:

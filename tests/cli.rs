@@ -229,3 +229,20 @@ fn one_domain_is_compared_under_two_qemus() {
     assert_eq!(virtc(&three).status.code(), Some(2));
     assert_eq!(virtc(&["argv", &input, "--caps", "qemu-7.2", "--caps", "qemu-10.0"]).status.code(), Some(2));
 }
+
+#[test]
+fn a_macvtap_is_for_the_runner() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let nic = "<devices><interface type='direct'><source dev='eth0' mode='bridge'/><model type='virtio'/></interface></devices>";
+    let input = file(&dir, "vm.xml", GOOD.replace("<devices/>", nic).as_bytes());
+    let output = virtc(&["argv", &input, "--format", "lines"]);
+    let argv = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        argv.contains("\"type\":\"tap\",\"fd\":\"3\"") && stderr(&output).contains("number 3 has to be open"),
+        "{argv}"
+    );
+    let out = dir.path().join("out");
+    let output = virtc(&["build", &input, "-o", out.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("virtc run"), "{}", stderr(&output));
+}

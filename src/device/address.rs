@@ -186,11 +186,7 @@ fn bounded(el: El<'_>, name: &str, max: u64, cx: &mut Binder<'_>) -> Option<u32>
             .error(
                 &codes::WRONG_VALUE,
                 attr.value_span(),
-                format!(
-                    "invalid PCI address {name}='{}' in element '{}', must be <= 0x{max:X}",
-                    attr.value(),
-                    el.name()
-                ),
+                format!("invalid PCI address {name}='0x{value:x}' in element '{}', must be <= 0x{max:X}", el.name()),
             )
             .help(format!("use a value from 0 to 0x{max:x}"));
         return None;
@@ -274,7 +270,9 @@ impl AddressPart {
             AddressKind::Pci => {
                 let given = ["domain", "bus", "slot", "function"].iter().any(|n| el.peek(n).is_some());
                 let address = bind_pci(el, cx);
-                if !given && address.multifunction.is_none() {
+                // Slot 0 of the root bus is the host bridge: who asks for it asks for any place.
+                let nowhere = address.domain == 0 && address.bus == 0 && address.slot == 0;
+                if nowhere && address.multifunction.is_none() && !(given && address.zpci.is_some()) {
                     self.wanted = Some(kind);
                     self.zpci = address.zpci;
                     return;

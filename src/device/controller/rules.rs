@@ -2,13 +2,42 @@
 
 use super::{Controller, ControllerKind, ControllerModel};
 use crate::caps::Cap;
+use crate::device::address::Address;
 use crate::device::plug::Plug;
 use crate::diag::codes::{address as codes, general, machine as machine_codes};
 use crate::domain::Domain;
 use crate::resolve::{Board, Cx, Machine};
 
+/// Whether controllers of this type come in this model at all.
+fn belongs(kind: ControllerKind, model: ControllerModel) -> bool {
+    type M = ControllerModel;
+    match kind {
+        ControllerKind::Pci => model <= M::PcieExpanderBus,
+        ControllerKind::Usb => {
+            matches!(
+                model,
+                M::Piix3Uhci | M::Piix4Uhci | M::Ehci | M::Ich9Ehci1 | M::Ich9Uhci1 | M::Ich9Uhci2 | M::Ich9Uhci3
+            ) || matches!(
+                model,
+                M::Vt82c686bUhci | M::PciOhci | M::NecXhci | M::Qusb1 | M::Qusb2 | M::QemuXhci | M::None
+            )
+        }
+        ControllerKind::Scsi => model >= M::Auto && model <= M::Am53c974,
+        ControllerKind::Ide => matches!(model, M::Piix3 | M::Piix4 | M::Ich6),
+        ControllerKind::VirtioSerial => matches!(model, M::Virtio | M::VirtioTransitional | M::VirtioNonTransitional),
+        _ => false,
+    }
+}
+
 /// Checks one controller.
 pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    if let (Some(kind), Some(model)) = (c.kind, c.model)
+        && !belongs(kind, model)
+    {
+        let message = format!("unknown model type '{model}' of a controller of type '{kind}'");
+        cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
+        return;
+    }
     if let Some(driver) = &c.driver {
         let virtio = matches!(c.plug_of_kind(), Plug::Virtio(_));
         driver.virtio.rules(virtio, cx);
@@ -33,8 +62,38 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
         iothreads(c, domain, cx);
     }
     match c.kind {
+        Some(ControllerKind::Ide) => ide(c, machine, cx),
+        Some(ControllerKind::Scsi) => scsi(c, machine, cx),
         Some(ControllerKind::Usb) => usb(c, domain, cx),
         Some(ControllerKind::Pci) => pci(c, domain, machine, cx),
+        _ => {}
+    }
+}
+
+fn ide(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
+    if !machine.has_builtin_ide() {
+        let message = "IDE controllers are unsupported for this QEMU binary or machine type";
+        cx.error(&general::NOT_BY_QEMU, c.site, message);
+    } else if c.index() != 0 {
+        let message = "only a single IDE controller is supported for this machine type";
+        cx.error_at(&general::NOT_BY_QEMU, c.site, "index", message);
+    }
+}
+
+fn scsi(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
+    type M = ControllerModel;
+    match c.model {
+        Some(model @ M::Buslogic) => {
+            cx.error_at(&general::NOT_BY_QEMU, c.site, "model", format!("unsupported controller model: {model}"));
+        }
+        Some(model @ M::Ncr53c90) if !machine.has_builtin_esp() => {
+            let message = format!("the {model} SCSI controller is not a built-in one of this machine");
+            cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
+        }
+        Some(model @ M::Ncr53c90) if c.index() != 0 => {
+            let message = format!("{model} can only be used as the first SCSI controller");
+            cx.error_at(&general::NOT_BY_QEMU, c.site, "index", message);
+        }
         _ => {}
     }
 }
@@ -68,6 +127,16 @@ fn iothreads(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
 }
 
 fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
+    if let Some(model @ (ControllerModel::Qusb1 | ControllerModel::Qusb2)) = c.model {
+        let message = format!("the USB controller model type 'qusb1' or 'qusb2' is not supported in qemu: '{model}'");
+        cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
+    }
+    let none = |o: &&Controller| o.is(ControllerKind::Usb) && o.model == Some(ControllerModel::None);
+    let all = || domain.devices.iter().flat_map(|d| d.controllers.iter());
+    if c.model != Some(ControllerModel::None) && all().find(none).is_some() {
+        cx.error(&codes::CONTROLLERS, c.site, "can't add another USB controller: USB is disabled for this domain")
+            .help("remove <controller type='usb' model='none'/>");
+    }
     let xhci = matches!(c.model, Some(ControllerModel::NecXhci | ControllerModel::QemuXhci));
     if let (true, Some(model), Some(ports)) = (xhci, c.model, c.ports)
         && ports > 15
@@ -113,6 +182,22 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             );
         }
     }
+    options(c, &target, machine, cx);
+    if let (Some(Address::Pci(at)), index) = (&c.info.address.address, c.index())
+        && index > 0
+        && at.bus >= index
+        && c.model == Some(M::PciBridge)
+    {
+        let bus = at.bus;
+        let message = format!(
+            "the PCI controller at index {index} (0x{index:02x}) has bus='0x{bus:02x}', but its index must be larger than that bus"
+        );
+        cx.error(&codes::CONTROLLERS, c.info.address_site(), message);
+    }
+    if let Some(number) = target.bus_nr.filter(|n| !(1..=254).contains(n)) {
+        let message = format!("PCI controller busNr '{number}' out of range - must be 1-254");
+        cx.error_at(&codes::CONTROLLERS, target.site, "busNr", message);
+    }
     let numa = domain.cpu.as_ref().and_then(|cpu| cpu.numa.as_ref());
     let cells = numa.map_or(0, |numa| numa.cells.len());
     if let (Some(node), Some(model)) = (target.node, c.model)
@@ -149,5 +234,45 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             "hotplug",
             "setting the hotplug property on a pcie-root-port is not supported by this QEMU",
         );
+    }
+}
+
+/// What only some models of PCI controllers have.
+fn options(c: &Controller, target: &super::PciTarget, machine: &Machine, cx: &mut Cx<'_>) {
+    type M = ControllerModel;
+    type D = super::PciDriver;
+    let Some(model) = c.model else { return };
+    let driver = c.pci_model.as_ref().and_then(|m| m.name);
+    let host_bridge = model == M::PciRoot && machine.board == Board::Pseries;
+    let expander = matches!(model, M::PciExpanderBus | M::PcieExpanderBus);
+    let port = matches!(model, M::PcieRootPort | M::PcieSwitchDownstreamPort);
+    let drivers: &[D] = match model {
+        M::PciBridge => &[D::PciBridge],
+        M::DmiToPciBridge => &[D::I82801b11Bridge],
+        M::PcieToPciBridge => &[D::PciePciBridge],
+        M::PcieRootPort => &[D::PcieRootPort, D::Ioh3420],
+        M::PcieSwitchUpstreamPort => &[D::X3130Upstream],
+        M::PcieSwitchDownstreamPort => &[D::Xio3130Downstream],
+        M::PciExpanderBus => &[D::Pxb],
+        M::PcieExpanderBus => &[D::PxbPcie],
+        M::PciRoot if host_bridge => &[D::SpaprPciHostBridge],
+        _ => &[],
+    };
+    let fits = driver.is_none_or(|d| drivers.contains(&d));
+    let wrong = [
+        ("modelName", !fits, if drivers.is_empty() { "is not valid" } else { "has an invalid value" }),
+        ("chassisNr", target.chassis_nr.is_some() && model != M::PciBridge, "is not valid"),
+        ("chassis", target.chassis.is_some() && !port, "is not valid"),
+        ("port", target.port.is_some() && !port, "is not valid"),
+        ("busNr", target.bus_nr.is_some() && !expander, "is not valid"),
+        ("node", target.node.is_some() && !expander && !host_bridge, "is not valid"),
+        ("index", target.index.is_some() && !host_bridge, "is not valid"),
+    ];
+    if let Some((option, _, what)) = wrong.iter().find(|(_, wrong, _)| *wrong) {
+        let (index, name) = (c.index(), driver.map_or("none", D::as_str));
+        let message = format!(
+            "the option '{option}' {what} for the PCI controller with index '{index}', model '{model}' and modelName '{name}'"
+        );
+        cx.error(&codes::CONTROLLERS, c.site, message);
     }
 }

@@ -143,6 +143,13 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
         let message = format!("can't split path '{name}' into pool name and image name (volume and path)");
         cx.error_at(&codes::NETWORK, site, "name", message);
     }
+    if protocol == Protocol::Rbd
+        && let Some(name) = network.name.as_deref().filter(|n| n.contains(':'))
+    {
+        // In Ceph's own notation options follow a colon.
+        let message = format!("an RBD image cannot be named '{name}': the name holds ':'");
+        cx.error_at(&codes::NETWORK, site, "name", message).help("name the pool and the image only: pool/image");
+    }
     let one = matches!(protocol, Protocol::Nbd | Protocol::Iscsi | Protocol::Ssh | Protocol::Nfs | Protocol::Vxhs)
         || protocol.is_curl();
     if one && hosts.len() != 1 {
@@ -254,7 +261,10 @@ fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Fo
         cx.error(&codes::ENCRYPTION, site, "supplying <cipher> for a domain disk definition is unnecessary")
             .help("the image says how it is encrypted: remove <cipher>");
     }
-    if encryption.secrets.is_empty() {
+    if matches!(kind, EncryptionFormat::Default | EncryptionFormat::Qcow) && format != Some(Format::Qcow) {
+        cx.error(&codes::ENCRYPTION, site, "the old qcow/qcow2 encryption is not supported")
+            .help("use an image with encryption format='luks'");
+    } else if encryption.secrets.is_empty() {
         cx.error(&codes::ENCRYPTION, site, "no secret for the encryption of the disk")
             .help("add <secret type='passphrase' uuid='…'/>");
     }
