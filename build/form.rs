@@ -220,14 +220,17 @@ impl Reader<'_> {
     }
 
     fn element(&mut self, node: &KdlNode) -> Result<Element, String> {
-        self.check_props(node, &["since", "unit"])?;
+        self.check_props(node, &["since", "unit", "times"])?;
         let args = self.args(node);
         let [name, doc] = args.as_slice() else { return self.fail(node, "expected element NAME DOC") };
         let (name, min, max) = match name.as_bytes().last() {
             Some(b'?') => (&name[..name.len() - 1], 0, 1),
             Some(b'*') => (&name[..name.len() - 1], 0, 0),
             Some(b'+') => (&name[..name.len() - 1], 1, 0),
-            _ => (name.as_str(), 1, 1),
+            _ => {
+                let times = node.get("times").and_then(|v| v.as_integer()).and_then(|n| u8::try_from(n).ok());
+                (name.as_str(), times.unwrap_or(1), times.unwrap_or(1))
+            }
         };
         let words: Vec<&KdlNode> = node.iter_children().filter(|c| c.name().value() == "value").collect();
         let named = self.annotation(node);

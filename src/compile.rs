@@ -1,7 +1,7 @@
 //! The compiler as one pure function.
 
 use crate::caps::Capabilities;
-use crate::diag::{Diagnostics, Severity};
+use crate::diag::{Diagnostics, Severity, Span};
 use crate::domain::{self, Domain};
 use crate::host::Host;
 use crate::lower;
@@ -31,8 +31,9 @@ pub enum Until {
     Planned,
 }
 
-/// A domain may have this many devices: several times what the buses of any machine hold.
-const MAX_DEVICES: usize = 4096;
+/// A domain may have this many devices, and this many of some kinds: more than any machine has places for.
+const MOST_DEVICES: usize = 2048;
+const MOST_OF_A_KIND: &[(&str, usize)] = &[("controller", 512), ("memory", 256), ("video", 64), ("audio", 256)];
 
 /// Compiles the text of a domain. Reads nothing, starts nothing, knows no clock: the same arguments give
 /// the same result.
@@ -42,12 +43,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     if diags.has_errors() {
         return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     }
-    if let Some(devices) = doc.root().and_then(|r| r.children().find(|e| e.is("devices")))
-        && devices.children().nth(MAX_DEVICES).is_some()
-    {
-        diags
-            .error(&crate::diag::codes::xml::SIZE, devices.span(), format!("more than {MAX_DEVICES} devices"))
-            .help("QEMU would not start with so many, and Linux would not take its command line");
+    if too_many(&doc, &mut diags) {
         return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     }
     let severity = if options.target == Target::Libvirt { Severity::Warning } else { Severity::Error };
@@ -69,6 +65,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
             }
         }
     }
+    let read = diags.len();
     let mut cx = Cx { env, doc: &doc, diags: &mut diags };
     let machine = resolve::resolve(&mut domain, &mut cx);
     let mut plan = None;
@@ -84,6 +81,51 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     }
     if diags.has_errors() {
         plan = None;
+        drop_consequences(&doc, read, &mut diags);
     }
     Compiled { domain: Some(domain), plan, diags, secret_values }
+}
+
+/// Whether there are more devices than any machine takes: then nothing else is looked at.
+fn too_many(doc: &xml::Document<'_>, diags: &mut Diagnostics) -> bool {
+    let Some(devices) = doc.root().and_then(|r| r.children().find(|e| e.is("devices"))) else { return false };
+    if devices.children().count() <= MOST_OF_A_KIND.iter().map(|(_, most)| *most).min().unwrap_or(0) {
+        return false;
+    }
+    let mut refuse = |span, message: String| {
+        diags
+            .error(&crate::diag::codes::xml::SIZE, span, message)
+            .help("QEMU would not start with so many, and Linux would not take its command line");
+    };
+    let mut found = false;
+    if devices.children().nth(MOST_DEVICES).is_some() {
+        refuse(devices.span(), format!("more than {MOST_DEVICES} devices"));
+        found = true;
+    }
+    for (kind, most) in MOST_OF_A_KIND {
+        if let Some(beyond) = devices.children().filter(|e| e.is(kind)).nth(*most) {
+            refuse(beyond.span(), format!("more than {most} elements <{kind}>"));
+            found = true;
+        }
+    }
+    found
+}
+
+/// Drops what a rule says of a whole element (that it lacks something, say) where something inside could not be read:
+/// most likely that is the cause, and one fault is worth one report. `read` is how many diagnostics the
+/// reader gave.
+fn drop_consequences(doc: &xml::Document<'_>, read: usize, diags: &mut Diagnostics) {
+    let causes: Vec<Span> = (diags.iter().take(read))
+        .filter(|d| d.severity == Severity::Error && !d.span.is_none())
+        .map(|d| d.span)
+        .collect();
+    if causes.is_empty() || diags.len() == read {
+        return;
+    }
+    let tags: Vec<(Span, Span)> = (doc.elements())
+        .filter(|e| !e.is("domain") && !e.is("devices"))
+        .map(|e| (e.span(), e.whole()))
+        .filter(|(_, whole)| causes.iter().any(|c| whole.start <= c.start && c.end <= whole.end))
+        .collect();
+    diags.drop_followers(read, |d| tags.iter().any(|(tag, _)| *tag == d.span));
 }

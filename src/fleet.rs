@@ -1,10 +1,11 @@
 //! Conflicts between domains that are compiled together: what only one of them can have.
 
 pub mod categories;
+mod claims;
 
 use crate::diag::codes::general as codes;
 use crate::diag::{Diagnostics, Span};
-use crate::plan::{Arg, ArgValue, Cause, PathKind, Plan, Sharing};
+use crate::plan::{Access, Cause, PathKind, Plan, Port, Sharing};
 use std::collections::BTreeMap;
 
 /// One compiled domain of the fleet.
@@ -22,75 +23,81 @@ type Claims<'a> = BTreeMap<(&'static str, String), Vec<(usize, &'a Cause)>>;
 /// each points at its own place and names the other's.
 pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
     let mut claims = Claims::new();
+    let mut ports: BTreeMap<(bool, u16), Vec<(usize, Port, &Cause)>> = BTreeMap::new();
     for (at, member) in members.iter().enumerate() {
-        claim(member.plan, &mut |kind, value, cause| {
+        claims::claim(member.plan, &mut |kind, value, cause| {
             let owners = claims.entry((kind, value)).or_default();
             if owners.last().is_none_or(|(last, _)| *last != at) {
                 owners.push((at, cause));
             }
         });
+        for (port, cause) in member.plan.fixed_ports() {
+            ports.entry((port.udp, port.port)).or_default().push((at, port, cause));
+        }
     }
     let mut faults: Vec<Diagnostics> = members.iter().map(|_| Diagnostics::new()).collect();
     for ((kind, value), owners) in claims.iter().filter(|(_, owners)| owners.len() > 1) {
-        for (i, (at, cause)) in owners.iter().enumerate() {
-            let (other, place) = owners[if i == 0 { 1 } else { 0 }];
-            let line = if place.line > 0 { format!(":{}", place.line) } else { String::new() };
-            let span = if cause.line > 0 { cause.span } else { Span::NONE };
-            faults[*at]
-                .error(
-                    &codes::FLEET,
-                    span,
-                    format!("the {kind} '{value}' is also that of {}{line}", members[other].file),
-                )
-                .help(format!("give one of the domains another {kind}"));
+        for (i, &(at, cause)) in owners.iter().enumerate() {
+            let other = owners[if i == 0 { 1 } else { 0 }];
+            let message = format!("the {kind} '{value}' is also that of {}", place(members, other));
+            fault(&mut faults[at], cause, message, format!("give one of the domains another {kind}"));
         }
     }
+    for owners in ports.values().filter(|owners| owners.len() > 1) {
+        for (at, port, cause) in owners {
+            let other = owners.iter().find(|(other, theirs, _)| other != at && theirs.collides(port));
+            let Some(&(other, _, there)) = other else { continue };
+            let protocol = if port.udp { "UDP" } else { "TCP" };
+            let message = format!(
+                "the {protocol} port {} of {} is also that of {}",
+                port.port,
+                port.address,
+                place(members, (other, there))
+            );
+            fault(&mut faults[*at], cause, message, "give one of the domains another port".to_string());
+        }
+    }
+    readers(members, &claims, &mut faults);
     faults
 }
 
-/// Calls `f` for everything that a domain claims for itself.
-fn claim<'a>(plan: &'a Plan, f: &mut dyn FnMut(&'static str, String, &'a Cause)) {
-    let Some(qemu) = plan.qemu() else { return };
-    f("name", plan.name.clone(), &qemu.cause);
-    f("UUID", plan.uuid.clone(), &qemu.cause);
-    for access in plan.access.iter().filter(|a| a.perms.write && a.sharing == Sharing::Exclusive) {
-        match access.kind {
-            PathKind::File | PathKind::BlockDevice => f("writable image", access.path.clone(), &access.cause),
-            PathKind::Socket => f("socket", access.path.clone(), &access.cause),
-            PathKind::CharDevice => f("host device", access.path.clone(), &access.cause),
-            _ => {}
+/// A disk that one domain writes and another reads: QEMU refuses to open it twice.
+fn readers(members: &[Member<'_>], claims: &Claims<'_>, faults: &mut [Diagnostics]) {
+    for (at, member) in members.iter().enumerate() {
+        let reads = |a: &&Access| {
+            a.sharing == Sharing::ReadOnly
+                && matches!(a.kind, PathKind::File | PathKind::BlockDevice)
+                && a.cause.what.starts_with("disk")
+        };
+        for access in member.plan.access.iter().filter(reads) {
+            let writers = claims.get(&("writable disk", access.path.clone()));
+            let Some(&writer) = writers.and_then(|w| w.iter().find(|(other, _)| *other != at)) else { continue };
+            let message = format!("'{}' is read here and written by {}", access.path, place(members, writer));
+            let span = if access.cause.line > 0 { access.cause.span } else { Span::NONE };
+            faults[at]
+                .warning(&codes::FLEET, span, message)
+                .help("an image that others are based on must not change: make it <readonly/> there too");
         }
     }
-    for link in plan.links.iter().filter(|l| !l.name.is_empty()) {
-        f("network interface", link.name.clone(), &link.cause);
-    }
-    for arg in &qemu.args {
-        let Arg { switch, value: ArgValue::Props(props, _), cause } = arg else { continue };
-        match &**switch {
-            "-device" => {
-                if let Some(mac) = props.text("mac") {
-                    f("MAC address", mac.to_string(), cause);
-                }
-                if let (Some("vfio-pci"), Some(host)) = (props.text("driver"), props.text("host")) {
-                    f("host device", host.to_string(), cause);
-                }
-            }
-            "-vnc" => {
-                // With `to`, QEMU looks for a free display itself.
-                let fixed = props.get("to").is_none();
-                if let Some(address) = props.text("").filter(|a| fixed && a.contains(':')) {
-                    f("VNC display", address.to_string(), cause);
-                }
-            }
-            _ => {}
-        }
+}
+
+fn fault(faults: &mut Diagnostics, cause: &Cause, message: String, help: String) {
+    let span = if cause.line > 0 { cause.span } else { Span::NONE };
+    faults.error(&codes::FLEET, span, message).help(help);
+}
+
+/// `file.xml:12`
+fn place(members: &[Member<'_>], (member, cause): (usize, &Cause)) -> String {
+    match cause.line {
+        0 => members[member].file.to_string(),
+        line => format!("{}:{line}", members[member].file),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Process, Role};
+    use crate::plan::{Arg, Process, Role};
 
     fn plan(name: &str, uuid: &str) -> Plan {
         let qemu = Process { role: Role::Qemu, ..Process::default() };
@@ -105,5 +112,22 @@ mod tests {
         let messages: Vec<String> = faults.iter().flat_map(|d| d.iter().map(|d| d.message.clone())).collect();
         assert_eq!(messages, ["the name 'vm' is also that of b.xml", "the name 'vm' is also that of a.xml"]);
         assert!(faults[2].is_empty());
+    }
+
+    #[test]
+    fn ports_collide_across_addresses() {
+        let listening = |address: &str| {
+            let mut plan = plan(address, address);
+            let chardev = format!("socket,id=a,host={address},port=7000,server=on");
+            let cause = Cause { line: 3, ..Cause::default() };
+            plan.processes[0].args.push(Arg::text("-chardev", chardev, cause));
+            plan
+        };
+        let (a, b, c) = (listening("127.0.0.1"), listening("127.0.0.2"), listening("0.0.0.0"));
+        let faults =
+            |members: &[Member<'_>]| -> Vec<usize> { conflicts(members).iter().map(|d| d.iter().count()).collect() };
+        let member = |file, plan| Member { file, plan };
+        assert_eq!(faults(&[member("a", &a), member("b", &b)]), [0, 0]);
+        assert_eq!(faults(&[member("a", &a), member("b", &b), member("c", &c)]), [1, 1, 1]);
     }
 }

@@ -88,45 +88,67 @@ fn accepted(text: &str) -> bool {
 /// xmllint's verdicts on many texts: valid, not valid, or none where it did not come to an end: its search through
 /// interleaved elements can take for ever.
 fn verdicts(grammar: &Path, texts: &[&str]) -> Vec<Option<bool>> {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let mut valid = vec![None; texts.len()];
     let all: Vec<usize> = (0..texts.len()).collect();
-    for chunk in all.chunks(100) {
-        let names: Vec<PathBuf> = chunk.iter().map(|i| folder.path().join(format!("{i}.xml"))).collect();
-        for (i, name) in chunk.iter().zip(&names) {
-            std::fs::write(name, texts[*i]).expect("a temporary file");
+    let chunks: Vec<&[usize]> = all.chunks(50).collect();
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let found = std::sync::Mutex::new(vec![None; texts.len()]);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, |n| n.get()) {
+            scope.spawn(|| {
+                let folder = tempfile::tempdir().expect("a temporary folder");
+                while let Some(chunk) = chunks.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+                    let names: Vec<PathBuf> = chunk.iter().map(|i| folder.path().join(format!("{i}.xml"))).collect();
+                    for (i, name) in chunk.iter().zip(&names) {
+                        std::fs::write(name, texts[*i]).expect("a temporary file");
+                    }
+                    // A file that it cannot decide on is left out, and it begins anew behind it.
+                    let mut from = 0;
+                    while from < chunk.len() {
+                        let said = ask(grammar, folder.path(), &names[from..]);
+                        let mut found = found.lock().expect("no other thread panicked");
+                        for (i, verdict) in chunk[from..].iter().zip(&said) {
+                            found[*i] = Some(*verdict);
+                        }
+                        from += said.len() + 1;
+                    }
+                    names.iter().for_each(|name| std::fs::remove_file(name).expect("a temporary file"));
+                }
+            });
         }
-        let said = folder.path().join("said");
-        let mut child = Command::new("xmllint")
-            .args(["--noout", "--nonet", "--relaxng"])
-            .arg(grammar)
-            .args(&names)
-            .stderr(std::fs::File::create(&said).expect("a temporary file"))
-            .spawn()
-            .expect("xmllint was there a moment ago");
-        let begin = std::time::Instant::now();
-        while child.try_wait().expect("waiting for xmllint").is_none() {
-            if begin.elapsed().as_secs() > 20 {
-                child.kill().expect("stopping xmllint");
-                child.wait().expect("waiting for xmllint");
-                break;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(5));
+    });
+    found.into_inner().expect("no thread panicked")
+}
+
+/// The verdicts on the first of the files, as far as it came before one took more than four seconds.
+fn ask(grammar: &Path, folder: &Path, names: &[PathBuf]) -> Vec<bool> {
+    let said = folder.join("said");
+    let mut child = Command::new("xmllint")
+        .args(["--noout", "--nonet", "--relaxng"])
+        .arg(grammar)
+        .args(names)
+        .stderr(std::fs::File::create(&said).expect("a temporary file"))
+        .spawn()
+        .expect("xmllint was there a moment ago");
+    let (mut size, mut since) = (0, std::time::Instant::now());
+    while child.try_wait().expect("waiting for xmllint").is_none() {
+        let now = std::fs::metadata(&said).map_or(0, |m| m.len());
+        if now != size {
+            (size, since) = (now, std::time::Instant::now());
         }
-        let said = std::fs::read_to_string(&said).unwrap_or_default();
-        for line in said.lines() {
-            let (name, verdict) = match (line.strip_suffix(" validates"), line.strip_suffix(" fails to validate")) {
-                (Some(name), _) => (name, true),
-                (_, Some(name)) => (name, false),
-                _ => continue,
-            };
-            let number = Path::new(name).file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<usize>().ok());
-            if let Some(i) = number {
-                valid[i] = Some(verdict);
-            }
+        if since.elapsed().as_secs() >= 4 {
+            child.kill().expect("stopping xmllint");
+            child.wait().expect("waiting for xmllint");
+            break;
         }
+        std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    valid
+    let said = std::fs::read_to_string(&said).unwrap_or_default();
+    let verdict = |name: &PathBuf| {
+        let name = name.display();
+        let (valid, invalid) = (format!("{name} validates"), format!("{name} fails to validate"));
+        said.lines().find_map(|l| if l == valid { Some(true) } else { (l == invalid).then_some(false) })
+    };
+    names.iter().map_while(verdict).collect()
 }
 
 /// Values that people write by mistake, and edges of ranges.
@@ -510,7 +532,7 @@ fn random_mutations_get_the_verdict_of_libvirts_grammar() {
     let texts: Vec<&str> = mutants.iter().map(|m| m.text.as_str()).collect();
     let theirs = verdicts(&grammar, &texts);
     let known = known_differences();
-    let (mut explained, mut newer, mut undecided, mut open) = (0, 0, 0, Vec::new());
+    let (mut explained, mut newer, mut undecided, mut open, mut meant) = (0, 0, 0, Vec::new(), Vec::new());
     for (mutant, theirs) in mutants.iter().zip(theirs) {
         let Some(theirs) = theirs else {
             undecided += 1;
@@ -522,10 +544,12 @@ fn random_mutations_get_the_verdict_of_libvirts_grammar() {
         }
         let line = format!("{} {}", if ours { "virtc-accepts" } else { "virtc-refuses" }, mutant.what);
         let plain = line.rsplit_once(" [").map_or(line.as_str(), |(l, _)| l);
+        let plain = if exhaustive { plain.rsplit_once(" (").map_or(plain, |(l, _)| l) } else { plain };
         if ours && newer_than_their_grammar(&mutant.text) {
             newer += 1;
         } else if known.iter().any(|(pattern, _)| matches(pattern, plain)) {
             explained += 1;
+            meant.push(line);
         } else {
             open.push(line);
         }
@@ -540,15 +564,13 @@ fn random_mutations_get_the_verdict_of_libvirts_grammar() {
         open.len()
     );
     if let Some(path) = std::env::var_os("VIRTC_DIFFERENCES") {
-        std::fs::write(path, open.join("\n") + "\n").expect("the file of VIRTC_DIFFERENCES");
+        let text: String =
+            meant.iter().map(|l| format!("known {l}\n")).chain(open.iter().map(|l| format!("{l}\n"))).collect();
+        std::fs::write(path, text).expect("the file of VIRTC_DIFFERENCES");
     }
     let shown: Vec<&String> = open.iter().take(40).collect();
-    // A rate of 0.5 % shows only in a large sample; a small one must hold no difference that nobody has explained.
-    if counted < 2000 {
-        assert!(open.is_empty(), "differences that the table does not explain: {shown:#?}");
-    } else {
-        assert!((open.len() + explained) * 200 <= counted || exhaustive, "more than 0.5 % differ: {shown:#?}");
-    }
+    assert!((open.len() + explained) * 200 <= counted || exhaustive, "more than 0.5 % differ: {shown:#?}");
+    assert!(open.is_empty() || exhaustive, "differences that the table does not explain: {shown:#?}");
 }
 
 #[test]

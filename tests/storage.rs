@@ -122,7 +122,7 @@ fn virtiofsd_is_a_process_of_a_standalone_machine() {
     );
     let helper = plan.processes.iter().find(|p| p.role == Role::Virtiofsd).expect("a virtiofsd");
     let line = tokens(helper).join(" ");
-    assert!(line.contains("--shared-dir /srv/data --cache never --xattr --readonly"), "{line}");
+    assert!(line.contains("--shared-dir /srv/data --cache never --sandbox chroot --xattr --readonly"), "{line}");
     let socket = &plan.sockets.iter().find(|s| s.process == helper.id).expect("its socket").path;
     assert!(argv(&plan).contains(&format!("path={socket}")));
     let share = plan.access.iter().find(|a| a.path == "/srv/data").expect("the share");
@@ -140,7 +140,7 @@ fn the_virtiofsd_of_qemu_takes_other_options() {
     let plan = plan(&of_qemu("<cache mode='none'/><lock posix='on' flock='off'/><thread_pool size='2'/>", ""));
     let helper = plan.processes.iter().find(|p| p.role == Role::Virtiofsd).expect("a virtiofsd");
     let line = tokens(helper).join(" ");
-    let rest = "-o source=/srv/a\\,b -o cache=none -o no_xattr -o posix_lock -o no_flock --thread-pool-size=2";
+    let rest = "-o source=/srv/a\\,b -o cache=none -o sandbox=chroot -o no_xattr -o posix_lock -o no_flock --thread-pool-size=2";
     assert!(line.starts_with("--socket-path=") && line.ends_with(rest), "{line}");
     assert!(faults(&of_qemu("", "<readonly/>")).iter().any(|f| f.contains("<readonly/>")));
 }

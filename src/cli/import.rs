@@ -22,6 +22,8 @@ enum What {
     QemuConf(QemuConf),
     /// A QEMU command line, as a domain
     Argv(Argv),
+    /// A domain that is written in KDL, as XML
+    Kdl(Kdl),
 }
 
 #[derive(clap::Args)]
@@ -40,11 +42,18 @@ struct QemuConf {
     file: PathBuf,
 }
 
+#[derive(clap::Args)]
+struct Kdl {
+    /// A file with one domain: nodes are elements, properties attributes, an argument is the text; `-` is standard input
+    file: PathBuf,
+}
+
 /// Imports. With `--host`, on top of those facts.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
     match &args.what {
         What::QemuConf(args) => qemu_conf(args, shared),
         What::Argv(args) => argv(args, shared),
+        What::Kdl(args) => kdl(args, shared),
     }
 }
 
@@ -104,11 +113,28 @@ fn argv(args: &Argv, shared: &Shared) -> Exit {
     if !shared.quiet {
         imported.notes.iter().for_each(|note| complain(&format!("note: {note}")));
     }
+    checked(&imported.xml, shared)
+}
+
+/// Prints the XML of a domain that is written in KDL.
+fn kdl(args: &Kdl, shared: &Shared) -> Exit {
+    let source = match read(&args.file) {
+        Ok(source) => source,
+        Err(exit) => return exit,
+    };
+    let mut diags = Diagnostics::new();
+    let xml = import::domain_of_kdl(&String::from_utf8_lossy(&source.bytes), &mut diags);
+    report(&diags, &source, shared);
+    xml.map_or(Exit::Input, |xml| checked(&xml, shared))
+}
+
+/// Prints a domain that was made here, and reports what is wrong with it.
+fn checked(xml: &str, shared: &Shared) -> Exit {
     let world = match World::load(shared) {
         Ok(world) => world,
         Err(exit) => return exit,
     };
-    let domain = Source { name: "<imported domain>".to_string(), bytes: imported.xml.clone().into_bytes() };
+    let domain = Source { name: "<imported domain>".to_string(), bytes: xml.as_bytes().to_vec() };
     let (_, exit) = world.compile(&domain, Until::Planned);
-    exit.and(print(&imported.xml))
+    exit.and(print(xml))
 }

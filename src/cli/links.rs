@@ -23,7 +23,7 @@ pub fn check(plan: &Plan, host: &Host, diags: &mut Diagnostics) {
         if target == access.path {
             continue;
         }
-        if let Some(why) = closed(access, &target, &host.security.allow_paths) {
+        if let Some(why) = closed(plan, access, &target, &host.security.allow_paths) {
             diags
                 .error(
                     &codes::FORBIDDEN_PATH,

@@ -129,6 +129,53 @@ pub fn decode(table: &Table, data: &Data, qemu: &AccelCaps) -> Option<Cpu> {
     })
 }
 
+/// The model that a host's processor has in full, newest first, and what the processor has besides.
+pub fn host(table: &Table, data: &Data) -> Option<(&'static str, Vec<&'static str>)> {
+    let mut best: Option<Candidate<'_>> = None;
+    for model in table.models.iter().rev() {
+        let other = data.vendor.is_some() && model.vendor.is_some_and(|v| data.vendor != Some(v));
+        let off = model.features.minus(&data.features);
+        if !model.decodes_guests || other || off.len() > 0 {
+            continue;
+        }
+        let candidate = Candidate { model, on: data.features.minus(&model.features), off };
+        if best.as_ref().is_none_or(|best| is_better(best, &candidate, data)) {
+            best = Some(candidate);
+        }
+    }
+    best.map(|best| (best.model.name, table.names(&best.on).collect()))
+}
+
+impl Data {
+    /// What the kernel says of the first processor in /proc/cpuinfo. Its names of features are its own; of those that
+    /// it switches off itself it says nothing.
+    pub fn of_cpuinfo(table: &Table, text: &str) -> Data {
+        let first = text.split("\n\n").next().unwrap_or_default();
+        let value = |key: &str| {
+            let mut lines = first.lines().filter_map(|line| line.split_once(':'));
+            lines.find(|(name, _)| name.trim() == key).map_or("", |(_, value)| value.trim())
+        };
+        let number = |key: &str| value(key).parse().unwrap_or(0);
+        let mut data = Data {
+            vendor: vendor(value("vendor_id")),
+            signature: Some((number("cpu family"), number("model"), number("stepping"))),
+            ..Data::default()
+        };
+        for name in value("flags").split_ascii_whitespace() {
+            let name = match name {
+                "tsc_deadline_timer" => "tsc-deadline",
+                "tsxldtrk" => "tsx-ldtrk",
+                other => other,
+            };
+            let spellings = [name.to_string(), name.replace('_', "-"), name.replace('_', "")];
+            if let Some(index) = spellings.iter().find_map(|name| table.feature(name)) {
+                data.features.add(index);
+            }
+        }
+        data
+    }
+}
+
 /// Whether a candidate says it better: with the processor's own signature, then in fewer words, then with
 /// fewer features switched off.
 fn is_better(best: &Candidate<'_>, candidate: &Candidate<'_>, data: &Data) -> bool {

@@ -29,6 +29,14 @@ pub fn of_host(arch: Arch, qemu: &crate::caps::AccelCaps) -> Option<crate::domai
     decode::decode(table(), &decode::Data::of_host(table(), host), qemu)
 }
 
+/// The model that describes the processor of a host with this /proc/cpuinfo, its vendor, and the features on top of
+/// the model. None when no model fits: on another architecture than x86.
+pub fn of_cpuinfo(text: &str) -> Option<(&'static str, Option<&'static str>, Vec<&'static str>)> {
+    let data = decode::Data::of_cpuinfo(table(), text);
+    let (model, features) = decode::host(table(), &data)?;
+    Some((model, data.vendor, features))
+}
+
 /// A set of features, by position in the table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FeatureSet([u64; FeatureSet::WORDS]);

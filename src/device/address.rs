@@ -274,7 +274,9 @@ impl AddressPart {
             AddressKind::Pci => {
                 let given = ["domain", "bus", "slot", "function"].iter().any(|n| el.peek(n).is_some());
                 let address = bind_pci(el, cx);
-                if !given && address.multifunction.is_none() {
+                // Slot 0 of the root bus is the host bridge: who asks for it asks for any place.
+                let nowhere = address.domain == 0 && address.bus == 0 && address.slot == 0;
+                if nowhere && address.multifunction.is_none() && !(given && address.zpci.is_some()) {
                     self.wanted = Some(kind);
                     self.zpci = address.zpci;
                     return;

@@ -172,6 +172,24 @@ impl Diagnostics {
         }
     }
 
+    /// Drops the errors from number `from` on for which `follows` holds: consequences of faults that are reported.
+    pub fn drop_followers(&mut self, from: usize, follows: impl Fn(&Diagnostic) -> bool) {
+        let mut at = 0;
+        self.list.retain(|d| {
+            at += 1;
+            at <= from || d.severity != Severity::Error || !follows(d)
+        });
+        self.by_span.clear();
+        for (at, d) in self.list.iter().enumerate() {
+            self.by_span.entry(d.span).or_default().push(at);
+        }
+    }
+
+    /// How many were recorded.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
     /// Takes in the diagnostics of another stage.
     pub fn extend(&mut self, other: Diagnostics) {
         for diagnostic in other.list {

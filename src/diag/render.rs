@@ -94,7 +94,7 @@ pub fn render_all(
         let (shown, left_out) = sorted.split_at(shown);
         for d in shown {
             match format {
-                MessageFormat::Human => human(d, report, color, out)?,
+                MessageFormat::Human => human(d, report, &lines, color, out)?,
                 MessageFormat::Json => writeln!(out, "{}", json_object(d, report, &lines))?,
                 MessageFormat::Github => writeln!(out, "{}", github(d, report, &lines))?,
                 MessageFormat::Sarif => {}
@@ -143,6 +143,16 @@ impl<'a> Lines<'a> {
         Lines { text, starts, characters }
     }
 
+    /// The line of a byte offset, from 0.
+    fn line(&self, offset: usize) -> usize {
+        self.starts.partition_point(|s| *s as usize <= offset).max(1) - 1
+    }
+
+    /// Where a line begins, counted from 0; the end of the text for one that is not there.
+    fn start(&self, line: usize) -> usize {
+        self.starts.get(line).map_or(self.text.len(), |s| *s as usize)
+    }
+
     /// Line and column of a byte offset, both from 1; the column counts characters.
     pub fn place(&self, offset: u32) -> (usize, usize) {
         let line = self.starts.partition_point(|s| *s <= offset).max(1);
@@ -175,6 +185,7 @@ struct Shown<'a> {
 struct Named<'a> {
     name: &'a str,
     text: &'a str,
+    lines: &'a Lines<'a>,
 }
 
 impl SourceCode for Named<'_> {
@@ -184,22 +195,32 @@ impl SourceCode for Named<'_> {
         before: usize,
         after: usize,
     ) -> Result<Box<dyn miette::SpanContents<'s> + 's>, miette::MietteError> {
-        let inner = self.text.read_span(span, before, after)?;
-        let (data, shown) = match inner.data().len() > LONGEST_LINE {
-            true => surroundings(self.text, span, inner.span()),
-            false => (inner.data(), *inner.span()),
-        };
-        Ok(Box::new(
-            miette::MietteSpanContents::new_named(
-                self.name.to_string(),
-                data,
-                shown,
-                inner.line(),
-                inner.column(),
-                inner.line_count(),
+        let len = self.text.len();
+        if span.offset() > len || span.len() > len - span.offset() {
+            return Err(miette::MietteError::OutOfBounds);
+        }
+        // Only the lines that are asked for: the whole file, once for each diagnostic, would be quadratic.
+        let at = self.lines.line(span.offset());
+        let first = at.saturating_sub(before);
+        let from = self.lines.start(first);
+        let to = self.lines.start(self.lines.line(span.offset() + span.len()) + after + 1);
+        let here = |data, shown: miette::SourceSpan, line, column, count| {
+            Box::new(
+                miette::MietteSpanContents::new_named(self.name.to_string(), data, shown, line, column, count)
+                    .with_language("xml"),
             )
-            .with_language("xml"),
-        ))
+        };
+        if to - from > LONGEST_LINE {
+            let (data, shown) = surroundings(self.text, span, &(from, to - from).into());
+            let column = if before == 0 { self.lines.place(span.offset() as u32).1 - 1 } else { 0 };
+            return Ok(here(data, shown, at, column, 1));
+        }
+        let moved = (span.offset() - from, span.len()).into();
+        let inner = self.text[from..to].read_span(&moved, before, after)?;
+        let shown = (inner.span().offset() + from, inner.span().len()).into();
+        let data =
+            &self.text.as_bytes()[from + inner.span().offset()..from + inner.span().offset() + inner.span().len()];
+        Ok(here(data, shown, first + inner.line(), inner.column(), inner.line_count()))
     }
 }
 
@@ -293,7 +314,13 @@ fn floor(text: &str, at: usize) -> usize {
     at
 }
 
-fn human(d: &Diagnostic, report: &Report<'_>, color: bool, out: &mut dyn io::Write) -> io::Result<()> {
+fn human(
+    d: &Diagnostic,
+    report: &Report<'_>,
+    lines: &Lines<'_>,
+    color: bool,
+    out: &mut dyn io::Write,
+) -> io::Result<()> {
     let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(100)
@@ -301,7 +328,7 @@ fn human(d: &Diagnostic, report: &Report<'_>, color: bool, out: &mut dyn io::Wri
         .with_links(false)
         .without_cause_chain();
     let placed = !d.span.is_none() && !report.text.is_empty();
-    let source = placed.then_some(Named { name: report.name, text: report.text });
+    let source = placed.then_some(Named { name: report.name, text: report.text, lines });
     let message = if placed { d.message.clone() } else { format!("{}: {}", report.name, d.message) };
     let mut text = String::new();
     let shown = Shown { d, source, message };

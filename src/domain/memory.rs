@@ -42,7 +42,11 @@ impl Part for Amount {
                     .help("use b, KB, KiB, MB, MiB, GB, GiB, TB or TiB");
             }
             None => {
-                cx.diags.error(&codes::WRONG_VALUE, el.text_span(), format!("the value {number} {name} is too large"));
+                cx.diags.error(
+                    &codes::WRONG_VALUE,
+                    el.text_span(),
+                    format!("numerical overflow: the value is too large: {number}{name}"),
+                );
             }
         }
     }
@@ -206,7 +210,7 @@ model! {
 model! {
     /// `<memoryBacking>`: what the guest's memory is made of.
     pub struct MemoryBacking = "memoryBacking" {
-        child hugepages: HugePages,
+        mark hugepages: HugePages,
         flag nosharepages: bool = "nosharepages",
         flag locked: bool = "locked",
         child source: BackingSource,

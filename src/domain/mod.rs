@@ -131,6 +131,11 @@ pub fn bind(
     // Number of a running domain: it means nothing to one that is to be started.
     root.attr("id");
     let domain = Domain::read(root, &mut Binder { diags });
+    if let Some(name) = root.child("name").filter(|name| name.text().contains('/')) {
+        diags
+            .error(&schema::WRONG_VALUE, name.text_span(), format!("name {} cannot contain '/'", name.text().trim()))
+            .help("files and sockets of the machine are named after it: choose a name without '/'");
+    }
     for el in doc.elements() {
         if !el.is_used() {
             // Foreign elements outside <metadata> mean nothing to libvirt either.

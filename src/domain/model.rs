@@ -57,6 +57,19 @@ pub fn print_as(name: &'static str, part: &impl Part, out: &mut XmlWriter) {
     out.end();
 }
 
+/// Writes a part as an element of this name, unless nothing stands in it.
+pub fn print_sparse(name: &'static str, part: &impl Part, out: &mut XmlWriter) {
+    out.start(name);
+    part.print_attrs(out);
+    part.print_body(out);
+    out.end_unless_empty();
+}
+
+/// The name of the element of a model.
+pub fn element_of<T: Model>(_: &T) -> &'static str {
+    T::ELEMENT
+}
+
 /// The names that a part reads, for holding the model against the schema.
 #[derive(Debug, Default)]
 pub struct Shape {
@@ -175,7 +188,8 @@ impl Binder<'_> {
 /// | `leaves` | such children, any number | `Vec<Type>` |
 /// | `flag` | an empty child that is there or not | `bool` |
 /// | `text` | the text of the element | `Option<Type>` |
-/// | `child` | a child element | `Option<Type>` |
+/// | `child` | a child element, not printed when nothing stands in it | `Option<Type>` |
+/// | `mark` | a child element that means something even when it is empty | `Option<Type>` |
 /// | `many` | children, any number | `Vec<Type>` |
 /// | `list` | children inside a wrapper that is printed only when there are some | `Vec<Type>` |
 /// | `part` | further attributes and children, declared elsewhere | `Type` |
@@ -227,6 +241,7 @@ macro_rules! field_type {
     (flag $ty:ty) => { bool };
     (text $ty:ty) => { Option<$ty> };
     (child $ty:ty) => { Option<$ty> };
+    (mark $ty:ty) => { Option<$ty> };
     (many $ty:ty) => { Vec<$ty> };
     (list $ty:ty) => { Vec<$ty> };
     (part $ty:ty) => { $ty };
@@ -264,6 +279,9 @@ macro_rules! bind_field {
             $crate::domain::model::Part::bind(&mut part, e, $cx);
             part
         })
+    };
+    (mark, $to:expr, $el:ident, $cx:ident, $ty:ty $(, $xml:literal)?) => {
+        $crate::domain::model::bind_field!(child, $to, $el, $cx, $ty $(, $xml)?)
     };
     (many, $to:expr, $el:ident, $cx:ident, $ty:ty) => {
         $to = $el
@@ -333,10 +351,20 @@ macro_rules! print_body_field {
     };
     (child, $from:expr, $out:ident) => {
         if let Some(part) = $from {
-            $crate::domain::model::Model::print(part, $out);
+            $crate::domain::model::print_sparse($crate::domain::model::element_of(part), part, $out);
         }
     };
     (child, $from:expr, $out:ident, $xml:literal) => {
+        if let Some(part) = $from {
+            $crate::domain::model::print_sparse($xml, part, $out);
+        }
+    };
+    (mark, $from:expr, $out:ident) => {
+        if let Some(part) = $from {
+            $crate::domain::model::Model::print(part, $out);
+        }
+    };
+    (mark, $from:expr, $out:ident, $xml:literal) => {
         if let Some(part) = $from {
             $crate::domain::model::print_as($xml, part, $out);
         }
@@ -391,6 +419,9 @@ macro_rules! shape_field {
     };
     (child, $shape:ident, $ty:ty, $xml:literal) => {
         $shape.child::<$ty>($xml)
+    };
+    (mark, $shape:ident, $ty:ty $(, $xml:literal)?) => {
+        $crate::domain::model::shape_field!(child, $shape, $ty $(, $xml)?)
     };
     (many, $shape:ident, $ty:ty) => {
         $shape.child::<$ty>(<$ty as $crate::domain::model::Model>::ELEMENT)

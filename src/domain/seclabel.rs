@@ -98,7 +98,8 @@ pub fn source_defaults(labels: &mut Vec<SourceSeclabel>) {
 /// Checks the labels of the domain.
 pub fn rules(domain: &Domain, cx: &mut Cx<'_>) {
     let labels = &domain.seclabels;
-    for (i, label) in labels.iter().enumerate() {
+    let mut models = std::collections::BTreeSet::new();
+    for label in labels {
         let span = cx.doc.span_of(label.site);
         let mut fault = |message: String, help: &str| {
             cx.diags.error(&codes::SECLABEL, span, message).help(help);
@@ -111,7 +112,7 @@ pub fn rules(domain: &Domain, cx: &mut Cx<'_>) {
                 );
                 continue;
             }
-            Some(model) if labels.iter().take(i).any(|l| l.is_for(model)) => {
+            Some(model) if !models.insert(model) => {
                 let message = format!("a seclabel for model '{model}' is already provided");
                 fault(message, "give one label for each model");
                 continue;

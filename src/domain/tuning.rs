@@ -109,9 +109,16 @@ model! {
 }
 
 model! {
-    /// `<monitor>` of `<cachetune>` or `<memorytune>`.
+    /// `<monitor>` of `<cachetune>`.
     pub struct ResctrlMonitor = "monitor" {
         need level: u32 = "level",
+        need vcpus: NumberSet = "vcpus",
+    }
+}
+
+model! {
+    /// `<monitor>` of `<memorytune>`.
+    pub struct BandwidthMonitor = "monitor" {
         need vcpus: NumberSet = "vcpus",
     }
 }
@@ -139,7 +146,7 @@ model! {
     pub struct Memorytune = "memorytune" {
         need vcpus: NumberSet = "vcpus",
         many nodes: BandwidthShare,
-        many monitors: ResctrlMonitor,
+        many monitors: BandwidthMonitor,
     }
 }
 

@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 /// The built-in templates: name, text.
 pub const BUILT_IN: &[(&str, &str)] = &[
     ("service", include_str!("../../templates/service.hbs")),
+    ("target", include_str!("../../templates/target.hbs")),
     ("slice", include_str!("../../templates/slice.hbs")),
     ("sysusers", include_str!("../../templates/sysusers.hbs")),
     ("apparmor", include_str!("../../templates/apparmor.hbs")),

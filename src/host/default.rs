@@ -2,6 +2,18 @@
 
 use super::*;
 
+/// The device nodes that libvirt grants every guest unless qemu.conf names others.
+pub const DEVICE_ACL: &[&str] = &[
+    "/dev/null",
+    "/dev/full",
+    "/dev/zero",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/ptmx",
+    "/dev/kvm",
+    "/dev/userfaultfd",
+];
+
 impl Default for Host {
     fn default() -> Host {
         Host {
@@ -39,16 +51,12 @@ impl Default for Host {
             process: Process {
                 swtpm_user: None,
                 swtpm_group: None,
-                remember_owner: true,
                 set_process_name: false,
                 max_processes: 0,
                 max_files: 0,
                 max_threads: 0,
                 max_core: None,
-                device_acl: ["null", "full", "zero", "random", "urandom", "ptmx", "kvm", "userfaultfd"]
-                    .map(|name| format!("/dev/{name}"))
-                    .to_vec(),
-                shared_filesystems: Vec::new(),
+                device_acl: DEVICE_ACL.iter().map(|path| path.to_string()).collect(),
                 helpers: Vec::new(),
             },
             security: Security::default(),

@@ -1,7 +1,7 @@
 //! A strict reader of KDL nodes: what is not asked for is a fault, with its span.
 
 use crate::diag::codes::inputs;
-use crate::diag::{Diagnostics, Span};
+use crate::diag::{Code, Diagnostics, Span};
 use kdl::{KdlDocument, KdlEntry, KdlNode, KdlValue};
 
 /// The deepest nesting of children and comments that is read; the format needs 3.
@@ -9,10 +9,10 @@ const MAX_DEPTH: usize = 32;
 /// The largest document that is read, bytes.
 const MAX_SIZE: usize = 4 << 20;
 
-/// Reads a KDL version 2 document; none, with diagnostics, when it is not one.
-pub fn parse(text: &str, diags: &mut Diagnostics) -> Option<KdlDocument> {
+/// Reads a KDL version 2 document; none, with diagnostics of this code, when it is not one.
+pub fn parse(text: &str, code: &'static Code, diags: &mut Diagnostics) -> Option<KdlDocument> {
     if text.len() > MAX_SIZE {
-        diags.error(&inputs::HOST_SYNTAX, Span::new(0, 0), "the file has more than 4 MiB");
+        diags.error(code, Span::new(0, 0), "the file has more than 4 MiB");
         return None;
     }
     if let Some(document) = super::plain_kdl::parse(text) {
@@ -44,7 +44,7 @@ pub fn parse(text: &str, diags: &mut Diagnostics) -> Option<KdlDocument> {
     }
     if deepest > MAX_DEPTH {
         let message = format!("nodes or comments are nested more than {MAX_DEPTH} deep");
-        diags.error(&inputs::HOST_SYNTAX, Span::new(place, place + 1), message);
+        diags.error(code, Span::new(place, place + 1), message);
         return None;
     }
     match KdlDocument::parse_v2(text) {
@@ -55,13 +55,13 @@ pub fn parse(text: &str, diags: &mut Diagnostics) -> Option<KdlDocument> {
                     fault.message.as_deref().or(fault.label.as_deref()).unwrap_or("this is not KDL version 2");
                 let start = fault.span.offset().min(text.len());
                 let end = (start + fault.span.len()).min(text.len());
-                let diagnostic = diags.error(&inputs::HOST_SYNTAX, Span::new(start, end), message);
+                let diagnostic = diags.error(code, Span::new(start, end), message);
                 if let Some(help) = &fault.help {
                     diagnostic.help(help.clone());
                 }
             }
             if error.diagnostics.is_empty() {
-                diags.error(&inputs::HOST_SYNTAX, Span::new(0, text.len().min(1)), "this is not KDL version 2");
+                diags.error(code, Span::new(0, text.len().min(1)), "this is not KDL version 2");
             }
             None
         }

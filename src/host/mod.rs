@@ -6,7 +6,7 @@
 mod default;
 mod facts;
 mod files;
-mod kdl;
+pub(crate) mod kdl;
 mod pci;
 mod plain_kdl;
 pub mod qemu_conf;
@@ -15,6 +15,7 @@ mod security;
 mod storage;
 mod write;
 
+pub use default::DEVICE_ACL;
 pub use facts::{parse_numbers, print_numbers};
 pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};
 pub use pci::PciAddress;
@@ -303,8 +304,6 @@ pub struct Process {
     pub swtpm_user: Option<String>,
     /// Group of swtpm.
     pub swtpm_group: Option<String>,
-    /// Whether the former owner is kept in an extended attribute.
-    pub remember_owner: bool,
     /// Whether the title of the process is set to the name of the domain.
     pub set_process_name: bool,
     /// Limit of processes; 0: that of the host.
@@ -317,9 +316,7 @@ pub struct Process {
     pub max_core: Option<u64>,
     /// Device nodes that every guest may use.
     pub device_acl: Vec<String>,
-    /// Directories that are shared between hosts.
-    pub shared_filesystems: Vec<String>,
-    /// Helper programs that are not the usual ones: `bridge`, `pr`, `rdp`, `dbus`, `slirp`; name and path.
+    /// Helper programs that are not the usual ones: `pr`, `dbus`; name and path.
     pub helpers: Vec<(String, String)>,
 }
 
@@ -661,6 +658,11 @@ pub struct FdGroup {
 }
 
 impl Host {
+    /// The helper program that the facts name in place of the usual one: `pr`, `dbus`.
+    pub fn helper_program(&self, name: &str) -> Option<&str> {
+        self.process.helpers.iter().find(|(n, _)| n == name).map(|(_, path)| path.as_str())
+    }
+
     /// The value of a variable of the launcher's environment.
     pub fn env(&self, name: &str) -> Option<&str> {
         self.environment.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())

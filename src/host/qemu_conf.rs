@@ -273,7 +273,7 @@ const KEYS: &[(&str, Use)] = &[
     ("user", set!(security.user = some_text)),
     ("group", set!(security.group = some_text)),
     ("dynamic_ownership", set!(security.dynamic_ownership = truth)),
-    ("remember_owner", set!(process.remember_owner = truth)),
+    ("remember_owner", Unused("virtc always remembers owners: in the journal of the run")),
     ("cgroup_controllers", Unused("systemd mounts the controllers that a unit's directives ask for")),
     ("cgroup_device_acl", set!(process.device_acl = list)),
     ("save_image_format", Unused(NO_IMAGES)),
@@ -290,10 +290,10 @@ const KEYS: &[(&str, Use)] = &[
     ("auto_shutdown_restore", Unused(SYSTEMD_STARTS)),
     ("auto_save_bypass_cache", Unused(NO_IMAGES)),
     ("hugetlbfs_mount", Fact(hugetlbfs_mount)),
-    ("bridge_helper", helper!("bridge")),
+    ("bridge_helper", Unused("taps are made by the units or by virtc run, or are there")),
     ("pr_helper", helper!("pr")),
-    ("slirp_helper", helper!("slirp")),
-    ("qemu_rdp", helper!("rdp")),
+    ("slirp_helper", Unused("user networking is QEMU's own, or passt")),
+    ("qemu_rdp", Unused("displays of type 'rdp' are not supported yet")),
     ("dbus_daemon", helper!("dbus")),
     ("set_process_name", set!(process.set_process_name = truth)),
     ("max_processes", set!(process.max_processes = number)),
@@ -374,7 +374,7 @@ const KEYS: &[(&str, Use)] = &[
             Ok(())
         }),
     ),
-    ("shared_filesystems", set!(process.shared_filesystems = list)),
+    ("shared_filesystems", Unused("it says what a migration keeps, and virtc does not migrate machines")),
     (
         "allow_disk_format_probing",
         Fact(|_, setting| match setting.truth()? {

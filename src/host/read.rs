@@ -1,7 +1,7 @@
 //! Reads `host.kdl`.
 
 use super::facts::{Bytes, Cidr, Numbers, Path, Time};
-use super::kdl::{self, Reader, Times, Times::*};
+use super::kdl::{self, Reader, Times, Times::*, name_span};
 use super::*;
 use crate::diag::{Diagnostics, Span};
 use ::kdl::KdlNode;
@@ -75,14 +75,12 @@ const INSTANCE: Table = &[
 const PROCESS: Table = &[
     ("swtpm-user", Once),
     ("swtpm-group", Once),
-    ("remember-owner", Once),
     ("set-process-name", Once),
     ("max-processes", Once),
     ("max-files", Once),
     ("max-threads", Once),
     ("max-core", Once),
     ("device-acl", Many),
-    ("shared-filesystem", Many),
     ("helper", Many),
 ];
 
@@ -113,7 +111,7 @@ const SERVICE: Table = &[
 /// when there is none.
 pub fn read(text: &str, diags: &mut Diagnostics) -> Host {
     let mut host = Host::default();
-    let Some(document) = kdl::parse(text, diags) else { return host };
+    let Some(document) = kdl::parse(text, &crate::diag::codes::inputs::HOST_SYNTAX, diags) else { return host };
     let mut r = Reader::new(diags);
     match document.nodes().first() {
         Some(first) if first.name().value() == "host-facts" => {
@@ -418,7 +416,6 @@ fn process(r: &mut Reader, node: &KdlNode, process: &mut Process) {
         match child.name().value() {
             "swtpm-user" => r.option(child, &mut process.swtpm_user),
             "swtpm-group" => r.option(child, &mut process.swtpm_group),
-            "remember-owner" => r.value(child, &mut process.remember_owner),
             "set-process-name" => r.value(child, &mut process.set_process_name),
             "max-processes" => r.value(child, &mut process.max_processes),
             "max-files" => r.value(child, &mut process.max_files),
@@ -429,14 +426,17 @@ fn process(r: &mut Reader, node: &KdlNode, process: &mut Process) {
                 process.max_core = limit.map(|b| b.0);
             }
             "device-acl" => paths(r, child, acl.get_or_insert_default()),
-            "shared-filesystem" => paths(r, child, &mut process.shared_filesystems),
             "helper" => {
                 let mut e = r.entries(child);
                 let name = e.required_arg("its name");
                 let program = e.required_prop::<Path>("path");
                 e.finish();
                 r.no_children(child);
-                if let (Some(name), Some(Path(path))) = (name, program) {
+                let name: Option<String> = name;
+                let known = name.as_deref().is_none_or(|name| matches!(name, "pr" | "dbus"));
+                if !known {
+                    r.bad_value(name_span(child), "helper", "'pr' or 'dbus'");
+                } else if let (Some(name), Some(Path(path))) = (name, program) {
                     process.helpers.push((name, path));
                 }
             }

@@ -366,13 +366,8 @@ fn process(w: &mut Lines, p: &Process, default: &Process) {
                 w.node(name).text(value);
             }
         }
-        for (name, value, usual) in [
-            ("remember-owner", p.remember_owner, default.remember_owner),
-            ("set-process-name", p.set_process_name, default.set_process_name),
-        ] {
-            if value != usual {
-                w.node(name).truth(value);
-            }
+        if p.set_process_name != default.set_process_name {
+            w.node("set-process-name").truth(p.set_process_name);
         }
         for (name, value) in
             [("max-processes", p.max_processes), ("max-files", p.max_files), ("max-threads", p.max_threads)]
@@ -386,9 +381,6 @@ fn process(w: &mut Lines, p: &Process, default: &Process) {
         }
         if p.device_acl != default.device_acl {
             w.node("device-acl").texts(&p.device_acl);
-        }
-        if !p.shared_filesystems.is_empty() {
-            w.node("shared-filesystem").texts(&p.shared_filesystems);
         }
         for (name, path) in &p.helpers {
             w.node("helper").text(name).prop("path", path);

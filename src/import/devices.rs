@@ -23,7 +23,7 @@ impl Import {
         }
         for (i, (place, mut device, model)) in chassis_names.into_iter().enumerate() {
             self.command.mark(place);
-            device.take("driver");
+            let port = device.take("driver");
             let mut controller =
                 Element::new("controller").attr("type", "pci").attr("index", i + 1).attr("model", model);
             let mut target = Element::new("target");
@@ -32,26 +32,23 @@ impl Import {
                     target.set(name, if name == "port" { hex(&value) } else { value });
                 }
             }
+            if port.as_deref() == Some("ioh3420") {
+                controller.push(Element::new("model").attr("name", "ioh3420"));
+            }
             if !target.is_empty() {
                 controller.push(target);
             }
-            device.take("id");
             self.frontend(&mut controller, device);
             self.devices.push(controller);
         }
         for (place, mut device) in self.command.find("device", "driver") {
             let Some((kind, model)) = device.get("driver").and_then(controller) else { continue };
-            let number =
-                self.devices.iter().filter(|d| d.name() == "controller" && d.get("type") == Some(kind)).count();
             // The companions of an EHCI controller share its index.
-            let companion = kind == "usb" && device.get("masterbus").is_some();
-            let index = if companion { number.saturating_sub(1) } else { number } as u32;
-            let index = if companion { self.last_usb } else { index };
+            let master = device.get("masterbus").and_then(|bus| self.usb_bus(bus));
+            let taken = |d: &&Element| d.name() == "controller" && d.get("type") == Some(kind) && !d.has("master");
+            let index = master.unwrap_or_else(|| self.devices.iter().filter(taken).count() as u32);
             self.command.mark(place);
             device.take("driver");
-            if kind == "usb" && !companion {
-                self.last_usb = index;
-            }
             if let Some(id) = device.get("id") {
                 self.controllers.insert((kind, id.to_string()), index);
             }
@@ -75,6 +72,9 @@ impl Import {
                     }
                 }
             }
+            if matches!(kind, "scsi" | "virtio-serial") {
+                self.virtio(&mut driver, &mut device);
+            }
             if !driver.is_empty() {
                 element.push(driver);
             }
@@ -91,7 +91,6 @@ impl Import {
                     element.push(Element::new("master").attr("startport", start));
                 }
             }
-            device.take("id");
             self.frontend(&mut element, device);
             self.devices.push(element);
         }
@@ -109,7 +108,6 @@ impl Import {
                         "usb-mouse" => "mouse",
                         _ => "keyboard",
                     };
-                    device.forget(&["bus", "port"]);
                     Some(Element::new("input").attr("type", kind).attr("bus", "usb"))
                 }
                 "virtio-tablet-pci" | "virtio-mouse-pci" | "virtio-keyboard-pci" => {

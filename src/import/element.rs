@@ -1,35 +1,39 @@
 //! XML that is being made.
 
+use std::borrow::Cow;
 use std::fmt::{Display, Write};
+
+/// A name, mostly one that is known when virtc is built.
+type Name = Cow<'static, str>;
 
 /// An element.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Element {
-    name: &'static str,
-    attrs: Vec<(&'static str, String)>,
+    name: Name,
+    attrs: Vec<(Name, String)>,
     children: Vec<Element>,
     text: Option<String>,
 }
 
 impl Element {
     /// An empty element.
-    pub fn new(name: &'static str) -> Element {
-        Element { name, attrs: Vec::new(), children: Vec::new(), text: None }
+    pub fn new(name: impl Into<Name>) -> Element {
+        Element { name: name.into(), attrs: Vec::new(), children: Vec::new(), text: None }
     }
 
     /// An element that holds text.
-    pub fn leaf(name: &'static str, text: impl Display) -> Element {
+    pub fn leaf(name: impl Into<Name>, text: impl Display) -> Element {
         Element { text: Some(text.to_string()), ..Element::new(name) }
     }
 
     /// With an attribute more.
-    pub fn attr(mut self, name: &'static str, value: impl Display) -> Element {
+    pub fn attr(mut self, name: impl Into<Name>, value: impl Display) -> Element {
         self.set(name, value);
         self
     }
 
     /// With an attribute more, if there is a value.
-    pub fn maybe(self, name: &'static str, value: Option<impl Display>) -> Element {
+    pub fn maybe(self, name: impl Into<Name>, value: Option<impl Display>) -> Element {
         match value {
             Some(value) => self.attr(name, value),
             None => self,
@@ -43,7 +47,8 @@ impl Element {
     }
 
     /// Adds or replaces an attribute.
-    pub fn set(&mut self, name: &'static str, value: impl Display) {
+    pub fn set(&mut self, name: impl Into<Name>, value: impl Display) {
+        let name = name.into();
         match self.attrs.iter_mut().find(|(n, _)| *n == name) {
             Some(slot) => slot.1 = value.to_string(),
             None => self.attrs.push((name, value.to_string())),
@@ -56,8 +61,8 @@ impl Element {
     }
 
     /// Its name.
-    pub fn name(&self) -> &'static str {
-        self.name
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The value of an attribute.
@@ -68,6 +73,16 @@ impl Element {
     /// Whether it has a child of this name.
     pub fn has(&self, name: &str) -> bool {
         self.children.iter().any(|c| c.name == name)
+    }
+
+    /// With this text.
+    pub fn text(self, text: impl Display) -> Element {
+        Element { text: Some(text.to_string()), ..self }
+    }
+
+    /// Whether it holds text.
+    pub fn has_text(&self) -> bool {
+        self.text.is_some()
     }
 
     /// Whether there is nothing in it.

@@ -9,6 +9,7 @@ mod command;
 mod devices;
 mod display;
 mod element;
+mod kdl;
 mod machine;
 mod network;
 mod options;
@@ -16,6 +17,7 @@ mod ports;
 mod storage;
 mod words;
 
+pub use kdl::domain_of_kdl;
 pub use words::{Malformed, words};
 
 use crate::diag::Diagnostics;
@@ -93,8 +95,6 @@ struct Import {
     boot_offset: i64,
     /// Audio backends by the id that QEMU knows them under; their number is the place, from 1.
     audio: Vec<String>,
-    /// Index of the USB controller that was made last.
-    last_usb: u32,
     /// Whether QEMU adds devices of its own to the machine.
     bare: bool,
     /// Whether there is to be no screen.
@@ -127,7 +127,6 @@ impl Import {
             boot_order: false,
             boot_offset: 0,
             audio: Vec::new(),
-            last_usb: 0,
             bare: false,
             headless: false,
             has_video: false,
@@ -227,6 +226,15 @@ impl Import {
         if let Some(index) = device.take("bootindex").and_then(|i| i.parse::<i64>().ok()) {
             element.push(Element::new("boot").attr("order", index + self.boot_offset));
         }
+        if let Some(devno) = device.take("devno") {
+            let mut parts = devno.split('.').map(|part| format!("0x{part}"));
+            let address = Element::new("address").attr("type", "ccw").maybe("cssid", parts.next());
+            element.push(address.maybe("ssid", parts.next()).maybe("devno", parts.next()));
+        }
+        if let (Some(port), Some(bus)) = (device.get("port"), device.get("bus").and_then(|b| self.usb_bus(b))) {
+            element.push(Element::new("address").attr("type", "usb").attr("bus", bus).attr("port", port));
+            device.forget(&["bus", "port"]);
+        }
         let place = (device.take("bus"), device.take("addr"), device.take("multifunction"));
         if let Some(address) = self.pci_address(&place.0, &place.1, place.2.as_deref()) {
             element.push(address);
@@ -266,6 +274,28 @@ impl Import {
             frontend.push(Element::new("qemu:property").attr("name", name).attr("type", kind).attr("value", value));
         }
         self.overrides.push(Element::new("qemu:device").attr("alias", alias).child(frontend));
+    }
+
+    /// The index of the USB controller that has a bus.
+    fn usb_bus(&self, bus: &str) -> Option<u32> {
+        let id = bus.strip_suffix(".0")?;
+        self.controllers.get(&("usb", id.to_string())).copied().or((bus == "usb-bus.0").then_some(0))
+    }
+
+    /// What virtio devices share, as attributes of `<driver>`.
+    fn virtio(&self, driver: &mut Element, device: &mut Options) {
+        for (key, name) in [
+            ("iommu_platform", "iommu"),
+            ("ats", "ats"),
+            ("packed", "packed"),
+            ("page-per-vq", "page_per_vq"),
+            ("ioeventfd", "ioeventfd"),
+            ("event_idx", "event_idx"),
+        ] {
+            if let Some(state) = device.take_on_off(key) {
+                driver.set(name, state);
+            }
+        }
     }
 
     /// The address of a device on a PCI bus that the domain knows.

@@ -106,10 +106,16 @@ impl Import {
             interface.push(Element::new("mtu").attr("size", mtu));
         }
         let mut driver = Element::new("driver").maybe("queues", queues);
-        for (key, name) in [("rx_queue_size", "rx_queue_size"), ("tx_queue_size", "tx_queue_size"), ("tx", "txmode")] {
+        for key in ["rx_queue_size", "tx_queue_size"] {
             if let Some(value) = device.take(key) {
-                driver.set(name, value);
+                driver.set(key, value);
             }
+        }
+        if let Some(mode) = device.take("tx") {
+            driver.set("txmode", if mode == "bh" { "iothread" } else { &mode });
+        }
+        if model.starts_with("virtio") {
+            self.virtio(&mut driver, &mut device);
         }
         if !driver.is_empty() {
             interface.push(driver);

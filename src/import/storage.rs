@@ -357,7 +357,7 @@ impl Import {
         }
         for (key, name) in [("werror", "error_policy"), ("rerror", "rerror_policy")] {
             if let Some(policy) = device.take(key).filter(|p| p != "auto") {
-                driver.set(name, policy);
+                driver.set(name, if policy == "enospc" { "enospace" } else { &policy });
             }
         }
         if let Some(thread) = device.take("iothread").and_then(|id| self.iothread(&id)) {
@@ -369,6 +369,9 @@ impl Import {
             {
                 driver.set(name, value);
             }
+        }
+        if bay.bus == "virtio" {
+            self.virtio(&mut driver, &mut device);
         }
         disk.push(driver);
         source.into_iter().for_each(|s| disk.push(s));
@@ -489,7 +492,7 @@ fn common(options: &mut Options, medium: &mut Medium) {
             && medium.driver.get(name).is_none()
             && !(key == "discard" && options.get("filename").is_some())
         {
-            medium.driver.set(name, value);
+            medium.driver.set(name, if value == "enospc" { "enospace" } else { &value });
         }
     }
     for (key, old, name) in [

@@ -3,6 +3,7 @@
 use super::Lower;
 use crate::caps::Cap;
 use crate::cpu::guest::{self, Fault};
+use crate::device::panic::{Panic, PanicModel};
 use crate::diag::codes::machine as codes;
 use crate::domain::clock::{TickPolicy, TimerName};
 use crate::domain::cpu::{CacheMode, Cpu, CpuMode, FeaturePolicy, PhysAddrMode};
@@ -45,7 +46,8 @@ pub fn cpu(lx: &mut Lower<'_>) {
     if let Some(features) = &lx.domain.features {
         guest_features(features, &mut props);
     }
-    for _ in lx.hyperv_panics() {
+    let hyperv = |p: &&Panic| p.model == Some(PanicModel::Hyperv);
+    if lx.devices.panics.iter().find(hyperv).is_some() {
         props.bare("hv-crash");
     }
     if let Some(features) = &lx.domain.features {
@@ -287,10 +289,5 @@ impl Lower<'_> {
         }
         let fixed = |v: &&OneVcpu| v.is_enabled() && v.hotpluggable != Some(YesNo::Yes);
         self.domain.vcpus.iter().filter(fixed).count() as u32
-    }
-
-    /// The panic devices that are a property of the CPU.
-    fn hyperv_panics(&self) -> Vec<()> {
-        Vec::new()
     }
 }

@@ -1,6 +1,7 @@
 //! Limits and placement on the host: from the tuning elements to canonical units.
 
 use super::Lower;
+use super::grant::Grant;
 use crate::diag::codes::emit as codes;
 use crate::domain::tuning::{Blkiotune, Cputune, Memtune, Numatune, Resource, Scheduler};
 use crate::plan::{BlockDeviceLimit, Limits, MemoryPolicy, Target, ThreadCpus, ThreadSchedule};
@@ -33,7 +34,21 @@ pub fn limits(lx: &mut Lower<'_>) {
     if let Some(resource) = &domain.resource {
         partition(resource, &mut limits, lx);
     }
+    let process = &lx.env.host.process;
+    let given = |number: u32| (number > 0).then_some(number);
+    limits.max_processes = given(process.max_processes);
+    limits.max_files = given(process.max_files);
+    limits.max_threads = given(process.max_threads);
+    limits.max_core = process.max_core;
     lx.plan.limits = limits;
+}
+
+/// The nodes that the host facts grant every guest, beyond those that a guest has anyway when it needs them.
+pub fn granted_nodes(lx: &mut Lower<'_>) {
+    let host = lx.env.host;
+    for path in host.process.device_acl.iter().filter(|p| !crate::host::DEVICE_ACL.contains(&p.as_str())) {
+        lx.touch(path, Grant::SYSTEM_NODE, lx.domain.site, "the host facts: device-acl");
+    }
 }
 
 /// Remembers what caused a field.

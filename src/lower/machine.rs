@@ -36,6 +36,9 @@ pub fn compat(lx: &mut Lower<'_>) {
 /// `-name`
 pub fn name(lx: &mut Lower<'_>) {
     let mut props = Props::with("guest", lx.domain.name().to_string());
+    if lx.env.host.process.set_process_name {
+        props.set("process", format!("qemu:{}", lx.domain.name()));
+    }
     props.set("debug-threads", true);
     let site = lx.domain.site;
     lx.options("-name", props, site, "name");

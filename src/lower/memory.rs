@@ -10,6 +10,7 @@ use crate::plan::{Arg, Directory, DirectoryRole, Prop, Props};
 use crate::resolve::memory::{self as sizes, HostNodes};
 use crate::vocab::{NumberSet, YesNo};
 use crate::xml::Site;
+use std::path::Path;
 
 /// What a memory backend is asked for.
 #[derive(Clone, Debug, Default)]
@@ -296,7 +297,14 @@ fn file_access(lx: &mut Lower<'_>, path: &str, request: &BackendRequest) {
         Some(_) => Grant::MEMORY_FILE,
         None => Grant::MEMORY_FOLDER,
     };
-    lx.touch(path, grant, request.site, "memory");
+    // QEMU makes the files of a standalone machine in a directory of the machine's own.
+    let folder = Path::new(path).parent();
+    let own = |d: &&Directory| d.role == DirectoryRole::Memory && folder == Some(Path::new(&d.path));
+    let path = lx.plan.directories.iter().find(own).map_or(path, |d| &d.path).to_string();
+    if request.path.is_none() && !lx.env.is_libvirt() && lx.plan.access.iter().any(|a| a.path == path) {
+        return;
+    }
+    lx.touch(&path, grant, request.site, "memory");
 }
 
 /// `-mem-prealloc`, `-mem-path`: how machines without a named RAM are told.

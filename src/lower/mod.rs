@@ -234,6 +234,7 @@ impl<'a> Lower<'a> {
         if self.plan.accelerator == Accelerator::Kvm {
             self.touch("/dev/kvm", Grant::SYSTEM_NODE, self.domain.site, "the domain: type='kvm'");
         }
+        limits::granted_nodes(&mut self);
         limits::limits(&mut self);
         self.plan.confinement = confinement::confinement(&mut self);
         real::settle(&mut self);
@@ -477,8 +478,17 @@ impl<'a> Lower<'a> {
     /// A descriptor that libvirt would pass: a placeholder number.
     pub fn descriptor(&mut self, what: impl Into<Text>) -> String {
         let number = 3 + self.descriptors.len() as u32;
-        self.descriptors.push(Descriptor { number, what: what.into() });
+        self.descriptors.push(Descriptor { number, what: what.into(), link: None });
         number.to_string()
+    }
+
+    /// A descriptor of a macvtap, which whoever starts a standalone QEMU opens.
+    pub fn link_descriptor(&mut self, link: &str) -> String {
+        let number = self.descriptor(format!("macvtap {link}"));
+        if let Some(last) = self.descriptors.last_mut() {
+            last.link = Some(link.to_string());
+        }
+        number
     }
 
     /// A set with one descriptor that libvirt would pass (`-add-fd`); gives the path that stands for it,

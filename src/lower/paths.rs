@@ -27,12 +27,18 @@ impl Paths {
             let lib = format!("{}/domain-{short}", host.directories.lib);
             return Paths { run: lib.clone(), lib, short };
         }
-        let safe = domain.name().to_string();
-        // The path of a socket has at most 107 bytes, and a name may have 200.
-        let run = match (safe.len() > LONGEST_IN_SOCKETS, domain.uuid) {
-            (true, Some(uuid)) => format!("/run/virtc/{}-{uuid}", safe.chars().take(3).collect::<String>()),
-            _ => format!("/run/virtc/{safe}"),
+        let name = domain.name();
+        let other = |uuid| format!("{}-{uuid}", name.chars().filter(|c| *c != ':').take(3).collect::<String>());
+        // systemd takes no colon in the folders that it makes.
+        let safe = match domain.uuid {
+            Some(uuid) if name.contains(':') => other(uuid),
+            _ => name.to_string(),
         };
-        Paths { lib: format!("/var/lib/virtc/{safe}"), run, short: safe }
+        // The path of a socket has at most 107 bytes, and a name may have 200.
+        let run = match domain.uuid {
+            Some(uuid) if name.len() > LONGEST_IN_SOCKETS => other(uuid),
+            _ => safe.clone(),
+        };
+        Paths { lib: format!("/var/lib/virtc/{safe}"), run: format!("/run/virtc/{run}"), short: safe }
     }
 }

@@ -39,6 +39,18 @@ pub struct Limits {
     pub io_devices: Vec<BlockDeviceLimit>,
     /// `<resource><partition>`.
     pub partition: Option<String>,
+    /// Processes of the account, from the host facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_processes: Option<u32>,
+    /// Open files of QEMU, from the host facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_files: Option<u32>,
+    /// Tasks of the machine, from the host facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_threads: Option<u32>,
+    /// Size of a core dump of QEMU, bytes, from the host facts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_core: Option<u64>,
     /// Why, by field name, for the values above that the XML gives.
     pub causes: Vec<(String, Cause)>,
 }

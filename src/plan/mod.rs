@@ -9,11 +9,13 @@ mod access;
 mod args;
 mod differences;
 mod limits;
+mod ports;
 
 pub use access::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing};
 pub use args::{Arg, ArgValue, Form, Prop, Props};
 pub use differences::{Change, Difference, differences};
 pub use limits::{BlockDeviceLimit, Cpus, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
+pub use ports::Port;
 
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
@@ -59,6 +61,9 @@ pub struct Plan {
     pub limits: Limits,
     /// Network links that must exist before the start.
     pub links: Vec<Link>,
+    /// Bridges that are made when they are missing: those of networks that the host facts describe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bridges: Vec<Bridge>,
     /// Secrets that must be at hand as files when QEMU starts.
     pub secrets: Vec<Secret>,
     /// Directories that must exist.
@@ -86,6 +91,11 @@ impl Plan {
     /// The QEMU process.
     pub fn qemu(&self) -> Option<&Process> {
         self.processes.iter().find(|p| p.role == Role::Qemu)
+    }
+
+    /// Whether a guest that crashes, or whose QEMU or helper is killed, is started again.
+    pub fn restarts_on_crash(&self) -> bool {
+        self.lifecycle.on_crash.contains("restart")
     }
 
     /// The run-time directory of the domain, where its monitor socket is.
@@ -163,6 +173,19 @@ pub struct Process {
     pub cause: Cause,
 }
 
+impl Process {
+    /// Whether its sandbox is a changed root directory rather than namespaces of its own.
+    pub fn changes_root(&self) -> bool {
+        self.capabilities.iter().any(|c| c == "CAP_SYS_CHROOT")
+    }
+
+    /// Whether it is the virtiofsd in C, which came with QEMU up to 7.2: it takes other options than the one in Rust.
+    pub fn is_virtiofsd_in_c(&self) -> bool {
+        self.role == Role::Virtiofsd
+            && ["/usr/lib/qemu/", "/usr/lib64/qemu/"].iter().any(|d| self.program.starts_with(d))
+    }
+}
+
 /// The part that a process plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -208,6 +231,9 @@ pub struct Descriptor {
     pub number: u32,
     /// What it is: `monitor socket`, `tap vnet0`.
     pub what: Text,
+    /// The macvtap whose character device is opened. A standalone command line has no other descriptors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<String>,
 }
 
 /// A network link on the host.
@@ -219,6 +245,9 @@ pub struct Link {
     pub name: String,
     /// The bridge that a tap joins, or the device below a macvtap.
     pub over: Option<String>,
+    /// How a macvtap treats the traffic between the guests of one device: `vepa`, `bridge`, `private`, `passthru`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Text>,
     /// MAC address of the guest's NIC.
     pub mac: String,
     /// MTU, if the XML sets one.
@@ -233,6 +262,17 @@ pub struct Link {
     pub bandwidth: Option<[[u64; 3]; 2]>,
     /// Whether the guest's end of the link starts connected.
     pub up: bool,
+    /// Why it is there.
+    pub cause: Cause,
+}
+
+/// A bridge of a virtual network. It stays when the domain stops: others may be plugged in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bridge {
+    /// Name of the interface on the host.
+    pub name: String,
+    /// Addresses of the host on it, in CIDR form.
+    pub addresses: Vec<String>,
     /// Why it is there.
     pub cause: Cause,
 }

@@ -99,7 +99,22 @@ impl Session {
     }
 
     fn ask_with(&mut self, command: &str, arguments: Value) -> Result<Value> {
-        self.qmp.execute(command, arguments).map_err(|e| ProbeError::Refused(command.to_string(), e))
+        self.qmp.execute(command, arguments).map_err(|e| self.fault(command, e))
+    }
+
+    /// A question without an answer; when QEMU has died of it, its own words say more.
+    fn fault(&mut self, command: &str, error: QmpError) -> ProbeError {
+        let mut said = String::new();
+        if matches!(error, QmpError::Closed)
+            && let Some(mut stderr) = self.child.stderr.take()
+        {
+            let _ = self.child.kill();
+            let _ = stderr.read_to_string(&mut said);
+        }
+        match said.trim() {
+            "" => ProbeError::Refused(command.to_string(), error),
+            said => ProbeError::Died(format!("{command}: {said}")),
+        }
     }
 
     /// The answer; none when QEMU refuses the question, which is an answer too.
@@ -107,7 +122,7 @@ impl Session {
         match self.qmp.execute(command, arguments) {
             Ok(value) => Ok(Some(value)),
             Err(QmpError::Refused { .. }) => Ok(None),
-            Err(error) => Err(ProbeError::Refused(command.to_string(), error)),
+            Err(error) => Err(self.fault(command, error)),
         }
     }
 }
@@ -149,13 +164,6 @@ pub fn probe(binary: &Path, kvm: bool) -> Result<Probed> {
     }
     caps.accels = accels.into();
     Ok(Probed { caps, remarks })
-}
-
-/// The capabilities that a probe finds out, set or not; libvirt's older ones, which every QEMU that is
-/// still in use has, are not among them.
-pub fn known_flags() -> impl Iterator<Item = Cap> {
-    let table = FLAGS.iter().map(|(cap, _)| *cap);
-    table.chain([Cap::Kvm, Cap::CpuMax, Cap::CanonicalCpuFeatures])
 }
 
 /// Makes what was asked of a binary here, without KVM, hold for any host of its architecture: this is how

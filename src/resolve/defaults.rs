@@ -14,6 +14,7 @@ use crate::xml::Site;
 
 /// Completes a domain up to, not including, addresses.
 pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
+    super::scope::limit(domain);
     general(domain, cx);
     super::guest_rules::boot_parameters(domain, cx);
     crate::domain::seclabel::defaults(domain, cx);
@@ -45,7 +46,13 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
 /// Name, UUID, memory, CPUs, lifecycle, clock.
 fn general(domain: &mut Domain, cx: &mut Cx<'_>) {
     if domain.uuid.is_none() {
-        domain.uuid = Some(derived_uuid(domain.name()));
+        let uuid = derived_uuid(domain.name());
+        // A malformed one was told already.
+        if cx.doc.root().is_none_or(|root| root.child("uuid").is_none()) {
+            let message = format!("<uuid> is missing: {uuid} was derived from the name '{}'", domain.name());
+            cx.derived(domain.site, message, format!("to keep it when the name changes, add <uuid>{uuid}</uuid>"));
+        }
+        domain.uuid = Some(uuid);
     }
     let vcpu = domain.vcpu.get_or_insert_with(|| Vcpu { count: Some(1), ..Vcpu::default() });
     vcpu.placement.get_or_insert(Placement::Static);
@@ -88,7 +95,13 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     let emulator =
         domain.devices.as_ref().and_then(|d| d.emulator.clone()).unwrap_or_else(|| cx.env.caps.emulator.to_string());
     // A binary probed without KVM may well run with it elsewhere; macOS' hypervisor is built in or not.
-    if accel == Accel::Hvf && !cx.has(Cap::Hvf) {
+    let lacks = match accel {
+        Accel::Hvf => !cx.has(Cap::Hvf),
+        Accel::Kvm => cx.env.is_libvirt() && !cx.has(Cap::Kvm),
+        Accel::Tcg => cx.env.is_libvirt() && !cx.has(Cap::Tcg),
+        _ => false,
+    };
+    if lacks {
         let message = format!("emulator '{emulator}' does not support virt type '{}'", domain.kind());
         cx.error_at(&support::NOT_BY_QEMU, domain.site, "type", message);
         return None;
@@ -96,6 +109,12 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     let os = domain.os.get_or_insert_with(Os::default);
     let kind = os.kind.get_or_insert_with(Default::default);
     kind.kind.get_or_insert(OsKind::Hvm);
+    if let Some(other) = kind.kind.filter(|k| *k != OsKind::Hvm) {
+        let site = kind.site;
+        cx.error(&support::NOT_BY_QEMU, site, format!("emulator '{emulator}' does not support os type '{other}'"))
+            .help("QEMU boots systems of type 'hvm'; the others are containers and guests of other hypervisors");
+        return None;
+    }
     let arch = *kind.arch.get_or_insert(cx.env.caps.arch);
     if !cx.env.caps.arch.runs(arch) {
         let (site, qemu) = (kind.site, cx.env.caps.arch);

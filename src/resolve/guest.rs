@@ -2,6 +2,7 @@
 
 use super::{Board, Cx, Machine};
 use crate::caps::Accel;
+use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::features::{Features, Gic, GicVersion, HypervMode};
 use crate::domain::memory::Amount;
@@ -9,6 +10,7 @@ use crate::domain::numa::{Cell, Sibling};
 use crate::domain::tuning::NumaMode;
 use crate::domain::vcpu::{IoThread, Placement};
 use crate::vocab::{NumberSet, OnOff, Size, Value, YesNo};
+use std::collections::BTreeSet;
 
 /// Completes everything of a domain that is not a device.
 pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -20,7 +22,7 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         crate::device::memory::align_sizes(&mut devices.memories, machine);
     }
     memory(domain, cx);
-    iothreads(domain);
+    iothreads(domain, cx);
     placement(domain);
     genid(domain, cx);
     numa(domain);
@@ -115,17 +117,23 @@ fn memory(domain: &mut Domain, cx: &mut Cx<'_>) {
     }
 }
 
+/// More I/O threads than any host has processors for.
+const MOST_IOTHREADS: u32 = 4096;
+
 /// `<iothreads>` and `<iothreadids>` tell the same number.
-fn iothreads(domain: &mut Domain) {
-    let count = domain.iothreads.unwrap_or(0).min(u32::from(u16::MAX));
+fn iothreads(domain: &mut Domain, cx: &mut Cx<'_>) {
+    let mut count = domain.iothreads.unwrap_or(0);
     let mut threads = domain.iothread_ids.clone();
-    let mut next = 1;
-    while (threads.len() as u32) < count {
-        while threads.iter().any(|t| t.id == Some(next)) {
-            next += 1;
-        }
-        threads.push(IoThread { id: Some(next), ..IoThread::default() });
+    if count.max(threads.len() as u32) > MOST_IOTHREADS {
+        let message = format!("{} I/O threads are more than any host has use for", count.max(threads.len() as u32));
+        cx.error(&codes::IOTHREAD, domain.site, message).help(format!("use at most {MOST_IOTHREADS}"));
+        count = 0;
+        threads.truncate(MOST_IOTHREADS as usize);
     }
+    let taken: BTreeSet<u32> = threads.iter().filter_map(|t| t.id).collect();
+    let missing = (count as usize).saturating_sub(threads.len());
+    let free = (1..).filter(|id| !taken.contains(id)).take(missing);
+    threads.extend(free.map(|id| IoThread { id: Some(id), ..IoThread::default() }));
     domain.iothreads = if threads.is_empty() { None } else { Some(threads.len() as u32) };
     // The list is printed when the XML has one, and then in full.
     if !domain.iothread_ids.is_empty() {

@@ -3,13 +3,15 @@
 use super::{Board, Cx, Machine};
 use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
-use crate::domain::clock::TimerName;
+use crate::domain::clock::{ClockOffset, TickPolicy, TimerName, TimerTrack};
 use crate::domain::cpu::{CacheMode, Cpu, CpuMode, PhysAddrMode};
 use crate::domain::features::Features;
+use crate::domain::general::{CrashAction, LifecycleAction};
 use crate::domain::os::{FirmwareKind, LoaderKind, Os};
 use crate::domain::tuning::NumaMode;
 use crate::domain::vcpu::{OneVcpu, Placement};
 use crate::domain::{Domain, DomainKind};
+use crate::vocab::YesNo;
 use std::collections::BTreeSet;
 
 /// Checks the domain after all defaults are filled in.
@@ -18,7 +20,9 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         features(f, domain, machine, cx);
     }
     boot(domain, cx);
+    lifecycle(domain, cx);
     clock(domain, machine, cx);
+    timers(domain, cx);
     if let Some(cpu) = &domain.cpu {
         self::cpu(cpu, cx);
         numa(domain, cpu, cx);
@@ -34,9 +38,6 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 /// Features that the machine, or this QEMU, does not have.
 fn features(f: &Features, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let site = f.site;
-    let mut fault = |message: String| {
-        cx.error(&codes::FEATURE, site, message);
-    };
     let pseries = machine.board == Board::Pseries;
     let arm_virt = machine.board == Board::Virt && machine.arch.is_arm();
     let riscv_virt = machine.board == Board::Virt && machine.arch.is_riscv();
@@ -58,6 +59,15 @@ fn features(f: &Features, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         ("ioapic", f.ioapic.is_some(), x86),
         ("async-teardown", f.async_teardown.is_some(), machine.arch.is_s390() || x86),
     ];
+    // Whether a machine has ACPI stands in the capabilities; older ones do not say.
+    let of_machine = cx.env.caps.accel(machine.accel).and_then(|a| a.machines.iter().find(|m| m.name == machine.name));
+    let acpi = of_machine.and_then(|m| m.acpi).unwrap_or(!machine.arch.is_s390());
+    let mut fault = |message: String| {
+        cx.error(&codes::FEATURE, site, message);
+    };
+    if f.acpi && !acpi {
+        fault(format!("machine type '{}' does not support ACPI", machine.name));
+    }
     for (name, is_there, possible) in where_it_is {
         if is_there && !possible {
             fault(format!(
@@ -65,9 +75,6 @@ fn features(f: &Features, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
                 machine.arch, machine.name
             ));
         }
-    }
-    if f.acpi && machine.arch.is_s390() {
-        fault(format!("machine type '{}' does not support ACPI", machine.name));
     }
     if f.acpi && machine.arch == crate::vocab::Arch::Aarch64 && machine.board == Board::Virt && !has_uefi(domain) {
         fault("ACPI requires UEFI firmware on this architecture".to_string());
@@ -136,13 +143,22 @@ fn boot(domain: &Domain, cx: &mut Cx<'_>) {
     let mut faults = Vec::new();
     if let Some(devices) = &domain.devices {
         devices.each(&mut |device| {
+            if let Some(rom) = &device.info().rom
+                && rom.enabled == Some(YesNo::No)
+                && (rom.bar.is_some() || rom.file.is_some())
+            {
+                faults.push((rom.site, "ROM tuning is not supported when the ROM is disabled".to_string()));
+            }
             let Some(boot) = &device.info().boot else { return };
             if own_order {
                 let message = "per-device <boot> elements cannot be used together with <boot> elements of <os>";
                 faults.push((boot.site, message.to_string()));
             }
             if boot.order == Some(0) {
-                faults.push((boot.site, "the boot order must be greater than 0".to_string()));
+                faults.push((
+                    boot.site,
+                    "invalid value for the attribute 'order' in the element 'boot': zero is not permitted".to_string(),
+                ));
             }
         });
     }
@@ -173,6 +189,74 @@ pub fn boot_parameters(domain: &mut Domain, cx: &mut Cx<'_>) {
     }
 }
 
+/// What QEMU and its controller cannot do at the end of a run.
+fn lifecycle(domain: &Domain, cx: &mut Cx<'_>) {
+    let site = domain.site;
+    let (off, reboot, crash) = (domain.on_poweroff, domain.on_reboot, domain.on_crash);
+    let rename =
+        [off, reboot].contains(&Some(LifecycleAction::RenameRestart)) || crash == Some(CrashAction::RenameRestart);
+    if rename {
+        let message =
+            "the qemu driver doesn't support the 'rename-restart' action for 'on_reboot'/'on_poweroff'/'on_crash'";
+        cx.error(&codes::LIFECYCLE, site, message);
+    }
+    if [off, reboot].contains(&Some(LifecycleAction::Preserve)) {
+        let message = "the qemu driver doesn't support the 'preserve' action for 'on_reboot'/'on_poweroff'";
+        cx.error(&codes::LIFECYCLE, site, message).help("'preserve' is possible for 'on_crash'");
+    }
+    if off == Some(LifecycleAction::Restart) && reboot == Some(LifecycleAction::Destroy) {
+        let message = "the qemu driver doesn't support 'onReboot' set to 'destroy and 'onPoweroff' set to 'reboot': one of them has to give way";
+        cx.error(&codes::LIFECYCLE, site, message);
+    }
+}
+
+/// What a clock needs, and what can be said of each timer.
+fn timers(domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(clock) = &domain.clock else { return };
+    let missing = match clock.offset {
+        Some(offset @ ClockOffset::Timezone) if clock.timezone.is_none() => Some(("timezone", offset)),
+        Some(offset @ ClockOffset::Absolute) if clock.start.is_none() => Some(("start", offset)),
+        _ => None,
+    };
+    if let Some((attribute, offset)) = missing {
+        let message = format!("missing '{attribute}' attribute for a clock with offset='{offset}'");
+        cx.error_at(&codes::TIMER, clock.site, "offset", message);
+    }
+    for timer in &clock.timers {
+        let Some(name) = timer.name else { continue };
+        let paravirtual = matches!(name, TimerName::Kvmclock | TimerName::Hypervclock);
+        let not_for = [
+            ("tickpolicy", timer.tick_policy.is_some() && paravirtual),
+            ("track", timer.track.is_some() && name != TimerName::Rtc),
+            ("frequency", timer.frequency.is_some() && name != TimerName::Tsc),
+            ("mode", timer.mode.is_some() && name != TimerName::Tsc),
+        ];
+        for (attribute, _) in not_for.iter().filter(|(_, wrong)| *wrong) {
+            let message = format!("the timer {name} doesn't support setting of the timer {attribute}");
+            cx.error_at(&codes::TIMER, timer.site, attribute, message);
+        }
+        if timer.catchup.is_some() && timer.tick_policy != Some(TickPolicy::Catchup) {
+            let message = "setting of timer catchup policies is only supported with tickpolicy='catchup'";
+            cx.error(&codes::TIMER, timer.site, message);
+        }
+        match (name, timer.tick_policy, timer.track) {
+            (TimerName::Pit, Some(policy @ TickPolicy::Merge), _) => {
+                cx.error_at(&codes::TIMER, timer.site, "tickpolicy", format!("unsupported pit tickpolicy '{policy}'"));
+            }
+            (TimerName::Rtc, Some(policy @ (TickPolicy::Merge | TickPolicy::Discard)), track)
+                if track != Some(TimerTrack::Boot) =>
+            {
+                let message = format!("unsupported rtc timer tickpolicy '{policy}'");
+                cx.error_at(&codes::TIMER, timer.site, "tickpolicy", message);
+            }
+            (TimerName::Rtc, _, Some(track @ TimerTrack::Boot)) => {
+                cx.error_at(&codes::TIMER, timer.site, "track", format!("unsupported rtc timer track '{track}'"));
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Timers that the machine does not have.
 fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     for timer in domain.clock.iter().flat_map(|c| &c.timers) {
@@ -198,6 +282,13 @@ fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 
 /// Caches and widths of addresses.
 fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
+    if cpu.migratable.is_some() && !matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum) {
+        let message = "the attribute migratable is only allowed for the CPU modes 'host-passthrough' / 'maximum'";
+        cx.error_at(&codes::CPU, cpu.site, "migratable", message);
+    }
+    if cpu.vendor.is_some() && !cpu.names_a_cpu() {
+        cx.error(&codes::CPU, cpu.site, "a CPU vendor is specified without a CPU model");
+    }
     let passes = matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum);
     if let Some(cache) = cpu.caches.first() {
         let message = match cache.mode {
@@ -255,7 +346,7 @@ fn numa(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
     let Some(numa) = &cpu.numa else { return };
     let ids: BTreeSet<u32> = numa.cells.iter().filter_map(|c| c.id).collect();
     if ids.len() != numa.cells.len() || ids.iter().next_back().is_some_and(|last| *last as usize >= numa.cells.len()) {
-        cx.error(&codes::NUMA, numa.site, "the ids of NUMA cells must count up from 0, each once");
+        cx.error(&codes::NUMA, numa.site, "the NUMA cells need exactly one 'cell' element per guest node: ids count up from 0, without gaps (non-contiguous ranges are not allowed)");
     }
     let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
     let mut taken = BTreeSet::new();
@@ -443,6 +534,13 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
             let message = format!("thread_pool_min ({min}) must be smaller than or equal to thread_pool_max ({max})");
             cx.error(&codes::IOTHREAD, thread.site, message);
         }
+    }
+    if let Some(main) = &domain.default_iothread
+        && let (Some(min), Some(max)) = (main.thread_pool_min, main.thread_pool_max)
+        && min > max
+    {
+        let message = format!("thread_pool_min ({min}) must be smaller than or equal to thread_pool_max ({max})");
+        cx.error(&codes::IOTHREAD, main.site, message);
     }
     let Some(tune) = &domain.cputune else { return };
     if let Some(shares) = tune.shares

@@ -20,6 +20,7 @@ mod guest_rules;
 mod machine;
 pub mod memory;
 mod rules;
+mod scope;
 
 pub use machine::{Board, Machine};
 
@@ -91,6 +92,15 @@ impl Cx<'_> {
     pub fn error(&mut self, code: &'static Code, site: Site, message: impl Into<String>) -> &mut Diagnostic {
         let span = self.doc.span_of(site);
         self.diags.error(code, span, message)
+    }
+
+    /// Says that a value which libvirt would draw at random was derived. Who compares with libvirt's command line gets
+    /// no random value either, and is not told.
+    pub fn derived(&mut self, site: Site, message: impl Into<String>, help: impl Into<String>) {
+        if !self.env.is_libvirt() {
+            let span = self.doc.span_of(site);
+            self.diags.note(&crate::diag::codes::general::DERIVED, span, message).help(help);
+        }
     }
 
     /// Records a fault of an attribute.

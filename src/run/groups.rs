@@ -62,7 +62,8 @@ pub(super) fn make(plan: &Plan, journal: &mut Journal, notes: &mut Vec<String>) 
         return Ok(None);
     }
     let hierarchies = hierarchies();
-    let limits = |h: &&Hierarchy| ["cpu", "memory", "io", "blkio", "cpuset"].iter().any(|c| h.controllers.contains(*c));
+    let limits =
+        |h: &&Hierarchy| ["cpu", "memory", "io", "blkio", "cpuset", "pids"].iter().any(|c| h.controllers.contains(*c));
     let version = match hierarchies.iter().find(limits) {
         Some(hierarchy) => hierarchy.version,
         None => {
@@ -218,6 +219,7 @@ fn properties(knob: &Knob) -> Vec<String> {
         ("memory.high", _) => vec![format!("MemoryHigh={value}")],
         ("memory.max", _) => vec![format!("MemoryMax={value}")],
         ("memory.swap.max", _) => vec![format!("MemorySwapMax={value}")],
+        ("pids.max", _) => vec![format!("TasksMax={value}")],
         ("cpuset.cpus", _) => vec![format!("AllowedCPUs={value}")],
         ("cpuset.mems", _) => vec![format!("AllowedMemoryNodes={value}")],
         ("io.weight", None) => vec![format!("IOWeight={}", value.trim_start_matches("default "))],

@@ -4,7 +4,9 @@ use super::errors::{Fault, WithHelp, fault};
 use super::journal::{Entry, Journal};
 use crate::diag::codes::run as codes;
 use crate::plan::{Link, LinkKind, Plan};
+use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// Whether the host has an interface of this name. /sys shows those of the namespace in which it was mounted,
 /// /proc those of our own.
@@ -39,7 +41,8 @@ pub(super) fn commands(link: &Link, user: Option<&str>) -> Vec<Vec<String>> {
         LinkKind::Macvtap => {
             let below = link.over.as_deref().unwrap_or_default();
             let mut make = words(&["ip", "link", "add", "link", below, "name", name]);
-            make.extend(words(&["address", &link.mac, "type", "macvtap", "mode", "bridge"]));
+            let mode = link.mode.as_deref().unwrap_or("vepa");
+            make.extend(words(&["address", &link.mac, "type", "macvtap", "mode", mode]));
             all.push(make);
         }
     }
@@ -50,6 +53,24 @@ pub(super) fn commands(link: &Link, user: Option<&str>) -> Vec<Vec<String>> {
         all.push(words(&["ip", "link", "set", "dev", name, "up"]));
     }
     all
+}
+
+/// The character device of a macvtap: it is named after the number of the interface. The kernel makes it; where
+/// `/dev` is kept by somebody else, that may take a moment.
+pub(super) fn character_device(name: &str) -> Result<String, Fault> {
+    let cannot = |why: String| fault(&codes::NO_LINK, format!("cannot open the macvtap '{name}': {why}"));
+    let socket = rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)
+        .map_err(|e| cannot(e.to_string()))?;
+    let index = rustix::net::netdevice::name_to_index(&socket, name).map_err(|e| cannot(e.to_string()))?;
+    let path = format!("/dev/tap{index}");
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while !Path::new(&path).exists() {
+        if Instant::now() > deadline {
+            return Err(cannot(format!("{path} does not appear")));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(path)
 }
 
 /// Commands as lines for a shell.

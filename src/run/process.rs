@@ -269,6 +269,7 @@ impl Starter {
             locks_memory: process.locks_memory,
             keep: keep(process),
             groups: groups.map(Groups::joins).unwrap_or_default(),
+            descriptors: descriptors(process)?,
             ..self.confine.clone()
         };
         if let Some(user) = process.user.as_deref().filter(|_| rustix::process::geteuid().is_root()) {
@@ -323,6 +324,13 @@ impl Starter {
         let process_ref = ProcessRef::of(pid);
         Ok(Watched { id: process.id.clone(), process: process_ref, messages, fd, child: Some(child), reader, terminal })
     }
+}
+
+/// What the process gets open: a number, and the file.
+fn descriptors(process: &plan::Process) -> Result<Vec<(u32, String)>, Fault> {
+    let opened = |d: &plan::Descriptor| Some((d.number, d.link.clone()?));
+    let wanted = process.descriptors.iter().filter_map(opened);
+    wanted.map(|(number, link)| Ok((number, super::links::character_device(&link)?))).collect()
 }
 
 /// Capabilities that a process keeps: those of the Plan, if it names any.

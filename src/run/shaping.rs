@@ -94,6 +94,7 @@ mod tests {
             kind: LinkKind::Tap,
             name: "vnet0".to_string(),
             over: None,
+            mode: None,
             mac: "52:54:00:00:00:01".to_string(),
             mtu: None,
             managed: true,

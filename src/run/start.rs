@@ -178,7 +178,7 @@ fn runnable(plan: &Plan) -> Result<(), Fault> {
         return refuse(format!("the plan has version {}, and this virtc knows {}", plan.version, Plan::VERSION));
     }
     let Some(qemu) = plan.qemu() else { return refuse(format!("the plan of '{}' holds no QEMU", plan.name)) };
-    if plan.target == Target::Libvirt || !qemu.descriptors.is_empty() {
+    if plan.target == Target::Libvirt || qemu.descriptors.iter().any(|d| d.link.is_none()) {
         return Err(fault(
             &codes::NOT_RUNNABLE,
             format!(
@@ -317,6 +317,7 @@ fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
     Confine {
         account: account.map(|a| (a.uid, a.gid, a.groups.clone())),
         keep: Vec::new(),
+        descriptors: Vec::new(),
         locks_memory: false,
         selinux: confinement.selinux.as_ref().filter(|_| own::has_selinux()).map(|s| s.process.clone()),
         apparmor: confinement
@@ -326,6 +327,7 @@ fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
             .map(|a| a.profile.clone()),
         cpus: pinned.or(plan.limits.cpuset.as_ref()).map(|c| cpu_list(c)).unwrap_or_default(),
         groups: Vec::new(),
+        maxima: [plan.limits.max_processes.map(u64::from), plan.limits.max_files.map(u64::from), plan.limits.max_core],
     }
 }
 

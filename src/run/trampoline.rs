@@ -10,6 +10,7 @@ use rustix::thread::{
 };
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 
 /// The hidden first argument under which virtc becomes another program.
@@ -24,12 +25,17 @@ pub(super) struct Confine {
     pub keep: Vec<String>,
     /// Whether memory may be locked without limit.
     pub locks_memory: bool,
+    /// Limits of processes, open files and core dumps.
+    pub maxima: [Option<u64>; 3],
     /// SELinux context of the program.
     pub selinux: Option<String>,
     /// AppArmor profile of the program.
     pub apparmor: Option<String>,
     /// CPUs that it may use.
     pub cpus: Vec<usize>,
+    /// Files that the program gets open, by number. They are opened before the account changes.
+    #[serde(default)]
+    pub descriptors: Vec<(u32, String)>,
     /// Files of control groups (`cgroup.procs`) into which it writes itself.
     pub groups: Vec<String>,
 }
@@ -51,6 +57,9 @@ impl Confine {
             // 0 is the writer itself.
             std::fs::write(file, "0").map_err(|e| format!("cannot enter the control group {file}: {e}"))?;
         }
+        for (number, path) in &self.descriptors {
+            pass(*number, path)?;
+        }
         if !self.cpus.is_empty() {
             let mut set = CpuSet::new();
             for cpu in self.cpus.iter().filter(|c| **c < CpuSet::MAX_CPU) {
@@ -61,6 +70,12 @@ impl Confine {
         if self.locks_memory {
             // Without the privilege for it QEMU itself says what it misses.
             let _ = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None });
+        }
+        for (resource, limit) in [Resource::Nproc, Resource::Nofile, Resource::Core].into_iter().zip(self.maxima) {
+            if limit.is_some() {
+                setrlimit(resource, Rlimit { current: limit, maximum: limit })
+                    .map_err(|e| failed("the limits of processes, files or core dumps", e))?;
+            }
         }
         // Labels take effect at the next exec, and need the rights that go with the account.
         for (file, value) in [
@@ -100,6 +115,25 @@ impl Confine {
         }
         Ok(())
     }
+}
+
+/// Opens a file under this number, for the program that follows.
+fn pass(number: u32, path: &str) -> Result<(), String> {
+    let failed = |e: std::io::Error| format!("cannot open {path}: {e}");
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(path).map_err(failed)?;
+    let wanted = number as i32;
+    let mut fd = OwnedFd::from(file);
+    if fd.as_raw_fd() != wanted {
+        // The lowest free number from there on: it must be that one.
+        fd = rustix::io::fcntl_dupfd_cloexec(&fd, wanted).map_err(|e| failed(e.into()))?;
+    }
+    if fd.as_raw_fd() != wanted {
+        return Err(format!("cannot open {path} as number {number}: it is in use"));
+    }
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::empty()).map_err(|e| failed(e.into()))?;
+    // It stays open until the program ends.
+    let _ = fd.into_raw_fd();
+    Ok(())
 }
 
 /// A capability by its name. Only those that a Plan asks for.

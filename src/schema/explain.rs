@@ -137,6 +137,16 @@ impl<'r, 'd> Explainer<'r, 'd> {
         let words: Vec<&str> = ty.words().iter().map(|w| w.word.get()).collect();
         let number = tables::decimal(value).or_else(|| tables::hexadecimal(value));
         let ranged = ty.parts().iter().any(|p| matches!(p, Part::Int(..) | Part::Hex(..)));
+        // A hexadecimal number where the format has decimal ones.
+        let hex = tables::hexadecimal(value)
+            .filter(|_| !words.contains(&value) && ty.parts().iter().any(|p| matches!(p, Part::Int(..))))
+            .filter(|_| !ty.parts().iter().any(|p| matches!(p, Part::Hex(..))));
+        if let Some(decimal) = hex.map(|n| n.to_string()).filter(|n| ty.accepts(n)) {
+            self.out
+                .report(&codes::WRONG_VALUE, span, format!("{what} cannot be '{value}': it takes decimal numbers"))
+                .help(format!("write '{decimal}'"));
+            return;
+        }
         let (code, message) = if value.is_empty() {
             (&codes::WRONG_VALUE, format!("{what} is empty"))
         } else if number.is_some() && ranged {
@@ -174,7 +184,11 @@ impl<'r, 'd> Explainer<'r, 'd> {
     }
 
     pub fn missing_elements(&mut self, me: &Parent<'_, '_>, missing: &[&ChildSlot]) {
-        let names: Vec<String> = missing.iter().map(|s| format!("<{}>", name_text(s.name))).collect();
+        let name = |s: &&ChildSlot| match (name_text(s.name), s.min) {
+            (name, 0 | 1) => format!("<{name}>"),
+            (name, times) => format!("<{name}>, of which there are {times}"),
+        };
+        let names: Vec<String> = missing.iter().map(name).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let lines: Vec<String> = (missing.iter())
             .map(|s| format!("add {}: {}", skeleton(s), first_lower(s.doc.get().trim_end_matches('.'))))

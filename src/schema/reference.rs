@@ -104,12 +104,13 @@ pub fn condition_text(def: &Element, guard: u8) -> String {
 }
 
 /// How often a child may be there, in words.
-fn cardinality(min: u8, max: u8) -> &'static str {
+fn cardinality(min: u8, max: u8) -> std::borrow::Cow<'static, str> {
     match (min, max) {
-        (0, 1) => "optional",
-        (0, _) => "any number",
-        (_, 1) => "required",
-        _ => "one or more",
+        (0, 1) => "optional".into(),
+        (0, _) => "any number".into(),
+        (_, 1) => "required".into(),
+        (_, 0) => "one or more".into(),
+        (_, most) => format!("exactly {most}").into(),
     }
 }
 

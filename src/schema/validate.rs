@@ -56,7 +56,7 @@ pub fn validate_watched<W: Watch>(
     let Some(root) = doc.root() else { return Flagged::default() };
     let mut v = Validator {
         watch,
-        out: Reporter { severity, diags, flagged: Flagged::default() },
+        out: Reporter { severity, diags, faults: 0, flagged: Flagged::default() },
         attrs: Vec::new(),
         children: Vec::new(),
         counts: Vec::new(),
@@ -70,15 +70,20 @@ pub fn validate_watched<W: Watch>(
     v.out.flagged
 }
 
+/// After this many faults the rest of the file is not looked at: it is no domain.
+const MOST_FAULTS: usize = 2000;
+
 /// Where faults go.
 pub(super) struct Reporter<'d> {
     severity: Severity,
     diags: &'d mut Diagnostics,
+    faults: usize,
     pub flagged: Flagged,
 }
 
 impl Reporter<'_> {
     pub fn report(&mut self, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {
+        self.faults += 1;
         match self.severity {
             Severity::Error => self.diags.error(code, span, message),
             Severity::Warning => self.diags.warning(code, span, message),
@@ -268,6 +273,9 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
             if me.def.foreign {
                 continue;
             }
+            if self.out.faults > MOST_FAULTS {
+                break;
+            }
             let (mut active, mut unsure, mut inactive) = (None, Vec::new(), false);
             if name != NO_NAME {
                 for (i, slot) in slots.iter().enumerate().filter(|(_, s)| s.name == name) {
@@ -290,7 +298,7 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
             }
         }
         let missing: Vec<&ChildSlot> = (slots.iter().enumerate())
-            .filter(|(i, s)| s.min > 0 && self.counts[base + i] == 0 && me.states.of(s.guard) == State::Yes)
+            .filter(|(i, s)| self.counts[base + i] < u32::from(s.min) && me.states.of(s.guard) == State::Yes)
             .map(|(_, s)| s)
             .filter(|s| !guessed.contains(&s.name))
             .collect();

@@ -138,12 +138,12 @@ macro_rules! integer_values {
     )+ };
 }
 integer_values! {
-    u8: "a number from 0 to 255",
-    u16: "a number from 0 to 65535",
-    u32: "a number from 0 to 4294967295",
-    u64: "a number, 0 or more",
-    i32: "a whole number",
-    i64: "a whole number"
+    u8: "a non-negative integer value from 0 to 255",
+    u16: "a non-negative integer value from 0 to 65535",
+    u32: "a non-negative integer value from 0 to 4294967295",
+    u64: "a non-negative integer value",
+    i32: "an integer value",
+    i64: "an integer value"
 }
 
 /// A number that is printed in hexadecimal with at least `WIDTH` digits: `0x0001`.

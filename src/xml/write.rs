@@ -11,6 +11,8 @@ pub struct XmlWriter {
     in_tag: bool,
     /// The innermost element has text, so that its end tag stands on the same line.
     has_text: bool,
+    /// Where the start tag that was closed last ends, for [`XmlWriter::end_unless_empty`].
+    closed_for: Option<usize>,
 }
 
 impl XmlWriter {
@@ -23,6 +25,7 @@ impl XmlWriter {
         if self.in_tag {
             self.out.push('>');
             self.in_tag = false;
+            self.closed_for = Some(self.out.len());
         }
     }
 
@@ -93,6 +96,26 @@ impl XmlWriter {
             self.out.push('>');
         }
         self.has_text = false;
+    }
+
+    /// Ends the innermost element. If nothing stands in it, neither attributes nor content, it is taken back.
+    pub fn end_unless_empty(&mut self) {
+        let empty = self.open.last().is_some_and(|name| self.in_tag && self.out.ends_with(name));
+        let Some(name) = self.open.last().filter(|_| empty) else {
+            self.end();
+            return;
+        };
+        let start = self.out.len() - name.len() - 1;
+        self.open.pop();
+        self.in_tag = false;
+        self.has_text = false;
+        let kept = self.out[..start].trim_end_matches(' ').trim_end_matches('\n').len();
+        self.out.truncate(kept);
+        // The parent was closed for this child only.
+        if self.closed_for == Some(kept) {
+            self.out.pop();
+            self.in_tag = true;
+        }
     }
 
     /// `<name>text</name>`

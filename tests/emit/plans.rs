@@ -137,6 +137,7 @@ pub fn desktop() -> Plan {
         kind: LinkKind::Tap,
         name: "vnet0".into(),
         over: Some("br0".into()),
+        mode: None,
         mac: "52:54:00:12:34:56".into(),
         mtu: Some(1500),
         managed: true,

@@ -141,6 +141,7 @@ fn bandwidth_is_shaped() {
         kind: LinkKind::Tap,
         name: name.clone(),
         over: None,
+        mode: None,
         mac: "52:54:00:12:34:57".to_string(),
         mtu: None,
         managed: true,

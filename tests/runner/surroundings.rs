@@ -8,7 +8,7 @@ use virtc::plan::{
     Ready, Role, Secret, Sharing, Socket, SocketRole,
 };
 
-fn is_root() -> bool {
+pub fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
         eprintln!("SKIPPED: needs root");
@@ -33,8 +33,8 @@ fn disk_access(path: &str) -> Access {
 }
 
 /// A machine that runs as another user, with a disk behind a symbolic link that belongs to a third one.
-fn confined() -> Bed {
-    let bed = Bed::new("own").with_serial_file();
+pub fn confined(name: &str) -> Bed {
+    let bed = Bed::new(name).with_serial_file();
     std::fs::set_permissions(bed.path("."), std::fs::Permissions::from_mode(0o711)).expect("permissions");
     std::fs::set_permissions(bed.path("kernel"), std::fs::Permissions::from_mode(0o644)).expect("permissions");
     std::fs::set_permissions(bed.path("disk"), std::fs::Permissions::from_mode(0o600)).expect("permissions");
@@ -65,7 +65,7 @@ fn owners_are_given_and_taken_back() {
     if !has_qemu() || !is_root() {
         return;
     }
-    let bed = confined();
+    let bed = confined("own");
     bed.start();
     bed.await_guest();
     assert_eq!(owner(bed.path("disk")), (65123, 65124));
@@ -84,7 +84,7 @@ fn owners_are_taken_back_after_sigkill() {
     if !has_qemu() || !is_root() {
         return;
     }
-    let bed = confined();
+    let bed = confined("own");
     bed.start();
     kill(bed.runner_pid(), "KILL");
     until("the runner's end", || bed.state().contains("without runner").then_some(()));
@@ -99,7 +99,7 @@ fn a_shared_file_goes_back_with_the_last_machine() {
     if !has_qemu() || !is_root() {
         return;
     }
-    let mut bed = confined();
+    let mut bed = confined("own");
     for access in &mut bed.plan.access {
         access.sharing = Sharing::Shared;
     }
@@ -372,6 +372,7 @@ fn taps_are_made_and_removed_or_the_commands_are_told() {
         kind: LinkKind::Tap,
         name: name.clone(),
         over: None,
+        mode: None,
         mac: "52:54:00:12:34:56".to_string(),
         mtu: Some(1400),
         managed: true,

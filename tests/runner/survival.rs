@@ -1,8 +1,11 @@
 //! SIGKILL at any moment: what is left is found and removed.
 
-use crate::bed::{Bed, finish, has_qemu, kill, until};
+use crate::bed::{Bed, cause, finish, has_qemu, kill, until};
+use crate::surroundings::{confined, is_root};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use virtc::plan::{Link, LinkKind};
 
 #[test]
 fn qemu_is_killed() {
@@ -83,6 +86,42 @@ fn what_a_start_by_hand_left_is_taken_over() {
     assert_eq!(std::fs::read_to_string(bed.path("run/notes")).expect("kept"), "mine");
 }
 
+/// Adds a tap that the runner makes, and a limit that needs a control group.
+fn with_tap(mut bed: Bed, name: &str) -> Bed {
+    bed.plan.limits.cpu_shares = Some(512);
+    bed.plan.links.push(Link {
+        kind: LinkKind::Tap,
+        name: name.to_string(),
+        over: None,
+        mode: None,
+        mac: "52:54:00:12:34:59".to_string(),
+        mtu: None,
+        managed: true,
+        queues: 1,
+        vhost: false,
+        bandwidth: None,
+        up: true,
+        cause: cause(),
+    });
+    let netdev = format!("tap,id=n0,ifname={name},script=no,downscript=no");
+    bed.with(&["-netdev", &netdev, "-device", "e1000,netdev=n0"])
+}
+
+/// The control groups of machines with the name that the cycles use.
+fn groups(folder: &str, depth: usize) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten().filter(|_| depth > 0) {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            let path = entry.path().display().to_string();
+            if entry.file_name().to_string_lossy().starts_with("cycle.") {
+                found.push(path.clone());
+            }
+            found.extend(groups(&path, depth - 1));
+        }
+    }
+    found
+}
+
 /// Start/stop cycles, a part of them ended with SIGKILL of the runner or of QEMU at some moment.
 #[test]
 fn cycles() {
@@ -94,9 +133,16 @@ fn cycles() {
         let meta = std::fs::metadata(bed.path("disk")).expect("the disk");
         (meta.uid(), meta.gid(), meta.mode())
     };
-    let bed = Bed::new("cycle").with_serial_file();
-    let drive = format!("file={},format=raw,if=virtio", bed.path("disk"));
-    let bed = bed.with(&["-drive", &drive]);
+    // Root changes owners, makes a tap and control groups; others have their processes and files.
+    let bed = if is_root() {
+        confined("cycle")
+    } else {
+        let bed = Bed::new("cycle").with_serial_file();
+        let drive = format!("file={},format=raw,if=virtio", bed.path("disk"));
+        bed.with(&["-drive", &drive])
+    };
+    let tap = format!("vc{}", std::process::id());
+    let bed = if is_root() && Path::new("/dev/net/tun").exists() { with_tap(bed, &tap) } else { bed };
     let before = disk(&bed);
     // Any sequence will do; the seed is printed, so that a failure can be seen again.
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").subsec_nanos() | 1;
@@ -127,6 +173,8 @@ fn cycles() {
         }
         bed.assert_nothing_left();
         assert_eq!(disk(&bed), before);
-        let _ = std::fs::remove_file(bed.path("serial"));
+        assert!(!Path::new(&format!("/sys/class/net/{tap}")).exists(), "the tap is left");
+        assert_eq!(groups("/sys/fs/cgroup", 4), Vec::<String>::new());
+        std::fs::write(bed.path("serial"), "").expect("emptied");
     }
 }

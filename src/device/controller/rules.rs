@@ -7,8 +7,36 @@ use crate::diag::codes::{address as codes, general, machine as machine_codes};
 use crate::domain::Domain;
 use crate::resolve::{Board, Cx, Machine};
 
+/// Whether controllers of this type come in this model at all.
+fn belongs(kind: ControllerKind, model: ControllerModel) -> bool {
+    type M = ControllerModel;
+    match kind {
+        ControllerKind::Pci => model <= M::PcieExpanderBus,
+        ControllerKind::Usb => {
+            matches!(
+                model,
+                M::Piix3Uhci | M::Piix4Uhci | M::Ehci | M::Ich9Ehci1 | M::Ich9Uhci1 | M::Ich9Uhci2 | M::Ich9Uhci3
+            ) || matches!(
+                model,
+                M::Vt82c686bUhci | M::PciOhci | M::NecXhci | M::Qusb1 | M::Qusb2 | M::QemuXhci | M::None
+            )
+        }
+        ControllerKind::Scsi => model >= M::Auto && model <= M::Am53c974,
+        ControllerKind::Ide => matches!(model, M::Piix3 | M::Piix4 | M::Ich6),
+        ControllerKind::VirtioSerial => matches!(model, M::Virtio | M::VirtioTransitional | M::VirtioNonTransitional),
+        _ => false,
+    }
+}
+
 /// Checks one controller.
 pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    if let (Some(kind), Some(model)) = (c.kind, c.model)
+        && !belongs(kind, model)
+    {
+        let message = format!("unknown model type '{model}' of a controller of type '{kind}'");
+        cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
+        return;
+    }
     if let Some(driver) = &c.driver {
         let virtio = matches!(c.plug_of_kind(), Plug::Virtio(_));
         driver.virtio.rules(virtio, cx);
@@ -33,8 +61,38 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
         iothreads(c, domain, cx);
     }
     match c.kind {
+        Some(ControllerKind::Ide) => ide(c, machine, cx),
+        Some(ControllerKind::Scsi) => scsi(c, machine, cx),
         Some(ControllerKind::Usb) => usb(c, domain, cx),
         Some(ControllerKind::Pci) => pci(c, domain, machine, cx),
+        _ => {}
+    }
+}
+
+fn ide(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
+    if !machine.has_builtin_ide() {
+        let message = "IDE controllers are unsupported for this QEMU binary or machine type";
+        cx.error(&general::NOT_BY_QEMU, c.site, message);
+    } else if c.index() != 0 {
+        let message = "only a single IDE controller is supported for this machine type";
+        cx.error_at(&general::NOT_BY_QEMU, c.site, "index", message);
+    }
+}
+
+fn scsi(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
+    type M = ControllerModel;
+    match c.model {
+        Some(model @ (M::Buslogic | M::Vmpvscsi)) => {
+            cx.error_at(&general::NOT_BY_QEMU, c.site, "model", format!("unsupported controller model: {model}"));
+        }
+        Some(model @ M::Ncr53c90) if !machine.has_builtin_esp() => {
+            let message = format!("the {model} SCSI controller is not a built-in one of this machine");
+            cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
+        }
+        Some(model @ M::Ncr53c90) if c.index() != 0 => {
+            let message = format!("{model} can only be used as the first SCSI controller");
+            cx.error_at(&general::NOT_BY_QEMU, c.site, "index", message);
+        }
         _ => {}
     }
 }
@@ -68,6 +126,16 @@ fn iothreads(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
 }
 
 fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
+    if let Some(model @ (ControllerModel::Qusb1 | ControllerModel::Qusb2)) = c.model {
+        let message = format!("the USB controller model type 'qusb1' or 'qusb2' is not supported in qemu: '{model}'");
+        cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
+    }
+    let none = |o: &&Controller| o.is(ControllerKind::Usb) && o.model == Some(ControllerModel::None);
+    let all = || domain.devices.iter().flat_map(|d| d.controllers.iter());
+    if c.model != Some(ControllerModel::None) && all().find(none).is_some() {
+        cx.error(&codes::CONTROLLERS, c.site, "can't add another USB controller: USB is disabled for this domain")
+            .help("remove <controller type='usb' model='none'/>");
+    }
     let xhci = matches!(c.model, Some(ControllerModel::NecXhci | ControllerModel::QemuXhci));
     if let (true, Some(model), Some(ports)) = (xhci, c.model, c.ports)
         && ports > 15

@@ -179,7 +179,7 @@ model! {
         list throttle_filters: ThrottleFilter = "throttlefilters",
         flag readonly: bool = "readonly",
         flag shareable: bool = "shareable",
-        child transient: Transient,
+        mark transient: Transient,
         leaf serial: String = "serial",
         leaf wwn: String = "wwn",
         leaf vendor: String = "vendor",

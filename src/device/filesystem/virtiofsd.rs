@@ -36,7 +36,7 @@ pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
     });
     let system = lx.plan.instance == crate::plan::Instance::System;
     // What the server needs to act for any user of the guest (virtiofsd's documentation, "capabilities").
-    let capabilities = [
+    let mut capabilities = vec![
         "CAP_CHOWN",
         "CAP_DAC_OVERRIDE",
         "CAP_FOWNER",
@@ -45,9 +45,13 @@ pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
         "CAP_SETUID",
         "CAP_MKNOD",
         "CAP_SETFCAP",
-        "CAP_SYS_ADMIN",
         "CAP_DAC_READ_SEARCH",
     ];
+    capabilities.push(if sandbox(fs, lx) == Some("chroot") { "CAP_SYS_CHROOT" } else { "CAP_SYS_ADMIN" });
+    if program == OF_QEMU {
+        // It also empties its bounding set.
+        capabilities.push("CAP_SETPCAP");
+    }
     lx.plan.processes.push(Process {
         role: Role::Virtiofsd,
         id,
@@ -84,8 +88,8 @@ fn of_qemu(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
     if let Some(mode) = binary.and_then(|b| b.cache.as_ref()).and_then(|c| c.mode) {
         option(format!("cache={}", mode.as_str()));
     }
-    if let Some(mode) = binary.and_then(|b| b.sandbox.as_ref()).and_then(|s| s.mode) {
-        option(format!("sandbox={}", mode.as_str()));
+    if let Some(mode) = sandbox(fs, lx) {
+        option(format!("sandbox={mode}"));
     }
     let mut toggle = |value: Option<OnOff>, on: &str, off: &str| {
         if let Some(value) = value {
@@ -126,8 +130,8 @@ fn in_rust(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
     if let Some(mode) = binary.and_then(|b| b.cache.as_ref()).and_then(|c| c.mode) {
         option("--cache", if mode == CacheMode::None { "never" } else { "always" }.to_string());
     }
-    if let Some(mode) = binary.and_then(|b| b.sandbox.as_ref()).and_then(|s| s.mode) {
-        option("--sandbox", if mode == SandboxMode::Chroot { "chroot" } else { "namespace" }.to_string());
+    if let Some(mode) = sandbox(fs, lx) {
+        option("--sandbox", mode.to_string());
     }
     if let Some(size) = binary.and_then(|b| b.thread_pool.as_ref()).and_then(|t| t.size) {
         option("--thread-pool-size", size.to_string());
@@ -152,6 +156,18 @@ fn in_rust(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
         flag("--readonly");
     }
     args
+}
+
+/// The sandbox that the XML names. Root's server changes its root directory where nothing is said: that takes no right
+/// to mount, and its AppArmor profile names the shared directory, which in namespaces would be `/`. The unit keeps it
+/// from the network and from other processes.
+fn sandbox(fs: &Filesystem, lx: &Lower<'_>) -> Option<&'static str> {
+    let mode = fs.binary.as_ref().and_then(|b| b.sandbox.as_ref()).and_then(|s| s.mode);
+    match mode {
+        Some(SandboxMode::Chroot) => Some("chroot"),
+        Some(_) => Some("namespace"),
+        None => (lx.plan.instance == crate::plan::Instance::System).then_some("chroot"),
+    }
 }
 
 /// The helper that the host facts name, or the usual place.

@@ -409,7 +409,7 @@ fn helper(path: &str, args: Vec<Arg>, cause: Cause, lx: &mut Lower<'_>) {
     lx.plan.processes.push(Process {
         role: Role::Dbus,
         id: "dbus".to_string(),
-        program: "/usr/bin/dbus-daemon".to_string(),
+        program: lx.env.host.helper_program("dbus").unwrap_or("/usr/bin/dbus-daemon").to_string(),
         args,
         ready: Ready::Socket(path.to_string()),
         cause,

@@ -99,7 +99,8 @@ pub fn add_implicit(domain: &Domain, devices: &mut Devices, machine: &Machine) {
         return;
     }
     for kind in [InputKind::Mouse, InputKind::Keyboard] {
-        let is = |i: &Input| i.kind == Some(kind) && matches!(i.bus, None | Some(InputBus::Ps2));
+        // One whose bus is still open does not count: it becomes a second one.
+        let is = |i: &Input| i.kind == Some(kind) && i.bus == Some(InputBus::Ps2);
         if !devices.inputs.iter().any(is) {
             devices.inputs.push(Input { kind: Some(kind), bus: Some(InputBus::Ps2), ..Input::default() });
         }

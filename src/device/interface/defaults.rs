@@ -9,7 +9,32 @@ use crate::vocab::{Arch, Mac};
 /// Fills in MAC address and model.
 pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) {
     if interface.mac.is_none() {
-        interface.mac = Some(MacAddress { address: Some(derived_mac(interface, cx)), ..MacAddress::default() });
+        let mac = derived_mac(interface, cx);
+        let message = format!("<mac> is missing: {mac} was derived from the domain's name and the interface's number");
+        cx.derived(interface.site, message, format!("to keep it, add <mac address='{mac}'/>"));
+        interface.mac = Some(MacAddress { address: Some(mac), ..MacAddress::default() });
+    }
+    if interface.kind() != InterfaceType::Network
+        && let Some(port) = &mut interface.virtualport
+    {
+        let mac = interface.mac.as_ref().and_then(|m| m.address).map(|m| m.to_string()).unwrap_or_default();
+        let new = |what: &str| {
+            let mut uuid = [0; 16];
+            uuid.copy_from_slice(&cx.env.host.random.bytes(&mac, what, 16)[..16]);
+            crate::vocab::Uuid::from_random(uuid).to_string()
+        };
+        match port.kind.as_deref() {
+            Some("openvswitch") => {
+                let parameters = port.parameters.get_or_insert_with(Default::default);
+                parameters.interfaceid.get_or_insert_with(|| new("interfaceid"));
+            }
+            Some("802.1Qbg") => {
+                if let Some(parameters) = &mut port.parameters {
+                    parameters.instanceid.get_or_insert_with(|| new("instanceid"));
+                }
+            }
+            _ => {}
+        }
     }
     // libvirt writes the family of an address down.
     for ip in interface.ips.iter_mut().chain(&mut interface.source.fields.ips) {
@@ -44,15 +69,19 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
     }
 }
 
-/// A MAC address under QEMU's prefix that depends on the domain's text alone: its place in the file.
+/// A MAC address under QEMU's prefix that depends on the domain's name and on how many interfaces stand before.
 fn derived_mac(interface: &Interface, cx: &Cx<'_>) -> Mac {
     if cx.env.host.random == crate::host::Random::Counting {
         return Mac([0x52, 0x54, 0x00, 0x00, 0x01, 0x02]);
     }
-    let span = cx.span(interface.site);
-    let before = cx.doc.source().get(..span.start as usize).unwrap_or("");
-    let hash =
-        before.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
+    let root = cx.doc.root();
+    let name = root.and_then(|r| r.child("name")).map_or("", |n| n.text());
+    let start = cx.span(interface.site).start;
+    let devices = root.and_then(|r| r.child("devices"));
+    let interfaces = devices.iter().flat_map(|d| d.children_named("interface"));
+    let before = interfaces.take_while(|i| i.span().start < start).count() as u64;
+    let hash = name.trim().bytes().chain([0]).chain(before.to_be_bytes());
+    let hash = hash.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
     let bytes = hash.to_be_bytes();
     Mac([0x52, 0x54, 0x00, bytes[5], bytes[6], bytes[7]])
 }

@@ -3,9 +3,9 @@
 use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode, passt, rules};
 use crate::caps::{Accel, Cap};
 use crate::diag::codes::general as support;
-use crate::host::{Network, Plug, VhostNetPolicy};
+use crate::host::{ForwardMode, Network, Plug, VhostNetPolicy};
 use crate::lower::{Grant, Lower};
-use crate::plan::{Link, LinkKind, Props};
+use crate::plan::{Bridge, Link, LinkKind, Props};
 use crate::resolve::Env;
 use crate::vocab::OnOff;
 
@@ -34,6 +34,21 @@ pub fn network<'a>(name: &str, env: Env<'a>) -> Option<std::borrow::Cow<'a, Netw
     })
 }
 
+/// Tells the Plan about the bridge of a network that is virtc's to make: the host facts describe it, and it is not
+/// the host's own.
+fn own_bridge(network: &Network, bridge: Option<&str>, interface: &Interface, lx: &mut Lower<'_>) {
+    use ForwardMode::{Nat, None as Isolated, Open, Route};
+    let mode = network.forward.as_ref().map_or(Isolated, |f| f.mode);
+    let Some(name) = bridge.filter(|_| matches!(mode, Isolated | Nat | Open | Route)) else { return };
+    if lx.env.is_libvirt() || lx.env.host.network(&network.name).is_none() {
+        return;
+    }
+    if lx.plan.bridges.iter().all(|b| b.name != name) {
+        let cause = lx.cause(interface.site, format!("network {}", network.name));
+        lx.plan.bridges.push(Bridge { name: name.to_string(), addresses: network.addresses.clone(), cause });
+    }
+}
+
 /// The `-netdev`, without its id; none after a fault.
 fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
     let source = &interface.source.fields;
@@ -45,7 +60,10 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
             let network = network(&name, lx.env)?;
             let bridge = network.port.as_ref().and_then(|p| p.bridge.clone()).or_else(|| network.bridge.clone());
             match network.port.as_ref().map(|p| p.plug) {
-                None | Some(Plug::Network | Plug::Bridge) => tap(interface, bridge, lx),
+                None | Some(Plug::Network | Plug::Bridge) => {
+                    own_bridge(&network, bridge.as_deref(), interface, lx);
+                    tap(interface, bridge, lx)
+                }
                 Some(Plug::Direct) => return direct(interface, lx),
                 Some(_) => return not_yet(interface, lx),
             }
@@ -83,23 +101,46 @@ fn not_yet(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
 }
 
 /// A macvtap on a device of the host. It is known by a descriptor alone, so that only a parent that opens
-/// it can pass it on.
+/// it can pass it on: libvirt, or `virtc run`.
 fn direct(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
-    if !lx.env.is_libvirt() {
+    let over = interface.source.fields.dev.clone();
+    let props = if lx.env.is_libvirt() {
+        tap(interface, over, lx)
+    } else if over.is_none() {
         lx.error(
             &support::NOT_YET,
             interface.site,
-            "interfaces of type 'direct' are not supported yet by the standalone target",
+            "a network that gives macvtaps is not supported yet by the standalone target: it names no device",
         )
-        .help("join the device to a bridge and use <interface type='bridge'>");
+        .help("name the device: <interface type='direct'><source dev='eth0' mode='bridge'/>");
         return None;
-    }
-    let over = interface.source.fields.dev.clone();
-    let props = tap(interface, over, lx);
+    } else {
+        macvtap(interface, over, lx)
+    };
     if let Some(link) = lx.plan.links.last_mut() {
         link.kind = LinkKind::Macvtap;
+        // The format's default (formatdomain, "Direct attachment to physical interface").
+        let mode = interface.source.fields.mode.as_deref().unwrap_or("vepa");
+        let mode = if mode == "passthrough" { "passthru" } else { mode };
+        link.mode = Some(mode.to_string().into());
     }
     Some(props)
+}
+
+/// The `-netdev` of a macvtap of a standalone machine: one descriptor a queue.
+fn macvtap(interface: &Interface, over: Option<String>, lx: &mut Lower<'_>) -> Props {
+    let name = tap_name(interface, lx);
+    let queues = interface.queues();
+    let list: Vec<String> = (0..queues).map(|_| lx.link_descriptor(&name)).collect();
+    let mut props = Props::with("type", "tap");
+    props.set(if queues > 1 { "fds" } else { "fd" }, list.join(":"));
+    let vhost = wants_vhost(interface, lx);
+    if vhost {
+        props.set("vhost", true);
+    }
+    props.maybe("sndbuf", interface.tune.as_ref().and_then(|t| t.sndbuf));
+    link(interface, over, vhost, lx);
+    props
 }
 
 fn with_type(kind: &'static str, key: &'static str, value: String) -> Props {
@@ -195,6 +236,7 @@ fn link(interface: &Interface, bridge: Option<String>, vhost: bool, lx: &mut Low
         kind: LinkKind::Tap,
         name,
         over: bridge,
+        mode: None,
         mac: interface.mac(),
         mtu: interface.mtu.as_ref().and_then(|m| m.size),
         managed: interface.target.as_ref().and_then(|t| t.managed).is_none_or(|m| m.is_yes()),

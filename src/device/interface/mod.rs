@@ -392,7 +392,7 @@ impl Family for Interface {
             "virtio-transitional" => Plug::Virtio(VirtioModel::Transitional),
             "virtio-non-transitional" => Plug::Virtio(VirtioModel::NonTransitional),
             "usb-net" => Plug::Usb,
-            "e1000e" | "igb" | "vmxnet3" => Plug::Pcie,
+            "e1000e" | "igb" => Plug::Pcie,
             "spapr-vlan" => Plug::SpaprVio(0x1000),
             "lan9118" | "smc91c111" => Plug::Nowhere,
             _ => Plug::Pci,

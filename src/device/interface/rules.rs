@@ -1,13 +1,14 @@
 //! Checks of a complete interface.
 
-use super::{Interface, InterfaceType};
+use super::{Interface, InterfaceType, TeamingType};
 use crate::diag::codes::network as codes;
 use crate::domain::Domain;
 use crate::lower::Lower;
 use crate::resolve::{Cx, Machine};
+use crate::vocab::YesNo;
 
 /// Checks one interface.
-pub fn interface(interface: &Interface, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+pub fn interface(interface: &Interface, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
     let kind = interface.kind();
     let port_forward_works = interface.uses_passt() && matches!(kind, InterfaceType::User | InterfaceType::Vhostuser);
     if let Some(forward) = interface.port_forwards.first()
@@ -20,7 +21,12 @@ pub fn interface(interface: &Interface, _: &Domain, _: &Machine, cx: &mut Cx<'_>
         )
         .help("add <backend type='passt'/>");
     }
+    complete(interface, cx);
+    port_profile(interface, cx);
+    addresses(interface, cx);
+    for_type(interface, domain, cx);
     if let Some(driver) = &interface.driver {
+        driver.virtio.rules(interface.is_virtio(), cx);
         // MAX_TAP_QUEUES of QEMU; a vhost-user backend may have as many as virtio allows.
         let most = if kind == InterfaceType::Vhostuser { 1024 } else { 256 };
         if let Some(queues) = driver.queues.filter(|q| *q > most) {
@@ -50,6 +56,7 @@ pub fn interface(interface: &Interface, _: &Domain, _: &Machine, cx: &mut Cx<'_>
         ));
     }
     if let Some(name) = interface.target.as_ref().and_then(|t| t.dev.as_ref())
+        && !cx.env.is_libvirt()
         && (name.len() > 15 || name.contains(['/', ' ', ':']) || name == "." || name == "..")
     {
         cx.error_at(
@@ -81,16 +88,222 @@ pub fn can_start(interface: &Interface, lx: &mut Lower<'_>) -> bool {
         );
         return false;
     }
-    if kind == InterfaceType::Vhostuser && interface.uses_passt() && !lx.domain.has_shared_memory() {
-        lx.error(
+    true
+}
+
+/// What the source of each type has to say.
+fn complete(interface: &Interface, cx: &mut Cx<'_>) {
+    type T = InterfaceType;
+    let (kind, source) = (interface.kind(), &interface.source);
+    let needs = match kind {
+        T::Network => &["network"][..],
+        T::Bridge => &["bridge"],
+        T::Direct | T::Vdpa => &["dev"],
+        T::Vhostuser if !interface.uses_passt() => &["path"],
+        T::Server | T::Mcast => &["port"],
+        T::Client | T::Udp => &["port", "address"],
+        T::Internal => &["name"],
+        T::Hostdev if source.pci.is_none() => {
+            cx.error(
+                &codes::INCOMPLETE,
+                interface.site,
+                "unknown host device source address type: <source> names no PCI device",
+            );
+            return;
+        }
+        _ => return,
+    };
+    if source.site.is_none() {
+        let message = if kind == T::Vhostuser {
+            "missing required attribute 'path' in the element 'source' of an interface of type 'vhostuser'".to_string()
+        } else {
+            format!("an interface of type='{kind}' requires a 'source' element")
+        };
+        cx.error(&codes::INCOMPLETE, interface.site, message);
+        return;
+    }
+    let f = &source.fields;
+    for name in needs {
+        let there = match *name {
+            "network" => f.network.is_some(),
+            "bridge" => f.bridge.is_some(),
+            "dev" => f.dev.is_some(),
+            "path" => f.path.is_some(),
+            "port" => f.port.is_some(),
+            "address" => f.address.is_some() || kind != T::Client,
+            _ => f.name.is_some(),
+        };
+        if !there {
+            let message =
+                format!("missing required attribute '{name}' in the element 'source' of an interface of type '{kind}'");
+            cx.error(&codes::INCOMPLETE, source.site, message);
+        }
+    }
+    if kind == T::Udp && f.local.is_none() {
+        cx.error(&codes::INCOMPLETE, source.site, "the '<local>' element is missing for a 'udp' socket interface");
+    }
+    if kind == T::Vhostuser {
+        if let Some(mode) = f.mode.as_deref().filter(|m| !matches!(*m, "client" | "server")) {
+            let message = format!("invalid value for the attribute 'mode' in the element 'source': '{mode}'");
+            cx.error_at(&codes::INCOMPLETE, source.site, "mode", message);
+        }
+        if let Some(again) = &f.reconnect
+            && again.enabled == Some(YesNo::Yes)
+            && again.timeout.is_none()
+        {
+            cx.error(&codes::INCOMPLETE, again.site, "missing required attribute 'timeout' in the element 'reconnect'");
+        }
+    }
+}
+
+/// What a virtual port has to say.
+fn port_profile(interface: &Interface, cx: &mut Cx<'_>) {
+    type T = InterfaceType;
+    let kind = interface.kind();
+    let Some(port) = &interface.virtualport else { return };
+    if !matches!(kind, T::Network | T::Bridge | T::Direct | T::Hostdev) {
+        let message = format!("the <virtualport> element is unsupported for <interface type='{kind}'>");
+        cx.error(&codes::NOT_FOR_TYPE, port.site, message);
+        return;
+    }
+    if kind == T::Network {
+        return;
+    }
+    let Some(name) = port.kind.as_deref() else {
+        cx.error(&codes::INCOMPLETE, port.site, "the required type of the virtualport is missing");
+        return;
+    };
+    let p = port.parameters.as_ref();
+    let missing = match name {
+        "802.1Qbg" => [
+            ("managerid", p.is_none_or(|p| p.managerid.is_none())),
+            ("typeid", p.is_none_or(|p| p.typeid.is_none())),
+            ("typeidversion", p.is_none_or(|p| p.typeidversion.is_none())),
+        ]
+        .iter()
+        .find_map(|(n, missing)| missing.then_some(*n)),
+        "802.1Qbh" => p.is_none_or(|p| p.profileid.is_none()).then_some("profileid"),
+        "midonet" => p.is_none_or(|p| p.interfaceid.is_none()).then_some("interfaceid"),
+        _ => None,
+    };
+    if let Some(missing) = missing {
+        let message = format!("missing {missing} in <virtualport type='{name}'>");
+        cx.error(&codes::INCOMPLETE, port.site, message);
+    }
+}
+
+/// Addresses of the guest, which only user-mode networking hands out: one of each family.
+fn addresses(interface: &Interface, cx: &mut Cx<'_>) {
+    let mut seen = [false; 2];
+    for ip in &interface.ips {
+        let text = ip.address.as_deref().unwrap_or("");
+        let v6 = ip.family.as_deref() == Some("ipv6");
+        let valid =
+            if v6 { text.parse::<std::net::Ipv6Addr>().is_ok() } else { text.parse::<std::net::Ipv4Addr>().is_ok() };
+        if !valid {
+            cx.error_at(&codes::ADDRESS, ip.site, "address", format!("invalid address '{text}' in <ip>"));
+        }
+        if let Some(prefix) = ip.prefix.filter(|p| *p > if v6 { 128 } else { 32 }) {
+            cx.error_at(&codes::ADDRESS, ip.site, "prefix", format!("invalid prefix value '{prefix}' in <ip>"));
+        }
+        if std::mem::replace(&mut seen[usize::from(v6)], true) && interface.kind() == InterfaceType::User {
+            let family = if v6 { "IPv6" } else { "IPv4" };
+            cx.error(&codes::ADDRESS, ip.site, format!("only one {family} address per interface is allowed"));
+        }
+    }
+    if let Some(ip) = interface.ips.first()
+        && !matches!(interface.kind(), InterfaceType::User | InterfaceType::Vhostuser)
+    {
+        let message =
+            "an attempt to set guest-side IP address info of a network interface is invalid: not supported by QEMU";
+        cx.error(&codes::ADDRESS, ip.site, message);
+    }
+}
+
+/// What only some types and models have.
+fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
+    type T = InterfaceType;
+    let (kind, mac) = (interface.kind(), interface.mac());
+    if let Some(mtu) = &interface.mtu
+        && !matches!(kind, T::Network | T::Bridge | T::Ethernet | T::Vhostuser | T::Vdpa)
+    {
+        cx.error(
+            &codes::NOT_FOR_TYPE,
+            mtu.site,
+            format!("setting the MTU on an interface of type {kind} is not supported yet"),
+        );
+    }
+    if let Some(port) = &interface.port
+        && port.isolated == Some(YesNo::Yes)
+        && !matches!(kind, T::Network | T::Bridge)
+    {
+        let message = format!(
+            "interface {mac} - <port isolated='yes'/> is not supported for network interfaces with type='{kind}'"
+        );
+        cx.error(&codes::NOT_FOR_TYPE, port.site, message);
+    }
+    if let Some(vlan) = &interface.vlan {
+        if vlan.tags.is_empty() {
+            cx.error(
+                &codes::INCOMPLETE,
+                vlan.site,
+                "missing tag id - each <vlan> must have at least one <tag id='n'/> subelement",
+            );
+        }
+        if let Some(id) = vlan.tags.iter().filter_map(|t| t.id).find(|id| *id > 4095) {
+            cx.error(&codes::ADDRESS, vlan.site, format!("the vlan tag id {id} is too large (maximum 4095)"));
+        }
+        if vlan.tags.len() > 1 && vlan.trunk == Some(YesNo::No) {
+            let message = "invalid \"trunk='no'\" in <vlan> - trunk='yes' is required for more than one vlan tag";
+            cx.error(&codes::ADDRESS, vlan.site, message);
+        }
+    }
+    let mac_site = interface.mac.as_ref().map_or(interface.site, |m| m.site);
+    if interface.mac.as_ref().and_then(|m| m.address).is_some_and(|m| m.0[0] & 1 == 1) {
+        cx.error(&codes::ADDRESS, mac_site, format!("expected a unicast mac address, found multicast '{mac}'"));
+    }
+    if interface.model().contains(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.')) {
+        let site = interface.model.as_ref().map_or(interface.site, |m| m.site);
+        cx.error(&codes::BAD_NAME, site, "the model name contains invalid characters");
+    }
+    if kind == T::Vhostuser && !domain.has_shared_memory() {
+        cx.error(
             &codes::SHARED_MEMORY,
             interface.site,
-            "this 'interface' requires shared memory: passt reads the guest's memory itself",
+            "this 'interface' requires shared memory: its backend reads the guest's memory itself",
         )
         .help("add <memoryBacking><access mode='shared'/></memoryBacking>");
-        return false;
     }
-    true
+    if let Some(bandwidth) = &interface.bandwidth {
+        for rate in [&bandwidth.inbound, &bandwidth.outbound].into_iter().flatten() {
+            if rate.average.is_none() && rate.floor.is_none() {
+                cx.error(&codes::INCOMPLETE, rate.site, "mandatory attributes are missing: average or floor");
+            } else if rate.floor.is_some() && kind != T::Network {
+                cx.error_at(
+                    &codes::NOT_FOR_TYPE,
+                    rate.site,
+                    "floor",
+                    "the floor attribute is not supported for this config",
+                );
+            }
+        }
+    }
+    if let Some(teaming) = &interface.teaming {
+        match teaming.kind {
+            Some(TeamingType::Persistent) if !interface.is_virtio() => {
+                let message = format!(
+                    "virtio-net teaming: a persistent interface must be <model type='virtio'/>, not '{}'",
+                    interface.model()
+                );
+                cx.error(&codes::NOT_FOR_TYPE, teaming.site, message);
+            }
+            Some(TeamingType::Transient) if !interface.is_host_device() && kind != T::Network => {
+                let message = format!("virtio-net teaming: a transient interface must be type='hostdev', not '{kind}'");
+                cx.error(&codes::NOT_FOR_TYPE, teaming.site, message);
+            }
+            _ => {}
+        }
+    }
 }
 
 fn takes_tap(kind: InterfaceType) -> bool {

@@ -83,7 +83,7 @@ impl Part for NetSource {
             out.start("source");
             self.fields.print_attrs(out);
             self.fields.print_body(out);
-            out.end();
+            out.end_unless_empty();
         }
     }
     fn shape(shape: &mut Shape) {

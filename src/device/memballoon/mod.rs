@@ -4,6 +4,7 @@ use super::info::DeviceInfo;
 use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioDriver;
 use super::{Family, device};
+use crate::diag::codes::general as support;
 use crate::domain::Domain;
 use crate::domain::model::model;
 use crate::lower::Lower;
@@ -67,7 +68,15 @@ impl Family for Memballoon {
         }
     }
 
-    fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        let first = domain.devices.iter().flat_map(|d| d.memballoons.first()).next();
+        if first.is_some_and(|m| m.site != self.site) {
+            cx.error(&support::NOT_BY_QEMU, self.site, "only a single memory balloon device is supported");
+        }
+        if let Some(model @ MemballoonModel::Xen) = self.model {
+            let message = format!("the memory balloon device type '{model}' is not supported by this version of qemu");
+            cx.error_at(&support::NOT_BY_QEMU, self.site, "model", message);
+        }
         if let Some(driver) = &self.driver {
             driver.virtio.rules(self.is_present(), cx);
         }

@@ -63,8 +63,12 @@ impl Family for Panic {
         }
     }
 
-    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
-        if self.model == Some(PanicModel::Pvpanic) { Plug::RootComplex } else { Plug::Nowhere }
+    fn plug(&self, machine: &Machine, _: &Env<'_>) -> Plug {
+        match self.model {
+            Some(PanicModel::Pvpanic) if machine.has_pcie_root() => Plug::RootComplex,
+            Some(PanicModel::Pvpanic) => Plug::Pci,
+            _ => Plug::Nowhere,
+        }
     }
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {

@@ -124,6 +124,14 @@ impl Family for Rng {
         if !cx.has(cap) {
             cx.error(&general::NOT_BY_QEMU, self.site, format!("this QEMU doesn't support the rng backend '{name}'"));
         }
+        if self.backend.is_none() {
+            cx.error(&general::NOT_BY_QEMU, self.site, "an rng needs exactly one RNG backend: only one is supported");
+        }
+        if self.source() == RngSource::Egd
+            && self.backend.as_ref().is_some_and(|b| b.source.as_ref().is_none_or(|s| s.kind.is_none()))
+        {
+            cx.error(&general::NOT_BY_QEMU, self.site, "the EGD backend of the rng is missing its type");
+        }
         if let Some(source) = self.backend.as_ref().and_then(|b| b.source.as_ref()) {
             chardev::rules(source, self.site, cx);
             chardev::unix_needs_path(source, self.site, cx);

@@ -11,7 +11,7 @@ use crate::domain::model::{Binder, Part, Shape, model};
 use crate::lower::{Grant, Lower};
 use crate::plan::{PathKind, Props};
 use crate::resolve::{Cx, Env, Machine};
-use crate::vocab::{OnOff, Value, keywords};
+use crate::vocab::{OnOff, Size, Value, keywords};
 use crate::xml::{El, XmlWriter};
 
 keywords! {
@@ -76,8 +76,8 @@ model! {
         attr role: ShmemRole = "role",
         child model: Model,
         child size: Mebibytes = "size",
-        child server: Server,
-        child msi: Msi,
+        mark server: Server,
+        mark msi: Msi,
         part info: DeviceInfo,
     }
 }
@@ -96,7 +96,17 @@ impl Shmem {
 
 impl Family for Shmem {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
-        self.model.get_or_insert_with(Model::default).kind.get_or_insert(ShmemModel::Ivshmem);
+        let model = *self.model.get_or_insert_with(Model::default).kind.get_or_insert(ShmemModel::Ivshmem);
+        if model == ShmemModel::Plain && self.bytes().is_none() {
+            // Older releases had it as a fixed size.
+            let amount = Amount { size: Size(4 << 20), ..Amount::default() };
+            self.size = Some(Mebibytes(amount));
+        }
+        if let Some(msi) = &mut self.msi
+            && model == ShmemModel::Doorbell
+        {
+            msi.ioeventfd.get_or_insert(OnOff::On);
+        }
     }
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {

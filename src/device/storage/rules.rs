@@ -143,6 +143,13 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
         let message = format!("can't split path '{name}' into pool name and image name (volume and path)");
         cx.error_at(&codes::NETWORK, site, "name", message);
     }
+    if protocol == Protocol::Rbd
+        && let Some(name) = network.name.as_deref().filter(|n| n.contains(':'))
+    {
+        // In Ceph's own notation options follow a colon.
+        let message = format!("an RBD image cannot be named '{name}': the name holds ':'");
+        cx.error_at(&codes::NETWORK, site, "name", message).help("name the pool and the image only: pool/image");
+    }
     let one = matches!(protocol, Protocol::Nbd | Protocol::Iscsi | Protocol::Ssh | Protocol::Nfs | Protocol::Vxhs)
         || protocol.is_curl();
     if one && hosts.len() != 1 {

@@ -4,6 +4,7 @@ use super::credentials::{Auth, Encryption};
 use super::kinds::{Format, StartupPolicy, StorageKind, VolumeMode};
 use super::network::Network;
 use crate::device::address::{PciAddress, bind_pci, print_pci};
+use crate::diag::codes::schema;
 use crate::domain::model::{Binder, Model, Part, Shape, model, print_as, print_attr};
 use crate::domain::seclabel::SourceSeclabel;
 use crate::vocab::{YesNo, keywords};
@@ -404,7 +405,20 @@ impl Part for Layer {
         self.kind = cx.attr(el, "type");
         // See the attribute of the same name of <source>.
         el.attr("index");
-        let Some(kind) = self.kind else { return };
+        let Some(kind) = self.kind else {
+            // libvirt takes it for the end of the chain, and drops what it holds.
+            if el.peek("type").is_none() && el.children().next().is_some() {
+                cx.diags
+                    .error(
+                        &schema::MISSING_ATTRIBUTE,
+                        el.span(),
+                        "<backingStore> describes an image but lacks the attribute 'type'",
+                    )
+                    .help("add type='file', or where the image lives; an empty <backingStore/> ends the chain");
+                el.mark_all();
+            }
+            return;
+        };
         self.format = el.child("format").map(|f| LayerFormat::read(f, cx));
         self.source.bind_child(kind, el, cx);
         self.backing = bind_backing(el, cx);

@@ -74,6 +74,10 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         }
         _ => {}
     }
+    if backend.kind == Some(TpmBackend::External) && backend.source.is_none() {
+        cx.error(&codes::TPM, backend.site, "a TPM backend of type 'external' lacks its <source>")
+            .help("add <source type='unix' mode='connect' path='…'/>: the socket of the program");
+    }
     let needs_emulator = matches!(backend.kind, Some(TpmBackend::Emulator | TpmBackend::External));
     if needs_emulator && !cx.has(Cap::TpmEmulator) {
         cx.error(&general::NOT_BY_QEMU, backend.site, "the TPM backend 'emulator' is not supported by this QEMU");

@@ -44,7 +44,11 @@ impl Family for Vsock {
         Plug::Virtio(self.model.unwrap_or_default())
     }
 
-    fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        let first = domain.devices.iter().flat_map(|d| d.vsocks.first()).next();
+        if first.is_some_and(|v| v.site != self.site) {
+            cx.error(&codes::VALUE, self.site, "only a single vsock device is supported");
+        }
         if !cx.has(Cap::VhostVsock) {
             cx.error(&general::NOT_BY_QEMU, self.site, "vhost-vsock is not supported with this QEMU");
         }

@@ -101,7 +101,7 @@ impl Family for Watchdog {
                 &codes::UNSUPPORTED_MODEL,
                 self.site,
                 "action",
-                "all watchdogs must have the same action: QEMU has one for the whole machine",
+                "watchdogs with different actions are not supported: QEMU has one action for the whole machine",
             );
         }
     }

@@ -14,5 +14,6 @@ super::codes! {
         QEMU_CONF_VALUE = "VC1010" "qemu-conf-value" "A key of qemu.conf has a value that it cannot have.\n\nbefore: vnc_tls = \"yes\"\nafter:  vnc_tls = 1";
         QEMU_CONF_UNUSED = "VC1011" "qemu-conf-unused" "The key steers something that libvirt's daemon does while machines run, or that systemd does here. It becomes no host fact.";
         ARGV = "VC1012" "command-line" "The file holds no command line that can be read without a shell: quotes must be closed, and variables, substitutions and pipes must be replaced by what they stand for.\n\nbefore: qemu-system-x86_64 -hda $DISK\nafter:  qemu-system-x86_64 -hda /images/disk.img";
+        KDL_DOMAIN = "VC1013" "kdl-domain" "The file is no domain in KDL version 2: one node at the top, each node an element, its properties the attributes, its argument the text.\n\nbefore: memory 2 \"GiB\"\nafter:  memory 2 unit=\"GiB\"";
     }
 }

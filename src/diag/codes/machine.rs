@@ -20,6 +20,7 @@ super::codes! {
         SMBIOS = "VC0216" "smbios" "A value of `<sysinfo>` does not have the form that SMBIOS asks for.\n\nbefore: <bios><entry name='date'>2020-01-31</entry></bios>\nafter:  <bios><entry name='date'>01/31/2020</entry></bios>";
         SECURITY = "VC0217" "launch-security" "`<launchSecurity>` or `<keywrap>` asks for what this machine, QEMU or host does not have.\n\nbefore: <launchSecurity type='sev'>…</launchSecurity> with a QEMU that has no sev-guest\nafter:  another --caps, or no <launchSecurity>";
         MEMORY_DEVICE = "VC0218" "memory-device" "A `<memory>` device does not fit the guest: its node, its size, its address, or the machine.\n\nbefore: <memory model='dimm'><target><size>1</size><node>4</node></target></memory> with two cells\nafter:  <memory model='dimm'><target><size unit='MiB'>512</size><node>1</node></target></memory>";
+        LIFECYCLE = "VC0220" "lifecycle" "What is to happen when the guest powers off, reboots or crashes cannot be done with QEMU.\n\nbefore: <on_reboot>rename-restart</on_reboot>\nafter:  <on_reboot>restart</on_reboot>";
         IOTHREAD = "VC0219" "iothread" "The I/O threads contradict each other.\n\nbefore: <iothreads>2</iothreads> with four entries in <iothreadids>\nafter:  <iothreads>4</iothreads>";
     }
 }

@@ -7,5 +7,7 @@ super::codes! {
         QUEUE_SIZE = "VC0503" "queue-size" "virtio queues have a size that is a power of two: 256, 512, 1024.\n\nbefore: <driver rx_queue_size='300'/>\nafter:  <driver rx_queue_size='512'/>";
         BAD_NAME = "VC0504" "interface-name" "The kernel takes names of network interfaces of at most 15 bytes, without '/', ':' and blanks.\n\nbefore: <target dev='my network interface'/>\nafter:  <target dev='mynet0'/>";
         SHARED_MEMORY = "VC0505" "shared-memory" "A vhost-user backend reads and writes the guest's memory itself, so that the memory must be shared with it.\n\nbefore: <interface type='vhostuser'>…</interface>\nafter:  <memoryBacking><access mode='shared'/></memoryBacking> … <interface type='vhostuser'>…</interface>";
+        INCOMPLETE = "VC0506" "incomplete-interface" "An interface, or its virtual port, does not say all that its type calls for.\n\nbefore: <interface type='bridge'><source/></interface>\nafter:  <interface type='bridge'><source bridge='br0'/></interface>";
+        ADDRESS = "VC0507" "interface-address" "An address, a prefix or a VLAN tag of an interface is not one, or cannot be given to the guest.\n\nbefore: <interface type='user'><ip address='10.0.2.300'/></interface>\nafter:  <interface type='user'><ip address='10.0.2.30'/></interface>";
     }
 }

@@ -44,7 +44,11 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
                 let local = format!("{profile}.{}", process.id);
                 record.maybe::<ApparmorName>("local", fit.fit(&local, &process.cause));
                 record.maybe::<ApparmorText>("what", fit.fit(&process.cause.what, &process.cause));
-                record.flag("namespaces", matches!(process.role, Role::Virtiofsd | Role::Passt));
+                let virtiofsd = process.role == Role::Virtiofsd;
+                let namespaces = process.role == Role::Passt || (virtiofsd && !process.changes_root());
+                record.flag("namespaces", namespaces).flag("everything", namespaces && virtiofsd);
+                record.flag("shares", virtiofsd).flag("tpm", process.role == Role::Swtpm);
+                record.flag("locks", process.is_virtiofsd_in_c());
                 record.flag("complain", apparmor.complain);
                 body(plan, process, file, &mut fit, &mut record);
                 helpers.push(record);

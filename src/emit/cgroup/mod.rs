@@ -121,6 +121,9 @@ fn knobs(plan: &Plan, version: Version, fit: &mut Fitter<'_>) -> String {
             knob("blkio.bfq.weight", weight.to_string());
         }
     }
+    if let Some(tasks) = limits.max_threads {
+        knob("pids.max", tasks.to_string());
+    }
     io_devices(limits, two, &mut knob, fit, plan);
     out
 }

@@ -77,6 +77,11 @@ impl Escaped<ExecArg> {
         line
     }
 
+    /// Two values of an option list, joined by a comma.
+    pub fn comma(self, other: Escaped<ExecArg>) -> Escaped<ExecArg> {
+        Escaped { text: format!("{},{}", self.text, other.text), language: std::marker::PhantomData }
+    }
+
     /// This line, continued on the next one by an argument.
     pub fn continued(&mut self, argument: &Escaped<ExecArg>) {
         self.text.push_str(" \\\n    ");

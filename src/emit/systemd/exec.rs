@@ -2,13 +2,14 @@
 
 use super::Lines;
 use super::prepare;
+use crate::emit::Names;
 use crate::emit::argv;
 use crate::emit::escape::{EnvAssignment, Escaped, ExecArg, ExecProgram, UnitPath, UnitWord};
 use crate::emit::fit::Fitter;
 use crate::plan::{Cause, DirectoryRole, Instance, Plan, Process, Ready, Role};
 
 /// The `[Service]` lines of a process, but for limits and sandbox.
-pub fn exec(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+pub fn exec(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, lines: &mut Lines) {
     lines.set("Type", "exec");
     identity(plan, process, fit, lines);
     directories(plan, process, fit, lines);
@@ -16,31 +17,58 @@ pub fn exec(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Li
         lines.maybe::<EnvAssignment>("Environment", fit.fit(&format!("{key}={value}"), &process.cause));
     }
     prepare::before(plan, process, fit, lines);
-    lines.maybe("ExecStart", command_line(process, fit));
+    lines.maybe("ExecStart", command_line(plan, process, fit));
     if let Ready::Socket(path) = &process.ready {
-        prepare::wait_for_socket(path, process, fit, lines);
+        prepare::wait_for_socket(plan, path, process, fit, lines);
     }
     if process.role == Role::Qemu {
-        // Asks the guest first, where virtc is there to ask; QEMU takes SIGTERM as "flush and quit".
-        if let Some(monitor) = plan.monitor()
-            && let Some(path) = fit.fit::<ExecArg>(&monitor.path, &monitor.cause)
-        {
-            let arguments = ["stop", "--socket"].into_iter().map(Escaped::literal).chain([path]);
-            let virtc = Escaped::<ExecProgram>::literal("/usr/bin/virtc");
-            lines.push("ExecStop", Escaped::command("-", virtc, arguments));
-        }
+        prepare::stop(plan, fit, lines);
         lines.set("KillMode", "mixed");
         lines.set("TimeoutStopSec", "2min");
-        if plan.lifecycle.on_crash.contains("restart") {
-            lines.set("Restart", "on-failure");
+        match (plan.lifecycle.on_poweroff.contains("restart"), plan.restarts_on_crash()) {
+            (true, true) => lines.set("Restart", "always"),
+            (true, false) => lines.set("Restart", "on-success"),
+            (false, true) => lines.set("Restart", "on-failure"),
+            (false, false) => {}
         }
+        if plan.lifecycle.on_crash.starts_with("coredump") {
+            let what = "a unit writes no dump of the guest's memory when the guest crashes".to_string();
+            fit.runner_only(&Cause { what: "on_crash".into(), ..Cause::default() }, what);
+        }
+    } else if plan.restarts_on_crash() {
+        lines.set("Restart", "on-failure");
     }
-    prepare::after(plan, process, fit, lines);
+    prepare::after(plan, process, names, fit, lines);
+}
+
+/// What QEMU does by itself at the end of a run, where no runner decides: the value of `-action`. A crash that is
+/// to be followed by a new start has to end in failure.
+fn actions(plan: &Plan, process: &Process) -> Option<Escaped<ExecArg>> {
+    if process.role != Role::Qemu || process.args.iter().any(|a| a.switch == "-action") {
+        return None;
+    }
+    let life = &plan.lifecycle;
+    let reboot = match life.on_reboot.as_ref() {
+        "destroy" | "preserve" => Some("reboot=shutdown"),
+        _ => None,
+    };
+    let preserve = life.on_poweroff == "preserve" || life.on_reboot == "preserve";
+    let panic = match life.on_crash.as_ref() {
+        "preserve" => Some("panic=pause"),
+        _ if plan.restarts_on_crash() => Some("panic=exit-failure"),
+        _ => None,
+    };
+    let all = [reboot, preserve.then_some("shutdown=pause"), panic].into_iter().flatten();
+    all.map(Escaped::literal).reduce(Escaped::comma)
 }
 
 /// `ExecStart=`: one switch a line.
-fn command_line(process: &Process, fit: &mut Fitter<'_>) -> Option<Escaped<ExecArg>> {
+fn command_line(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Option<Escaped<ExecArg>> {
     let program = fit.fit::<ExecProgram>(&process.program, &process.cause)?;
+    if let Some(link) = process.descriptors.iter().find_map(|d| d.link.as_deref()) {
+        let message = format!("a unit cannot open the macvtap {link} for QEMU, whose number is only known at run time");
+        fit.out_of_range(&process.cause, message, "start it with `virtc run`, or join the device to a bridge");
+    }
     let mut line = Escaped::command("", program, []);
     let mut complete = true;
     let mut value = String::new();
@@ -56,6 +84,10 @@ fn command_line(process: &Process, fit: &mut Fitter<'_>) -> Option<Escaped<ExecA
                 None => complete = false,
             }
         }
+    }
+    if let Some(actions) = actions(plan, process) {
+        line.continued(&Escaped::literal("-action"));
+        line.and(&actions);
     }
     complete.then_some(line)
 }
@@ -115,7 +147,7 @@ fn directories(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
     ] {
         let mut paths = Vec::new();
         let mut mode = None;
-        for directory in plan.directories.iter().filter(|d| d.role == role) {
+        for directory in plan.directories.iter().filter(|d| d.role == role && prepare::uses(plan, process, d)) {
             let below: Result<Option<Escaped<UnitPath>>, _> = Escaped::below(base, &directory.path);
             if let Some(Some(path)) = fit.take(below, &directory.cause) {
                 mode = Some(mode.map_or(directory.mode, |m: u32| m | directory.mode));

@@ -30,6 +30,16 @@ pub fn limits(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
             "the scheduling of single threads (vcpusched, iothreadsched, emulatorsched) is not applied yet".to_string(),
         );
     }
+    for (directive, number) in [
+        ("LimitNPROC", limits.max_processes.map(u64::from)),
+        ("LimitNOFILE", limits.max_files.map(u64::from)),
+        ("LimitCORE", limits.max_core),
+        ("TasksMax", limits.max_threads.map(u64::from)),
+    ] {
+        if let Some(number) = number {
+            lines.push::<UnitWord>(directive, Escaped::number(number));
+        }
+    }
     if plan.processes.iter().any(|p| p.locks_memory) {
         lines.set("LimitMEMLOCK", "infinity");
     }

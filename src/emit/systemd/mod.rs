@@ -1,8 +1,11 @@
 //! systemd units: a service for QEMU, one for each helper, the slice of a resource partition.
 //!
 //! The units need nothing of virtc on the host: QEMU is started directly (`Type=exec`), what has to be
-//! there before is made by `ExecStartPre=` lines, and SIGTERM, on which QEMU flushes its disks and
-//! quits, stops it. Where virtc is installed, `ExecStop=` first asks the guest to power down.
+//! there before is made by `ExecStartPre=` lines, `ExecStop=` asks the guest to power down, and SIGTERM,
+//! on which QEMU flushes its disks and quits, stops one that does not.
+//!
+//! `virtc.target` pulls all machines in and stops them. A machine needs its helpers, which stop with it.
+//! When a helper dies, the machine is of no use: by `<on_crash>`, both start again, or both stop.
 
 mod exec;
 mod limits;
@@ -19,6 +22,9 @@ pub use limits::cause as cause_of_limit;
 
 /// The account that machines run as when nothing names one; `sysusers.d` makes it.
 pub const DEFAULT_USER: &str = "virtc-qemu";
+
+/// The unit that stands for all machines.
+pub const TARGET: &str = "virtc.target";
 
 /// A line of a unit.
 struct Directive {
@@ -90,6 +96,15 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
             ));
         }
     }
+    let mut fields = Fields::new();
+    fields.put::<UnitWord>(
+        "wanted_by",
+        Escaped::literal(match plan.instance {
+            Instance::System => "multi-user.target",
+            Instance::Session => "default.target",
+        }),
+    );
+    out.push(Artifact::new(format!("{}/{TARGET}", names.unit_folder), templates.render("target", &fields, diags)));
     let user = plan.confinement.user.as_deref();
     if plan.instance == Instance::System && user == Some(DEFAULT_USER) {
         let mut fields = Fields::new();
@@ -99,6 +114,19 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         out.push(Artifact::new(format!("usr/lib/sysusers.d/{}.conf", names.stem), contents));
     }
     out
+}
+
+/// What loads the drivers behind the device nodes that a process opens. A rule for a node that is not there yet when the
+/// unit starts is no rule.
+fn modules(plan: &Plan, process: &Process) -> Vec<&'static str> {
+    const NODES: &[(&str, &str)] = &[
+        ("/dev/net/tun", "modprobe@tun.service"),
+        ("/dev/vhost-net", "modprobe@vhost_net.service"),
+        ("/dev/vhost-vsock", "modprobe@vhost_vsock.service"),
+    ];
+    let opens = |path: &str| plan.access.iter().any(|a| a.process == process.id && a.path == path);
+    let needed = NODES.iter().filter(|(path, _)| plan.instance == Instance::System && opens(path));
+    needed.map(|(_, unit)| *unit).collect()
 }
 
 /// Fills in the fields of one service.
@@ -114,9 +142,16 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
         if is_qemu { format!("Virtual machine {title}") } else { format!("{} of virtual machine {title}", process.id) };
     unit.maybe::<UnitText>("Description", fit.fit(&description, &whole));
     if is_qemu {
+        unit.set("PartOf", TARGET);
+        // A helper that is started again restarts those that require it; BindsTo= would stop them before.
+        let needs = if plan.restarts_on_crash() { "Requires" } else { "BindsTo" };
         for helper in plan.processes.iter().filter(|p| p.role != Role::Qemu) {
-            unit.push("BindsTo", names.unit_name(helper));
+            unit.push(needs, names.unit_name(helper));
             unit.push("After", names.unit_name(helper));
+        }
+        for module in modules(plan, process) {
+            unit.set("Wants", module);
+            unit.set("After", module);
         }
         unit.set("Wants", "network.target");
         unit.set("After", "network.target local-fs.target remote-fs.target");
@@ -124,6 +159,9 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
             unit.set("Before", "virt-guest-shutdown.target");
         }
     } else {
+        if let Some(qemu) = plan.qemu() {
+            unit.push("PartOf", names.unit_name(qemu));
+        }
         unit.set("StopWhenUnneeded", "yes");
     }
     for secret in plan.secrets.iter().filter(|_| is_qemu) {
@@ -132,7 +170,7 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
     fields.list("unit", unit.records());
 
     let mut lines = Lines::default();
-    exec::exec(plan, process, fit, &mut lines);
+    exec::exec(plan, process, names, fit, &mut lines);
     fields.list("service", lines.records());
 
     let mut lines = Lines::default();
@@ -149,6 +187,5 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
     sandbox::devices(plan, process, fit, &mut lines);
     fields.list("devices", lines.records());
 
-    let wanted_by = if system { "multi-user.target" } else { "default.target" };
-    fields.maybe::<UnitWord>("wanted_by", is_qemu.then(|| Escaped::literal(wanted_by)));
+    fields.maybe::<UnitWord>("wanted_by", is_qemu.then(|| Escaped::literal(TARGET)));
 }

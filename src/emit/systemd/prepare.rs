@@ -2,10 +2,12 @@
 //! tools of the security modules, run by systemd with full privileges (`+`). And what is undone behind it.
 
 use super::Lines;
+use crate::emit::Names;
 use crate::emit::escape::{ApparmorName, Escaped, ExecArg, ExecProgram, SelinuxContext};
 use crate::emit::fit::Fitter;
 use crate::plan::{
-    Access, Cause, DirectoryRole, Instance, Link, LinkKind, Overlay, OwnerRule, PathKind, Plan, Process, Role, Sharing,
+    Access, Cause, Directory, DirectoryRole, Instance, Link, LinkKind, Overlay, OwnerRule, PathKind, Plan, Process,
+    Ready, Role, Sharing,
 };
 use std::collections::BTreeSet;
 
@@ -32,8 +34,19 @@ const REMEMBER: &str = r#"f=$1; shift; if [ -e "$f" ]; then k=/dev/null; else in
 /// Gives files back to those who had them: the note, then the files in its order.
 const GIVE_BACK: &str = r#"f=$1; shift; [ -e "$f" ] || exit 0; for p; do read -r o || break; [ "$o" = - ] || [ ! -e "$p" ] || chown -- "$o" "$p" || :; done <"$f"; rm -f -- "$f""#;
 
-/// Waits up to 10 s for a socket: `$1`.
-const WAIT: &str = r#"i=0; until [ -S "$1" ]; do [ $i -lt 100 ] || exit 1; i=$((i+1)); sleep 0.1; done"#;
+/// Presses the power button and waits for QEMU to end: `$1` its monitor, `$2` the range of its SELinux context. By
+/// virtc, or by what every Debian has. QEMU may only answer a client of its own range.
+const STOP: &str = r#"[ -S "$1" ] || exit 0; r=; [ -z "$2" ] || [ ! -e /sys/fs/selinux/enforce ] || r="runcon -l $2"; if command -v virtc >/dev/null; then exec $r virtc stop --timeout 90 --socket "$1"; fi; exec $r perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(Peer => shift) or exit; alarm 90; <$s>; for (qw(qmp_capabilities system_powerdown)) { print $s qq({"execute":"$_"}\n); <$s> } 1 while <$s>' "$1""#;
+
+/// Removes the socket of a helper, `$1`, and its folder, `$2`, if the service of QEMU, `$3`, is not there to do that. The
+/// folder is a mount point in the unit's own view of the file system, even for a privileged command.
+const SWEEP: &str = r#"rm -f -- "$1"; case $(systemctl is-active "$3") in *ctivating | active) exit 0 ;; esac; [ ! -d "$2" ] || exec nsenter --target 1 --mount -- rmdir --ignore-fail-on-non-empty -- "$2""#;
+
+/// Makes a bridge that is missing: its name, then its addresses.
+const BRIDGE: &str = r#"b=$1; shift; [ ! -e "/sys/class/net/$b" ] || exit 0; ip link add name "$b" type bridge 2>/dev/null || [ -e "/sys/class/net/$b" ]; for a; do ip address replace "$a" dev "$b"; done; ip link set dev "$b" up"#;
+
+/// Waits up to 60 s for a socket, `$1`, as long as the process lives; gives it to QEMU, `$2`.
+const WAIT: &str = r#"i=0; until [ -S "$1" ]; do [ $i -lt 600 ] && kill -0 "$MAINPID" || exit 1; i=$((i+1)); sleep 0.1; done; [ -z "$2" ] || chown -- "$2" "$1""#;
 
 /// Writes rules for what links to devices lead to: the file, then letters, link, letters, link, …
 /// Names below `/dev` belong to the kernel and to udev, and where they lead changes from boot to boot.
@@ -45,8 +58,8 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
         return;
     }
     let mut pre = Commands { key: "ExecStartPre", fit, lines };
-    if process.role == Role::Qemu
-        && let Some(apparmor) = plan.confinement.apparmor.as_ref().filter(|a| a.generated)
+    // Helpers start first, under child profiles of the same file.
+    if let Some(apparmor) = plan.confinement.apparmor.as_ref().filter(|a| a.generated)
         && let Some(name) = pre.fit.fit::<ApparmorName>(&apparmor.profile, &apparmor.cause)
     {
         let links: Vec<&Access> = links(plan, process);
@@ -70,8 +83,9 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
         DirectoryRole::Memory => false,
     };
     let owner = owner(plan);
-    if process.role == Role::Qemu || plan.processes.first() == Some(process) {
-        for directory in plan.directories.iter().filter(|d| !by_systemd(&d.path, d.role)) {
+    {
+        let own = plan.directories.iter().filter(|d| uses(plan, process, d));
+        for directory in own.filter(|d| !by_systemd(&d.path, d.role)) {
             let mode = format!("0{:o}", directory.mode);
             let (user, group) = owner.split_once(':').unwrap_or((&owner, &owner));
             let arguments = ["-d", "-m", &mode, "-o", user, "-g", group, "--", &directory.path];
@@ -86,6 +100,11 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
         }
         for overlay in &plan.overlays {
             pre.run("+", Overlay::PROGRAM, &overlay.arguments(), &overlay.cause);
+        }
+        for bridge in &plan.bridges {
+            let mut arguments = vec![bridge.name.as_str()];
+            arguments.extend(bridge.addresses.iter().map(String::as_str));
+            pre.script(BRIDGE, &arguments);
         }
         for link in plan.links.iter().filter(|l| l.managed && !l.name.is_empty()) {
             make_link(plan, link, &mut pre);
@@ -136,7 +155,7 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
 }
 
 /// The lines behind the end.
-pub fn after(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+pub fn after(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, lines: &mut Lines) {
     if plan.instance == Instance::Session {
         return;
     }
@@ -154,7 +173,14 @@ pub fn after(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut L
         arguments.extend(back.iter().map(|(_, path)| *path));
         post.script(GIVE_BACK, &arguments);
     }
+    if let (Ready::Socket(socket), Some(folder), Some(qemu)) = (&process.ready, plan.run_dir(), plan.qemu()) {
+        let unit = names.unit_name(qemu).to_string();
+        post.run("+-", "/bin/sh", &["-ec", SWEEP, "sh", socket, &folder.path, &unit], &process.cause);
+    }
     if process.role == Role::Qemu {
+        for directory in plan.directories.iter().filter(|d| d.role == DirectoryRole::Memory) {
+            post.run("+-", "/bin/rm", &["-rf", "--", &directory.path], &directory.cause);
+        }
         for overlay in &plan.overlays {
             post.run("+-", "/bin/rm", &["-f", "--", &overlay.path], &overlay.cause);
         }
@@ -164,9 +190,37 @@ pub fn after(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut L
     }
 }
 
+/// Asks the guest to power off.
+pub fn stop(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    let Some(monitor) = plan.monitor() else { return };
+    let context = plan.confinement.selinux.as_ref().map_or("", |s| s.process.as_str());
+    // user:role:type:range, and the range has colons of its own.
+    let range = context.splitn(4, ':').nth(3).unwrap_or_default();
+    let arguments = ["-c", STOP, "sh", &monitor.path, range];
+    Commands { key: "ExecStop", fit, lines }.run("+-", "/bin/sh", &arguments, &monitor.cause);
+}
+
+/// Whether a directory is one of a process: the run-time directory is everybody's, others are of those that touch what
+/// is in them, else QEMU's. systemd gives a directory to the user of the unit that names it.
+pub fn uses(plan: &Plan, process: &Process, directory: &Directory) -> bool {
+    if directory.role == DirectoryRole::Runtime {
+        return true;
+    }
+    let touches = |id: &str| {
+        let below =
+            |path: &str| path.strip_prefix(&*directory.path).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+        plan.access.iter().any(|a| a.process == id && below(&a.path))
+    };
+    touches(&process.id)
+        || (process.role == Role::Qemu && !plan.processes.iter().any(|p| p.role != Role::Qemu && touches(&p.id)))
+}
+
 /// Waits until a process that others connect to listens.
-pub fn wait_for_socket(path: &str, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
-    Commands { key: "ExecStartPost", fit, lines }.run("", "/bin/sh", &["-c", WAIT, "sh", path], &process.cause);
+pub fn wait_for_socket(plan: &Plan, path: &str, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    // Neither the profile nor the sandbox of the process lets a shell run.
+    let owner = if plan.instance == Instance::Session { String::new() } else { owner(plan) };
+    let arguments = ["-ec", WAIT, "sh", path, &owner];
+    Commands { key: "ExecStartPost", fit, lines }.run("+", "/bin/sh", &arguments, &process.cause);
 }
 
 /// The devices of a process that may be named by a link, and where it leads only the host knows.
@@ -241,6 +295,10 @@ fn make_link(plan: &Plan, link: &Link, pre: &mut Commands<'_, '_>) {
                 add.push("multi_queue");
             }
             pre.run("+-", ip, &add, &link.cause);
+            // A bridge takes the lowest address of its ports as its own; fe: is above all others.
+            if let Some((_, rest)) = link.mac.split_once(':') {
+                pre.run("+", ip, &["link", "set", "dev", name, "address", &format!("fe:{rest}")], &link.cause);
+            }
             if let Some(bridge) = &link.over {
                 pre.run("+", ip, &["link", "set", "dev", name, "master", bridge], &link.cause);
             }

@@ -18,10 +18,10 @@ const ALWAYS: &[(&str, &str)] = &[
 ];
 
 /// Lines that only the system instance can apply, without a condition.
+/// Not ProtectClock=: it adds a rule for the clock's device, and what sets a clock is denied without it.
 const SYSTEM: &[(&str, &str)] = &[
     ("ProtectSystem", "strict"),
     ("ProtectProc", "invisible"),
-    ("ProtectClock", "yes"),
     ("ProtectControlGroups", "yes"),
     ("ProtectHostname", "yes"),
     ("ProtectKernelLogs", "yes"),
@@ -77,12 +77,16 @@ pub fn sandbox(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
     if process.role == Role::Qemu && (process.program.ends_with("x86_64") || process.program.ends_with("i386")) {
         lines.set("ProcSubset", "pid");
     }
+    if process.is_virtiofsd_in_c() {
+        // Where it locks its socket.
+        lines.set("TemporaryFileSystem", "/run/virtiofsd");
+    }
     paths(plan, process, fit, lines);
     modules(plan, process, fit, lines);
 }
 
 fn own_namespaces(process: &Process) -> bool {
-    matches!(process.role, Role::Virtiofsd | Role::Passt)
+    process.role == Role::Passt || (process.role == Role::Virtiofsd && !process.changes_root())
 }
 
 /// Device nodes are opened by user id on some hosts (udev's uaccess), which a user namespace hides.
@@ -128,8 +132,12 @@ fn system_calls(plan: &Plan, process: &Process, lines: &mut Lines) {
         lines.set("SystemCallFilter", "seccomp");
     }
     if own_namespaces(process) {
-        lines.set("SystemCallFilter", "@mount");
+        // Their sandbox ends with a filter of their own.
+        lines.set("SystemCallFilter", "@mount seccomp");
         return;
+    }
+    if process.changes_root() {
+        lines.set("SystemCallFilter", "chroot seccomp");
     }
     let privileged = !process.capabilities.is_empty();
     if !privileged {
@@ -187,6 +195,7 @@ fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines
         writable.insert(parent(&socket.path), socket.cause.clone());
     }
     let directories = plan.directories.iter().filter(|d| !d.path.starts_with("/dev/"));
+    let directories = directories.filter(|d| super::prepare::uses(plan, process, d));
     writable.extend(directories.map(|d| (d.path.clone(), d.cause.clone())));
     for (path, cause) in writable {
         if path == "/" {

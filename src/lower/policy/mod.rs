@@ -65,7 +65,9 @@ fn emulator(lx: &mut Lower<'_>) {
     let Some(path) = lx.devices.emulator.clone() else { return };
     let name = path.rsplit('/').next().unwrap_or_default();
     let open = ["/tmp/", "/var/tmp/", "/dev/shm/"].iter().any(|place| path.starts_with(place));
-    let why = if open {
+    let why = if path.chars().any(char::is_control) {
+        "its path holds a control character"
+    } else if open {
         "everybody may write there"
     } else if !["qemu", "kvm"].iter().any(|part| name.contains(part)) {
         "it is no QEMU by its name"

@@ -3,36 +3,94 @@
 use crate::plan::{Access, Cause, PathKind, Plan, Sharing};
 
 /// How far a place is closed.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Closed {
     /// Whatever is below, and the folder itself.
     Entirely,
-    /// To writing.
+    /// To writing, and as a whole.
     ForWriting,
+    /// To writing.
+    ReadOnly,
     /// The folder itself, as a whole; what is below may be had.
     Itself,
+    /// To what the XML names; virtc itself hands it out to those devices that are made of it.
+    ToNames,
+    /// To disks: a node without end, or without contents.
+    ToDisks,
 }
 
-/// The places. The longest match counts, so that a place can be opened inside a closed one.
+/// The places, sorted. The longest match counts, so that a place can be opened inside a closed one.
 const PLACES: &[(&str, Option<Closed>)] = &[
     ("/", Some(Closed::Itself)),
     ("/bin", Some(Closed::Entirely)),
     ("/boot", Some(Closed::ForWriting)),
+    ("/cgroup", Some(Closed::Entirely)),
     ("/dev", Some(Closed::Itself)),
+    ("/dev/btrfs-control", Some(Closed::Entirely)),
+    ("/dev/bus", Some(Closed::Itself)),
+    ("/dev/bus/usb", Some(Closed::Itself)),
+    ("/dev/console", Some(Closed::Entirely)),
     ("/dev/core", Some(Closed::Entirely)),
     ("/dev/cpu", Some(Closed::Entirely)),
+    ("/dev/cpu_dma_latency", Some(Closed::Entirely)),
+    ("/dev/disk", Some(Closed::Itself)),
+    ("/dev/dri", Some(Closed::Itself)),
     ("/dev/fd", Some(Closed::Entirely)),
+    ("/dev/full", Some(Closed::ToDisks)),
+    ("/dev/fuse", Some(Closed::ToNames)),
+    ("/dev/hpet", Some(Closed::ToNames)),
     ("/dev/initctl", Some(Closed::Entirely)),
+    ("/dev/input", Some(Closed::Itself)),
+    ("/dev/iommu", Some(Closed::ToNames)),
+    ("/dev/ipmi0", Some(Closed::Entirely)),
     ("/dev/kmem", Some(Closed::Entirely)),
     ("/dev/kmsg", Some(Closed::Entirely)),
+    ("/dev/kvm", Some(Closed::ToNames)),
     ("/dev/log", Some(Closed::Entirely)),
+    ("/dev/loop-control", Some(Closed::Entirely)),
+    ("/dev/mapper", Some(Closed::Itself)),
+    ("/dev/mapper/control", Some(Closed::Entirely)),
+    ("/dev/mei0", Some(Closed::Entirely)),
     ("/dev/mem", Some(Closed::Entirely)),
+    ("/dev/msr", Some(Closed::Entirely)),
+    ("/dev/net", Some(Closed::Itself)),
+    ("/dev/net/tun", Some(Closed::ToNames)),
+    ("/dev/null", Some(Closed::ToDisks)),
     ("/dev/nvram", Some(Closed::Entirely)),
+    ("/dev/oldmem", Some(Closed::Entirely)),
     ("/dev/port", Some(Closed::Entirely)),
+    ("/dev/ptmx", Some(Closed::ToNames)),
+    ("/dev/pts", Some(Closed::Itself)),
+    ("/dev/random", Some(Closed::ToDisks)),
+    ("/dev/rtc", Some(Closed::ToNames)),
+    ("/dev/rtc0", Some(Closed::ToNames)),
+    ("/dev/sev", Some(Closed::ToNames)),
+    ("/dev/sgx_provision", Some(Closed::ToNames)),
+    ("/dev/sgx_vepc", Some(Closed::ToNames)),
     ("/dev/shm", Some(Closed::Itself)),
+    ("/dev/snapshot", Some(Closed::Entirely)),
+    ("/dev/stderr", Some(Closed::Entirely)),
+    ("/dev/stdin", Some(Closed::Entirely)),
+    ("/dev/stdout", Some(Closed::Entirely)),
+    ("/dev/tty", Some(Closed::Entirely)),
+    ("/dev/tty0", Some(Closed::Entirely)),
+    ("/dev/udmabuf", Some(Closed::ToNames)),
+    ("/dev/uinput", Some(Closed::Entirely)),
+    ("/dev/urandom", Some(Closed::ToDisks)),
+    ("/dev/userfaultfd", Some(Closed::ToNames)),
+    ("/dev/vcs", Some(Closed::Entirely)),
+    ("/dev/vcsa", Some(Closed::Entirely)),
+    ("/dev/vfio", Some(Closed::Itself)),
+    ("/dev/vfio/vfio", Some(Closed::ToNames)),
+    ("/dev/vhost-net", Some(Closed::ToNames)),
+    ("/dev/vhost-scsi", Some(Closed::ToNames)),
+    ("/dev/vhost-vsock", Some(Closed::ToNames)),
+    ("/dev/watchdog", Some(Closed::Entirely)),
+    ("/dev/watchdog0", Some(Closed::Entirely)),
+    ("/dev/zero", Some(Closed::ToDisks)),
     ("/etc", Some(Closed::Entirely)),
     // Where clusters and their keys are named.
-    ("/etc/ceph", Some(Closed::ForWriting)),
+    ("/etc/ceph", Some(Closed::ReadOnly)),
     // Where libvirt-sandbox keeps the configuration of its guests.
     ("/etc/libvirt-sandbox/services", None),
     // Certificates of displays and smart cards.
@@ -44,23 +102,68 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/lib32", Some(Closed::Entirely)),
     ("/lib64", Some(Closed::Entirely)),
     ("/lost+found", Some(Closed::Entirely)),
+    ("/media", Some(Closed::Itself)),
+    ("/mnt", Some(Closed::Itself)),
     ("/opt", Some(Closed::Itself)),
     ("/proc", Some(Closed::Entirely)),
-    ("/root", Some(Closed::Itself)),
+    // Only root gets in there, and no guest runs as root.
+    ("/root", Some(Closed::ForWriting)),
     ("/root/.Xauthority", Some(Closed::ForWriting)),
     ("/run", Some(Closed::Itself)),
+    ("/run/acpid.socket", Some(Closed::Entirely)),
+    ("/run/buildkit", Some(Closed::Entirely)),
     ("/run/containerd", Some(Closed::Entirely)),
+    ("/run/credentials", Some(Closed::Entirely)),
+    ("/run/cri-dockerd.sock", Some(Closed::Entirely)),
     ("/run/crio", Some(Closed::Entirely)),
+    ("/run/crond.pid", Some(Closed::Entirely)),
+    ("/run/cups", Some(Closed::Entirely)),
     ("/run/dbus", Some(Closed::Entirely)),
     ("/run/docker.sock", Some(Closed::Entirely)),
+    ("/run/dockershim.sock", Some(Closed::Entirely)),
+    ("/run/incus", Some(Closed::Entirely)),
+    ("/run/initctl", Some(Closed::Entirely)),
+    ("/run/k3s", Some(Closed::Entirely)),
+    ("/run/libvirt", Some(Closed::Itself)),
+    ("/run/libvirt/libvirt-admin-sock", Some(Closed::Entirely)),
     ("/run/libvirt/libvirt-sock", Some(Closed::Entirely)),
+    ("/run/libvirt/libvirt-sock-ro", Some(Closed::Entirely)),
+    ("/run/libvirt/virtlockd-sock", Some(Closed::Entirely)),
+    ("/run/libvirt/virtlogd-sock", Some(Closed::Entirely)),
+    ("/run/libvirt/virtnetworkd-sock", Some(Closed::Entirely)),
+    ("/run/libvirt/virtnodedevd-sock", Some(Closed::Entirely)),
+    ("/run/libvirt/virtproxyd-sock", Some(Closed::Entirely)),
+    ("/run/libvirt/virtqemud-admin-sock", Some(Closed::Entirely)),
     ("/run/libvirt/virtqemud-sock", Some(Closed::Entirely)),
+    ("/run/libvirt/virtqemud-sock-ro", Some(Closed::Entirely)),
+    ("/run/libvirt/virtsecretd-sock", Some(Closed::Entirely)),
+    ("/run/libvirt/virtstoraged-sock", Some(Closed::Entirely)),
+    ("/run/lock", Some(Closed::Itself)),
+    ("/run/log", Some(Closed::Entirely)),
+    ("/run/lvm", Some(Closed::Entirely)),
+    ("/run/lxcfs", Some(Closed::Entirely)),
+    ("/run/lxd.socket", Some(Closed::Entirely)),
+    ("/run/media", Some(Closed::Itself)),
+    ("/run/mount", Some(Closed::Entirely)),
+    ("/run/multipathd.sock", Some(Closed::Entirely)),
+    ("/run/netns", Some(Closed::Entirely)),
     ("/run/podman", Some(Closed::Entirely)),
+    ("/run/polkit", Some(Closed::Entirely)),
+    ("/run/rpcbind.sock", Some(Closed::Entirely)),
+    ("/run/shm", Some(Closed::Itself)),
+    ("/run/snapd-snap.socket", Some(Closed::Entirely)),
+    ("/run/snapd.socket", Some(Closed::Entirely)),
+    ("/run/sudo", Some(Closed::Entirely)),
     ("/run/systemd", Some(Closed::Entirely)),
     ("/run/udev", Some(Closed::Entirely)),
+    ("/run/user", Some(Closed::Itself)),
+    ("/run/uuidd", Some(Closed::Entirely)),
+    ("/run/vhost", Some(Closed::Itself)),
+    ("/run/virtc", Some(Closed::Entirely)),
     ("/sbin", Some(Closed::Entirely)),
     ("/selinux", Some(Closed::Entirely)),
     ("/srv", Some(Closed::Itself)),
+    ("/swapfile", Some(Closed::Entirely)),
     ("/sys", Some(Closed::Entirely)),
     // The cancel file of a TPM.
     ("/sys/class/misc", None),
@@ -95,42 +198,93 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/usr/share/vgabios", Some(Closed::ForWriting)),
     ("/usr/share/virtio-win", Some(Closed::ForWriting)),
     ("/var", Some(Closed::Itself)),
+    ("/var/backups", Some(Closed::Itself)),
     ("/var/cache", Some(Closed::Itself)),
     ("/var/lib", Some(Closed::Itself)),
+    ("/var/lib/AccountsService", Some(Closed::Entirely)),
+    ("/var/lib/NetworkManager", Some(Closed::Entirely)),
+    ("/var/lib/apt", Some(Closed::Entirely)),
     ("/var/lib/containers", Some(Closed::Itself)),
+    ("/var/lib/docker", Some(Closed::Entirely)),
     ("/var/lib/dpkg", Some(Closed::Entirely)),
+    ("/var/lib/etcd", Some(Closed::Entirely)),
+    ("/var/lib/incus", Some(Closed::Entirely)),
+    ("/var/lib/kubelet", Some(Closed::Entirely)),
+    ("/var/lib/libvirt", Some(Closed::Itself)),
+    ("/var/lib/libvirt/images", Some(Closed::Itself)),
+    ("/var/lib/libvirt/qemu", Some(Closed::Itself)),
+    ("/var/lib/libvirt/secrets", Some(Closed::Entirely)),
+    ("/var/lib/lxd", Some(Closed::Entirely)),
+    ("/var/lib/pacman", Some(Closed::Entirely)),
+    ("/var/lib/polkit-1", Some(Closed::Entirely)),
     ("/var/lib/rpm", Some(Closed::Entirely)),
+    ("/var/lib/snapd", Some(Closed::Entirely)),
+    ("/var/lib/sss", Some(Closed::Entirely)),
+    ("/var/lib/sudo", Some(Closed::Entirely)),
     ("/var/lib/systemd", Some(Closed::Entirely)),
+    ("/var/lib/virtc", Some(Closed::Entirely)),
     ("/var/log", Some(Closed::Itself)),
+    ("/var/log/audit", Some(Closed::Entirely)),
+    ("/var/log/auth.log", Some(Closed::Entirely)),
+    ("/var/log/btmp", Some(Closed::Entirely)),
+    ("/var/log/journal", Some(Closed::Entirely)),
+    ("/var/log/kern.log", Some(Closed::Entirely)),
+    ("/var/log/lastlog", Some(Closed::Entirely)),
+    ("/var/log/messages", Some(Closed::Entirely)),
+    ("/var/log/secure", Some(Closed::Entirely)),
+    ("/var/log/syslog", Some(Closed::Entirely)),
+    ("/var/log/wtmp", Some(Closed::Entirely)),
+    ("/var/mail", Some(Closed::Itself)),
+    ("/var/snap", Some(Closed::Entirely)),
+    ("/var/spool", Some(Closed::Itself)),
+    ("/var/spool/at", Some(Closed::Entirely)),
     ("/var/spool/cron", Some(Closed::Entirely)),
     ("/var/tmp", Some(Closed::Itself)),
     ("/vmlinuz", Some(Closed::ForWriting)),
 ];
 
+/// What a path is used for.
+struct Use<'a> {
+    kind: PathKind,
+    writes: bool,
+    sharing: Sharing,
+    what: &'a str,
+}
+
+impl<'a> Use<'a> {
+    fn of(access: &'a Access) -> Use<'a> {
+        Use {
+            kind: access.kind,
+            writes: access.perms.write || access.perms.append,
+            sharing: access.sharing,
+            what: &access.cause.what,
+        }
+    }
+}
+
 /// Every access that no guest may have.
 pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
     let mut faults = Vec::new();
-    let mut look = |path: &str, writes: bool, whole: bool, cause: &Cause| {
-        if allowed.iter().any(|a| is_below(path, a)) {
+    let mut look = |path: &str, usage: Use<'_>, cause: &Cause| {
+        if allowed.iter().any(|a| is_below(path, a)) || own(plan, path) {
             return;
         }
-        if let Some(why) = forbidden(path, writes, whole, &cause.what) {
+        if let Some(why) = forbidden(path, &usage) {
             let what = if cause.what.is_empty() { "the domain" } else { cause.what.as_ref() };
             faults.push((cause.clone(), format!("{what}: no guest may have '{path}': {why}")));
         }
     };
     for access in plan.access.iter().filter(|a| !ours(a)) {
-        let whole = matches!(access.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
-        let writes = access.perms.write || access.perms.append;
-        look(&access.path, writes, whole, &access.cause);
+        look(&access.path, Use::of(access), &access.cause);
         if let Some(real) = &access.resolved {
-            look(real, writes, whole, &access.cause);
+            look(real, Use::of(access), &access.cause);
         }
     }
     for file in &plan.files {
-        look(&file.path, true, false, &file.cause);
+        let usage = |writes| Use { kind: PathKind::File, writes, sharing: Sharing::Exclusive, what: &file.cause.what };
+        look(&file.path, usage(true), &file.cause);
         if let Some(template) = &file.template {
-            look(template, false, false, &file.cause);
+            look(template, usage(false), &file.cause);
         }
     }
     faults
@@ -141,18 +295,28 @@ fn ours(access: &Access) -> bool {
     access.cause.line == 0 && access.sharing == Sharing::System
 }
 
+/// Whether a path is in the domain's own folders, among those that virtc makes for its domains.
+fn own(plan: &Plan, path: &str) -> bool {
+    let made = |folder: &str| is_below(folder, "/run/virtc") || is_below(folder, "/var/lib/virtc");
+    let plain = || !path.split('/').any(|part| part == "..");
+    made(path)
+        && plain()
+        && (plan.directories.iter().any(|d| made(&d.path) && is_below(path, &d.path))
+            || path.strip_prefix("/var/lib/virtc/").is_some_and(|rest| is_below(rest, &plan.name)))
+}
+
 /// Why a guest may not have what a path really leads to (`target`, without links) on some host; none if it may.
-pub fn closed(access: &Access, target: &str, allowed: &[String]) -> Option<&'static str> {
+pub fn closed(plan: &Plan, access: &Access, target: &str, allowed: &[String]) -> Option<&'static str> {
     let open = |path: &str| allowed.iter().any(|a| is_below(path, a));
-    if ours(access) || open(target) || open(&access.path) {
+    if ours(access) || open(target) || open(&access.path) || own(plan, target) {
         return None;
     }
-    let whole = matches!(access.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
-    forbidden(target, access.perms.write || access.perms.append, whole, &access.cause.what)
+    forbidden(target, &Use::of(access))
 }
 
 /// Why a path is closed for what it is used for; none if it is open.
-fn forbidden(path: &str, writes: bool, whole: bool, what: &str) -> Option<&'static str> {
+fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
+    let whole = matches!(usage.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
     if !path.starts_with('/') {
         return Some("it is no absolute path, and could mean anything");
     }
@@ -162,25 +326,29 @@ fn forbidden(path: &str, writes: bool, whole: bool, what: &str) -> Option<&'stat
     if path.split('/').any(|part| part == "..") {
         return Some("it holds '..', and could lead anywhere");
     }
+    if !whole && path.ends_with('/') {
+        return Some("it is a folder by its name");
+    }
     let path = plain(path);
     // Variable stores of other guests: one's own is named as such.
-    if path.starts_with("/var/lib/libvirt/qemu/nvram/") && what != "nvram" {
+    if path.starts_with("/var/lib/libvirt/qemu/nvram/") && usage.what != "nvram" {
         return Some("it holds the firmware variables of guests");
     }
     // Sockets of other programs on the session's or system's bus, whatever their folder.
-    if path.ends_with("/docker.sock") || path.ends_with("system_bus_socket") {
+    let daemon = ["/docker.sock", "system_bus_socket", "/containerd.sock", "/podman.sock", "/lxd/unix.socket"];
+    if daemon.iter().any(|end| path.ends_with(end)) {
         return Some("a program with all rights listens there");
     }
     // Keys, and what its shell starts. The X server's cookie is in the table.
-    if path.starts_with("/root/.") && !path.starts_with("/root/.X") {
+    if path == "/root" || (path.starts_with("/root/.") && !path.starts_with("/root/.X")) {
         return Some("it holds what root logs in with");
     }
-    if path.starts_with("/home/") && path.split('/').nth(3).is_some_and(|part| part == ".ssh" || part == ".gnupg") {
-        return Some("it holds keys");
+    if let Some(why) = of_a_user(&path) {
+        return Some(why);
     }
     // What is an option ROM by its name holds no secret, wherever it is.
     let rom = [".rom", ".bin", ".efirom"].iter().any(|end| path.ends_with(end));
-    if what == "option ROM" && !writes && rom && !path.starts_with("/proc/") && !path.starts_with("/sys/") {
+    if usage.what == "option ROM" && !usage.writes && rom && !is_below(&path, "/proc") && !is_below(&path, "/sys") {
         return None;
     }
     // Kernels of the host and their RAM disks, whatever their version; firmware of another architecture.
@@ -188,17 +356,60 @@ fn forbidden(path: &str, writes: bool, whole: bool, what: &str) -> Option<&'stat
     if let Some(rest) = numbered.iter().find_map(|start| path.strip_prefix(start))
         && !rest.starts_with('/')
     {
-        return writes.then_some("it belongs to the system, and may only be read");
+        return usage.writes.then_some("it belongs to the system, and may only be read");
     }
-    let (place, closed) =
-        PLACES.iter().rev().filter(|(place, _)| is_below(&path, place)).max_by_key(|(p, _)| p.len())?;
-    let itself = path == *place;
+    let (place, closed) = place(&path)?;
+    let itself = path == place;
     match closed {
-        Some(Closed::Entirely) => Some("it belongs to the system"),
-        Some(Closed::ForWriting) if writes || (whole && itself) => {
+        Closed::Entirely => Some("it belongs to the system"),
+        Closed::ForWriting if usage.writes || (whole && itself) => {
             Some("it belongs to the system, and may only be read")
         }
-        Some(Closed::Itself) if itself => Some("it is a folder of the whole system"),
+        Closed::ReadOnly if usage.writes => Some("it belongs to the system, and may only be read"),
+        // Host devices whose node is not known get the folder of their kind.
+        Closed::Itself if itself && usage.what != "hostdev" => Some("it is a folder of the whole system"),
+        Closed::ToNames if usage.sharing != Sharing::System => {
+            Some("the devices that need it get it without being asked")
+        }
+        Closed::ToDisks if usage.what.starts_with("disk") => Some("it is no disk"),
+        _ => None,
+    }
+}
+
+/// The innermost listed place that a path is in.
+fn place(path: &str) -> Option<(&'static str, Closed)> {
+    let mut end = path.len();
+    loop {
+        let prefix = if end == 0 { "/" } else { &path[..end] };
+        if let Ok(at) = PLACES.binary_search_by_key(&prefix, |(place, _)| place) {
+            let (place, closed) = PLACES[at];
+            return closed.map(|closed| (place, closed));
+        }
+        if end == 0 {
+            return None;
+        }
+        end = path[..end].rfind('/')?;
+    }
+}
+
+/// Why a path in a user's own folders is closed: keys and logins are in hidden ones, and the programs of the
+/// session listen in the run-time folder.
+fn of_a_user(path: &str) -> Option<&'static str> {
+    let mut parts = path.split('/').skip(1);
+    match (parts.next()?, parts.next()?, parts.next()?) {
+        ("home", _, hidden) if hidden.starts_with('.') => {
+            let open = match hidden {
+                ".local" | ".cache" | ".var" => true,
+                ".config" => parts.next().is_some_and(|folder| matches!(folder, "libvirt" | "virtc")),
+                _ => false,
+            };
+            (!open).then_some("it is in a hidden folder of a user, where keys and logins are")
+        }
+        ("run", "user", _) => {
+            let what = parts.next()?;
+            let bus = matches!(what, "bus" | "systemd" | "gnupg" | "keyring" | "docker.sock" | "podman" | "dbus-1");
+            (bus || what.starts_with("ssh-")).then_some("a program of the user listens there")
+        }
         _ => None,
     }
 }
@@ -228,6 +439,17 @@ fn is_below(path: &str, place: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn usage(writes: bool) -> Use<'static> {
+        Use { kind: PathKind::File, writes, sharing: Sharing::Exclusive, what: "disk vda" }
+    }
+
+    #[test]
+    fn the_table_is_sorted() {
+        assert!(PLACES.is_sorted_by(|a, b| a.0 < b.0));
+        assert_eq!(place("/sys/devices/x"), None);
+        assert_eq!(place("/etcetera"), Some(("/", Closed::Itself)));
+    }
+
     #[test]
     fn places() {
         for (path, writes) in [
@@ -247,12 +469,18 @@ mod tests {
             ("relative", false),
             ("/a\nb", false),
             ("/home/me/.ssh/id", false),
+            ("/home/me/.kube/config", false),
+            ("/srv/images/", true),
+            ("/dev/null", true),
+            ("/dev/kvm", true),
+            ("/run/user/1000/bus", true),
+            ("/run/virtc/other/monitor.sock", true),
             ("/root", false),
             ("/root/.bashrc", true),
             ("/root/.ssh/id", false),
             ("/initrd.img", true),
         ] {
-            assert!(forbidden(path, writes, false, "disk").is_some(), "{path}");
+            assert!(forbidden(path, &usage(writes)).is_some(), "{path}");
         }
         for (path, writes) in [
             ("/var/lib/libvirt/images/a.img", true),
@@ -263,10 +491,12 @@ mod tests {
             ("/srv/a b", true),
             ("/dev/shm/x", true),
             ("/home/me/vm.img", true),
+            ("/home/me/.local/share/libvirt/images/a", true),
+            ("/run/user/1000/vm.sock", true),
             ("/root/boot.iso", false),
             ("/initrd.img", false),
         ] {
-            assert_eq!(forbidden(path, writes, false, "disk"), None, "{path}");
+            assert_eq!(forbidden(path, &usage(writes)), None, "{path}");
         }
     }
 }

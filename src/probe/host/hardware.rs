@@ -17,6 +17,7 @@ pub fn probe(source: &Source, host: &mut Host, remarks: &mut Vec<String>) {
     }
     let cpuinfo = source.text("/proc/cpuinfo").unwrap_or_default();
     host.machine.physical_address_bits = address_bits(&cpuinfo, host.machine.arch);
+    host.machine.cpu = cpu(&cpuinfo).filter(|_| host.machine.arch.is_x86());
     if !source.exists("/dev/vhost-net") {
         host.machine.vhost_net = VhostNetPolicy::Never;
         remarks.push("there is no /dev/vhost-net: load the module vhost_net to speed up network cards".to_string());
@@ -28,6 +29,34 @@ pub fn probe(source: &Source, host: &mut Host, remarks: &mut Vec<String>) {
     host.hugepages = hugepages(source);
     host.mounts = mounts(source);
     instance(source, host);
+}
+
+/// Model and topology of the processors; none where the kernel names no features of x86.
+fn cpu(cpuinfo: &str) -> Option<HostCpu> {
+    if !cpuinfo.lines().any(|line| line.starts_with("flags")) {
+        return None;
+    }
+    let (model, vendor, features) = crate::cpu::of_cpuinfo(cpuinfo)?;
+    let all = |key: &str| {
+        let lines = cpuinfo.lines().filter_map(|line| line.split_once(':'));
+        lines.filter(|(name, _)| name.trim() == key).map(|(_, value)| value.trim().to_string()).collect::<Vec<_>>()
+    };
+    let number = |key: &str| all(key).first().and_then(|n| n.parse::<u32>().ok()).filter(|n| *n > 0);
+    let mut sockets = all("physical id");
+    sockets.sort_unstable();
+    sockets.dedup();
+    let processors = all("processor").len().max(1) as u32;
+    let sockets = sockets.len().max(1) as u32;
+    let cores = number("cpu cores").unwrap_or(processors / sockets).max(1);
+    let threads = number("siblings").map_or(1, |siblings| (siblings / cores).max(1));
+    Some(HostCpu {
+        model: model.to_string(),
+        vendor: vendor.map(str::to_string),
+        sockets,
+        cores,
+        threads,
+        features: features.into_iter().map(str::to_string).collect(),
+    })
 }
 
 /// The width of a physical address, from a line such as `address sizes : 39 bits physical, …`.
@@ -147,7 +176,6 @@ fn session(host: &mut Host) {
     host.instance.mode = InstanceMode::Session;
     // A user's processes cannot be given to another account.
     host.security.dynamic_ownership = false;
-    host.process.remember_owner = false;
     let Some(home) = host.env("HOME").map(str::to_string) else { return };
     let config = match host.env("XDG_CONFIG_HOME") {
         Some(dir) if !dir.is_empty() => format!("{dir}/libvirt/qemu"),

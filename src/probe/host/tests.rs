@@ -98,3 +98,23 @@ fn facts_are_found() {
     assert_eq!(read(&write(&host, "a test"), &mut diags), host);
     assert!(diags.is_empty(), "{diags:?}");
 }
+
+#[test]
+fn the_processor_has_a_model() {
+    let flags = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 syscall nx lm \
+                 pni ssse3 cx16 sse4_1 lahf_lm tsc_deadline_timer constant_tsc";
+    let one = |n: u32| {
+        format!(
+            "processor\t: {n}\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 23\nstepping\t: 3\n\
+             physical id\t: {}\nsiblings\t: 2\ncpu cores\t: 2\nflags\t\t: {flags}\n\n",
+            n / 2
+        )
+    };
+    let text: String = (0..4).map(one).collect();
+    let (_dir, source) = machine(&[("/proc/cpuinfo", &text)], &[]);
+    let (host, _) = probe(&source);
+    let cpu = host.machine.cpu.expect("a model");
+    assert_eq!((cpu.model.as_str(), cpu.vendor.as_deref()), ("Penryn", Some("Intel")));
+    assert_eq!((cpu.sockets, cpu.cores, cpu.threads), (2, 2, 1));
+    assert_eq!(cpu.features, ["tsc-deadline", "vme"]);
+}

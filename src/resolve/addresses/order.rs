@@ -3,6 +3,7 @@
 //! Where a device ends up depends on who was served before it, so this order is part of what a guest
 //! sees. It is libvirt's: behind the controllers come file systems, interfaces, sounds, …
 
+use crate::device::interface::{Interface, InterfaceType};
 use crate::device::plug::Plug;
 use crate::device::{Device, Devices, Family};
 use crate::resolve::{Env, Machine};
@@ -19,16 +20,27 @@ fn all<F: Family>(devices: &mut [F], machine: &Machine, env: &Env<'_>, visit: Vi
     }
 }
 
+/// Interfaces, those that are devices of the host or the others: the former stand among the host devices.
+fn interfaces(interfaces: &mut [Interface], of_host: bool, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
+    for interface in interfaces.iter_mut().filter(|i| (i.kind() == InterfaceType::Hostdev) == of_host) {
+        let plug = interface.plug(m, env);
+        if plug != Plug::Nowhere {
+            visit(interface, plug);
+        }
+    }
+}
+
 /// PCI: what comes before the controllers other than PCI's own.
 pub fn pci_before_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.filesystems, m, env, visit);
-    all(&mut d.interfaces, m, env, visit);
+    interfaces(&mut d.interfaces, false, m, env, visit);
     all(&mut d.sounds, m, env, visit);
 }
 
 /// PCI: what comes behind the controllers.
 pub fn pci_behind_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.disks, m, env, visit);
+    interfaces(&mut d.interfaces, true, m, env, visit);
     all(&mut d.hostdevs, m, env, visit);
     all(&mut d.memballoons, m, env, visit);
     all(&mut d.rngs, m, env, visit);

@@ -72,7 +72,7 @@ pub fn add(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
     let blockio = disk.blockio.as_ref();
     props.maybe("logical_block_size", blockio.and_then(|b| b.logical).filter(|n| *n > 0));
     props.maybe("physical_block_size", blockio.and_then(|b| b.physical).filter(|n| *n > 0));
-    props.maybe("discard_granularity", blockio.and_then(|b| b.discard));
+    props.maybe("discard_granularity", blockio.and_then(|b| b.discard).filter(|n| *n > 0));
     props.maybe("wwn", disk.wwn.as_deref().and_then(|w| u64::from_str_radix(w.trim_start_matches("0x"), 16).ok()));
     let target = disk.target.as_ref();
     props.maybe("rotation_rate", target.and_then(|t| t.rotation_rate).filter(|r| *r > 0));

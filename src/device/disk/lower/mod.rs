@@ -162,7 +162,7 @@ pub fn reservations(lx: &mut Lower<'_>) {
     lx.plan.processes.push(Process {
         role: Role::PrHelper,
         id,
-        program: "/usr/bin/qemu-pr-helper".to_string(),
+        program: lx.env.host.helper_program("pr").unwrap_or("/usr/bin/qemu-pr-helper").to_string(),
         args: vec![crate::plan::Arg::text("-k", path.clone(), cause.clone())],
         env: vec![("LC_ALL".into(), "C".to_string())],
         user: Some("root".to_string()),

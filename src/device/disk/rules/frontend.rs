@@ -145,7 +145,12 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         other(|v| v.page_per_vq.is_some()),
         "page_per_vq driver option is only supported for virtio devices".to_string(),
     );
-    refuse(!virtio && disk.model.is_some(), "disk model is only supported for the virtio bus".to_string());
+    if let Some(model) = disk.model.filter(|_| !virtio) {
+        refuse(
+            true,
+            format!("the disk model '{model}' is not supported for the bus '{bus}': it is one of the virtio bus"),
+        );
+    }
     refuse(disk.vendor.is_some() && !scsi, "only a scsi disk supports 'vendor'".to_string());
     refuse(disk.product.is_some() && !scsi, "only a scsi disk supports 'product'".to_string());
     refuse(disk.wwn.is_some() && !scsi && !ata, "only ide and scsi disks support 'wwn'".to_string());

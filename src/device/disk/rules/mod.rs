@@ -60,8 +60,8 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
     let empty = disk.source.is_empty();
     let bus = disk.bus().map_or("", |b| b.as_str());
     if empty && !matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy) {
-        cx.error(&codes::EMPTY, disk.site, format!("'{bus}' disk must not be empty"))
-            .help("add a <source>; only CD-ROM and floppy drives can be empty");
+        let message = format!("missing source information for the device {dev}: a '{bus}' disk must not be empty");
+        cx.error(&codes::EMPTY, disk.site, message).help("add a <source>; only CD-ROM and floppy drives can be empty");
     }
     if empty && disk.device() == DiskDevice::Cdrom && disk.bus() == Some(super::DiskBus::Usb) {
         cx.error(&codes::EMPTY, disk.site, "'usb' disk must not be empty")

@@ -308,7 +308,7 @@ fn driver(format: Format) -> &'static str {
         // A directory is served as a file system; the content is that.
         Format::Fat | Format::None => "raw",
         Format::Ploop => "parallels",
-        Format::Vhd => "vpc",
+        Format::Vhd => "vhdx",
         other => other.as_str(),
     }
 }

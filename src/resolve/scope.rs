@@ -1,0 +1,285 @@
+//! What the XML says of a thing that does not have it: the ports of an IDE controller, the time zone of a clock that follows UTC.
+//!
+//! The format's grammar allows much of this, and libvirt reads only what the kind of the thing calls for. What it does not read is
+//! forgotten here, first of all, so that no later stage sees it and `normalize` does not print it.
+
+use crate::device::Devices;
+use crate::device::audio::{Audio, AudioType};
+use crate::device::controller::{Controller, ControllerKind, ControllerModel};
+use crate::device::disk::Cache;
+use crate::device::input::{InputBus, InputKind};
+use crate::device::interface::{Interface, InterfaceType, NetBackendType};
+use crate::device::sound::SoundModel;
+use crate::device::tpm::TpmSourceKind;
+use crate::domain::Domain;
+use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
+use crate::domain::cpu::CpuMode;
+use crate::vocab::YesNo;
+
+/// Forgets what has no meaning where it stands.
+pub fn limit(domain: &mut Domain) {
+    if let Some(clock) = &mut domain.clock {
+        self::clock(clock);
+    }
+    if let Some(cpu) = &mut domain.cpu
+        && cpu.mode() != CpuMode::Custom
+    {
+        cpu.matching = None;
+    }
+    if let Some(vcpu) = &mut domain.vcpu
+        && vcpu.current == vcpu.count.or(Some(1))
+    {
+        vcpu.current = None;
+    }
+    domain.default_iothread.take_if(|t| t.thread_pool_min.is_none() && t.thread_pool_max.is_none());
+    if let Some(teardown) = domain.features.as_mut().and_then(|f| f.async_teardown.as_mut()) {
+        teardown.enabled.get_or_insert(YesNo::Yes);
+    }
+    if let Some(max) = &mut domain.max_memory {
+        max.slots = max.slots.filter(|n| *n != 0);
+    }
+    if let Some(devices) = &mut domain.devices {
+        self::devices(devices);
+    }
+}
+
+fn devices(devices: &mut Devices) {
+    devices.controllers.iter_mut().for_each(controller);
+    devices.audios.iter_mut().for_each(audio);
+    devices.interfaces.iter_mut().for_each(interface);
+    for input in &mut devices.inputs {
+        match (input.kind, &mut input.source) {
+            (Some(InputKind::Evdev), Some(source)) => source.evdev = None,
+            (Some(InputKind::Passthrough), Some(source)) => {
+                source.dev = None;
+                source.grab = None;
+                source.grab_toggle = None;
+                source.repeat = None;
+            }
+            _ => input.source = None,
+        }
+    }
+    for disk in &mut devices.disks {
+        if let Some(io) = &mut disk.blockio {
+            io.logical = io.logical.filter(|n| *n != 0);
+            io.physical = io.physical.filter(|n| *n != 0);
+            io.discard = io.discard.filter(|n| *n != 0);
+        }
+        if let Some(driver) = &mut disk.driver {
+            driver.cache.take_if(|c| *c == Cache::Default);
+        }
+    }
+    for balloon in &mut devices.memballoons {
+        balloon.stats.take_if(|s| s.period.is_none_or(|p| p <= 0));
+    }
+    for sound in &mut devices.sounds {
+        if !matches!(sound.model, Some(SoundModel::Ich6 | SoundModel::Ich9)) {
+            sound.codecs.clear();
+        }
+        if sound.model != Some(SoundModel::Virtio) {
+            sound.streams = None;
+            sound.driver = None;
+        }
+    }
+    for input in &mut devices.inputs {
+        if input.bus != Some(InputBus::Virtio) {
+            input.driver = None;
+        }
+    }
+    for tpm in &mut devices.tpms {
+        if let Some(source) = tpm.backend.as_mut().and_then(|b| b.source.as_mut())
+            && source.kind == Some(TpmSourceKind::Unix)
+        {
+            source.mode.get_or_insert_with(|| "connect".to_string());
+        }
+    }
+    devices.each_mut(&mut |device| {
+        let info = device.info_mut();
+        if info.acpi.as_ref().is_some_and(|a| a.index.is_none_or(|i| i == 0)) {
+            info.acpi = None;
+        }
+    });
+}
+
+/// An adjustment in seconds makes a clock that follows UTC or the local time a variable one; the other attributes belong to one kind each.
+fn clock(clock: &mut Clock) {
+    let offset = clock.offset.unwrap_or(ClockOffset::Utc);
+    let adjusted = clock.adjustment.as_ref().is_some_and(|a| a != "reset");
+    match offset {
+        ClockOffset::Utc | ClockOffset::Localtime if adjusted => {
+            clock.basis = Some(if offset == ClockOffset::Utc { ClockBasis::Utc } else { ClockBasis::Localtime });
+            clock.offset = Some(ClockOffset::Variable);
+        }
+        ClockOffset::Utc | ClockOffset::Localtime => clock.basis = None,
+        ClockOffset::Variable => {
+            if !adjusted {
+                clock.adjustment = Some("0".to_string());
+            }
+            clock.basis.get_or_insert(ClockBasis::Utc);
+        }
+        ClockOffset::Timezone | ClockOffset::Absolute => {
+            clock.adjustment = None;
+            clock.basis = None;
+        }
+    }
+    if offset != ClockOffset::Timezone {
+        clock.timezone = None;
+    }
+    if offset != ClockOffset::Absolute {
+        clock.start = None;
+    }
+    for timer in &mut clock.timers {
+        timer.frequency = timer.frequency.filter(|f| *f != 0);
+    }
+}
+
+/// Ports, vectors, grants and the parts of a PCI controller belong to one type of controller each.
+fn controller(c: &mut Controller) {
+    if !c.is(ControllerKind::VirtioSerial) {
+        c.vectors = None;
+        if !c.is(ControllerKind::Usb) {
+            c.ports = None;
+        }
+    }
+    if !c.is(ControllerKind::Xenbus) {
+        c.max_grant_frames = None;
+        c.max_event_channels = None;
+    }
+    if !c.is(ControllerKind::Pci) {
+        c.pci_model = None;
+        c.target = None;
+        c.hole.0 = None;
+    } else if c.model.is_some_and(|m| !matches!(m, ControllerModel::PciRoot | ControllerModel::PcieRoot)) {
+        c.hole.0 = None;
+    }
+    if c.is(ControllerKind::Usb) && c.model == Some(ControllerModel::None) {
+        c.master = None;
+        c.info.address = Default::default();
+    }
+}
+
+/// What a backend of this type does not have.
+fn audio(a: &mut Audio) {
+    type T = AudioType;
+    let kind = a.kind();
+    if !matches!(kind, T::Pulseaudio) {
+        a.server_name = None;
+    }
+    if kind != T::Sdl {
+        a.driver = None;
+    }
+    if kind != T::File {
+        a.path = None;
+    }
+    if kind != T::Oss {
+        a.try_mmap = None;
+        a.exclusive = None;
+        a.dsp_policy = None;
+    }
+    a.dsp_policy = a.dsp_policy.filter(|p| *p != 0);
+    a.timer_period = a.timer_period.filter(|p| *p != 0);
+    if kind != T::Pipewire {
+        a.runtime_dir = None;
+    }
+    for d in [&mut a.input, &mut a.output].into_iter().flatten() {
+        if !matches!(kind, T::Alsa | T::Oss) {
+            d.dev = None;
+        }
+        if kind != T::Oss {
+            d.try_poll = None;
+        }
+        if !matches!(kind, T::Oss | T::Coreaudio | T::Sdl) {
+            d.buffer_count = None;
+        }
+        if kind != T::Jack {
+            d.server_name = None;
+            d.client_name = None;
+            d.connect_ports = None;
+            d.exact_name = None;
+        }
+        if !matches!(kind, T::Pulseaudio | T::Pipewire) {
+            d.name = None;
+            d.stream_name = None;
+            d.latency = None;
+        }
+        d.voices = d.voices.filter(|v| *v != 0);
+        d.buffer_length = d.buffer_length.filter(|l| *l != 0);
+        d.latency = d.latency.filter(|l| *l != 0);
+    }
+}
+
+/// What an interface of this type and model does not have.
+fn interface(n: &mut Interface) {
+    type T = InterfaceType;
+    let kind = n.kind();
+    let source = &mut n.source;
+    let f = &mut source.fields;
+    let passt = n.backend.as_ref().is_some_and(|b| b.kind == Some(NetBackendType::Passt));
+    if kind != T::Network {
+        f.network = None;
+        f.portgroup = None;
+    }
+    if kind != T::Bridge {
+        f.bridge = None;
+    }
+    if !matches!(kind, T::Direct | T::Vdpa) && !passt {
+        f.dev = None;
+    }
+    if kind != T::Vhostuser {
+        f.path = None;
+        f.kind = None;
+        f.reconnect = None;
+    }
+    if !matches!(kind, T::Direct | T::Vhostuser) {
+        f.mode = None;
+    }
+    if kind == T::Direct {
+        f.mode.get_or_insert_with(|| "vepa".to_string());
+    }
+    if !matches!(kind, T::Server | T::Client | T::Mcast | T::Udp) {
+        f.address = None;
+        f.port = None;
+    }
+    if kind != T::Udp {
+        f.local = None;
+    }
+    if kind != T::Internal {
+        f.name = None;
+    }
+    // Names that libvirt makes up itself are not the user's to keep.
+    let made_up = |name: &str| name.starts_with(if kind == T::Direct { "macvtap" } else { "vnet" });
+    if let Some(target) = &mut n.target
+        && matches!(kind, T::Network | T::Bridge | T::Ethernet | T::Direct)
+    {
+        target.dev.take_if(|name| made_up(name));
+    }
+    n.script.take_if(|s| s.path.as_ref().is_none_or(String::is_empty));
+    n.downscript.take_if(|s| s.path.as_ref().is_none_or(String::is_empty));
+    n.mtu.take_if(|m| m.size == Some(0));
+    if kind != T::Ethernet && kind != T::Hostdev {
+        n.managed = None;
+    }
+    let virtio = matches!(n.model(), "virtio" | "virtio-transitional" | "virtio-non-transitional");
+    if let Some(backend) = &mut n.backend {
+        backend.kind.take_if(|k| *k == NetBackendType::Default);
+        if !virtio {
+            backend.vhost = None;
+        }
+        if !passt {
+            backend.hostname = None;
+            backend.fqdn = None;
+        }
+    }
+    if kind != T::Hostdev
+        && let Some(driver) = &mut n.driver
+    {
+        driver.model = None;
+        driver.queues = driver.queues.filter(|q| *q > 1);
+        // The options of virtio stay: they are refused.
+        let options = &driver.virtio;
+        let none = [options.iommu, options.ats, options.packed, options.page_per_vq].iter().all(Option::is_none);
+        if !virtio && none {
+            n.driver = None;
+        }
+    }
+}
