@@ -53,6 +53,36 @@ fn a_binary_file() {
 }
 
 #[test]
+fn a_file_that_says_it_is_not_utf8() {
+    for encoding in ["UTF-7", "UTF-16", "ISO-8859-1"] {
+        let text = format!("<?xml version='1.0' encoding='{encoding}'?>\n{GOOD}");
+        let name = format!("'{encoding}'");
+        refused("encoding.xml", text.as_bytes(), &["VC0004", "encoding.xml:1:31", &name, "iconv"]);
+    }
+}
+
+#[test]
+fn a_file_in_utf16() {
+    let wide: Vec<u8> = GOOD.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    refused("wide.xml", &wide, &["VC0004", "UTF-16", "wide.xml:1:1"]);
+    let marked: Vec<u8> = [0xfe, 0xff].into_iter().chain(GOOD.encode_utf16().flat_map(u16::to_be_bytes)).collect();
+    refused("marked.xml", &marked, &["VC0004", "UTF-16"]);
+}
+
+#[test]
+fn a_declaration_that_comes_late() {
+    refused("late.xml", format!("\n<?xml version='1.0'?>\n{GOOD}").as_bytes(), &["VC0001", "late.xml:2:1"]);
+}
+
+/// A fault is reported once: what follows from it is not a second one.
+#[test]
+fn the_source_of_another_type_is_one_fault() {
+    let disk = "<devices><disk type='block'>\n<source file='/srv/vm.img'/>\n<target dev='vda'/></disk></devices>";
+    let message = refused("wrong.xml", GOOD.replace("<devices/>", disk).as_bytes(), &["VC0108", "'file'"]);
+    assert_eq!(message.matches("VC0").count(), 1, "{message}");
+}
+
+#[test]
 fn a_truncated_file() {
     refused("short.xml", &GOOD.as_bytes()[..GOOD.len() / 2], &["VC0001", "short.xml:4:"]);
 }
@@ -198,4 +228,21 @@ fn one_domain_is_compared_under_two_qemus() {
     let three = ["diff", &input, "--caps", "qemu-7.2", "--caps", "qemu-10.0", "--caps", "qemu-9.2"];
     assert_eq!(virtc(&three).status.code(), Some(2));
     assert_eq!(virtc(&["argv", &input, "--caps", "qemu-7.2", "--caps", "qemu-10.0"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_macvtap_is_for_the_runner() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let nic = "<devices><interface type='direct'><source dev='eth0' mode='bridge'/><model type='virtio'/></interface></devices>";
+    let input = file(&dir, "vm.xml", GOOD.replace("<devices/>", nic).as_bytes());
+    let output = virtc(&["argv", &input, "--format", "lines"]);
+    let argv = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        argv.contains("\"type\":\"tap\",\"fd\":\"3\"") && stderr(&output).contains("number 3 has to be open"),
+        "{argv}"
+    );
+    let out = dir.path().join("out");
+    let output = virtc(&["build", &input, "-o", out.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("virtc run"), "{}", stderr(&output));
 }

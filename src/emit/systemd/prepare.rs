@@ -300,3 +300,25 @@ impl Commands<'_, '_> {
         self.run("+", "/bin/sh", &all, &Cause::default());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    #[test]
+    fn rules_for_what_links_lead_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        symlink("/dev/null", at("a link")).unwrap();
+        symlink("/etc/shadow", at("elsewhere")).unwrap();
+        symlink("/dev/pts/[x]*", at("odd")).unwrap();
+        let links =
+            ["rwk", &at("a link"), "r", &at("elsewhere"), "rw", &at("odd"), "rw", &at("missing"), "rw", "/dev/zero"];
+        let done = Command::new("/bin/sh").args(["-ec", LINKS, "sh", &at("rules")]).args(links).status().unwrap();
+        assert!(done.success());
+        let rules = std::fs::read_to_string(at("rules")).unwrap();
+        assert_eq!(rules, "\"/dev/null\" rwk,\n\"/dev/pts/\\[x\\]\\*\" rw,\n");
+    }
+}
