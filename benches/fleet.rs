@@ -39,7 +39,7 @@ fn domain(n: u32) -> String {
         "<domain type='kvm'>\n<name>vm{n}</name>\n<uuid>5a1b0c9d-2e3f-4a5b-8c6d-{n:012x}</uuid>\n\
          <memory unit='GiB'>{}</memory>\n<vcpu>{}</vcpu>\n\
          <os><type arch='x86_64' machine='q35'>hvm</type><boot dev='hd'/></os>\n\
-         <features><acpi/><apic/></features>\n<cpu mode='host-model'/>\n<clock offset='utc'/>\n<devices>\n\
+         <features><acpi/><apic/></features>\n<cpu mode='custom'><model>qemu64</model></cpu>\n<clock offset='utc'/>\n<devices>\n\
          <emulator>/usr/bin/qemu-system-x86_64</emulator>\n{devices}\
          <serial type='pty'/><console type='pty'/>\n\
          <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>\n\
