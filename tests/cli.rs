@@ -53,6 +53,36 @@ fn a_binary_file() {
 }
 
 #[test]
+fn a_file_that_says_it_is_not_utf8() {
+    for encoding in ["UTF-7", "UTF-16", "ISO-8859-1"] {
+        let text = format!("<?xml version='1.0' encoding='{encoding}'?>\n{GOOD}");
+        let name = format!("'{encoding}'");
+        refused("encoding.xml", text.as_bytes(), &["VC0004", "encoding.xml:1:31", &name, "iconv"]);
+    }
+}
+
+#[test]
+fn a_file_in_utf16() {
+    let wide: Vec<u8> = GOOD.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    refused("wide.xml", &wide, &["VC0004", "UTF-16", "wide.xml:1:1"]);
+    let marked: Vec<u8> = [0xfe, 0xff].into_iter().chain(GOOD.encode_utf16().flat_map(u16::to_be_bytes)).collect();
+    refused("marked.xml", &marked, &["VC0004", "UTF-16"]);
+}
+
+#[test]
+fn a_declaration_that_comes_late() {
+    refused("late.xml", format!("\n<?xml version='1.0'?>\n{GOOD}").as_bytes(), &["VC0001", "late.xml:2:1"]);
+}
+
+/// A fault is reported once: what follows from it is not a second one.
+#[test]
+fn the_source_of_another_type_is_one_fault() {
+    let disk = "<devices><disk type='block'>\n<source file='/srv/vm.img'/>\n<target dev='vda'/></disk></devices>";
+    let message = refused("wrong.xml", GOOD.replace("<devices/>", disk).as_bytes(), &["VC0108", "'file'"]);
+    assert_eq!(message.matches("VC0").count(), 1, "{message}");
+}
+
+#[test]
 fn a_truncated_file() {
     refused("short.xml", &GOOD.as_bytes()[..GOOD.len() / 2], &["VC0001", "short.xml:4:"]);
 }
@@ -198,4 +228,54 @@ fn one_domain_is_compared_under_two_qemus() {
     let three = ["diff", &input, "--caps", "qemu-7.2", "--caps", "qemu-10.0", "--caps", "qemu-9.2"];
     assert_eq!(virtc(&three).status.code(), Some(2));
     assert_eq!(virtc(&["argv", &input, "--caps", "qemu-7.2", "--caps", "qemu-10.0"]).status.code(), Some(2));
+}
+
+#[test]
+fn explain_tells_everything_about_a_path() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let xml = "<domain type='qemu'><name>a</name><memory>65536</memory><os><type arch='x86_64'>hvm</type></os>\
+        <seclabel type='dynamic' model='selinux'/><devices>\
+        <disk type='block'>\n<source dev='/dev/vg/a'><seclabel model='dac'><label>+7:+8</label></seclabel></source>\
+        <target dev='vda' bus='virtio'/></disk>\
+        <serial type='pipe'><source path='/srv/p'/></serial>\
+        <smartcard mode='host'/></devices></domain>";
+    let file = file(&dir, "a.xml", xml.as_bytes());
+    let explain = |path: &str| {
+        let output = virtc(&["explain", &file, "--path", path]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let text = explain("/dev/vg/a");
+    for part in [
+        "qemu may read, write, lock /dev/vg/a",
+        "because of disk vda (line 2)",
+        "shared: with nobody",
+        "owner: +7:+8 by its own <seclabel>, given back at the end",
+        "SELinux label: system_u:object_r:svirt_image_t:s0:c",
+        "device rule: /dev/vg/a rw",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // What stands for more than itself.
+    assert!(explain("/srv/p.in").contains("because of serial port serial0"));
+    let text = explain("/etc/pki/nssdb/cert9.db");
+    assert!(text.contains("shared: part of the system") && text.contains("owner: as it is"), "{text}");
+    assert_eq!(explain("/etc/pki/nssdb/a/b"), "nothing asks for that\n");
+}
+
+#[test]
+fn a_macvtap_is_for_the_runner() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let nic = "<devices><interface type='direct'><source dev='eth0' mode='bridge'/><model type='virtio'/></interface></devices>";
+    let input = file(&dir, "vm.xml", GOOD.replace("<devices/>", nic).as_bytes());
+    let output = virtc(&["argv", &input, "--format", "lines"]);
+    let argv = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(
+        argv.contains("\"type\":\"tap\",\"fd\":\"3\"") && stderr(&output).contains("number 3 has to be open"),
+        "{argv}"
+    );
+    let out = dir.path().join("out");
+    let output = virtc(&["build", &input, "-o", out.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("virtc run"), "{}", stderr(&output));
 }

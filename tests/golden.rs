@@ -82,3 +82,24 @@ fn apparmor_compiles_every_profile() {
         assert!(output.status.success() && said.is_empty(), "{}: {said:?}", profile.display());
     }
 }
+
+#[test]
+fn secilc_compiles_every_module() {
+    let Some(secilc) = tool("secilc", "secilc") else { return };
+    let domains = std::fs::read_dir(root().join("golden/usr/share/virtc")).expect("stored trees");
+    let modules: Vec<PathBuf> =
+        domains.flatten().flat_map(|d| files(&d.path().join("selinux"), &|n| n.ends_with(".cil"))).collect();
+    assert!(!modules.is_empty());
+    let folder = tempfile::tempdir().expect("a folder");
+    // All of them go into one policy: the modules of a host.
+    let output = Command::new(secilc)
+        .args(["-M", "1", "-N", "-o"])
+        .arg(folder.path().join("policy"))
+        .arg("-f")
+        .arg(folder.path().join("contexts"))
+        .arg(root().join("tests/emit/base.cil"))
+        .args(&modules)
+        .output()
+        .expect("secilc starts");
+    assert!(output.status.success() && text(&output).is_empty(), "{}", text(&output));
+}

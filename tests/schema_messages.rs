@@ -1,4 +1,4 @@
-//! Proves that the messages about forty typical mistakes can be acted upon without opening documentation: what
+//! Proves that the messages about typical mistakes can be acted upon without opening documentation: what
 //! a person sees in the terminal is in the snapshots, under the input.
 //!
 //! `cargo insta review` (or INSTA_UPDATE=always) takes changes over; read them as a newcomer would.
@@ -90,5 +90,25 @@ mistakes! {
     namespace_not_declared: domain("<qemu:commandline>\n  <qemu:arg value='-nodefaults'/>\n</qemu:commandline>", "");
     three_faults: domain("<vpcu>4</vpcu>", "<disk type='file' devce='cdrom'>\n  <source file='/srv/vm.iso'/>\n  <target dev='sda' bus='satta'/>\n</disk>");
     both_total_and_read: domain("", "<disk type='file'>\n  <source file='/srv/vm.img'/>\n  <target dev='vda'/>\n  <iotune>\n    <total_bytes_sec>1000</total_bytes_sec>\n    <read_bytes_sec>500</read_bytes_sec>\n  </iotune>\n</disk>");
+    unit_in_the_wrong_case: domain("<currentMemory unit='gb'>1</currentMemory>", "<shmem name='x'>\n  <size unit='mib '>4</size>\n</shmem>");
+    unit_of_another_kind: domain("<memtune>\n  <hard_limit unit='seconds'>4</hard_limit>\n</memtune>", "");
+    driver_under_the_source: domain("", "<disk type='file'>\n  <source file='/srv/vm.img'>\n    <driver name='qemu' type='qcow2'/>\n  </source>\n  <target dev='vda'/>\n</disk>");
+    target_twice: domain("", "<disk type='file'>\n  <source file='/srv/vm.img'/>\n  <target dev='vda' bus='virtio'/>\n  <target dev='vdb' bus='virtio'/>\n</disk>");
+    video_memory_of_the_wrong_kind: domain("", "<video>\n  <model type='qxl' vram='64M'/>\n</video>");
+    vlan_out_of_range: domain("", "<interface type='bridge'>\n  <source bridge='br0'/>\n  <vlan>\n    <tag id='5000'/>\n  </vlan>\n</interface>");
+    watchdog_action_misspelt: domain("", "<watchdog model='i6300esb' action='power-off'/>");
+    tpm_version_as_a_word: domain("", "<tpm model='tpm-crb'>\n  <backend type='emulator' version='2'/>\n</tpm>");
+    cpu_mode_misspelt: domain("<cpu mode='host-passthru'/>", "");
+    timer_name_unknown: domain("<clock offset='utc'>\n  <timer name='kvm-clock' present='yes'/>\n</clock>", "");
+    feature_as_an_attribute: domain("<features acpi='on'/>", "");
+    loader_type_misspelt: "<domain type='kvm'>\n  <name>vm</name>\n  <os>\n    <type>hvm</type>\n    <loader readonly='true' type='flash'>/usr/share/OVMF/OVMF_CODE.fd</loader>\n  </os>\n</domain>\n".to_string();
+    memory_mode_misspelt: domain("<numatune>\n  <memory mode='prefered' nodeset='0'/>\n</numatune>", "");
+    qemu_arguments_without_prefix: domain("<commandline>\n  <arg value='-nodefaults'/>\n</commandline>", "");
+    qemu_namespace_wrong: "<domain type='kvm' xmlns:qemu='http://libvirt.org/schemas/domain/qemu'>\n  <name>vm</name>\n  <qemu:commandline>\n    <qemu:arg value='-nodefaults'/>\n  </qemu:commandline>\n</domain>\n".to_string();
+    boot_order_from_zero: domain("", "<interface type='user'>\n  <boot order='0'/>\n</interface>");
+    hexadecimal_port: domain("", "<graphics type='vnc' port='0x170c'/>");
+    usb_id_too_long: domain("", "<hostdev mode='subsystem' type='usb'>\n  <source>\n    <vendor id='0x0046d1'/>\n    <product id='0xc52b'/>\n  </source>\n</hostdev>");
+    certificates_too_few: domain("", "<smartcard mode='host-certificates'>\n  <certificate>one</certificate>\n  <certificate>two</certificate>\n</smartcard>");
+    filesystem_path_as_text: domain("", "<filesystem type='mount'>\n  <source>/srv/share</source>\n  <target dir='share'/>\n</filesystem>");
     tag_not_closed: "<domain type='kvm'>\n  <name>vm\n  <vcpu>2</vcpu>\n</domain>\n".to_string();
 }

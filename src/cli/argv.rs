@@ -1,16 +1,21 @@
 //! `virtc argv`: the QEMU command line.
 
-use super::inputs::{World, read};
+use super::check::expand;
+use super::inputs::{Source, World, read, report};
 use super::{Exit, Shared, complain, print};
 use crate::compile::Until;
+use crate::diag::Diagnostics;
 use crate::emit::argv::{Format, write};
+use rayon::prelude::*;
 use std::path::PathBuf;
 
 /// Arguments of `virtc argv`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Domain XML; `-` is standard input
-    file: PathBuf,
+    /// Domain XML files, or folders of them; `-` is standard input. Each of several is headed by a line `# FILE`
+    /// (not in JSON, where one object follows the other)
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: FormatName,
@@ -27,28 +32,78 @@ enum FormatName {
     Json,
 }
 
-/// Prints the command line of one domain.
+/// Prints the command lines, in the order of the files.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
     let world = match World::load(shared) {
         Ok(world) => world,
         Err(exit) => return exit,
     };
-    let source = match read(&args.file) {
-        Ok(source) => source,
-        Err(exit) => return exit,
-    };
-    let (compiled, exit) = world.compile(&source, Until::Planned);
-    let Some(qemu) = compiled.plan.as_ref().and_then(|p| p.qemu()) else { return exit.and(Exit::Input) };
-    for descriptor in qemu.descriptors.iter().filter(|d| d.link.is_some()) {
-        let number = descriptor.number;
-        complain(&format!("number {number} has to be open: {} (`virtc run` opens it)", descriptor.what));
-    }
     let format = match args.format {
         FormatName::Shell => Format::Shell,
         FormatName::Lines => Format::Lines,
         FormatName::Json => Format::Json,
     };
-    let mut out = String::new();
-    write(&mut out, qemu, format);
-    exit.and(print(&out))
+    let files: Vec<PathBuf> = args.files.iter().flat_map(|f| expand(f)).collect();
+    match files.as_slice() {
+        [] => {
+            complain("no domain XML files found");
+            Exit::Environment
+        }
+        [file] => match read(file) {
+            Ok(source) => one(source, &world, format).finish(shared),
+            Err(exit) => exit,
+        },
+        _ => {
+            let all: Vec<Result<Line, Exit>> = files
+                .par_iter()
+                .map(|file| {
+                    let mut line = one(read(file)?, &world, format);
+                    if format != Format::Json && !line.text.is_empty() {
+                        line.text = format!("# {}\n{}", line.source.name, line.text);
+                    }
+                    Ok(line)
+                })
+                .collect();
+            all.into_iter().fold(Exit::Done, |exit, result| match result {
+                Ok(line) => exit.and(line.finish(shared)),
+                Err(failed) => exit.and(failed),
+            })
+        }
+    }
+}
+
+/// The command line of one domain.
+struct Line {
+    source: Source,
+    /// Empty if the domain has faults.
+    text: String,
+    diags: Diagnostics,
+    /// What has to be open when it is run.
+    open: Vec<String>,
+}
+
+fn one(source: Source, world: &World<'_>, format: Format) -> Line {
+    let mut compiled = world.compile_text(&source.bytes, Until::Planned);
+    if world.shared.strict {
+        compiled.diags.make_strict();
+    }
+    let mut line = Line { source, text: String::new(), diags: compiled.diags, open: Vec::new() };
+    if let Some(qemu) = compiled.plan.as_ref().and_then(|p| p.qemu()) {
+        write(&mut line.text, qemu, format);
+        for descriptor in qemu.descriptors.iter().filter(|d| d.link.is_some()) {
+            let (number, what) = (descriptor.number, &descriptor.what);
+            line.open.push(format!("number {number} has to be open: {what} (`virtc run` opens it)"));
+        }
+    }
+    line
+}
+
+impl Line {
+    /// Reports and prints.
+    fn finish(self, shared: &Shared) -> Exit {
+        report(&self.diags, &self.source, shared);
+        self.open.iter().for_each(|what| complain(what));
+        let faults = self.diags.has_errors() || self.text.is_empty();
+        print(&self.text).and(if faults { Exit::Input } else { Exit::Done })
+    }
 }

@@ -126,6 +126,9 @@ pub fn expand(path: &Path) -> Vec<PathBuf> {
             Vec::new()
         }
     };
+    if files.is_empty() {
+        complain(&format!("the folder {} holds no *.xml file", path.display()));
+    }
     files.sort();
     files
 }

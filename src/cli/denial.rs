@@ -7,9 +7,11 @@ use crate::compile::Until;
 use crate::denial::{Denial, Finding, Hints, Object, Verdict, belongs_to, judge, records, verbs};
 use crate::diag::render::{Lines, Report, render_all};
 use crate::diag::{Diagnostics, Span, codes::security as codes};
-use crate::plan::{Access, Cause, PathKind, Plan};
+use crate::host::Host;
+use crate::plan::{Cause, Plan};
+use crate::probe::images;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Where deployed trees keep their Plans.
 const DEPLOYED: &str = "/usr/share/virtc";
@@ -121,13 +123,23 @@ fn machines(files: &[PathBuf], shared: &Shared) -> Result<Vec<Machine>, Exit> {
 
 /// What this host says about the paths of a machine; nothing where they are not.
 fn hints(plan: &Plan) -> Hints {
+    let mut host = Host::default();
+    images::look(plan, &mut host);
     let mut hints = Hints::default();
-    let node = |a: &&Access| matches!(a.kind, PathKind::File | PathKind::BlockDevice | PathKind::CharDevice);
-    for access in plan.access.iter().filter(node) {
-        if let Ok(real) = Path::new(&access.path).canonicalize() {
-            let real = real.display().to_string();
-            if real != access.path {
-                hints.links.push((access.path.clone(), real));
+    hints.links.extend(host.links.iter().map(|l| (l.path.clone(), l.to.clone())));
+    for access in &plan.access {
+        let mut now = access.path.as_str();
+        // The chain was followed to a bounded depth; it may lead back to itself.
+        for _ in 0..host.images.len() {
+            let Some(image) = host.image(now) else { break };
+            let named = image.backing.iter().chain(&image.data_file);
+            for path in named {
+                hints.backing.push((access.path.clone(), path.clone()));
+                hints.backing.extend(host.resolve(path).map(|real| (access.path.clone(), real)));
+            }
+            match &image.backing {
+                Some(backing) => now = backing,
+                None => break,
             }
         }
     }

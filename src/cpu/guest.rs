@@ -163,14 +163,14 @@ fn features_of(table: &Table, cpu: &Cpu) -> FeatureSet {
 
 /// A named model of x86.
 fn custom_x86(cpu: &mut Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Fault> {
-    let table = table();
     let minimum = cpu.matching == Some(CpuMatch::Minimum);
     let optional = cpu.features.iter().any(|f| f.policy() == FeaturePolicy::Optional);
     if cpu.check == Some(CpuCheck::Partial) && machine.accel != Accel::Tcg {
-        compare(table, cpu, machine, env)?;
+        compare(table(), cpu, machine, env)?;
     }
     if minimum || optional {
         let host = host_model(machine, env).ok_or_else(|| unsupported(CpuMode::HostModel, machine, env))?;
+        let table = table();
         let has = features_of(table, &host);
         if minimum {
             take_model(cpu, &host);
@@ -180,7 +180,11 @@ fn custom_x86(cpu: &mut Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Fau
             feature.policy = Some(if on { FeaturePolicy::Require } else { FeaturePolicy::Disable });
         }
     }
-    translate(table, cpu, machine, env)?;
+    translate(cpu, machine, env)?;
+    if !cpu.model_name().is_some_and(super::may_lack_features) {
+        return Ok(());
+    }
+    let table = table();
     // Newer QEMUs have models with fewer features than libvirt knows: said, so that the guest is the same.
     for index in cpu.model_name().and_then(|m| table.model(m)).map_or(&[][..], |m| &m.removed) {
         let name = table.feature_name(*index);
@@ -238,13 +242,14 @@ fn compare(table: &Table, cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result
 }
 
 /// Replaces a model that this QEMU does not know.
-fn translate(table: &Table, cpu: &mut Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Fault> {
+fn translate(cpu: &mut Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Fault> {
     let Some(qemu) = env.caps.accel(machine.accel) else { return Ok(()) };
     let Some(name) = cpu.model_name() else { return Ok(()) };
     if qemu.cpus.is_empty() || qemu.cpus.iter().any(|c| c.name == name) {
         return Ok(());
     }
     let fallback = cpu.model.as_ref().and_then(|m| m.fallback);
+    let table = table();
     let Some(model) = table.model(name).filter(|_| fallback != Some(CpuFallback::Forbid)) else {
         return Err(Fault::Wrong(format!("CPU model '{name}' is not supported by the hypervisor")));
     };

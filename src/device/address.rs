@@ -186,11 +186,7 @@ fn bounded(el: El<'_>, name: &str, max: u64, cx: &mut Binder<'_>) -> Option<u32>
             .error(
                 &codes::WRONG_VALUE,
                 attr.value_span(),
-                format!(
-                    "invalid PCI address {name}='{}' in element '{}', must be <= 0x{max:X}",
-                    attr.value(),
-                    el.name()
-                ),
+                format!("invalid PCI address {name}='0x{value:x}' in element '{}', must be <= 0x{max:X}", el.name()),
             )
             .help(format!("use a value from 0 to 0x{max:x}"));
         return None;

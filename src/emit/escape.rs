@@ -218,7 +218,7 @@ fn unfit<L: Language>(what: impl Into<String>) -> Unfit {
 
 /// Refuses control characters but those in `allowed`.
 fn refuse_control<L: Language>(value: &str, allowed: &[char]) -> Result<(), Unfit> {
-    match value.chars().find(|c| c.is_control() && !allowed.contains(c)) {
+    match value.chars().find(|c| c.is_ascii_control() && !allowed.contains(c)) {
         None => Ok(()),
         Some('\n') => Err(unfit::<L>("a newline")),
         Some('\t') => Err(unfit::<L>("a tab")),

@@ -321,7 +321,8 @@ impl<'a> Lower<'a> {
         let what = "rendering on the GPU";
         self.touch(path, Grant::SYSTEM_NODE, site, what);
         // The library compares all nodes to find the driver of this one (libdrm, drmGetDevices).
-        self.touch_if_there("/dev/dri", Grant::SYSTEM_SOURCE.on(PathKind::Directory), site, what);
+        // The folder is not the XML's to choose.
+        self.touch_if_there("/dev/dri", Grant::SYSTEM_SOURCE.on(PathKind::Directory), Site::NONE, what);
     }
 
     /// Adds a `-netdev`.

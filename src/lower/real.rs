@@ -4,7 +4,7 @@ use super::Lower;
 use crate::device::storage::Format;
 use crate::diag::codes::security as codes;
 use crate::lower::Grant;
-use crate::plan::LabelRole;
+use crate::plan::{Access, LabelRole};
 use crate::xml::Site;
 
 /// The longest chain that is followed.
@@ -42,36 +42,41 @@ pub fn chain(path: &str, format: Format, what: &str, site: Site, lx: &mut Lower<
         return;
     }
     let mut seen = vec![path.to_string()];
+    let mut named: Vec<String> = Vec::new();
     let mut now = path.to_string();
     while let Some(image) = host.image(&now).or_else(|| host.image(&host.resolve(&now)?)) {
         if let Some(data) = &image.data_file {
             let grant = if seen.len() == 1 { Grant::IMAGE } else { Grant::BACKING };
-            named(data, grant, &now, what, site, lx);
+            touch(data, grant, &now, what, site, &mut named, lx);
         }
-        let Some(backing) = &image.backing else { return };
+        let Some(backing) = &image.backing else { break };
         if seen.contains(backing) || seen.len() > MAX_CHAIN {
             let message =
                 format!("disk {what}: the chain of '{path}' does not end: the header of '{now}' names '{backing}'");
             lx.error(&codes::PROBED, site, message).help("name the layers of the chain in <backingStore>");
             return;
         }
-        named(backing, Grant::BACKING, &now, what, site, lx);
+        touch(backing, Grant::BACKING, &now, what, site, &mut named, lx);
         if image.backing_format.as_deref() == Some("raw") {
-            return;
+            break;
         }
         now = backing.clone();
         seen.push(backing.clone());
     }
+    if !named.is_empty() {
+        let span = lx.doc.span_of(site);
+        let message = format!("disk {what}: granted because headers of images name them: {}", named.join(", "));
+        lx.diags
+            .note(&codes::PROBED, span, message)
+            .help("a guest that once wrote a header has chosen what it names; <backingStore/> in the XML ends a chain");
+    }
 }
 
 /// One file that a header names.
-fn named(path: &str, grant: Grant, by: &str, what: &str, site: Site, lx: &mut Lower<'_>) {
-    if lx.plan.access.iter().any(|a| a.path == path && a.process == "qemu" && a.cause.what.starts_with("disk")) {
-        return;
+fn touch(path: &str, grant: Grant, by: &str, what: &str, site: Site, named: &mut Vec<String>, lx: &mut Lower<'_>) {
+    let disk = |a: &Access| a.path == path && a.process == "qemu" && a.cause.what.starts_with("disk");
+    if !lx.plan.access.iter().any(disk) {
+        lx.touch(path, grant, site, format!("disk {what}, by the header of {by}"));
+        named.push(format!("'{path}'"));
     }
-    lx.touch(path, grant, site, format!("disk {what}, by the header of {by}"));
-    let span = lx.doc.span_of(site);
-    lx.diags
-        .note(&codes::PROBED, span, format!("disk {what}: the header of '{by}' names '{path}', which is granted"))
-        .help("a guest that once wrote the header has chosen it; <backingStore/> in the XML ends a chain");
 }

@@ -1,13 +1,37 @@
 //! Third pass: semantic checks of the complete domain.
 
 use super::{Cx, Machine};
+use crate::device::Devices;
+use crate::device::chardev::{ChardevSource, SourceKind};
+use crate::device::graphics::GraphicsKind;
+use crate::diag::codes::general as support;
 use crate::domain::Domain;
+use crate::xml::Site;
 
 /// Checks everything; the families check their own devices.
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     crate::domain::seclabel::rules(domain, cx);
     super::guest_rules::check(domain, machine, cx);
     if let Some(devices) = &domain.devices {
+        spice(devices, cx);
         devices.rules(domain, machine, cx);
     }
+}
+
+/// Channels to a SPICE client need a SPICE server.
+fn spice(devices: &Devices, cx: &mut Cx<'_>) {
+    if devices.graphics.iter().any(|g| g.is(GraphicsKind::Spice)) {
+        return;
+    }
+    let mut check = |source: &ChardevSource, site: Site| {
+        if let Some(kind @ (SourceKind::Spicevmc | SourceKind::Spiceport)) = source.kind {
+            let message = format!("chardev '{kind}' is not supported without spice graphics");
+            cx.error(&support::NOT_BY_QEMU, site, message).help("add <graphics type='spice'/>");
+        }
+    };
+    devices.serials.iter().for_each(|d| check(&d.source, d.site));
+    devices.parallels.iter().for_each(|d| check(&d.source, d.site));
+    devices.channels.iter().for_each(|d| check(&d.source, d.site));
+    devices.redirdevs.iter().for_each(|d| check(&d.source, d.site));
+    devices.smartcards.iter().for_each(|d| check(&d.source, d.site));
 }

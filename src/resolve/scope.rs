@@ -11,6 +11,7 @@ use crate::device::input::{InputBus, InputKind};
 use crate::device::interface::{Interface, InterfaceType, NetBackendType};
 use crate::device::sound::SoundModel;
 use crate::device::tpm::TpmSourceKind;
+use crate::device::video::VideoType;
 use crate::domain::Domain;
 use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
 use crate::domain::cpu::CpuMode;
@@ -69,6 +70,20 @@ fn devices(devices: &mut Devices) {
             driver.cache.take_if(|c| *c == Cache::Default);
         }
     }
+    for disk in &mut devices.disks {
+        if let Some(target) = &mut disk.target {
+            target.rotation_rate = target.rotation_rate.filter(|r| *r != 0);
+        }
+        disk.geometry.take_if(|g| [g.cylinders, g.heads, g.sectors].contains(&Some(0)) && g.translation.is_none());
+    }
+    for video in &mut devices.videos {
+        if let Some(model) = &mut video.model
+            && !matches!(model.kind, Some(VideoType::Vga | VideoType::Bochs | VideoType::Virtio))
+        {
+            model.edid = None;
+        }
+    }
+    devices.redirfilters.retain(|f| !f.rules.is_empty());
     for balloon in &mut devices.memballoons {
         balloon.stats.take_if(|s| s.period.is_none_or(|p| p <= 0));
     }

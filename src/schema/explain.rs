@@ -94,6 +94,13 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 return instead.first().map(|n| tables::find_name(Namespace::None, n));
             }
         }
+        if let Some(child) = me.def.children().iter().find(|s| name_text(s.name) == name) {
+            let message = format!("{el} has no attribute '{name}'");
+            self.out
+                .report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message)
+                .help(format!("'{name}' is an element: write {} inside {el}", skeleton(child)));
+            return None;
+        }
         let mut help = if known.is_empty() {
             format!("{el} takes no attributes here")
         } else {
@@ -109,6 +116,23 @@ impl<'r, 'd> Explainer<'r, 'd> {
     pub fn wrong_attribute_value(&mut self, me: &Parent<'_, '_>, slot: &AttrSlot, attr: Attr<'_>) {
         self.out.flagged.add(attr.span());
         let what = format!("the attribute '{}' of {}", attr.name(), tag(me.el));
+        let (value, unit) = (attr.value(), slot.unit.get());
+        let digits = value.len() - value.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        // `64M`, where the unit is fixed.
+        if !unit.is_empty()
+            && digits > 0
+            && value[digits..].chars().all(|c| c.is_ascii_alphabetic())
+            && slot.ty().accepts(&value[..digits])
+        {
+            self.out
+                .report(
+                    &codes::WRONG_UNIT,
+                    attr.span(),
+                    format!("{what} cannot be '{value}': it is a number without a unit"),
+                )
+                .help(format!("write the number alone; its unit is {unit}"));
+            return;
+        }
         self.wrong_value(&what, attr.value(), slot.ty(), attr.span());
     }
 
@@ -265,6 +289,20 @@ impl<'r, 'd> Explainer<'r, 'd> {
             self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), message).help(help);
             return Some(tables::find_name(Namespace::None, meant));
         }
+        // An element of libvirt's further namespaces, without its prefix or with a misspelt namespace.
+        let further = |s: &&ChildSlot| name_text(s.name).split_once(':').is_some_and(|(_, local)| local == el.name());
+        if let Some(slot) = me.def.children().iter().find(further).filter(|_| name == tables::NO_NAME) {
+            let full = name_text(slot.name);
+            let prefix = full.split(':').next().unwrap_or("");
+            let message = match el.namespace() {
+                Namespace::Foreign => format!("{child} is of a namespace that libvirt does not know"),
+                _ => format!("{parent} has no element {child} without a namespace"),
+            };
+            self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), message).help(format!(
+                "write <{full}>, and xmlns:{prefix}='http://libvirt.org/schemas/domain/{prefix}/1.0' on <domain>"
+            ));
+            return None;
+        }
         if el.namespace() == Namespace::Foreign {
             let message = format!("{child} is of another namespace, which {parent} does not keep");
             self.out
@@ -274,6 +312,17 @@ impl<'r, 'd> Explainer<'r, 'd> {
         }
         let qualified = name_text(name);
         let places = if qualified.is_empty() { Vec::new() } else { paths_of_child(qualified) };
+        // One or more levels too deep: the nearest element around it that takes it.
+        let mut above = me.above;
+        while let Some(around) = above {
+            if plain && open_children(around).contains(&qualified) && around.above.is_some() {
+                let message = format!("{child} does not belong under {parent}");
+                let help = format!("move it out of {parent}, directly under {}", tag(around.el));
+                self.out.report(&codes::WRONG_PLACE, el.span(), message).help(help);
+                return None;
+            }
+            above = around.above;
+        }
         if let Some(first) = places.first() {
             let message = format!("{child} does not belong under {parent}");
             let places = match places.as_slice() {

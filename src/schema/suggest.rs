@@ -7,7 +7,8 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let limit = match word.chars().count() {
         0 => return None,
         1..=4 => 1,
-        _ => 2,
+        5..=11 => 2,
+        _ => 3,
     };
     let mut best: Option<(usize, &str)> = None;
     for candidate in candidates {

@@ -238,6 +238,10 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
         let missing: Vec<&AttrSlot> = (slots.iter())
             .filter(|s| s.required && me.states.of(s.guard) == State::Yes)
             .filter(|s| !mine.iter().any(|(n, _)| *n == s.name) && !guessed.contains(&s.name))
+            // Its value stands as text, and that is reported.
+            .filter(|s| {
+                me.def.text().is_some() || me.el.text().trim().is_empty() || !s.ty().accepts(me.el.text().trim())
+            })
             .collect();
         if !missing.is_empty() {
             Explainer::new(&mut self.out).missing_attributes(me, &missing);

@@ -34,6 +34,18 @@ pub fn parse<'s>(bytes: &'s [u8], diags: &mut Diagnostics) -> Document<'s> {
         );
         return empty;
     }
+    // In UTF-16 and UTF-32 every other byte of a tag is zero, or there is a byte order mark.
+    let wide = match bytes {
+        [0xff, 0xfe, 0, 0, ..] | [0, 0, 0xfe, 0xff, ..] | [b'<', 0, 0, 0, ..] | [0, 0, 0, b'<', ..] => Some("UTF-32"),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'<', 0, ..] | [0, b'<', ..] => Some("UTF-16"),
+        _ => None,
+    };
+    if let Some(wide) = wide {
+        diags
+            .error(&codes::ENCODING, Span::new(0, 0), format!("the file is {wide}, not UTF-8"))
+            .help(format!("convert it: iconv -f {wide} -t UTF-8 FILE, and remove its encoding declaration"));
+        return empty;
+    }
     let source = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(e) => {
@@ -126,7 +138,8 @@ impl<'s> Parser<'s, '_> {
                     self.fault(&codes::DOCTYPE, span, "a document type declaration is not accepted")
                         .help("remove the <!DOCTYPE …> declaration; domain XML needs none");
                 }
-                Ok(Event::Comment(_) | Event::PI(_) | Event::Decl(_)) => {}
+                Ok(Event::Decl(_)) => self.declaration(span),
+                Ok(Event::Comment(_) | Event::PI(_)) => {}
                 Ok(Event::Eof) => break,
                 Err(e) => {
                     let at = (reader.error_position() as usize).min(source.len());
@@ -137,6 +150,28 @@ impl<'s> Parser<'s, '_> {
             before = after;
         }
         self.finish();
+    }
+
+    /// Checks `<?xml version='1.0' encoding='…'?>`.
+    fn declaration(&mut self, span: Span) {
+        if span.start != 0 {
+            self.fault(&codes::SYNTAX, span, "an XML declaration stands only at the very beginning of a file")
+                .help("remove it, or what is before it");
+            return;
+        }
+        let text = &self.doc.source[span.range()];
+        let Some(at) = text.find("encoding") else { return };
+        let rest = text[at..].trim_start_matches("encoding").trim_start().trim_start_matches('=').trim_start();
+        let Some(quote) = rest.chars().next().filter(|c| matches!(c, '\'' | '"')) else { return };
+        let from = text.len() - rest.len() + 1;
+        let Some(len) = text[from..].find(quote) else { return };
+        let name = &text[from..from + len];
+        // ASCII is a part of UTF-8.
+        if !["UTF-8", "UTF8", "US-ASCII", "ASCII"].iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            let message = format!("the file says that it is encoded in '{name}', but virtc reads UTF-8");
+            self.fault(&codes::ENCODING, Span::new(from, from + len), message)
+                .help(format!("convert it: iconv -f {name} -t UTF-8 FILE, and write encoding='UTF-8'"));
+        }
     }
 
     fn syntax(&mut self, error: &Error, at: usize) {

@@ -45,3 +45,28 @@ fn one_rule_for_each_access_with_its_reason() {
     assert!(!files.contains("tpm2"), "the state of the TPM is the helper's alone");
     assert!(plans::text(&tree, "555.swtpm-tpm0.files").contains("\"/var/lib/virtc/web/tpm2/**\" rwk,"));
 }
+
+#[test]
+fn complain_mode_holds_for_the_helpers_too() {
+    let mut plan = plans::everything();
+    plan.confinement.apparmor.as_mut().unwrap().complain = true;
+    let tree = plans::tree(&plan);
+    let text = plans::text(&tree, &plan.uuid);
+    let profiles: Vec<&str> = text.lines().filter(|l| l.trim_start().starts_with("profile ")).collect();
+    assert!(profiles.len() > 1, "{text}");
+    assert!(profiles.iter().all(|l| l.ends_with("flags=(attach_disconnected, complain) {")), "{profiles:?}");
+    let root = tempfile::tempdir().unwrap();
+    plans::write(&tree, root.path());
+    let Some((success, output)) = compile(root.path(), &plan.uuid, &[]) else { return };
+    assert!(success && output.is_empty(), "{output}");
+}
+
+#[test]
+fn links_lead_to_the_rule() {
+    let mut plan = plans::server();
+    plan.access.retain(|a| !a.path.ends_with(".img"));
+    plan.access.push(virtc::plan::Access { resolved: Some("/dev/dm-0".into()), ..plans::disk("/dev/mapper/vg-lv") });
+    let tree = plans::tree(&plan);
+    let files = plans::text(&tree, ".files");
+    assert!(files.contains("\"/dev/dm-0\" rwk,") && !files.contains("/dev/mapper"), "{files}");
+}

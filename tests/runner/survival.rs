@@ -93,6 +93,7 @@ fn with_tap(mut bed: Bed, name: &str) -> Bed {
         kind: LinkKind::Tap,
         name: name.to_string(),
         over: None,
+        mode: None,
         mac: "52:54:00:12:34:59".to_string(),
         mtu: None,
         managed: true,

@@ -2,6 +2,7 @@
 
 use super::{Controller, ControllerKind, ControllerModel};
 use crate::caps::Cap;
+use crate::device::address::Address;
 use crate::device::plug::Plug;
 use crate::diag::codes::{address as codes, general, machine as machine_codes};
 use crate::domain::Domain;
@@ -82,7 +83,7 @@ fn ide(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
 fn scsi(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
     type M = ControllerModel;
     match c.model {
-        Some(model @ (M::Buslogic | M::Vmpvscsi)) => {
+        Some(model @ M::Buslogic) => {
             cx.error_at(&general::NOT_BY_QEMU, c.site, "model", format!("unsupported controller model: {model}"));
         }
         Some(model @ M::Ncr53c90) if !machine.has_builtin_esp() => {
@@ -181,6 +182,22 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             );
         }
     }
+    options(c, &target, machine, cx);
+    if let (Some(Address::Pci(at)), index) = (&c.info.address.address, c.index())
+        && index > 0
+        && at.bus >= index
+        && c.model == Some(M::PciBridge)
+    {
+        let bus = at.bus;
+        let message = format!(
+            "the PCI controller at index {index} (0x{index:02x}) has bus='0x{bus:02x}', but its index must be larger than that bus"
+        );
+        cx.error(&codes::CONTROLLERS, c.info.address_site(), message);
+    }
+    if let Some(number) = target.bus_nr.filter(|n| !(1..=254).contains(n)) {
+        let message = format!("PCI controller busNr '{number}' out of range - must be 1-254");
+        cx.error_at(&codes::CONTROLLERS, target.site, "busNr", message);
+    }
     let numa = domain.cpu.as_ref().and_then(|cpu| cpu.numa.as_ref());
     let cells = numa.map_or(0, |numa| numa.cells.len());
     if let (Some(node), Some(model)) = (target.node, c.model)
@@ -217,5 +234,45 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             "hotplug",
             "setting the hotplug property on a pcie-root-port is not supported by this QEMU",
         );
+    }
+}
+
+/// What only some models of PCI controllers have.
+fn options(c: &Controller, target: &super::PciTarget, machine: &Machine, cx: &mut Cx<'_>) {
+    type M = ControllerModel;
+    type D = super::PciDriver;
+    let Some(model) = c.model else { return };
+    let driver = c.pci_model.as_ref().and_then(|m| m.name);
+    let host_bridge = model == M::PciRoot && machine.board == Board::Pseries;
+    let expander = matches!(model, M::PciExpanderBus | M::PcieExpanderBus);
+    let port = matches!(model, M::PcieRootPort | M::PcieSwitchDownstreamPort);
+    let drivers: &[D] = match model {
+        M::PciBridge => &[D::PciBridge],
+        M::DmiToPciBridge => &[D::I82801b11Bridge],
+        M::PcieToPciBridge => &[D::PciePciBridge],
+        M::PcieRootPort => &[D::PcieRootPort, D::Ioh3420],
+        M::PcieSwitchUpstreamPort => &[D::X3130Upstream],
+        M::PcieSwitchDownstreamPort => &[D::Xio3130Downstream],
+        M::PciExpanderBus => &[D::Pxb],
+        M::PcieExpanderBus => &[D::PxbPcie],
+        M::PciRoot if host_bridge => &[D::SpaprPciHostBridge],
+        _ => &[],
+    };
+    let fits = driver.is_none_or(|d| drivers.contains(&d));
+    let wrong = [
+        ("modelName", !fits, if drivers.is_empty() { "is not valid" } else { "has an invalid value" }),
+        ("chassisNr", target.chassis_nr.is_some() && model != M::PciBridge, "is not valid"),
+        ("chassis", target.chassis.is_some() && !port, "is not valid"),
+        ("port", target.port.is_some() && !port, "is not valid"),
+        ("busNr", target.bus_nr.is_some() && !expander, "is not valid"),
+        ("node", target.node.is_some() && !expander && !host_bridge, "is not valid"),
+        ("index", target.index.is_some() && !host_bridge, "is not valid"),
+    ];
+    if let Some((option, _, what)) = wrong.iter().find(|(_, wrong, _)| *wrong) {
+        let (index, name) = (c.index(), driver.map_or("none", D::as_str));
+        let message = format!(
+            "the option '{option}' {what} for the PCI controller with index '{index}', model '{model}' and modelName '{name}'"
+        );
+        cx.error(&codes::CONTROLLERS, c.site, message);
     }
 }

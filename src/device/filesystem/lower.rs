@@ -41,7 +41,7 @@ fn nine_p(fs: &Filesystem, lx: &mut Lower<'_>) {
     props.maybe("writeout", policy.map(|p| p.as_str()));
     props.set("id", backend.clone()).set("path", fs.dir().to_string());
     if fs.readonly {
-        props.set("readonly", true);
+        props.bare("readonly");
     }
     lx.options("-fsdev", props, fs.site, "filesystem");
     tree(fs, lx);

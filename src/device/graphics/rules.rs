@@ -48,6 +48,13 @@ pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
         if graphics.power_control.is_some() && !cx.has(Cap::VncPowerControl) {
             cx.error(&support::NOT_BY_QEMU, site, "VNC power control is not available in this QEMU binary");
         }
+        if let Some(password) = graphics.passwd.as_ref().filter(|p| p.len() > 8) {
+            let message = format!("the VNC password is {} characters long, only 8 are permitted", password.len());
+            cx.error_at(&codes::GRAPHICS, site, "passwd", message);
+        }
+        if graphics.connected.is_some_and(|c| c != super::Connected::Keep) {
+            cx.error_at(&codes::GRAPHICS, site, "connected", "VNC supports connected='keep' only");
+        }
         let tcp =
             graphics.listens.first().is_none_or(|l| matches!(l.kind(), ListenKind::Address | ListenKind::Network));
         if tcp && graphics.port.is_some_and(|p| p < 5900) {

@@ -1,7 +1,7 @@
 //! `<source>` of a host device: which device of the host it is.
 
 use crate::device::address::bind_pci;
-use crate::device::storage::{Location, StorageKind, StorageSource};
+use crate::device::storage::{IscsiSource, Location, StorageSource};
 use crate::diag::codes::schema as codes;
 use crate::domain::model::{Binder, Part, Shape, print_as, print_attr};
 use crate::host::PciAddress;
@@ -98,12 +98,9 @@ impl Part for HostdevSource {
                 HostdevSource::Usb { place, product, startup, reset }
             }
             Some(HostdevType::Scsi) if source.peek("protocol").is_some_and(|p| p.value() == "iscsi") => {
-                let mut storage = StorageSource::default();
-                storage.bind_child(StorageKind::Network, el, cx);
-                if let Location::Network(network) = &mut storage.location {
-                    network.complete_iscsi();
-                }
-                HostdevSource::Iscsi(Box::new(storage))
+                let mut iscsi = IscsiSource::default();
+                iscsi.bind(source, cx);
+                HostdevSource::Iscsi(Box::new(iscsi.into()))
             }
             Some(HostdevType::Scsi) => {
                 let adapter = source.child("adapter").and_then(|e| cx.need(e, "name"));
@@ -223,7 +220,7 @@ impl Part for HostdevSource {
             part.attr(attr);
             source.children.push((child, part));
         }
-        StorageSource::shape(&mut source);
+        IscsiSource::shape(&mut source);
         shape.children.push(("source", source));
     }
 }

@@ -26,7 +26,12 @@ pub fn device(device: &MemoryDevice, lx: &mut Lower<'_>) {
         align_kib: source.alignsize.as_ref().map(|a| a.kib()),
         pmem: source.pmem,
         epc: device.model() == MemoryModel::SgxEpc,
-        prealloc: (device.model() == MemoryModel::SgxEpc).then_some(true),
+        // Pages of virtio-pmem belong to the file; they are touched as the guest does.
+        prealloc: match device.model() {
+            MemoryModel::SgxEpc => Some(true),
+            MemoryModel::VirtioPmem => Some(false),
+            _ => None,
+        },
         no_reserve: virtio_mem,
         site: device.site,
         ..BackendRequest::default()
@@ -56,7 +61,7 @@ pub fn device(device: &MemoryDevice, lx: &mut Lower<'_>) {
     }
     props.maybe("label-size", device.label_kib().map(|kib| kib * 1024));
     props.maybe("block-size", target.block.as_ref().map(|b| b.kib() * 1024));
-    props.maybe("requested-size", target.requested.as_ref().map(|r| r.kib() * 1024));
+    props.maybe("requested-size", target.requested.as_ref().map(|r| r.kib() * 1024).filter(|bytes| *bytes > 0));
     props.maybe("uuid", device.uuid.map(|u| u.to_string()));
     if target.readonly {
         props.set("unarmed", true);

@@ -22,7 +22,9 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
     }
     match device.node() {
         Some(node) if nodes > 0 && node as usize >= nodes => {
-            fault(format!("can't add a memory device to guest node '{node}': the guest has only '{nodes}' NUMA nodes"));
+            fault(format!(
+                "can't add memory backend for guest node '{node}' as the guest has only '{nodes}' NUMA nodes"
+            ));
         }
         None if nodes > 0 && matches!(model, MemoryModel::Dimm | MemoryModel::Nvdimm) => {
             fault("the target NUMA node needs to be specified for the memory device".to_string());
@@ -39,12 +41,21 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
     if model == MemoryModel::Nvdimm && device.uuid.is_none() && machine.arch.is_ppc64() {
         fault("an NVDIMM on POWER needs a <uuid>".to_string());
     }
+    if model == MemoryModel::Nvdimm && device.label_kib().is_some_and(|kib| kib < 128) {
+        fault("the label of an nvdimm must be at least 128KiB".to_string());
+    }
+    if model == MemoryModel::VirtioPmem && device.node().is_some() {
+        fault("virtio-pmem does not support NUMA nodes".to_string());
+    }
     if model == MemoryModel::VirtioMem {
         let target = device.target.as_ref();
         let requested = target.and_then(|t| t.requested.as_ref()).map_or(0, |r| r.kib());
         let block = target.and_then(|t| t.block.as_ref()).map_or(0, |b| b.kib());
         if requested > device.kib() {
-            fault(format!("the requested size {requested} KiB is more than the size {} KiB", device.kib()));
+            fault(format!(
+                "the requested size must be smaller than or equal to @size ({}KiB), not {requested} KiB",
+                device.kib()
+            ));
         } else if block > 0 && (!requested.is_multiple_of(block) || !device.kib().is_multiple_of(block)) {
             fault(format!("size and requested size must be multiples of the block size {block} KiB"));
         } else if block > 0 && !block.is_power_of_two() {
@@ -75,7 +86,9 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
         cx.error(
             &codes::MEMORY_DEVICE,
             site,
-            format!("memory device slot '{slot}' exceeds the number of slots, {slots}"),
+            format!(
+                "failed to find an empty memory slot: memory device slot '{slot}' exceeds the number of slots, {slots}"
+            ),
         );
     }
 }

@@ -94,8 +94,16 @@ impl Model for Smartcard {
 impl Family for Smartcard {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
 
-    fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
+        let first = domain.devices.iter().flat_map(|d| d.smartcards.first()).next();
+        if first.is_some_and(|s| s.site != self.site) {
+            cx.error(&codes::SMARTCARD, self.site, "this QEMU binary lacks multiple smartcard support");
+        }
         match self.mode {
+            Some(SmartcardMode::Passthrough) if self.source.kind.is_none() => {
+                let message = "the passthrough mode requires the type attribute of a character device";
+                cx.error(&codes::SMARTCARD, self.site, message);
+            }
             Some(SmartcardMode::Passthrough) => {
                 chardev::rules(&self.source, self.site, cx);
                 chardev::unix_needs_path(&self.source, self.source.site, cx);
@@ -130,7 +138,7 @@ impl Family for Smartcard {
             cx.error(
                 &codes::SMARTCARD,
                 self.info.address_site(),
-                format!("smart card readers need an address of type 'ccid', not '{}'", address.kind()),
+                format!("smart card controllers must use the 'ccid' address type, not '{}'", address.kind()),
             );
         }
     }

@@ -1,6 +1,8 @@
 //! `<source protocol='…'>`: an image that a server holds.
 
-use super::kinds::{Protocol, Transport};
+use super::credentials::Auth;
+use super::kinds::{Protocol, StorageKind, Transport};
+use super::source::{Location, StorageSource};
 use crate::domain::model::{Binder, Part, Shape, model};
 use crate::vocab::YesNo;
 use crate::xml::{El, Site, XmlWriter};
@@ -107,6 +109,29 @@ model! {
     }
 }
 
+model! {
+    /// `<source protocol='iscsi'>` of a host device: what it shares with that of a disk, which has more.
+    pub struct IscsiSource {
+        need protocol: Protocol = "protocol",
+        attr name: String = "name",
+        many hosts: StorageHost,
+        child auth: Auth,
+        child initiator: Initiator = "initiator",
+    }
+}
+
+impl From<IscsiSource> for StorageSource {
+    fn from(source: IscsiSource) -> StorageSource {
+        let IscsiSource { protocol, name, hosts, auth, initiator, site } = source;
+        let parts = NetworkParts { hosts, initiator, site, ..NetworkParts::default() };
+        let mut network = Network { protocol, name, parts, site, ..Network::default() };
+        network.complete_ports();
+        network.complete_iscsi();
+        let location = Location::Network(Box::new(network));
+        StorageSource { kind: StorageKind::Network, location, auth, site, ..StorageSource::default() }
+    }
+}
+
 /// An image that a server holds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Network {
@@ -135,10 +160,7 @@ impl Part for Network {
         self.tls = cx.attr(el, "tls");
         self.tls_hostname = cx.attr(el, "tlsHostname");
         self.parts.bind(el, cx);
-        let port = self.protocol.and_then(Protocol::default_port);
-        for host in self.parts.hosts.iter_mut().filter(|h| h.transport != Some(Transport::Unix)) {
-            host.port = host.port.filter(|p| *p != 0).or(port);
-        }
+        self.complete_ports();
     }
     fn print_attrs(&self, out: &mut XmlWriter) {
         if let Some(protocol) = self.protocol {
@@ -166,6 +188,14 @@ impl Part for Network {
 }
 
 impl Network {
+    /// Fills in the usual port of the protocol where none is given.
+    fn complete_ports(&mut self) {
+        let port = self.protocol.and_then(Protocol::default_port);
+        for host in self.parts.hosts.iter_mut().filter(|h| h.transport != Some(Transport::Unix)) {
+            host.port = host.port.filter(|p| *p != 0).or(port);
+        }
+    }
+
     /// Completes the name of an iSCSI disk or host device: without a logical unit the first one is meant.
     pub fn complete_iscsi(&mut self) {
         if self.protocol == Some(Protocol::Iscsi)

@@ -261,7 +261,10 @@ fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Fo
         cx.error(&codes::ENCRYPTION, site, "supplying <cipher> for a domain disk definition is unnecessary")
             .help("the image says how it is encrypted: remove <cipher>");
     }
-    if encryption.secrets.is_empty() {
+    if matches!(kind, EncryptionFormat::Default | EncryptionFormat::Qcow) && format != Some(Format::Qcow) {
+        cx.error(&codes::ENCRYPTION, site, "the old qcow/qcow2 encryption is not supported")
+            .help("use an image with encryption format='luks'");
+    } else if encryption.secrets.is_empty() {
         cx.error(&codes::ENCRYPTION, site, "no secret for the encryption of the disk")
             .help("add <secret type='passphrase' uuid='…'/>");
     }

@@ -32,6 +32,26 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
         cx.error(&codes::VIDEO, site, format!("video type '{kind}' is only valid as primary video device"))
             .help("use model 'qxl' or 'virtio' for further adapters");
     }
+    if model.ram.is_some() && kind != VideoType::Qxl {
+        cx.error_at(&codes::VIDEO, site, "ram", "the ram attribute is only supported for the video type qxl");
+    }
+    if model.heads.is_some_and(|h| h > 1) && !matches!(kind, VideoType::Qxl | VideoType::Virtio) {
+        let message = format!("the video type '{kind}' doesn't support multiple 'heads'");
+        cx.error_at(&codes::VIDEO, site, "heads", message);
+    }
+    if model.resolution.as_ref().is_some_and(|r| r.x == Some(0) || r.y == Some(0)) {
+        cx.error(&codes::VIDEO, site, "the values of the video resolution must be greater than 0");
+    }
+    if let Some(driver) = &video.driver {
+        driver.virtio.rules(kind == VideoType::Virtio, cx);
+    }
+    let memfd =
+        domain.memory_backing.as_ref().and_then(|b| b.source()) == Some(crate::domain::memory::MemorySource::Memfd);
+    if model.blob == Some(OnOff::On) && kind == VideoType::Virtio && !memfd && !domain.has_shared_memory() {
+        let message = "the 'blob' support of virtio-gpu devices requires a memfd memory backend";
+        cx.error_at(&codes::VIDEO, site, "blob", message)
+            .help("add <memoryBacking><source type='memfd'/></memoryBacking>");
+    }
     if model.acceleration.as_ref().and_then(|a| a.accel2d) == Some(YesNo::Yes) {
         cx.error(&codes::VIDEO, site, "qemu does not support the accel2d setting");
     }

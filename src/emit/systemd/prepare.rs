@@ -27,6 +27,13 @@ const UNLABEL: &str = r#"[ -e /sys/fs/selinux/enforce ] || exit 0; restorecon --
 /// Gives files to an owner: the owner, then the files.
 const CHOWN: &str = r#"o=$1; shift; for f; do [ ! -e "$f" ] || chown -- "$o" "$f"; done"#;
 
+/// Gives files to owners and notes who had them, a line a file (`-`: it is not there): the note, then owner, file,
+/// owner, file, … A note that is there already is the true one. No guest may write to its folder.
+const REMEMBER: &str = r#"f=$1; shift; if [ -e "$f" ]; then k=/dev/null; else install -d -m 0700 -- "${f%/*}"; k=$f; fi; while [ $# -gt 1 ]; do { stat -L -c %u:%g -- "$2" 2>/dev/null || echo -; } >>"$k"; [ ! -e "$2" ] || chown -- "$1" "$2"; shift 2; done"#;
+
+/// Gives files back to those who had them: the note, then the files in its order.
+const GIVE_BACK: &str = r#"f=$1; shift; [ -e "$f" ] || exit 0; for p; do read -r o || break; [ "$o" = - ] || [ ! -e "$p" ] || chown -- "$o" "$p" || :; done <"$f"; rm -f -- "$f""#;
+
 /// Presses the power button and waits for QEMU to end: `$1` its monitor, `$2` the range of its SELinux context. By
 /// virtc, or by what every Debian has. QEMU may only answer a client of its own range.
 const STOP: &str = r#"[ -S "$1" ] || exit 0; r=; [ -z "$2" ] || [ ! -e /sys/fs/selinux/enforce ] || r="runcon -l $2"; if command -v virtc >/dev/null; then exec $r virtc stop --timeout 90 --socket "$1"; fi; exec $r perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(Peer => shift) or exit; alarm 90; <$s>; for (qw(qmp_capabilities system_powerdown)) { print $s qq({"execute":"$_"}\n); <$s> } 1 while <$s>' "$1""#;
@@ -125,21 +132,25 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
         {
             labels.extend([context, &access.path]);
         }
-        match &access.owner {
-            // What is only read is not given away: a guest could change the permissions of its own files.
-            OwnerRule::Domain { .. } if access.perms.write && access.sharing != Sharing::ReadOnly => {
-                given.push(&access.path);
-            }
-            OwnerRule::Explicit(owner) => pre.script(CHOWN, &[owner.replace('+', "").as_str(), &access.path]),
-            _ => {}
+        if let OwnerRule::Domain { restore: false } = &access.owner
+            && is_given(access)
+        {
+            given.push(&access.path);
         }
     }
     if !labels.is_empty() {
         pre.script(LABEL, &labels);
     }
-    if !given.is_empty() && plan.confinement.dynamic_ownership {
+    if !given.is_empty() {
         given.insert(0, &owner);
         pre.script(CHOWN, &given);
+    }
+    let note = note(plan, process);
+    let back = given_back(plan, process);
+    if !back.is_empty() {
+        let mut arguments = vec![note.as_str()];
+        arguments.extend(back.iter().flat_map(|(owner, path)| [owner.as_str(), path]));
+        pre.script(REMEMBER, &arguments);
     }
 }
 
@@ -154,6 +165,13 @@ pub fn after(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>
     let labelled: Vec<&str> = labelled.map(|a| a.path.as_str()).collect();
     if !labelled.is_empty() {
         post.script(UNLABEL, &labelled);
+    }
+    let note = note(plan, process);
+    let back = given_back(plan, process);
+    if !back.is_empty() {
+        let mut arguments = vec![note.as_str()];
+        arguments.extend(back.iter().map(|(_, path)| *path));
+        post.script(GIVE_BACK, &arguments);
     }
     if let (Ready::Socket(socket), Some(folder), Some(qemu)) = (&process.ready, plan.run_dir(), plan.qemu()) {
         let unit = names.unit_name(qemu).to_string();
@@ -240,6 +258,30 @@ fn own<'a>(plan: &'a Plan, process: &Process) -> Vec<&'a Access> {
     own.filter(|a| seen.insert(a.path.as_str())).collect()
 }
 
+/// Whether a file is given to the account of the domain. What is only read is not: a guest could change the
+/// permissions of files of its own.
+fn is_given(access: &Access) -> bool {
+    access.perms.write && access.sharing != Sharing::ReadOnly
+}
+
+/// The files that are given to an owner, and back at the end: owner and path.
+fn given_back<'a>(plan: &'a Plan, process: &Process) -> Vec<(String, &'a str)> {
+    let domain = owner(plan);
+    let accesses = own(plan, process).into_iter();
+    accesses
+        .filter_map(|access| match &access.owner {
+            OwnerRule::Domain { restore: true } if is_given(access) => Some((domain.clone(), access.path.as_str())),
+            OwnerRule::Explicit(owner) => Some((owner.replace('+', ""), access.path.as_str())),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Where it is noted who had the files before; a folder of root's alone.
+fn note(plan: &Plan, process: &Process) -> String {
+    format!("/run/virtc-owners/{}.{}", plan.uuid, process.id)
+}
+
 /// `user:group` of the domain.
 fn owner(plan: &Plan) -> String {
     let confinement = &plan.confinement;
@@ -304,5 +346,27 @@ impl Commands<'_, '_> {
         let mut all = vec!["-ec", script, "sh"];
         all.extend(arguments);
         self.run("+", "/bin/sh", &all, &Cause::default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+    use std::process::Command;
+
+    #[test]
+    fn rules_for_what_links_lead_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        symlink("/dev/null", at("a link")).unwrap();
+        symlink("/etc/shadow", at("elsewhere")).unwrap();
+        symlink("/dev/pts/[x]*", at("odd")).unwrap();
+        let links =
+            ["rwk", &at("a link"), "r", &at("elsewhere"), "rw", &at("odd"), "rw", &at("missing"), "rw", "/dev/zero"];
+        let done = Command::new("/bin/sh").args(["-ec", LINKS, "sh", &at("rules")]).args(links).status().unwrap();
+        assert!(done.success());
+        let rules = std::fs::read_to_string(at("rules")).unwrap();
+        assert_eq!(rules, "\"/dev/null\" rwk,\n\"/dev/pts/\\[x\\]\\*\" rw,\n");
     }
 }

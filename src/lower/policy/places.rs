@@ -367,7 +367,10 @@ fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
         }
         Closed::ReadOnly if usage.writes => Some("it belongs to the system, and may only be read"),
         // Host devices whose node is not known get the folder of their kind.
-        Closed::Itself if itself && usage.what != "hostdev" => Some("it is a folder of the whole system"),
+        // A render node is looked for in its folder.
+        Closed::Itself if itself && !matches!(usage.what, "hostdev" | "rendering on the GPU") => {
+            Some("it is a folder of the whole system")
+        }
         Closed::ToNames if usage.sharing != Sharing::System => {
             Some("the devices that need it get it without being asked")
         }

@@ -25,6 +25,7 @@ pub fn check(lx: &mut Lower<'_>) {
     smartcards(lx);
     sources_of_random_numbers(lx);
     timezone(lx);
+    limits(lx);
     if let Some(map) = lx.domain.idmap.as_ref()
         && map.uids.iter().chain(&map.gids).any(|range| range.target == Some(0))
     {
@@ -195,5 +196,16 @@ fn timezone(lx: &mut Lower<'_>) {
         let (site, zone) = (clock.site, zone.clone());
         lx.error(&emit::NOT_EXPRESSIBLE, site, format!("'{zone}' is no name of a time zone"))
             .help("use a name such as Europe/Berlin or Etc/GMT+5");
+    }
+}
+
+/// Devices whose throughput is limited stand in tables and units.
+fn limits(lx: &mut Lower<'_>) {
+    let odd = |path: &&String| path.chars().any(char::is_control);
+    let found: Vec<String> = lx.plan.limits.io_devices.iter().map(|d| &d.path).filter(odd).cloned().collect();
+    let site = lx.domain.site;
+    for path in found {
+        lx.error(&emit::NOT_EXPRESSIBLE, site, format!("blkiotune: the path '{path}' holds a control character"))
+            .help("name the device by a plain path, such as /dev/disk/by-id/…");
     }
 }

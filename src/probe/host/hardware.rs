@@ -157,6 +157,7 @@ fn instance(source: &Source, host: &mut Host) {
     }
     if source.exists("/sys/fs/selinux/enforce") {
         host.instance.security_driver = SecurityDriver::Selinux;
+        selinux(source, &mut host.security.selinux);
     }
     if !source.is_here() {
         return;
@@ -168,6 +169,25 @@ fn instance(source: &Source, host: &mut Host) {
     }
     if !rustix::process::geteuid().is_root() {
         session(host);
+    }
+}
+
+/// The contexts that the policy in use has for guests (libselinux: `virtual_domain_context`, `virtual_image_context`).
+fn selinux(source: &Source, policy: &mut SelinuxPolicy) {
+    let config = source.text("/etc/selinux/config").unwrap_or_default();
+    let Some(name) = config.lines().find_map(|l| l.trim().strip_prefix("SELINUXTYPE=")) else { return };
+    let contexts = |file: &str| -> Vec<String> {
+        let text = source.text(&format!("/etc/selinux/{}/contexts/{file}", name.trim())).unwrap_or_default();
+        text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(str::to_string).collect()
+    };
+    let domains = contexts("virtual_domain_context");
+    if let Some(process) = domains.first() {
+        policy.process = process.clone();
+        // Without a second line, what emulates has the type of what does not.
+        policy.tcg_process = domains.get(1).unwrap_or(process).clone();
+    }
+    if let [image, content, ..] = contexts("virtual_image_context").as_slice() {
+        (policy.image, policy.content) = (image.clone(), content.clone());
     }
 }
 

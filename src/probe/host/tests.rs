@@ -100,6 +100,26 @@ fn facts_are_found() {
 }
 
 #[test]
+fn contexts_of_the_policy() {
+    let (_dir, source) = machine(
+        &[
+            ("/sys/fs/selinux/enforce", "1"),
+            ("/etc/selinux/config", "# comment\nSELINUX=enforcing\nSELINUXTYPE=default\n"),
+            ("/etc/selinux/default/contexts/virtual_domain_context", "system_u:system_r:svirt_t:s0\n"),
+            ("/etc/selinux/default/contexts/virtual_image_context", "a:object_r:i:s0\na:object_r:c:s0\n"),
+            ("/proc/mounts", "h:/x /srv/a\\040b nfs4 rw,vers=4.2 0 0\nh:/y /srv/c nfs4 rw,seclabel 0 0\n"),
+        ],
+        &[],
+    );
+    let (host, _) = probe(&source);
+    assert_eq!(host.instance.security_driver, SecurityDriver::Selinux);
+    let policy = &host.security.selinux;
+    assert_eq!(policy.tcg_process, "system_u:system_r:svirt_t:s0");
+    assert_eq!((policy.image.as_str(), policy.content.as_str()), ("a:object_r:i:s0", "a:object_r:c:s0"));
+    assert_eq!(host.mounts, [Mount { path: "/srv/a b".into(), kind: "nfs4".into(), labels: false }]);
+}
+
+#[test]
 fn the_processor_has_a_model() {
     let flags = "fpu vme de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr sse sse2 syscall nx lm \
                  pni ssse3 cx16 sse4_1 lahf_lm tsc_deadline_timer constant_tsc";

@@ -60,6 +60,12 @@ fn name(disk: &Disk, cx: &mut Cx<'_>) {
     let dev = disk.dev();
     let Some(target) = &disk.target else { return };
     let starts = |prefixes: &[&str]| prefixes.iter().any(|p| dev.starts_with(p));
+    // hda1 is a partition of hda; vd alone is no name at all.
+    let number = dev.trim_start_matches(|c: char| c.is_ascii_lowercase());
+    if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) && starts(&["hd", "sd", "vd", "xvd"]) {
+        let message = format!("invalid disk target '{dev}', partitions can't appear in disk targets");
+        cx.error_at(&codes::NAME, target.site, "dev", message);
+    }
     match disk.device() {
         DiskDevice::Floppy if !dev.starts_with("fd") => {
             cx.error_at(&codes::NAME, target.site, "dev", format!("invalid floppy device name: {dev}"));
@@ -98,6 +104,22 @@ fn address(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         let (dev, site) = (disk.dev(), disk.info.address_site());
         let message = format!("invalid address type '{kind}' for the disk '{dev}' with the bus type '{bus}'");
         cx.error_at(&codes::BUS, site, "type", message).help("remove the <address>, or give it one of the bus");
+    }
+    if let (DiskBus::Ide | DiskBus::Sata, Some(Address::Drive(at))) = (bus, &disk.info.address.address)
+        && bus == DiskBus::Sata
+        && at.bus != 0
+    {
+        cx.error_at(&codes::BUS, disk.info.address_site(), "bus", "the bus must be 0 for a sata controller");
+    }
+    if let (DiskBus::Scsi, Some(Address::Drive(at))) = (bus, &disk.info.address.address)
+        && at.bus != 0
+    {
+        cx.error_at(
+            &codes::BUS,
+            disk.info.address_site(),
+            "bus",
+            "a SCSI controller only supports 1 bus: it must be 0",
+        );
     }
     if let (DiskBus::Ide | DiskBus::Sata, Some(Address::Drive(at))) = (bus, &disk.info.address.address)
         && at.target != 0
@@ -179,6 +201,24 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     refuse(
         disk.serial.as_ref().is_some_and(|s| !s.bytes().all(fine)),
         format!("driver serial '{}' contains unsafe characters", disk.serial.as_deref().unwrap_or("")),
+    );
+    let medium = matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy);
+    refuse(target.is_some_and(|t| t.tray.is_some()) && !medium, "tray is only valid for cdrom and floppy".to_string());
+    refuse(
+        target.is_some_and(|t| t.rotation_rate.is_some_and(|r| r > 0)) && disk.device() != DiskDevice::Disk,
+        "the rotation rate is only valid for a disk device".to_string(),
+    );
+    refuse(
+        ata && disk.is_readonly() && disk.device() == DiskDevice::Disk,
+        format!("readonly {bus} disks are not supported"),
+    );
+    refuse(
+        disk.source.reservations.is_some() && disk.device() != DiskDevice::Lun,
+        "<reservations/> are allowed only for lun devices".to_string(),
+    );
+    refuse(
+        disk.kind() == StorageKind::VhostVdpa && !matches!(disk.cache(), Cache::None | Cache::Directsync),
+        format!("the disk type '{}' requires the cache mode 'directsync' or 'none'", disk.kind()),
     );
     if let Some(geometry) = &disk.geometry {
         refuse(
@@ -296,6 +336,10 @@ pub fn iothreads(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
                 .help("define it: <iothreads>N</iothreads> makes those from 1 to N");
         }
     }
+    if driver.queues.is_none() && driver.iothreads.iter().any(|t| !t.queues.is_empty()) {
+        let message = "the 'queue' count must be configured for an explicit iothread to queue mapping";
+        cx.error(&codes::IOTHREAD, site, message).help("add queues='…' to <driver>");
+    }
     let mut seen = Vec::new();
     let mut queues = Vec::new();
     for thread in &driver.iothreads {
@@ -312,7 +356,8 @@ pub fn iothreads(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
             queues.push(number);
             if driver.queues.is_some_and(|n| number >= n) {
                 let count = driver.queues.unwrap_or(0);
-                let message = format!("disk iothread queue '{number}' is higher than the number of queues '{count}'");
+                let message =
+                    format!("the mapping of disk iothread queue '{number}' is out of range: there are {count} queues");
                 cx.error(&codes::IOTHREAD, queue.site, message);
             }
         }

@@ -14,6 +14,10 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
                 format!("block 'throttlefilters' can't be used together with 'iotune' for disk '{}'", disk.dev());
             cx.error(&codes::THROTTLE, limits.site, message).help("move the limits into a <throttlegroup>");
         }
+        let only_name = Limits { group_name: limits.group_name.clone(), site: limits.site, ..Limits::default() };
+        if limits.group_name.is_some() && *limits == only_name {
+            cx.error(&codes::THROTTLE, limits.site, "group_name can be configured only together with settings");
+        }
         same_group(disk, limits, domain, cx);
     }
     for filter in &disk.throttle_filters {

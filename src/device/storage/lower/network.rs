@@ -207,7 +207,7 @@ fn curl(how: &Backend<'_>, network: &Network) -> Props {
     if !network.parts.cookies.is_empty() {
         props.set("cookie-secret", secrets::cookie_id(how.node));
     }
-    props.maybe("readahead", network.parts.readahead.as_ref().and_then(|r| r.size));
     props.maybe("timeout", network.parts.timeout.as_ref().and_then(|t| t.seconds));
+    props.maybe("readahead", network.parts.readahead.as_ref().and_then(|r| r.size));
     props
 }
