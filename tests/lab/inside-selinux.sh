@@ -9,7 +9,7 @@ mkdir -p $L; chcon -t virt_image_t $L
 install_images
 cp /usr/bin/perl $L/perl; chcon -t qemu_exec_t $L/perl
 restorecon -R /usr/lib/systemd/system /usr/share/virtc 2>/dev/null
-setenforce 1; echo "# $(getenforce)"
+setenforce "${ENFORCE:-1}"; echo "# $(getenforce)"
 systemctl daemon-reload
 start_guests
 for n in a b; do
@@ -21,7 +21,7 @@ check "the kernel says that SELinux denied them" bash -c 'dmesg | grep -Eq "avc:
 # A process in the context of guest a, as root: it does with its own what it may not do with the other.
 context=$(awk -F'\t' '$3 == "(the processes)" { print $1 }' /usr/share/virtc/lab-a/selinux/labels)
 as_guest() { k=$((k + 1)); systemd-run --wait -q -u as-guest-$k -p SELinuxContext=$context $L/perl -e "$1"; }
-seize='exit(syscall(101, 0x4206, $ARGV[0], 0, 0) == 0 ? 0 : 1)'
+seize='exit(syscall(101, 0x4206, $ARGV[0] + 0, 0, 0) == 0 ? 0 : 1)'
 a=$(pid_of virtc-lab-a) b=$(pid_of virtc-lab-b)
 check "control: in the context, its own disk can be read" as_guest "open(F, '<', '$L/a.img') or exit 1"
 check "the context alone denies the other's disk" bash -c "! { $(declare -f as_guest); L=$L context=$context k=10; as_guest \"open(F, '<', '$L/b.img') or exit 1\"; }"
