@@ -28,7 +28,7 @@ check "the context alone denies the other's disk" bash -c "! { $(declare -f as_g
 check "control: outside the context, a ptrace works" perl -e "$seize" $b
 dmesg -C
 check "the context denies a ptrace of the other" bash -c "! { $(declare -f as_guest); L=$L context=$context k=20; as_guest 'exit(syscall(101, 0x4206, $b, 0, 0) == 0 ? 0 : 1)'; }"
-check "the kernel says that SELinux denied the ptrace" bash -c 'dmesg | grep -E "avc: +denied.*\{ ptrace \}"'
+check "the kernel says that SELinux denied the ptrace" bash -c 'dmesg | grep -E "avc: +denied.*\{ (sys_)?ptrace \}"'
 denials | tail -30 | sed 's/^.*avc/# avc/'
 stop_guests
 denials | tail -30 | sed 's/^.*avc/# avc/'
