@@ -20,18 +20,18 @@ fn domain(n: u32) -> String {
     let mut devices = String::new();
     for disk in 0..1 + n % 4 {
         let name = char::from(b'a' + disk as u8);
-        let _ = write!(
+        let _ = writeln!(
             devices,
             "<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none' discard='unmap'/>\
-             <source file='/var/lib/libvirt/images/vm{n}-{disk}.qcow2'/><target dev='vd{name}' bus='virtio'/></disk>\n"
+             <source file='/var/lib/libvirt/images/vm{n}-{disk}.qcow2'/><target dev='vd{name}' bus='virtio'/></disk>"
         );
     }
     for nic in 0..1 + n % 2 {
         let [_, a, b, c] = (n * 2 + nic).to_be_bytes();
-        let _ = write!(
+        let _ = writeln!(
             devices,
             "<interface type='bridge'><mac address='52:54:00:{a:02x}:{b:02x}:{c:02x}'/><source bridge='br{}'/>\
-             <model type='virtio'/></interface>\n",
+             <model type='virtio'/></interface>",
             n % 8
         );
     }
@@ -39,7 +39,7 @@ fn domain(n: u32) -> String {
         "<domain type='kvm'>\n<name>vm{n}</name>\n<uuid>5a1b0c9d-2e3f-4a5b-8c6d-{n:012x}</uuid>\n\
          <memory unit='GiB'>{}</memory>\n<vcpu>{}</vcpu>\n\
          <os><type arch='x86_64' machine='q35'>hvm</type><boot dev='hd'/></os>\n\
-         <features><acpi/><apic/></features>\n<cpu mode='host-model'/>\n<clock offset='utc'/>\n<devices>\n\
+         <features><acpi/><apic/></features>\n<cpu mode='custom'><model>qemu64</model></cpu>\n<clock offset='utc'/>\n<devices>\n\
          <emulator>/usr/bin/qemu-system-x86_64</emulator>\n{devices}\
          <serial type='pty'/><console type='pty'/>\n\
          <channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>\n\

@@ -231,6 +231,39 @@ fn one_domain_is_compared_under_two_qemus() {
 }
 
 #[test]
+fn explain_tells_everything_about_a_path() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let xml = "<domain type='qemu'><name>a</name><memory>65536</memory><os><type arch='x86_64'>hvm</type></os>\
+        <seclabel type='dynamic' model='selinux'/><devices>\
+        <disk type='block'>\n<source dev='/dev/vg/a'><seclabel model='dac'><label>+7:+8</label></seclabel></source>\
+        <target dev='vda' bus='virtio'/></disk>\
+        <serial type='pipe'><source path='/srv/p'/></serial>\
+        <smartcard mode='host'/></devices></domain>";
+    let file = file(&dir, "a.xml", xml.as_bytes());
+    let explain = |path: &str| {
+        let output = virtc(&["explain", &file, "--path", path]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let text = explain("/dev/vg/a");
+    for part in [
+        "qemu may read, write, lock /dev/vg/a",
+        "because of disk vda (line 2)",
+        "shared: with nobody",
+        "owner: +7:+8 by its own <seclabel>, given back at the end",
+        "SELinux label: system_u:object_r:svirt_image_t:s0:c",
+        "device rule: /dev/vg/a rw",
+    ] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // What stands for more than itself.
+    assert!(explain("/srv/p.in").contains("because of serial port serial0"));
+    let text = explain("/etc/pki/nssdb/cert9.db");
+    assert!(text.contains("shared: part of the system") && text.contains("owner: as it is"), "{text}");
+    assert_eq!(explain("/etc/pki/nssdb/a/b"), "nothing asks for that\n");
+}
+
+#[test]
 fn a_macvtap_is_for_the_runner() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let nic = "<devices><interface type='direct'><source dev='eth0' mode='bridge'/><model type='virtio'/></interface></devices>";

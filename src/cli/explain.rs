@@ -6,7 +6,9 @@ use crate::compile::Until;
 use crate::denial::verbs;
 use crate::diag::codes;
 use crate::emit::argv::write_value_of;
-use crate::plan::{Access, Cause, Plan};
+use crate::emit::devices::{self, Device};
+use crate::emit::selinux;
+use crate::plan::{Access, Cause, OwnerRule, Plan, Sharing};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -123,6 +125,9 @@ fn explain_plan(plan: &Plan, pattern: &str, out: &mut String) {
 fn explain_path(plan: &Plan, path: &str, out: &mut String) {
     for access in plan.access.iter().filter(|a| covers(a, path)) {
         let _ = writeln!(out, "{}\n    {}", grant(access), reason(&access.cause));
+        treatment(plan, access).iter().for_each(|line| {
+            let _ = writeln!(out, "    {line}");
+        });
     }
     for socket in plan.sockets.iter().filter(|s| s.path == path) {
         let _ = writeln!(out, "{} listens on {}\n    {}", socket.process, socket.path, reason(&socket.cause));
@@ -132,7 +137,56 @@ fn explain_path(plan: &Plan, path: &str, out: &mut String) {
 fn covers(access: &Access, path: &str) -> bool {
     use crate::plan::PathKind;
     let below = || path.strip_prefix(access.path.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'));
-    access.path == path || (access.kind == PathKind::Tree && below())
+    let inside = || path.rsplit_once('/').is_some_and(|(folder, _)| folder == access.path.trim_end_matches('/'));
+    let names = access.path == path || access.resolved.as_deref() == Some(path);
+    names
+        || match access.kind {
+            PathKind::Tree => below(),
+            PathKind::Files => inside(),
+            PathKind::Pipe => [".in", ".out"].iter().any(|end| path.strip_suffix(end) == Some(access.path.as_str())),
+            _ => false,
+        }
+}
+
+/// What else becomes of a path: who shares it, owner and label with what is given back, device rule.
+fn treatment(plan: &Plan, access: &Access) -> Vec<String> {
+    let back = |back: bool| if back { "given back at the end" } else { "kept at the end" };
+    let mut lines = vec![
+        match access.sharing {
+            Sharing::Exclusive => "shared: with nobody",
+            Sharing::Shared => "shared: other machines may write it too",
+            Sharing::ReadOnly => "shared: other machines may read it too",
+            Sharing::System => "shared: part of the system",
+        }
+        .to_string(),
+    ];
+    if let Some(real) = &access.resolved {
+        lines.push(format!("leads to: {real}"));
+    }
+    let confinement = &plan.confinement;
+    let user = confinement.user.as_deref().unwrap_or("the user who runs it");
+    let account = confinement.group.as_deref().map_or(user.to_string(), |group| format!("{user}:{group}"));
+    lines.push(match &access.owner {
+        OwnerRule::Domain { restore } => format!("owner: {account}, {}", back(*restore)),
+        OwnerRule::Explicit(owner) => format!("owner: {owner} by its own <seclabel>, {}", back(true)),
+        OwnerRule::Keep => "owner: as it is".to_string(),
+    });
+    let label = confinement.selinux.as_ref().filter(|s| s.relabel).and_then(|s| selinux::context_of(s, access));
+    lines.push(match label {
+        Some(label) => format!("SELinux label: {label}, {}", back(access.restore_label)),
+        None => "SELinux label: as it is".to_string(),
+    });
+    let process = plan.processes.iter().find(|p| p.id == access.process);
+    let rules = process.map(|p| devices::rules(plan, p)).unwrap_or_default();
+    let rule = rules.iter().find_map(|rule| match rule.device {
+        Device::Known { path, .. } | Device::Path { path, .. } if path == access.path => Some((path, rule.perms)),
+        Device::Class { name, .. } if rule.cause == access.cause => Some((name, rule.perms)),
+        _ => None,
+    });
+    if let Some((device, perms)) = rule {
+        lines.push(format!("device rule: {device} {perms}"));
+    }
+    lines
 }
 
 fn grant(access: &Access) -> String {

@@ -7,7 +7,7 @@ use crate::emit::escape::{ApparmorName, Escaped, SelinuxContext};
 use crate::emit::systemd::DEFAULT_USER;
 use crate::fleet::categories;
 use crate::host::{Categories, InstanceMode, Seccomp, SecurityDriver};
-use crate::plan::{Accelerator, Apparmor, Cause, Confinement, Selinux, Target};
+use crate::plan::{Accelerator, Apparmor, Cause, Confinement, OwnerRule, Selinux, Target};
 
 /// The confinement of a domain, from its `<seclabel>` elements and the host's policy.
 pub fn confinement(lx: &mut Lower<'_>) -> Confinement {
@@ -25,6 +25,10 @@ pub fn confinement(lx: &mut Lower<'_>) -> Confinement {
         named == driver || (named == SecurityDriver::None && lx.env.options.target == Target::Standalone)
     };
     let (for_selinux, for_apparmor) = (wanted(SecurityDriver::Selinux), wanted(SecurityDriver::Apparmor));
+    // Where the administrator looks after owners, nothing is given to anybody, whatever a device asks for.
+    if !out.dynamic_ownership {
+        lx.plan.access.iter_mut().for_each(|access| access.owner = OwnerRule::Keep);
+    }
     if find("selinux").is_some() || (for_selinux && host.security.default_confined) {
         out.selinux = selinux(lx, find("selinux"));
     }

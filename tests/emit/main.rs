@@ -4,6 +4,7 @@ mod apparmor;
 mod depfile;
 mod golden;
 mod hostile;
+mod owners;
 mod plans;
 mod selinux;
 mod systemd;

@@ -83,5 +83,5 @@ fn closed_directories_are_named_with_the_command_that_opens_them() {
     }
     assert_eq!(status, Some(4), "{err}");
     let flat: String = err.split_whitespace().filter(|w| *w != "│").collect::<Vec<_>>().join(" ");
-    assert!(flat.contains(&format!("setfacl -m u:64999:x {}", bed.path("closed"))), "{err}");
+    assert!(flat.contains(&format!("setfacl -m u:64999:x -- {}", bed.path("closed"))), "{err}");
 }

@@ -27,6 +27,13 @@ const UNLABEL: &str = r#"[ -e /sys/fs/selinux/enforce ] || exit 0; restorecon --
 /// Gives files to an owner: the owner, then the files.
 const CHOWN: &str = r#"o=$1; shift; for f; do [ ! -e "$f" ] || chown -- "$o" "$f"; done"#;
 
+/// Gives files to owners and notes who had them, a line a file (`-`: it is not there): the note, then owner, file,
+/// owner, file, … A note that is there already is the true one. No guest may write to its folder.
+const REMEMBER: &str = r#"f=$1; shift; if [ -e "$f" ]; then k=/dev/null; else install -d -m 0700 -- "${f%/*}"; k=$f; fi; while [ $# -gt 1 ]; do { stat -L -c %u:%g -- "$2" 2>/dev/null || echo -; } >>"$k"; [ ! -e "$2" ] || chown -- "$1" "$2"; shift 2; done"#;
+
+/// Gives files back to those who had them: the note, then the files in its order.
+const GIVE_BACK: &str = r#"f=$1; shift; [ -e "$f" ] || exit 0; for p; do read -r o || break; [ "$o" = - ] || [ ! -e "$p" ] || chown -- "$o" "$p" || :; done <"$f"; rm -f -- "$f""#;
+
 /// Presses the power button and waits for QEMU to end: `$1` its monitor, `$2` the range of its SELinux context. By
 /// virtc, or by what every Debian has. QEMU may only answer a client of its own range.
 const STOP: &str = r#"[ -S "$1" ] || exit 0; r=; [ -z "$2" ] || [ ! -e /sys/fs/selinux/enforce ] || r="runcon -l $2"; if command -v virtc >/dev/null; then exec $r virtc stop --timeout 90 --socket "$1"; fi; exec $r perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(Peer => shift) or exit; alarm 90; <$s>; for (qw(qmp_capabilities system_powerdown)) { print $s qq({"execute":"$_"}\n); <$s> } 1 while <$s>' "$1""#;
@@ -78,7 +85,7 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
     let owner = owner(plan);
     {
         let own = plan.directories.iter().filter(|d| uses(plan, process, d));
-        for directory in own.filter(|d| !by_systemd(&d.path, d.role)) {
+        for directory in own.filter(|d| !by_systemd(&d.path, d.role) || is_lent(process, d)) {
             let mode = format!("0{:o}", directory.mode);
             let (user, group) = owner.split_once(':').unwrap_or((&owner, &owner));
             let arguments = ["-d", "-m", &mode, "-o", user, "-g", group, "--", &directory.path];
@@ -125,21 +132,25 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
         {
             labels.extend([context, &access.path]);
         }
-        match &access.owner {
-            // What is only read is not given away: a guest could change the permissions of its own files.
-            OwnerRule::Domain { .. } if access.perms.write && access.sharing != Sharing::ReadOnly => {
-                given.push(&access.path);
-            }
-            OwnerRule::Explicit(owner) => pre.script(CHOWN, &[owner.replace('+', "").as_str(), &access.path]),
-            _ => {}
+        if let OwnerRule::Domain { restore: false } = &access.owner
+            && is_given(access)
+        {
+            given.push(&access.path);
         }
     }
     if !labels.is_empty() {
         pre.script(LABEL, &labels);
     }
-    if !given.is_empty() && plan.confinement.dynamic_ownership {
+    if !given.is_empty() {
         given.insert(0, &owner);
         pre.script(CHOWN, &given);
+    }
+    let note = note(plan, process);
+    let back = given_back(plan, process);
+    if !back.is_empty() {
+        let mut arguments = vec![note.as_str()];
+        arguments.extend(back.iter().flat_map(|(owner, path)| [owner.as_str(), path]));
+        pre.script(REMEMBER, &arguments);
     }
 }
 
@@ -154,6 +165,13 @@ pub fn after(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>
     let labelled: Vec<&str> = labelled.map(|a| a.path.as_str()).collect();
     if !labelled.is_empty() {
         post.script(UNLABEL, &labelled);
+    }
+    let note = note(plan, process);
+    let back = given_back(plan, process);
+    if !back.is_empty() {
+        let mut arguments = vec![note.as_str()];
+        arguments.extend(back.iter().map(|(_, path)| *path));
+        post.script(GIVE_BACK, &arguments);
     }
     if let (Ready::Socket(socket), Some(folder), Some(qemu)) = (&process.ready, plan.run_dir(), plan.qemu()) {
         let unit = names.unit_name(qemu).to_string();
@@ -180,6 +198,12 @@ pub fn stop(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let range = context.splitn(4, ':').nth(3).unwrap_or_default();
     let arguments = ["-c", STOP, "sh", &monitor.path, range];
     Commands { key: "ExecStop", fit, lines }.run("+-", "/bin/sh", &arguments, &monitor.cause);
+}
+
+/// Whether a process uses a directory without owning it: root's helper works in the run-time directory of the domain's
+/// user, and systemd would give it to root while another helper starts.
+pub fn is_lent(process: &Process, directory: &Directory) -> bool {
+    directory.role == DirectoryRole::Runtime && process.user.as_deref() == Some("root")
 }
 
 /// Whether a directory is one of a process: the run-time directory is everybody's, others are of those that touch what
@@ -232,6 +256,30 @@ fn own<'a>(plan: &'a Plan, process: &Process) -> Vec<&'a Access> {
     let mut seen = BTreeSet::new();
     let own = plan.access.iter().filter(|a| a.process == process.id && a.sharing != Sharing::System);
     own.filter(|a| seen.insert(a.path.as_str())).collect()
+}
+
+/// Whether a file is given to the account of the domain. What is only read is not: a guest could change the
+/// permissions of files of its own.
+fn is_given(access: &Access) -> bool {
+    access.perms.write && access.sharing != Sharing::ReadOnly
+}
+
+/// The files that are given to an owner, and back at the end: owner and path.
+fn given_back<'a>(plan: &'a Plan, process: &Process) -> Vec<(String, &'a str)> {
+    let domain = owner(plan);
+    let accesses = own(plan, process).into_iter();
+    accesses
+        .filter_map(|access| match &access.owner {
+            OwnerRule::Domain { restore: true } if is_given(access) => Some((domain.clone(), access.path.as_str())),
+            OwnerRule::Explicit(owner) => Some((owner.replace('+', ""), access.path.as_str())),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Where it is noted who had the files before; a folder of root's alone.
+fn note(plan: &Plan, process: &Process) -> String {
+    format!("/run/virtc-owners/{}.{}", plan.uuid, process.id)
 }
 
 /// `user:group` of the domain.

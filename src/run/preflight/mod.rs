@@ -11,7 +11,7 @@ use crate::diag::codes::run as codes;
 use crate::diag::{Code, Diagnostics, Span};
 use crate::plan::{Accelerator, Access, OwnerRule, PathKind, Plan, Role, Sharing};
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Looks for everything that keeps this host from running the machine.
 pub fn preflight(plan: &Plan, registry: &Registry, diags: &mut Diagnostics) {
@@ -39,7 +39,10 @@ pub fn preflight(plan: &Plan, registry: &Registry, diags: &mut Diagnostics) {
         }
     };
     for access in &plan.access {
-        resource(plan, access, &account, diags);
+        // Helpers may have an account of their own; one that is not there is told by its start.
+        let process = plan.processes.iter().find(|p| p.id == access.process);
+        let own = process.and_then(permissions::of_process);
+        resource(plan, access, own.as_ref().unwrap_or(&account), diags);
     }
     for file in &plan.files {
         if let Some(template) = &file.template
@@ -102,15 +105,18 @@ fn resource(plan: &Plan, access: &Access, account: &permissions::Who, diags: &mu
     if made_later {
         return;
     }
-    if let Some(found) = account.first_closed_directory(path) {
+    let closed = account.closed_directories(path);
+    if !closed.is_empty() {
+        let closed: Vec<&Path> = closed.iter().map(PathBuf::as_path).collect();
+        let named: Vec<String> = closed.iter().map(|directory| directory.display().to_string()).collect();
         let text = format!(
             "{} may not search {}, on the way to {} ({})",
             account.name,
-            found.display(),
+            named.join(" and "),
             access.path,
             access.cause.what
         );
-        let help = format!("{} {}", account.grant("x"), found.display());
+        let help = account.let_through(&closed);
         return fault(&codes::HOST, span, text, help, diags);
     }
     let meta = match std::fs::metadata(path) {
@@ -168,7 +174,7 @@ fn resource(plan: &Plan, access: &Access, account: &permissions::Who, diags: &mu
             _ => ("read", "r"),
         };
         let text = format!("{} may not {} {} ({})", account.name, wanted.0, access.path, access.cause.what);
-        fault(&codes::HOST, span, text, format!("{} {}", account.grant(wanted.1), access.path), diags);
+        fault(&codes::HOST, span, text, account.grant(wanted.1, &[path]), diags);
     }
 }
 

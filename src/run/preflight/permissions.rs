@@ -3,7 +3,7 @@
 use crate::diag::codes::run as codes;
 use crate::diag::{Diagnostics, Span};
 use crate::emit::systemd::DEFAULT_USER;
-use crate::plan::{Instance, Plan};
+use crate::plan::{Instance, Plan, Process};
 use crate::run::errors::Fault;
 use crate::run::own;
 use std::fs::Metadata;
@@ -45,10 +45,23 @@ pub(super) fn who(plan: &Plan, diags: &mut Diagnostics) -> Result<Who, Fault> {
     Ok(Who { name, short: uid.to_string(), uid, groups })
 }
 
+/// The account of a process that has one of its own.
+pub(super) fn of_process(process: &Process) -> Option<Who> {
+    let user = process.user.as_deref()?;
+    let account = own::account_of(user, process.group.as_deref(), &[]).ok()?;
+    let short = user.trim_start_matches('+').to_string();
+    Some(Who { name: format!("the user '{user}'"), short, uid: account.uid, groups: account.groups })
+}
+
 impl Who {
-    /// The beginning of a command that grants permissions.
-    pub(super) fn grant(&self, permissions: &str) -> String {
-        format!("as its owner or root: setfacl -m u:{}:{permissions}", self.short)
+    /// The command that grants permissions on files, and no more to anybody else.
+    pub(super) fn grant(&self, permissions: &str, paths: &[&Path]) -> String {
+        format!("as its owner or root: setfacl -m u:{}:{permissions} -- {}", quoted(&self.short), all(paths))
+    }
+
+    /// The commands that let it through directories: for it alone, or for all where there are no access lists.
+    pub(super) fn let_through(&self, directories: &[&Path]) -> String {
+        format!("{}; or for everybody: chmod o+x -- {}", self.grant("x", directories), all(directories))
     }
 
     /// Whether it may read and write a file.
@@ -58,22 +71,37 @@ impl Who {
         self.uid == 0 || self.bits(meta, path) & wanted == wanted
     }
 
-    /// The first directory on the way to `path` that it may not search; links are followed.
-    pub(super) fn first_closed_directory(&self, path: &Path) -> Option<PathBuf> {
+    /// The directories on the way to `path` that it may not search: those that the path names, and those that
+    /// its links lead to.
+    pub(super) fn closed_directories(&self, path: &Path) -> Vec<PathBuf> {
         if self.uid == 0 {
-            return None;
+            return Vec::new();
         }
-        let resolved = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        let mut above: Vec<&Path> = resolved.ancestors().skip(1).collect();
-        above.reverse();
-        above
-            .into_iter()
-            .find(|directory| match std::fs::metadata(directory) {
-                Ok(meta) => self.bits(&meta, directory) & 1 == 0,
-                // That it is missing is another fault.
-                Err(_) => false,
-            })
-            .map(Path::to_path_buf)
+        let mut closed: Vec<PathBuf> = Vec::new();
+        let mut look = |path: &Path| {
+            let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
+            above.reverse();
+            for directory in above {
+                // A link among them is searched where it leads; that one is missing is another fault.
+                let Ok(real) = std::fs::canonicalize(directory) else { continue };
+                let Ok(meta) = std::fs::metadata(&real) else { continue };
+                if self.bits(&meta, &real) & 1 == 0 && !closed.contains(&real) {
+                    closed.push(real);
+                }
+            }
+        };
+        // Each link on the way, and the file itself, may lead through other directories.
+        let mut way: Vec<&Path> = path.ancestors().collect();
+        way.reverse();
+        for part in way {
+            look(part);
+            if part.is_symlink()
+                && let Ok(real) = std::fs::canonicalize(part)
+            {
+                look(&real);
+            }
+        }
+        closed
     }
 
     /// Its permission bits on a file: 4 read, 2 write, 1 execute or search.
@@ -122,6 +150,21 @@ impl Who {
             .collect();
         if groups.is_empty() { of(OTHER).unwrap_or(0) } else { groups.into_iter().fold(0, |a, b| a | b) }
     }
+}
+
+/// Paths as a shell takes them.
+fn all(paths: &[&Path]) -> String {
+    let words: Vec<String> = paths.iter().map(|path| quoted(&path.to_string_lossy())).collect();
+    words.join(" ")
+}
+
+/// A word that a shell leaves as it is.
+fn quoted(word: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"/._-+,:=@%".contains(&b);
+    if !word.is_empty() && word.bytes().all(plain) {
+        return word.to_string();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Tags of the kernel's `system.posix_acl_access`.
@@ -178,9 +221,27 @@ mod tests {
         assert!(stranger().may(&meta, &file, true, false) && !stranger().may(&meta, &file, true, true));
         let parent = file.parent().expect("a parent");
         set(parent, 0o700).expect("a mode");
-        assert_eq!(stranger().first_closed_directory(&file).as_deref(), Some(parent));
+        assert_eq!(stranger().closed_directories(&file), [parent.to_path_buf()]);
         set(parent, 0o711).expect("a mode");
-        assert_eq!(stranger().first_closed_directory(&file), None);
+        assert!(stranger().closed_directories(&file).is_empty());
+        // All that are closed are told at once, behind links as well.
+        let inner = parent.join("a b/c");
+        std::fs::create_dir_all(&inner).expect("directories");
+        std::fs::write(inner.join("image"), "").expect("written");
+        set(&inner, 0o700).expect("a mode");
+        let outer = parent.join("a b");
+        set(&outer, 0o700).expect("a mode");
+        let link = parent.join("link");
+        std::os::unix::fs::symlink(inner.join("image"), &link).expect("a link");
+        let closed = stranger().closed_directories(&link);
+        assert_eq!(closed, [outer.clone(), inner.clone()]);
+        let help = stranger().let_through(&[&outer, &inner]);
+        let both = format!("'{}' '{}'", outer.display(), inner.display());
+        assert_eq!(
+            help,
+            format!("as its owner or root: setfacl -m u:x:x -- {both}; or for everybody: chmod o+x -- {both}")
+        );
+        set(&outer, 0o755).expect("a mode");
     }
 
     #[test]
