@@ -19,11 +19,14 @@ pub struct Member<'a> {
 /// A thing that only one domain can have: what kind, which one, who claims it.
 type Claims<'a> = BTreeMap<(&'static str, String), Vec<(usize, &'a Cause)>>;
 
+/// A port by protocol (whether UDP) and number, and who listens there.
+type Ports<'a> = BTreeMap<(bool, u16), Vec<(usize, Port, &'a Cause)>>;
+
 /// Finds everything that two domains claim. Gives the faults of each member, in the order of the members;
 /// each points at its own place and names the other's.
 pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
     let mut claims = Claims::new();
-    let mut ports: BTreeMap<(bool, u16), Vec<(usize, Port, &Cause)>> = BTreeMap::new();
+    let mut ports = Ports::new();
     for (at, member) in members.iter().enumerate() {
         claims::claim(member.plan, &mut |kind, value, cause| {
             let owners = claims.entry((kind, value)).or_default();

@@ -87,6 +87,8 @@ grants! {
     PEER_SOCKET: Socket, RW, Exclusive, Keep false, KEEP;
     /// A log that is only written.
     LOG: File, Perms::WRITE, Exclusive, Keep false, KEEP;
+    /// A log that QEMU itself writes, where no other process does that for it.
+    OWN_LOG: File, Perms::WRITE, Exclusive, Image true, GIVE;
     /// An IOMMU group. Given back to root, so that nothing but the next guest can open it.
     VFIO_GROUP: CharDevice, RW, Exclusive, Image true, OWN;
     /// A USB or SCSI device, an input device.

@@ -86,7 +86,8 @@ fn log(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lowe
         props.set("logfile", log.file.clone());
         props.maybe("logappend", log.append.map(OnOff::is_on));
     }
-    lx.touch(&log.file, Grant::LOG, log.site, format!("log of {} {}", of.family, of.id));
+    let grant = if lx.env.is_libvirt() { Grant::LOG } else { Grant::OWN_LOG };
+    lx.touch(&log.file, grant, log.site, format!("log of {} {}", of.family, of.id));
 }
 
 fn tcp(source: &ChardevSource, id: &str, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {

@@ -147,7 +147,11 @@ fn directories(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
     ] {
         let mut paths = Vec::new();
         let mut mode = None;
-        for directory in plan.directories.iter().filter(|d| d.role == role && prepare::uses(plan, process, d)) {
+        for directory in plan
+            .directories
+            .iter()
+            .filter(|d| d.role == role && prepare::uses(plan, process, d) && !prepare::is_lent(process, d))
+        {
             let below: Result<Option<Escaped<UnitPath>>, _> = Escaped::below(base, &directory.path);
             if let Some(Some(path)) = fit.take(below, &directory.cause) {
                 mode = Some(mode.map_or(directory.mode, |m: u32| m | directory.mode));

@@ -85,7 +85,7 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
     let owner = owner(plan);
     {
         let own = plan.directories.iter().filter(|d| uses(plan, process, d));
-        for directory in own.filter(|d| !by_systemd(&d.path, d.role)) {
+        for directory in own.filter(|d| !by_systemd(&d.path, d.role) || is_lent(process, d)) {
             let mode = format!("0{:o}", directory.mode);
             let (user, group) = owner.split_once(':').unwrap_or((&owner, &owner));
             let arguments = ["-d", "-m", &mode, "-o", user, "-g", group, "--", &directory.path];
@@ -198,6 +198,12 @@ pub fn stop(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let range = context.splitn(4, ':').nth(3).unwrap_or_default();
     let arguments = ["-c", STOP, "sh", &monitor.path, range];
     Commands { key: "ExecStop", fit, lines }.run("+-", "/bin/sh", &arguments, &monitor.cause);
+}
+
+/// Whether a process uses a directory without owning it: root's helper works in the run-time directory of the domain's
+/// user, and systemd would give it to root while another helper starts.
+pub fn is_lent(process: &Process, directory: &Directory) -> bool {
+    directory.role == DirectoryRole::Runtime && process.user.as_deref() == Some("root")
 }
 
 /// Whether a directory is one of a process: the run-time directory is everybody's, others are of those that touch what
