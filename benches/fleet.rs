@@ -20,18 +20,18 @@ fn domain(n: u32) -> String {
     let mut devices = String::new();
     for disk in 0..1 + n % 4 {
         let name = char::from(b'a' + disk as u8);
-        let _ = write!(
+        let _ = writeln!(
             devices,
             "<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='none' discard='unmap'/>\
-             <source file='/var/lib/libvirt/images/vm{n}-{disk}.qcow2'/><target dev='vd{name}' bus='virtio'/></disk>\n"
+             <source file='/var/lib/libvirt/images/vm{n}-{disk}.qcow2'/><target dev='vd{name}' bus='virtio'/></disk>"
         );
     }
     for nic in 0..1 + n % 2 {
         let [_, a, b, c] = (n * 2 + nic).to_be_bytes();
-        let _ = write!(
+        let _ = writeln!(
             devices,
             "<interface type='bridge'><mac address='52:54:00:{a:02x}:{b:02x}:{c:02x}'/><source bridge='br{}'/>\
-             <model type='virtio'/></interface>\n",
+             <model type='virtio'/></interface>",
             n % 8
         );
     }

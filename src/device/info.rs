@@ -1,7 +1,7 @@
 //! What every device can have: boot order, alias, option ROM, ACPI index, address.
 
 use super::address::{Address, AddressPart, PciAddress};
-use crate::domain::model::{Binder, Part, Shape, model};
+use crate::domain::model::{Binder, Model, Part, Shape, model};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::{El, Site, XmlWriter};
 
@@ -34,12 +34,24 @@ model! {
 pub struct Alias {
     /// The user's name of the device, kept in the XML.
     pub user: Option<String>,
+    /// `<master>` of a companion controller, which stands between alias and address.
+    pub master: Option<Master>,
+}
+
+model! {
+    /// `<master startport='0'/>`: which ports of the USB 2 controller a companion serves.
+    pub struct Master = "master" {
+        need startport: u32 = "startport",
+    }
 }
 
 impl Part for Alias {
     fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         if let Some(alias) = el.child("alias") {
             self.user = cx.attr::<String>(alias, "name").filter(|n| n.starts_with("ua-"));
+        }
+        if el.is("controller") {
+            self.master = el.child(Master::ELEMENT).map(|e| Master::read(e, cx));
         }
     }
     fn print_attrs(&self, _: &mut XmlWriter) {}
@@ -48,6 +60,9 @@ impl Part for Alias {
             out.start("alias");
             out.attr("name", name);
             out.end();
+        }
+        if let Some(master) = &self.master {
+            master.print(out);
         }
     }
     fn shape(shape: &mut Shape) {

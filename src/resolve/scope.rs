@@ -168,7 +168,7 @@ fn controller(c: &mut Controller) {
         c.hole.0 = None;
     }
     if c.is(ControllerKind::Usb) && c.model == Some(ControllerModel::None) {
-        c.master = None;
+        c.info.alias.master = None;
         c.info.address = Default::default();
     }
 }

@@ -109,7 +109,7 @@ fn debian_takes_the_package() {
         .collect();
     assert!(left.is_empty(), "{left:?}");
     let preset = std::fs::read_to_string(format!("{unpacked}/usr/lib/systemd/system-preset/80-virtc-machines.preset"));
-    assert_eq!(preset.expect("a preset"), "enable virtc-shipped.service\n");
+    assert_eq!(preset.expect("a preset"), "enable virtc-shipped.service\nenable virtc.target\n");
     for script in ["postinst", "prerm", "postrm"] {
         let checked = Command::new("sh").args(["-n", &format!("{unpacked}/DEBIAN/{script}")]).status();
         assert!(checked.expect("sh").success(), "{script}");

@@ -93,11 +93,14 @@ fn ctrl_c_presses_the_power_button() {
     let bed = Bed::new("keys").with(&["-chardev", "stdio,id=charserial0", "-serial", "chardev:charserial0"]);
     // script gives virtc a terminal of its own, in whose foreground it is.
     let virtc = bed.virtc(&["run", &bed.plan_file()]);
-    let mut line = virtc.get_program().to_string_lossy().into_owned();
+    let status = bed.path("status");
+    let mut line = format!("trap : INT; {}", virtc.get_program().to_string_lossy());
     for word in virtc.get_args() {
         line.push(' ');
         line.push_str(&word.to_string_lossy());
     }
+    // virtc's own status: script has been seen to end with another one.
+    line.push_str(&format!("; echo $? >{status}"));
     let mut command = std::process::Command::new("/usr/bin/script");
     command.args(["-qefc", &line, "/dev/null"]).envs(virtc.get_envs().filter_map(|(k, v)| Some((k, v?))));
     command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
@@ -122,9 +125,9 @@ fn ctrl_c_presses_the_power_button() {
     wait_for("powered off");
     // The rest, to the end: script must not wait for a reader, and a failure is to show everything.
     output.read_to_string(&mut seen).expect("output");
-    let status = child.wait().expect("it ends");
+    child.wait().expect("it ends");
     assert!(!seen.contains("xx"), "{seen:?}");
-    assert!(status.success(), "{status}: {seen:?}");
+    assert_eq!(std::fs::read_to_string(status).expect("virtc's status"), "0\n", "{seen:?}");
     bed.assert_nothing_left();
 }
 

@@ -98,6 +98,6 @@ fn companion(controller: &mut Controller) {
         Some(ControllerModel::Ich9Uhci3) => 4,
         _ => return,
     };
-    let master = controller.master.get_or_insert_with(super::Master::default);
+    let master = controller.info.alias.master.get_or_insert_with(super::Master::default);
     master.startport.get_or_insert(startport);
 }

@@ -208,12 +208,12 @@ fn usb(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
     let _ = cap;
     let mut props = Props::driver(driver);
     props.maybe("p2", controller.ports).maybe("p3", controller.ports);
-    match &controller.master {
+    match &controller.info.alias.master {
         Some(master) => {
             let controllers = &lx.devices.controllers;
-            let usb2 = controllers
-                .iter()
-                .find(|c| c.is(ControllerKind::Usb) && c.index() == controller.index() && c.master.is_none());
+            let usb2 = controllers.iter().find(|c| {
+                c.is(ControllerKind::Usb) && c.index() == controller.index() && c.info.alias.master.is_none()
+            });
             let id = usb2.map_or(&controller.info.id, |c| &c.info.id);
             props.set("masterbus", format!("{id}.0"));
             props.maybe("firstport", master.startport);

@@ -7,7 +7,7 @@ mod rules;
 pub use defaults::automatic_usb;
 pub use lower::{all as lower_all, smartcard_readers};
 
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, Master};
 use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioOptions;
 use super::{Family, device};
@@ -125,10 +125,16 @@ model! {
     }
 }
 
-model! {
-    /// `<master startport='0'/>`: which ports of the USB 2 controller a companion serves.
-    pub struct Master = "master" {
-        need startport: u32 = "startport",
+/// `<master>` of a controller: read and printed with the alias (see [`DeviceInfo`]); here only its place in the format.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MasterPlace;
+
+impl Part for MasterPlace {
+    fn bind(&mut self, _: El<'_>, _: &mut Binder<'_>) {}
+    fn print_attrs(&self, _: &mut XmlWriter) {}
+    fn print_body(&self, _: &mut XmlWriter) {}
+    fn shape(shape: &mut Shape) {
+        shape.child::<Master>("master");
     }
 }
 
@@ -193,7 +199,7 @@ model! {
         attr vectors: u32 = "vectors",
         attr max_grant_frames: u32 = "maxGrantFrames",
         attr max_event_channels: u32 = "maxEventChannels",
-        child master: Master,
+        part master: MasterPlace,
         child pci_model: PciModel,
         child target: PciTarget,
         child driver: ControllerDriver,

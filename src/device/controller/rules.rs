@@ -148,10 +148,10 @@ fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
             format!("'{model}' controller only supports up to '15' ports"),
         );
     }
-    if c.master.is_some() {
+    if c.info.alias.master.is_some() {
         let controllers = domain.devices.iter().flat_map(|d| d.controllers.iter());
-        let mut masters =
-            controllers.filter(|m| m.is(ControllerKind::Usb) && m.index() == c.index() && m.master.is_none());
+        let mut masters = controllers
+            .filter(|m| m.is(ControllerKind::Usb) && m.index() == c.index() && m.info.alias.master.is_none());
         if masters.next().is_none() {
             cx.error(&codes::CONTROLLERS, c.site, "No master USB controller specified")
                 .help(format!("add <controller type='usb' index='{}' model='ich9-ehci1'/>", c.index()));

@@ -371,7 +371,8 @@ fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
         Closed::Itself if itself && !matches!(usage.what, "hostdev" | "rendering on the GPU") => {
             Some("it is a folder of the whole system")
         }
-        Closed::ToNames if usage.sharing != Sharing::System => {
+        // No name of a host device is the XML's own: its node follows from its address.
+        Closed::ToNames if usage.sharing != Sharing::System && usage.what != "hostdev" => {
             Some("the devices that need it get it without being asked")
         }
         Closed::ToDisks if usage.what.starts_with("disk") => Some("it is no disk"),
