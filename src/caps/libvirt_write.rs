@@ -1,6 +1,7 @@
 //! Writes capabilities in the form of libvirt's cache, `<qemuCaps>`.
 
 use super::*;
+use crate::xml::escape;
 use std::fmt::Write;
 
 /// Writes `<qemuCaps>`. The time stamps by which libvirt tells a stale cache are zero.
@@ -65,22 +66,9 @@ impl Writer {
         self.out.push_str(name);
     }
 
-    fn escaped(&mut self, text: &str) {
-        for c in text.chars() {
-            match c {
-                '&' => self.out.push_str("&amp;"),
-                '<' => self.out.push_str("&lt;"),
-                '>' => self.out.push_str("&gt;"),
-                '\'' => self.out.push_str("&apos;"),
-                '"' => self.out.push_str("&quot;"),
-                other => self.out.push(other),
-            }
-        }
-    }
-
     fn attr(&mut self, name: &str, value: &str) {
         let _ = write!(self.out, " {name}='");
-        self.escaped(value);
+        escape(value, &mut self.out);
         self.out.push('\'');
     }
 
@@ -93,7 +81,7 @@ impl Writer {
     fn text(&mut self, indent: usize, name: &str, text: &str) {
         self.open(indent, name);
         self.out.push('>');
-        self.escaped(text);
+        escape(text, &mut self.out);
         let _ = writeln!(self.out, "</{name}>");
     }
 

@@ -26,21 +26,11 @@ mod tree;
 
 use crate::diag::render::MessageFormat;
 use crate::plan::Target;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{Args, FromArgMatches, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-
-/// Compile libvirt domain XML to what a Linux host needs to run the machine.
-#[derive(Parser)]
-#[command(name = "virtc", version, propagate_version = true, max_term_width = 100)]
-struct Cli {
-    #[command(subcommand)]
-    command: Command,
-    #[command(flatten)]
-    shared: Shared,
-}
 
 /// Options that all commands take.
 #[derive(Args, Clone, Debug, Default)]
@@ -146,6 +136,7 @@ pub enum Color {
 }
 
 #[derive(Subcommand)]
+#[command(defer = true)]
 enum Command {
     /// Compile domains to a tree that can be deployed
     Build(build::Args),
@@ -242,9 +233,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(status) = run::internal(&args) {
         return ExitCode::from(status);
     }
-    let parsed =
-        Cli::command().try_get_matches_from(args).and_then(|m| Ok((Cli::from_arg_matches(&m)?, Sides::of(&m))));
-    let (cli, sides) = match parsed {
+    let parsed = command_for(&args)
+        .try_get_matches_from(args)
+        .and_then(|m| Ok((Command::from_arg_matches(&m)?, Shared::from_arg_matches(&m)?, Sides::of(&m))));
+    let (command, shared, sides) = match parsed {
         Ok(parsed) => parsed,
         Err(e) => {
             // Help and version are no errors.
@@ -252,14 +244,14 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if e.use_stderr() { Exit::Usage } else { Exit::Done } as u8);
         }
     };
-    let shared = &cli.shared;
-    if !matches!(cli.command, Command::Diff(_))
+    let shared = &shared;
+    if !matches!(command, Command::Diff(_))
         && let Some(option) = sides.twice()
     {
         complain(&format!("{option} can be given twice for `virtc diff` only"));
         return ExitCode::from(Exit::Usage as u8);
     }
-    let exit = match cli.command {
+    let exit = match command {
         Command::Build(args) => build::run(&args, shared),
         Command::Argv(args) => argv::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
@@ -301,15 +293,55 @@ pub fn complain(message: &str) {
     let _ = writeln!(std::io::stderr(), "virtc: {message}");
 }
 
-/// The command as clap sees it, for completions and the manual.
+/// `virtc` without its commands.
+fn top() -> clap::Command {
+    let top = clap::Command::new("virtc")
+        .about("Compile libvirt domain XML to what a Linux host needs to run the machine")
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .max_term_width(100);
+    Shared::augment_args(top)
+}
+
+/// The command line as clap sees it, for completions and the manual.
 fn command() -> clap::Command {
-    Cli::command()
+    Command::augment_subcommands(top())
+}
+
+/// As much of the command line as these arguments need. Every command holds a copy of every shared option, and to make
+/// them costs more than to check a file: where the first argument names a command, that one is all there is.
+fn command_for(args: &[OsString]) -> clap::Command {
+    let all = Command::augment_subcommands(clap::Command::new("virtc"));
+    match args.get(1).and_then(|name| all.find_subcommand(name)) {
+        Some(one) => top().subcommand(one.clone()),
+        None => command(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+
     #[test]
     fn the_command_line_is_consistent() {
-        super::command().debug_assert();
+        command().debug_assert();
+    }
+
+    /// What a command says of itself and of wrong usage does not depend on how much of the command line was made.
+    #[test]
+    fn one_command_speaks_as_all_do() {
+        let said = |clap: clap::Command, args: &[OsString]| {
+            clap.try_get_matches_from(args).expect_err("help, or a fault").render().to_string()
+        };
+        for name in command().get_subcommands().map(|c| c.get_name().to_owned()) {
+            for fault in ["--help", "-h", "--version", "--not-an-option", "--target=nothing", "--verbos"] {
+                let args: Vec<OsString> = ["virtc", &name, fault].map(OsString::from).to_vec();
+                let one = command_for(&args);
+                assert_eq!(one.get_subcommands().count(), 1, "{name}");
+                assert_eq!(said(one, &args), said(command(), &args), "{name} {fault}");
+            }
+        }
     }
 }

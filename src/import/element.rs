@@ -1,7 +1,8 @@
 //! XML that is being made.
 
+use crate::xml::XmlWriter;
 use std::borrow::Cow;
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 
 /// A name, mostly one that is known when virtc is built.
 type Name = Cow<'static, str>;
@@ -92,31 +93,35 @@ impl Element {
 
     /// The document.
     pub fn print(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out, 0);
-        out
+        let mut writer = XmlWriter::new();
+        self.write(&mut writer);
+        writer.finish()
     }
 
-    fn write(&self, out: &mut String, depth: usize) {
-        let _ = write!(out, "{:1$}<{2}", "", depth * 2, self.name);
-        for (name, value) in &self.attrs {
-            let _ = write!(out, " {name}='{}'", escaped(value));
+    fn write(&self, writer: &mut XmlWriter) {
+        writer.start(self.name.clone());
+        self.attrs.iter().for_each(|(name, value)| writer.attr(name, value));
+        if let Some(text) = &self.text {
+            writer.text(text);
         }
-        match (&self.text, self.children.is_empty()) {
-            (Some(text), _) => {
-                let _ = writeln!(out, ">{}</{}>", escaped(text), self.name);
-            }
-            (None, true) => out.push_str("/>\n"),
-            (None, false) => {
-                out.push_str(">\n");
-                self.children.iter().for_each(|c| c.write(out, depth + 1));
-                let _ = writeln!(out, "{:1$}</{2}>", "", depth * 2, self.name);
-            }
-        }
+        self.children.iter().for_each(|child| child.write(writer));
+        writer.end();
     }
 }
 
-/// Text as XML can hold it between tags and in single quotes.
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('\'', "&apos;")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_comes_back() {
+        let hostile = "a'b\"<&>\n\tc";
+        let xml = Element::new("x").attr("v", hostile).child(Element::leaf("y", hostile)).print();
+        let mut diags = crate::diag::Diagnostics::new();
+        let doc = crate::xml::parse(xml.as_bytes(), &mut diags);
+        assert!(!diags.has_errors(), "{xml}");
+        let root = doc.root().expect("a root");
+        assert_eq!(root.attr("v").map(|a| a.value()), Some(hostile), "{xml}");
+        assert_eq!(root.child("y").map(|y| y.text()), Some(hostile), "{xml}");
+    }
 }

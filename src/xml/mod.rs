@@ -9,4 +9,4 @@ mod write;
 
 pub use document::{Attr, Document, El, Namespace, Site};
 pub use parse::{MAX_DEPTH, MAX_SIZE, parse};
-pub use write::XmlWriter;
+pub use write::{XmlWriter, escape};

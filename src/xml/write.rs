@@ -1,12 +1,13 @@
 //! Writing domain XML: two blanks of indentation and single quotes, as libvirt prints it.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Builds an XML text. Every value is escaped on its way in.
 #[derive(Default)]
 pub struct XmlWriter {
     out: String,
-    open: Vec<&'static str>,
+    open: Vec<Cow<'static, str>>,
     /// The start tag of the innermost element has not got its `>` yet.
     in_tag: bool,
     /// The innermost element has text, so that its end tag stands on the same line.
@@ -39,11 +40,12 @@ impl XmlWriter {
     }
 
     /// Begins an element.
-    pub fn start(&mut self, name: &'static str) {
+    pub fn start(&mut self, name: impl Into<Cow<'static, str>>) {
+        let name = name.into();
         self.close_tag();
         self.indent();
         self.out.push('<');
-        self.out.push_str(name);
+        self.out.push_str(&name);
         self.open.push(name);
         self.in_tag = true;
         self.has_text = false;
@@ -92,7 +94,7 @@ impl XmlWriter {
                 self.indent();
             }
             self.out.push_str("</");
-            self.out.push_str(name);
+            self.out.push_str(&name);
             self.out.push('>');
         }
         self.has_text = false;
@@ -100,7 +102,7 @@ impl XmlWriter {
 
     /// Ends the innermost element. If nothing stands in it, neither attributes nor content, it is taken back.
     pub fn end_unless_empty(&mut self) {
-        let empty = self.open.last().is_some_and(|name| self.in_tag && self.out.ends_with(name));
+        let empty = self.open.last().is_some_and(|name| self.in_tag && self.out.ends_with(&**name));
         let Some(name) = self.open.last().filter(|_| empty) else {
             self.end();
             return;
@@ -148,7 +150,8 @@ impl XmlWriter {
     }
 }
 
-fn escape(text: &str, out: &mut String) {
+/// Appends text as it may stand between tags and in quotes.
+pub fn escape(text: &str, out: &mut String) {
     if !text.bytes().any(|b| matches!(b, b'<' | b'>' | b'&' | b'\'' | b'"' | b'\n' | b'\r' | b'\t')) {
         out.push_str(text);
         return;
