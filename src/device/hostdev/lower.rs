@@ -219,7 +219,7 @@ fn generic(h: &Hostdev, node: String, lx: &mut Lower<'_>) {
     if let Some(Address::Drive(at)) = &h.info.address.address {
         let controllers = &lx.devices.controllers;
         let on = controllers.iter().find(|c| c.is(ControllerKind::Scsi) && c.index() == at.controller);
-        let narrow = on.is_some_and(|c| c.model == Some(ControllerModel::Lsilogic));
+        let narrow = on.and_then(|c| c.model).is_some_and(ControllerModel::is_narrow);
         props.set("bus", format!("{}.0", lx.controller_id(ControllerKind::Scsi, at.controller)));
         if narrow {
             props.set("scsi-id", at.unit);

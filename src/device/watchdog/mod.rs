@@ -109,8 +109,7 @@ impl Family for Watchdog {
     fn lower(&self, lx: &mut Lower<'_>) {
         let Some(model) = self.model else { return };
         if model == WatchdogModel::Itco {
-            lx.text("-global", "ICH9-LPC.noreboot=off", self.site, "watchdog of the chipset");
-            return;
+            return; // part of the board
         }
         let mut props = Props::driver(model.as_str());
         props.set("id", self.info.id.clone());
@@ -123,6 +122,9 @@ impl Family for Watchdog {
 pub fn lower_all(lx: &mut Lower<'_>) {
     let watchdogs = &lx.devices.watchdogs;
     watchdogs.iter().for_each(|w| w.lower(lx));
+    for of_board in watchdogs.iter().filter(|w| w.model == Some(WatchdogModel::Itco)) {
+        lx.text("-global", "ICH9-LPC.noreboot=off", of_board.site, "watchdog of the chipset");
+    }
     let Some(first) = watchdogs.first() else { return };
     let action = match first.action {
         // QEMU pauses; taking the dump is the controller's part.
