@@ -78,7 +78,7 @@ impl Loss {
     fn of(role: Role) -> Loss {
         match role {
             Role::PrHelper => Loss::Mended,
-            Role::Passt | Role::Slirp | Role::Dbus => Loss::Bearable,
+            Role::Passt | Role::Slirp | Role::Dbus | Role::Rdp => Loss::Bearable,
             Role::Qemu | Role::Swtpm | Role::Virtiofsd | Role::VhostUser | Role::Nbdkit => Loss::Fatal,
         }
     }

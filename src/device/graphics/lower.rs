@@ -3,7 +3,7 @@
 use super::spice::{ChannelMode, ChannelName, SpiceMouse};
 use super::{Graphics, GraphicsKind, Listen, ListenKind};
 use crate::device::{audio, interface};
-use crate::diag::codes::{display as codes, general as support, network};
+use crate::diag::codes::{display as codes, network};
 use crate::host::Service;
 use crate::lower::{Grant, Lower, tls};
 use crate::plan::{Arg, AutoPort, Cause, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
@@ -23,25 +23,19 @@ pub fn graphics(graphics: &Graphics, lx: &mut Lower<'_>) {
             lx.options("-display", props, graphics.site, "graphics egl-headless");
         }
         Some(GraphicsKind::Dbus) => dbus(graphics, lx),
-        Some(GraphicsKind::Rdp) => {
-            // libvirt starts a server of its own beside QEMU; it is no part of QEMU's arguments.
-            if !lx.env.is_libvirt() {
-                lx.error(&support::NOT_YET, graphics.site, "an RDP server is not supported yet")
-                    .help("use type='vnc', or compile with --target libvirt");
-            }
-        }
+        Some(GraphicsKind::Rdp) => super::rdp::server(graphics, lx),
         Some(GraphicsKind::Desktop) | None => {}
     }
 }
 
 /// Where a display listens, after the defaults of the host.
-enum Endpoint {
+pub(super) enum Endpoint {
     Socket(String),
     Address(Option<String>),
     None,
 }
 
-fn endpoint(graphics: &Graphics, service: &Service, name: &str, lx: &mut Lower<'_>) -> Endpoint {
+pub(super) fn endpoint(graphics: &Graphics, service: &Service, name: &str, lx: &mut Lower<'_>) -> Endpoint {
     let default = Listen::default();
     let listen = graphics.listens.first().unwrap_or(&default);
     match listen.kind() {
@@ -365,11 +359,10 @@ fn dbus(graphics: &Graphics, lx: &mut Lower<'_>) {
     if graphics.p2p == Some(YesNo::Yes) {
         props.set("p2p", true);
     } else {
-        let address = match &graphics.address {
-            Some(address) => address.clone(),
-            None => format!("unix:path={}", bus(graphics, lx)),
-        };
-        props.set("addr", address);
+        if graphics.address.is_none() {
+            bus(graphics, lx);
+        }
+        props.set("addr", bus_address(graphics, lx));
     }
     if graphics.has_gl() {
         props.set("gl", true);
@@ -381,22 +374,34 @@ fn dbus(graphics: &Graphics, lx: &mut Lower<'_>) {
     lx.options("-display", props, graphics.site, "graphics dbus");
 }
 
-/// The message bus of the domain's own; gives its socket.
-fn bus(graphics: &Graphics, lx: &mut Lower<'_>) -> String {
+/// The front of the names that libvirt gives the files of a message bus.
+fn bus_front(lx: &Lower<'_>) -> String {
+    format!("{}/{}-dbus", lx.env.host.directories.dbus, lx.paths.short)
+}
+
+/// The socket of the domain's own message bus.
+fn bus_socket(lx: &Lower<'_>) -> String {
+    if lx.env.is_libvirt() { format!("{}.sock", bus_front(lx)) } else { format!("{}/dbus.sock", lx.paths.run) }
+}
+
+/// The address of the bus that a display is on.
+pub(super) fn bus_address(graphics: &Graphics, lx: &Lower<'_>) -> String {
+    graphics.address.clone().unwrap_or_else(|| format!("unix:path={}", bus_socket(lx)))
+}
+
+/// Adds the message bus of the domain's own.
+fn bus(graphics: &Graphics, lx: &mut Lower<'_>) {
     let cause = lx.cause(graphics.site, "graphics dbus");
-    let (path, args) = if lx.env.is_libvirt() {
-        let front = format!("{}/{}-dbus", lx.env.host.directories.dbus, lx.paths.short);
-        let config = format!("--config-file={front}.conf");
-        (format!("{front}.sock"), vec![Arg::switch(config, cause.clone())])
+    let path = bus_socket(lx);
+    let args = if lx.env.is_libvirt() {
+        vec![Arg::switch(format!("--config-file={}.conf", bus_front(lx)), cause.clone())]
     } else {
-        let path = format!("{}/dbus.sock", lx.paths.run);
         let address = format!("--address=unix:path={path}");
         let args = ["--session", "--nofork", "--nopidfile"].map(|a| Arg::switch(a, cause.clone()));
-        (path, args.into_iter().chain([Arg::switch(address, cause.clone())]).collect())
+        args.into_iter().chain([Arg::switch(address, cause.clone())]).collect()
     };
     helper(&path, args, cause, lx);
     lx.touch(&path, Grant::PEER_SOCKET, graphics.site, "graphics dbus");
-    path
 }
 
 fn helper(path: &str, args: Vec<Arg>, cause: Cause, lx: &mut Lower<'_>) {

@@ -4,6 +4,7 @@ mod bind;
 mod defaults;
 mod listen;
 mod lower;
+mod rdp;
 mod rules;
 mod spice;
 
