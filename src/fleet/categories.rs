@@ -7,11 +7,12 @@
 use crate::diag::{Diagnostics, Span, codes::security as codes};
 use crate::host::Categories;
 use crate::plan::{Cause, Plan};
+use crate::vocab::sum;
 use std::collections::BTreeMap;
 
-/// A number that depends on the UUID alone (FNV-1a), so that a domain keeps its categories.
+/// A number that depends on the UUID alone, so that a domain keeps its categories.
 pub fn number(uuid: &str) -> u64 {
-    uuid.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+    sum(uuid.bytes())
 }
 
 /// One domain of the fleet.

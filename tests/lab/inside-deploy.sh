@@ -16,7 +16,7 @@ well() {
 nothing_left() {
   check "$1: nothing is left in run-time directories" bash -c '[ -z "$(ls -A /run/virtc 2>/dev/null)" ] || { ls -lR /run/virtc; false; }'
   check "$1: no process is left" bash -c '! pgrep -a "qemu-system|swtpm|virtiofsd"'
-  check "$1: no tap is left" bash -c '! ip -o link | grep "vt[0-9]a1b2c3d"'
+  check "$1: no tap is left" bash -c '! ip -o link | grep -E "[ :]vt[0-9a-z]{9}-[0-9]"'
 }
 # A target is down before what it is made of.
 stopped() {
