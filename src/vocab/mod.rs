@@ -4,11 +4,13 @@ mod arch;
 mod ident;
 mod numbers;
 mod size;
+mod time;
 
 pub use arch::Arch;
 pub use ident::{Mac, Uuid};
 pub use numbers::NumberSet;
 pub use size::{Size, parse_iec};
+pub use time::{iso_time, seconds_since_1970};
 
 /// Declares an enumeration whose values are words of the domain format (or another text format).
 ///
