@@ -4,6 +4,7 @@
 //! have to be asked (where a link leads to) is an argument.
 
 mod fields;
+mod file;
 mod judge;
 mod parse;
 
@@ -36,6 +37,13 @@ pub struct Denial {
     pub object: Object,
     /// It was only written down: complain mode, a permissive domain.
     pub allowed: bool,
+}
+
+impl Denial {
+    /// The profile of the domain, without that of a helper: AppArmor's subject is `virtc-…//helper`.
+    fn profile(&self) -> &str {
+        self.subject.split("//").next().unwrap_or_default()
+    }
 }
 
 /// What a refused operation was about.

@@ -36,6 +36,14 @@ pub struct Cause {
     pub what: Text,
 }
 
+/// `disk vda (line 12)`
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.what.is_empty() { "the domain" } else { &self.what })?;
+        if self.line > 0 { write!(f, " (line {})", self.line) } else { Ok(()) }
+    }
+}
+
 /// Everything that a host needs to know to run one domain.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Plan {
