@@ -1,6 +1,6 @@
 //! A denial that is about a file.
 
-use super::judge::{Finding, Hints, Verdict, policy_help, unasked};
+use super::finding::{Finding, Hints, Verdict, policy_help, unasked};
 use super::{Denial, Module, verbs};
 use crate::emit::selinux::{boolean_of_type, context_of};
 use crate::plan::{Access, Cause, PathKind, Perms, Plan, SocketRole};

@@ -5,10 +5,12 @@
 
 mod fields;
 mod file;
+mod finding;
 mod judge;
 mod parse;
 
-pub use judge::{Finding, Hints, Verdict, belongs_to, judge};
+pub use finding::{Finding, Hints, Verdict};
+pub use judge::{belongs_to, judge};
 pub use parse::records;
 
 use crate::plan::Perms;
