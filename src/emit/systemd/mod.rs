@@ -4,7 +4,8 @@
 //! there before is made by `ExecStartPre=` lines, `ExecStop=` asks the guest to power down, and SIGTERM,
 //! on which QEMU flushes its disks and quits, stops one that does not.
 //!
-//! `virtc.target` pulls all machines in and stops them. A machine needs its helpers, which stop with it.
+//! `virtc.target` pulls all machines in and stops them. They come after it, so that it is not stopped before they are; the
+//! price is that its start does not wait for them. A machine needs its helpers, which stop with it.
 //! When a helper dies, the machine is of no use: by `<on_crash>`, both start again, or both stop.
 
 mod exec;
@@ -91,7 +92,8 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         fields.maybe::<UnitText>("description", fit.fit(&format!("Virtual machines of {partition}"), &cause));
         if let Some(slice) = slice {
             out.push(Artifact::new(
-                format!("{}/{slice}", names.unit_folder),
+                // A drop-in, because other machines of the partition may come from elsewhere; a slice needs no more.
+                format!("{}/{slice}.d/{}.conf", names.unit_folder, names.stem),
                 templates.render("slice", &fields, diags),
             ));
         }
@@ -143,6 +145,7 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
     unit.maybe::<UnitText>("Description", fit.fit(&description, &whole));
     if is_qemu {
         unit.set("PartOf", TARGET);
+        unit.set("After", TARGET);
         // A helper that is started again restarts those that require it; BindsTo= would stop them before.
         let needs = if plan.restarts_on_crash() { "Requires" } else { "BindsTo" };
         for helper in plan.processes.iter().filter(|p| p.role != Role::Qemu) {
@@ -162,6 +165,7 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
         if let Some(qemu) = plan.qemu() {
             unit.push("PartOf", names.unit_name(qemu));
         }
+        unit.set("After", TARGET);
         unit.set("StopWhenUnneeded", "yes");
     }
     for secret in plan.secrets.iter().filter(|_| is_qemu) {
