@@ -9,12 +9,14 @@ mod access;
 mod args;
 mod differences;
 mod limits;
+mod loss;
 mod ports;
 
 pub use access::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing};
 pub use args::{Arg, ArgValue, Form, Prop, Props};
 pub use differences::{Change, Difference, differences};
 pub use limits::{BlockDeviceLimit, Cpus, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
+pub use loss::Loss;
 pub use ports::Port;
 
 use crate::diag::Span;

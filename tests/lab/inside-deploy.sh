@@ -15,13 +15,13 @@ well() {
 }
 nothing_left() {
   check "$1: nothing is left in run-time directories" bash -c '[ -z "$(ls -A /run/virtc 2>/dev/null)" ] || { ls -lR /run/virtc; false; }'
-  check "$1: no process is left" bash -c '! pgrep -a "qemu-system|swtpm|virtiofsd"'
+  check "$1: no process is left" bash -c '! pgrep -a "qemu-system|swtpm|virtiofsd|passt"'
   check "$1: no tap is left" bash -c '! ip -o link | grep -E "[ :]vt[0-9a-z]{9}-[0-9]"'
 }
 # The target is down when all machines and their helpers are.
 stopped() {
   check "$1: systemctl stop virtc.target" systemctl stop virtc.target
-  check "$1: all machines are down when it returns" bash -c '! systemctl is-active "virtc-*" | grep -vxE "inactive|failed"'
+  check "$1: all machines are down when it returns" bash -c '! systemctl is-active "virtc-one*" "virtc-two*" "virtc-three*" | grep -vxE "inactive|failed"'
 }
 show() { for u in one one-swtpm-tpm0 one-virtiofsd-fs0 two three three-swtpm-tpm0; do echo "# $u: $(systemctl show -P ActiveState -P Result virtc-$u | tr '\n' ' ')"; done; denials | tail -20 | sed 's/^/# /'; journalctl -q --no-pager -o short-monotonic -b ${2:+--since "$2"} -u 'virtc-*' | tail -${1:-25} | cut -c1-240 | sed 's/^/# /'; }
 end() { [ "$(pid_of $1)" != 0 ] && kill -KILL "$(pid_of $1)"; }
@@ -55,7 +55,7 @@ if [ "${AFTER:-}" = reboot ]; then
   exit
 fi
 
-mkdir -p $S/share; cp /mnt/share/guest $S/; echo 'hello guest, from the host' > $S/share/to-guest
+mkdir -p $S/share; cp /mnt/share/guest $S/; cp /mnt/share/passt /usr/bin/; echo 'hello guest, from the host' > $S/share/to-guest
 check "dpkg installs the packages" dpkg -i --force-depends /mnt/share/machines.deb /mnt/share/other.deb
 check "the target and the machines are enabled by preset" systemctl is-enabled virtc.target virtc-one virtc-two virtc-three
 dmesg -C
@@ -72,6 +72,11 @@ done
 show 10 "$T"
 T=$(date '+%F %T')
 check "virtc-two is killed with SIGKILL" end virtc-two
+check "virtc-three's passt runs" systemctl -q is-active virtc-three-passt-net0
+check "virtc-three's passt is killed with SIGKILL" end virtc-three-passt-net0
+check "SIGKILL of virtc-three's passt: its unit ends" soon 20 bash -c '! systemctl -q is-active virtc-three-passt-net0'
+sleep 2
+check "SIGKILL of virtc-three's passt: the machine goes on" bash -c '! grep -aq "powering off" /srv/virtc-lab/three.serial && systemctl -q is-active virtc-three'
 check "virtc-three's TPM is killed with SIGKILL" end virtc-three-swtpm-tpm0
 comes_back virtc-one-virtiofsd-fs0
 check "SIGKILL of virtc-two: the machine stays down, as on_crash says" soon 20 bash -c '[ "$(systemctl is-active virtc-two)" = failed ]'

@@ -6,7 +6,7 @@
 //!
 //! `virtc.target` pulls all machines in and stops them. They come after it, so that it is not stopped before they are; the
 //! price is that its start does not wait for them. A machine needs its helpers, which stop with it.
-//! When a helper dies, the machine is of no use: by `<on_crash>`, both start again, or both stop.
+//! When a helper dies without which the machine is of no use, by `<on_crash>` both start again, or both stop.
 
 mod exec;
 mod limits;
@@ -18,7 +18,7 @@ use super::fit::Fitter;
 use super::template::{Fields, Templates};
 use super::{Artifact, Names};
 use crate::diag::Diagnostics;
-use crate::plan::{Cause, Instance, Plan, Process, Role};
+use crate::plan::{Cause, Instance, Loss, Plan, Process, Role};
 pub use limits::cause as cause_of_limit;
 
 /// The account that machines run as when nothing names one; `sysusers.d` makes it.
@@ -146,9 +146,14 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
     if is_qemu {
         unit.set("PartOf", TARGET);
         unit.set("After", TARGET);
-        // A helper that is started again restarts those that require it; BindsTo= would stop them before.
-        let needs = if plan.restarts_on_crash() { "Requires" } else { "BindsTo" };
         for helper in plan.processes.iter().filter(|p| p.role != Role::Qemu) {
+            let needs = match Loss::of(plan, helper) {
+                // A helper that is started again restarts those that require it; BindsTo= would stop them before.
+                Loss::Fatal if plan.restarts_on_crash() => "Requires",
+                Loss::Fatal => "BindsTo",
+                // QEMU says itself when it is not there at the start.
+                Loss::Mended | Loss::Bearable => "Wants",
+            };
             unit.push(needs, names.unit_name(helper));
             unit.push("After", names.unit_name(helper));
         }
@@ -167,6 +172,11 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
         }
         unit.set("After", TARGET);
         unit.set("StopWhenUnneeded", "yes");
+        if Loss::of(plan, process) == Loss::Mended {
+            let (most, seconds) = Loss::RESTARTS;
+            unit.push::<UnitWord>("StartLimitBurst", Escaped::number(most as u64));
+            unit.push::<UnitWord>("StartLimitIntervalSec", Escaped::number(seconds));
+        }
     }
     for secret in plan.secrets.iter().filter(|_| is_qemu) {
         unit.maybe("AssertPathExists", fit.fit::<UnitPath>(&secret.path, &secret.cause));
