@@ -53,8 +53,8 @@ fn unit(tree: &[virtc::emit::Artifact], name: &str) -> Vec<String> {
 fn a_helper_that_dies_takes_the_machine_along_or_not() {
     let cases = [
         (Role::Swtpm, false, Loss::Fatal, "BindsTo", ""),
-        (Role::Dbus, false, Loss::Bearable, "Wants", ""),
-        (Role::Passt, false, Loss::Bearable, "Wants", ""),
+        (Role::Dbus, false, Loss::Bearable, "Requires", ""),
+        (Role::Passt, false, Loss::Bearable, "Requires", ""),
         (Role::Passt, true, Loss::Mended, "Wants", "Restart=always"),
         (Role::PrHelper, false, Loss::Mended, "Wants", "Restart=always"),
     ];

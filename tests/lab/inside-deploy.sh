@@ -56,6 +56,18 @@ if [ "${AFTER:-}" = reboot ]; then
 fi
 
 mkdir -p $S/share; cp /mnt/share/guest $S/; cp /mnt/share/passt /usr/bin/; echo 'hello guest, from the host' > $S/share/to-guest
+# passt copies the host's way out, and the lab has none.
+cat >/etc/systemd/system/lab0.service <<'U'
+[Unit]
+Before=virtc-three-passt-net0.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -ec "ip link add lab0 type dummy; ip address add 198.51.100.2/24 dev lab0; ip link set lab0 up; ip route add default via 198.51.100.1"
+[Install]
+WantedBy=multi-user.target
+U
+systemctl -q enable --now lab0
 check "dpkg installs the packages" dpkg -i --force-depends /mnt/share/machines.deb /mnt/share/other.deb
 check "the target and the machines are enabled by preset" systemctl is-enabled virtc.target virtc-one virtc-two virtc-three
 dmesg -C

@@ -151,8 +151,10 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
                 // A helper that is started again restarts those that require it; BindsTo= would stop them before.
                 Loss::Fatal if plan.restarts_on_crash() => "Requires",
                 Loss::Fatal => "BindsTo",
-                // QEMU says itself when it is not there at the start.
-                Loss::Mended | Loss::Bearable => "Wants",
+                // Has to be there at the start, and may die later.
+                Loss::Bearable => "Requires",
+                // QEMU connects to the next one.
+                Loss::Mended => "Wants",
             };
             unit.push(needs, names.unit_name(helper));
             unit.push("After", names.unit_name(helper));
