@@ -449,6 +449,9 @@ pub struct Selinux {
     /// Whether the categories follow from the UUID; else the XML gives the whole label.
     #[serde(default)]
     pub derived: bool,
+    /// The host's range of categories; empty: all of them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub range: String,
     /// File systems without labels that files lie on: mount point, type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlabelled: Vec<(String, String)>,

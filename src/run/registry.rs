@@ -134,6 +134,13 @@ impl Registry {
         Journal::claim(&self.journal(name))
     }
 
+    /// Keeps other starts waiting as long as the file is open.
+    pub fn lock(&self) -> std::io::Result<std::fs::File> {
+        let machines = std::fs::File::open(self.machines())?;
+        rustix::fs::flock(&machines, rustix::fs::FlockOperation::LockExclusive)?;
+        Ok(machines)
+    }
+
     /// All registered machines, by name.
     pub fn list(&self) -> Vec<Record> {
         let mut records = self.journals();

@@ -9,7 +9,7 @@ use super::qmp::{Qmp, QmpError};
 use super::registry::Registry;
 use super::signals::Signals;
 use super::trampoline::Confine;
-use super::{Options, groups, kvm, links, prepare, shaping};
+use super::{Options, categories, groups, kvm, links, prepare, shaping};
 use crate::diag::codes::run as codes;
 use crate::emit::argv;
 use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Loss, Plan, Ready, Role, Target};
@@ -113,6 +113,11 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
         adopted: false,
     };
     // From here on a fault drops the machine, and that undoes what was done.
+    let settled = match &mut machine.journal {
+        Some(journal) => categories::settle(plan, &options.registry, journal, say)?,
+        None => return Err(interrupted()),
+    };
+    let plan = settled.as_ref();
     let account = account(plan, say)?;
     if plan.accelerator == Accelerator::Kvm {
         kvm::check()?;
