@@ -12,6 +12,7 @@ use crate::xml::Site;
 
 /// Adds one display.
 pub fn graphics(graphics: &Graphics, lx: &mut Lower<'_>) {
+    contradictions(graphics, lx);
     match graphics.kind {
         Some(GraphicsKind::Vnc) => vnc(graphics, lx),
         Some(GraphicsKind::Spice) => spice(graphics, lx),
@@ -25,6 +26,26 @@ pub fn graphics(graphics: &Graphics, lx: &mut Lower<'_>) {
         Some(GraphicsKind::Dbus) => dbus(graphics, lx),
         Some(GraphicsKind::Rdp) => super::rdp::server(graphics, lx),
         Some(GraphicsKind::Desktop) | None => {}
+    }
+}
+
+/// What the format allows, but no command line can say.
+fn contradictions(graphics: &Graphics, lx: &mut Lower<'_>) {
+    let Some(kind) = graphics.kind else { return };
+    let before = lx.devices.graphics.iter().filter(|g| g.is(kind)).take_while(|g| g.site != graphics.site);
+    if before.count() == 1 {
+        let message = "only 1 graphics device of each type (sdl, vnc, spice, headless, dbus, rdp) is supported";
+        lx.error(&codes::GRAPHICS, graphics.site, message).help(format!("remove one of the displays of type '{kind}'"));
+    }
+    if let Some(id) = graphics.audio
+        && audio::find(lx.devices, Some(id)).is_none()
+    {
+        lx.error(
+            &codes::AUDIO,
+            graphics.site,
+            format!("unable to find the audio backend with id '{id}' of the display"),
+        )
+        .help(format!("add <audio id='{id}' type='…'/>"));
     }
 }
 
@@ -126,6 +147,9 @@ enum Password {
     Object(String),
 }
 
+/// The port of the first VNC display.
+const VNC_FIRST: u16 = 5900;
+
 fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
     let service = &lx.env.host.vnc;
     let mut props = Props::new();
@@ -135,13 +159,23 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
             props.set("vnc", format!("unix:{path}"));
         }
         Endpoint::Address(address) => {
-            let port = graphics.port.unwrap_or(lx.env.host.ports.vnc);
+            let port = match graphics.fixed_port() {
+                Some(port) => port,
+                None if graphics.autoport => lx.env.host.ports.vnc,
+                None => 0,
+            };
+            if port < VNC_FIRST {
+                let message = format!("<graphics type='vnc'>: port {port} is not in the range [{VNC_FIRST},65535]");
+                lx.error(&codes::GRAPHICS, graphics.site, message)
+                    .help("QEMU numbers VNC displays from port 5900; autoport='yes' has one chosen");
+                return;
+            }
             let address = match address {
                 Some(address) if address.contains(':') => format!("[{address}]"),
                 other => other.unwrap_or_default(),
             };
-            props.bare(format!("{address}:{}", i32::from(port) - 5900));
-            if graphics.port.is_none() && !lx.env.is_libvirt() {
+            props.bare(format!("{address}:{}", port - VNC_FIRST));
+            if graphics.autoport && !lx.env.is_libvirt() {
                 // libvirt looks for a free port before the start; QEMU can do that itself (QEMU manual, "-vnc", to).
                 props.set("to", 99);
             }
@@ -203,10 +237,10 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
         Endpoint::Address(address) => {
             let (port, tls_port) = spice_ports(graphics, service, lx);
             props.maybe("port", port).maybe("tls-port", tls_port);
-            if graphics.autoport && !lx.env.is_libvirt() {
+            if !lx.env.is_libvirt() {
                 // QEMU takes only ports that are named.
-                let mut open = |key: &'static str, port: Option<u16>| {
-                    let Some(port) = port else { return };
+                let mut open = |key: &'static str, port: Option<u16>, given: Option<i32>| {
+                    let Some(port) = port.filter(|_| given.is_none_or(|g| g == -1)) else { return };
                     let cause = lx.cause(graphics.site, "graphics spice");
                     let address = address.clone().filter(|a| !a.is_empty());
                     lx.plan.auto_ports.push(AutoPort {
@@ -217,8 +251,8 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
                         cause,
                     });
                 };
-                open("port", port);
-                open("tls-port", tls_port);
+                open("port", port, graphics.port);
+                open("tls-port", tls_port, graphics.tls_port);
             }
             if tls_port.is_some() && !service.tls {
                 lx.error(
@@ -281,8 +315,10 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
 
 /// The ports of a SPICE display: those given, or one for each kind of channel that needs it.
 fn spice_ports(graphics: &Graphics, service: &Service, lx: &mut Lower<'_>) -> (Option<u16>, Option<u16>) {
+    let ports = lx.env.host.ports;
     if !graphics.autoport {
-        return (graphics.port, graphics.tls_port);
+        let chosen = |given: Option<i32>, free: u16| given.map(|port| u16::try_from(port).unwrap_or(free));
+        return (chosen(graphics.port, ports.spice), chosen(graphics.tls_port, ports.spice_tls));
     }
     let (mut plain, mut tls) = (false, false);
     let default = graphics.spice.default_mode.unwrap_or(ChannelMode::Any);
@@ -305,7 +341,6 @@ fn spice_ports(graphics: &Graphics, service: &Service, lx: &mut Lower<'_>) -> (O
         )
         .help("set spice { tls #true } in the host facts, or make no channel secure");
     }
-    let ports = lx.env.host.ports;
     (plain.then_some(ports.spice), tls.then_some(ports.spice_tls))
 }
 
@@ -364,9 +399,11 @@ fn dbus(graphics: &Graphics, lx: &mut Lower<'_>) {
         }
         props.set("addr", bus_address(graphics, lx));
     }
-    if graphics.has_gl() {
-        props.set("gl", true);
-        rendernode(graphics, &mut props, lx);
+    if let Some(gl) = &graphics.gl {
+        props.maybe("gl", gl.enable.map(YesNo::is_yes));
+        if gl.rendernode.is_some() || graphics.has_gl() {
+            rendernode(graphics, &mut props, lx);
+        }
     }
     if graphics.audio.is_some() {
         audiodev(graphics, &mut props, lx);

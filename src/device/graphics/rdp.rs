@@ -12,7 +12,12 @@ const ID: &str = "rdp";
 /// Adds the server. How libvirt 11.3 starts it, and what `qemu-rdp --help` says: the bus, then where to listen and
 /// the certificate.
 pub fn server(graphics: &Graphics, lx: &mut Lower<'_>) {
-    let Some(display) = lx.devices.graphics.iter().find(|g| g.is(GraphicsKind::Dbus)) else { return };
+    let mut displays = lx.devices.graphics.iter().filter(|g| g.is(GraphicsKind::Dbus) && g.p2p.is_none());
+    let Some(display) = displays.next() else {
+        let message = "graphics type 'rdp' needs graphics type 'dbus' without p2p";
+        lx.error(&codes::GRAPHICS, graphics.site, message).help("add <graphics type='dbus'/>");
+        return;
+    };
     let bus = bus_address(display, lx);
     let service = &lx.env.host.rdp;
     let host = match endpoint(graphics, service, ID, lx) {
@@ -20,7 +25,7 @@ pub fn server(graphics: &Graphics, lx: &mut Lower<'_>) {
         Endpoint::Address(Some(address)) => address,
         _ => return,
     };
-    let port = graphics.port.filter(|p| *p != 0).unwrap_or(lx.env.host.ports.rdp);
+    let port = graphics.fixed_port().unwrap_or(lx.env.host.ports.rdp);
     let cause = lx.cause(graphics.site, "graphics rdp");
     let file = |name: &str| format!("{}/{name}.pem", service.tls_dir);
     let (cert, key) = (file("server-cert"), file("server-key"));
