@@ -34,7 +34,7 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
             (HostdevType::Mdev, Some(model)) => {
                 format!("unsupported address type '{kind}' with mediated device model '{model}'")
             }
-            (of, _) => format!("{of} host devices must not use address type '{kind}'"),
+            (of, _) => format!("a {of} host device must use an address type of its bus, not '{kind}'"),
         };
         cx.error(&codes::HOSTDEV, h.info.address_site(), message);
     }
@@ -46,6 +46,11 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
             }
         }
         _ => {}
+    }
+    let boot = h.info.boot.as_ref().filter(|_| h.kind() == HostdevType::ScsiHost);
+    if let Some(boot) = boot {
+        let message = "booting from assigned devices is not supported by vhost SCSI devices";
+        cx.error(&general::NOT_BY_QEMU, boot.site, message);
     }
     if h.ramfb.is_some_and(|r| r.is_on()) {
         let count = devices.hostdevs.iter().filter(|o| o.ramfb.is_some_and(|r| r.is_on())).count();

@@ -1,10 +1,11 @@
 //! `<shmem>`: memory that several guests share.
 
+use super::address::{Address, AddressKind};
 use super::info::DeviceInfo;
 use super::plug::Plug;
 use super::{Family, device};
 use crate::caps::Cap;
-use crate::diag::codes::{general, hostdev as codes};
+use crate::diag::codes::{address, general, hostdev as codes};
 use crate::domain::Domain;
 use crate::domain::memory::Amount;
 use crate::domain::model::{Binder, Part, Shape, model};
@@ -150,6 +151,12 @@ impl Family for Shmem {
     }
 
     fn lower(&self, lx: &mut Lower<'_>) {
+        if let Some(kind) = self.info.address.address.as_ref().map(Address::kind).filter(|k| *k != AddressKind::Pci) {
+            let message = format!(
+                "the shared memory device cannot be at an address of type '{kind}': only 'pci' addresses are supported"
+            );
+            lx.error(&address::KIND, self.info.address_site(), message);
+        }
         let id = self.info.id.clone();
         let name = self.name.clone().unwrap_or_default();
         let plain = self.kind() == ShmemModel::Plain || self.server.is_none();

@@ -1,5 +1,6 @@
 //! Watchdogs: what happens when the guest hangs.
 
+use super::address::{Address, AddressKind};
 use super::info::DeviceInfo;
 use super::plug::Plug;
 use super::{Family, device};
@@ -69,7 +70,7 @@ impl Family for Watchdog {
         let Some(model) = self.model else { return };
         let fits = match model {
             WatchdogModel::I6300esb => machine.has_pci_root() || machine.has_pcie_root(),
-            WatchdogModel::Ib700 => machine.arch.is_x86(),
+            WatchdogModel::Ib700 => machine.arch.is_x86() && machine.board != Board::Q35,
             WatchdogModel::Diag288 => machine.arch.is_s390(),
             WatchdogModel::Itco => machine.board == Board::Q35,
         };
@@ -87,6 +88,11 @@ impl Family for Watchdog {
                 self.info.address_site(),
                 format!("{model} watchdog device does not support an address"),
             );
+        }
+        let kind = self.info.address.address.as_ref().map(Address::kind);
+        if model == WatchdogModel::I6300esb && kind.is_some_and(|k| k != AddressKind::Pci) {
+            let message = format!("{model} model of watchdog can go only on PCI bus");
+            cx.error(&codes::UNSUPPORTED_MODEL, self.info.address_site(), message);
         }
         let same = domain.devices.iter().flat_map(|d| &d.watchdogs).filter(|w| w.model == self.model);
         if model != WatchdogModel::I6300esb
