@@ -37,7 +37,7 @@ const CANNOT: [(&str, &str, &str); 9] = [
     ("remote-desktop", "/usr/bin/qemu-rdp is not on this host", "/usr/bin/qemu-rdp"),
     ("render", "egl: no drm render node available", "/dev/dri/renderD128"),
     ("rust-share", "/usr/libexec/virtiofsd is not on this host", "/usr/libexec/virtiofsd"),
-    ("vhost-gpu", "unable to find a satisfying vhost-user-gpu", "/usr/lib/qemu/vhost-user-gpu"),
+    ("vhost-gpu", "the host facts list no vhost-user-gpu", "/usr/lib/qemu/vhost-user-gpu"),
     ("vsock", "vhost-vsock: failed to open vhost device", "/dev/vhost-vsock"),
 ];
 

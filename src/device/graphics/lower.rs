@@ -34,7 +34,8 @@ fn contradictions(graphics: &Graphics, lx: &mut Lower<'_>) {
     let Some(kind) = graphics.kind else { return };
     let before = lx.devices.graphics.iter().filter(|g| g.is(kind)).take_while(|g| g.site != graphics.site);
     if before.count() == 1 {
-        let message = "only 1 graphics device of each type (sdl, vnc, spice, headless, dbus, rdp) is supported";
+        let message =
+            "two <graphics> are of the same type: QEMU has 1 display of each (sdl, vnc, spice, headless, dbus, rdp)";
         lx.error(&codes::GRAPHICS, graphics.site, message).help(format!("remove one of the displays of type '{kind}'"));
     }
     if let Some(id) = graphics.audio
@@ -165,7 +166,8 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
                 None => 0,
             };
             if port < VNC_FIRST {
-                let message = format!("<graphics type='vnc'>: port {port} is not in the range [{VNC_FIRST},65535]");
+                let message =
+                    format!("VNC displays count from port {VNC_FIRST} up to 65535; {port} is outside the range");
                 lx.error(&codes::GRAPHICS, graphics.site, message)
                     .help("QEMU numbers VNC displays from port 5900; autoport='yes' has one chosen");
                 return;
@@ -258,7 +260,7 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
                 lx.error(
                     &codes::SPICE_TLS,
                     graphics.site,
-                    "a spice TLS port is set in the XML configuration, but TLS is disabled in the host facts (qemu.conf)",
+                    "tlsPort is set, and the host facts (qemu.conf) have TLS for spice disabled",
                 )
                 .help("set spice { tls #true } in the host facts, or remove tlsPort");
             }
@@ -337,7 +339,7 @@ fn spice_ports(graphics: &Graphics, service: &Service, lx: &mut Lower<'_>) -> (O
         lx.error(
             &codes::SPICE_TLS,
             graphics.site,
-            "auto allocation of spice TLS port requested but spice TLS is disabled in the host facts (qemu.conf)",
+            "autoport: a secure spice channel is requested, and the host facts (qemu.conf) have TLS for spice disabled",
         )
         .help("set spice { tls #true } in the host facts, or make no channel secure");
     }
@@ -357,7 +359,7 @@ fn spice_channels(graphics: &Graphics, props: &mut Props, secure: bool, insecure
             lx.error(
                 &codes::SPICE_TLS,
                 site,
-                format!("spice {what} {mode} requested in XML configuration, but {missing} is not available"),
+                format!("<graphics type='spice'>: {what} {mode} is requested, and there is no {missing}"),
             );
         }
         props.set(key, name);

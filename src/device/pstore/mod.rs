@@ -47,7 +47,7 @@ impl Family for Pstore {
             cx.error(
                 &codes::UNSUPPORTED_MODEL,
                 self.site,
-                "backend 'acpi-erst' of a pstore device is not supported for this architecture",
+                "<pstore backend='acpi-erst'>: this architecture has no such device",
             );
         }
         if strict && !domain.features.as_ref().is_some_and(|f| f.acpi) {
@@ -55,7 +55,7 @@ impl Family for Pstore {
                 .help("add <acpi/> to <features>");
         }
         if !cx.has(Cap::AcpiErst) {
-            cx.error(&general::NOT_BY_QEMU, self.site, "acpi-erst is not supported with this QEMU binary");
+            cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU binary has no acpi-erst device");
         }
         let kind = self.info.address.address.as_ref().map(Address::kind);
         if let Some(kind) = kind.filter(|k| *k != AddressKind::Pci) {
