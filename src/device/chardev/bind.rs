@@ -135,6 +135,7 @@ impl ChardevSource {
         for attr in el.attrs() {
             attr.mark();
         }
+        ["reconnect", "clipboard", "mouse"].iter().filter_map(|name| el.child(name)).for_each(|e| e.mark_all());
     }
 
     fn bind_reconnect(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
