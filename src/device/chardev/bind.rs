@@ -131,6 +131,7 @@ impl ChardevSource {
             SourceKind::Null | SourceKind::Vc | SourceKind::Stdio | SourceKind::Spicevmc => el.mark_all(),
         }
         self.seclabels = el.children_named(SourceSeclabel::ELEMENT).map(|e| SourceSeclabel::read(e, cx)).collect();
+        self.seclabels.iter_mut().for_each(|l| l.labelskip = None);
         // Attributes of other types are left over when people change the type; libvirt passes over them.
         for attr in el.attrs() {
             attr.mark();

@@ -1,6 +1,6 @@
 //! Checks of a host device.
 
-use super::{Hostdev, HostdevModel, HostdevSource, HostdevType};
+use super::{Hostdev, HostdevMode, HostdevModel, HostdevSource, HostdevType};
 use crate::device::address::Address;
 use crate::device::interface::TeamingType;
 use crate::diag::codes::{general, hostdev as codes};
@@ -42,6 +42,13 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
             (of, _) => format!("<address type='{kind}'> is no place for {of} host devices"),
         };
         cx.error(&codes::HOSTDEV, h.info.address_site(), message);
+    }
+    if h.mode == Some(HostdevMode::Capabilities) {
+        let message = format!(
+            "<hostdev mode='capabilities'> is for containers: '{}' is an invalid value for its attribute 'type'",
+            h.kind()
+        );
+        cx.error_at(&codes::HOSTDEV, h.site, "mode", message);
     }
     foreign(h, cx);
     match h.kind() {

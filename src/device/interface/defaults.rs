@@ -28,6 +28,12 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
                 let parameters = port.parameters.get_or_insert_with(Default::default);
                 parameters.interfaceid.get_or_insert_with(|| new("interfaceid"));
             }
+            Some("midonet") => {
+                if let Some(given) = &mut port.parameters {
+                    let (interfaceid, site) = (given.interfaceid.take(), given.site);
+                    *given = super::PortParameters { interfaceid, site, ..Default::default() };
+                }
+            }
             Some("802.1Qbg") => {
                 if let Some(parameters) = &mut port.parameters {
                     parameters.instanceid.get_or_insert_with(|| new("instanceid"));
