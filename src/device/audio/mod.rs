@@ -157,11 +157,12 @@ impl Family for Audio {
             .help("add <graphics type='spice'/>");
         }
         for direction in [&self.input, &self.output].into_iter().flatten() {
+            let settings = direction.settings.as_ref();
             for (name, value) in [
                 ("voices", direction.voices),
                 ("bufferLength", direction.buffer_length),
-                ("bufferCount", direction.buffer_count),
-                ("latency", direction.latency),
+                ("frequency", settings.and_then(|s| s.frequency)),
+                ("channels", settings.and_then(|s| s.channels)),
             ] {
                 if value == Some(0) {
                     let message = format!("{name}='0' of an <audio> direction: zero is not permitted");
