@@ -185,7 +185,7 @@ fn bounded(el: El<'_>, name: &str, max: u64, cx: &mut Binder<'_>) -> Option<u32>
         cx.diags
             .error(
                 &codes::WRONG_VALUE,
-                attr.value_span(),
+                attr.span(),
                 format!("invalid PCI address {name}='0x{value:x}' in element '{}', must be <= 0x{max:X}", el.name()),
             )
             .help(format!("use a value from 0 to 0x{max:x}"));
@@ -301,7 +301,7 @@ impl AddressPart {
                         cx.diags
                             .error(
                                 &codes::WRONG_VALUE,
-                                attr.value_span(),
+                                attr.span(),
                                 format!("cannot parse <address> 'port' attribute '{}' of a USB device", attr.value()),
                             )
                             .help("a port is a number, or a path through at most four hubs such as '1.2'");

@@ -326,6 +326,10 @@ fn human(
         .with_width(100)
         .with_context_lines(1)
         .with_links(false)
+        // A word that is broken at a hyphen or a slash cannot be copied.
+        .with_word_separator(textwrap::WordSeparator::AsciiSpace)
+        .with_word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .with_break_words(false)
         .without_cause_chain();
     let placed = !d.span.is_none() && !report.text.is_empty();
     let source = placed.then_some(Named { name: report.name, text: report.text, lines });

@@ -136,7 +136,7 @@ impl Binder<'_> {
                     attr.name(),
                     el.name()
                 );
-                self.wrong_value(attr.value_span().or(attr.span()), message, &expected);
+                self.wrong_value(attr.span(), message, &expected);
                 None
             }
         }
