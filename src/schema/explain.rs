@@ -50,12 +50,12 @@ impl<'r, 'd> Explainer<'r, 'd> {
 
     /// Reports attributes that the element has not at all (`unknown`) or not in this variant (`foreign`). Takes out of `missing`
     /// what one of them was probably meant for. Gives whether one was taken for the text.
-    pub fn unknown_attributes<'m>(
+    pub fn unknown_attributes(
         &mut self,
         me: &Parent<'_, '_>,
         unknown: &[Attr<'_>],
         foreign: &[Attr<'_>],
-        missing: &mut Vec<&'m AttrSlot>,
+        missing: &mut Vec<&AttrSlot>,
     ) -> bool {
         let mut text_meant = false;
         let mut guessed: Vec<Name> = Vec::new();
