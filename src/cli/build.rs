@@ -12,7 +12,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Arguments of `virtc build`.
+// Arguments of `virtc build`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Domain XML files, or folders of them

@@ -12,7 +12,7 @@ use crate::plan::{Access, Cause, OwnerRule, Plan, Sharing};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Arguments of `virtc explain`.
+// Arguments of `virtc explain`.
 #[derive(clap::Args)]
 pub struct Args {
     /// A diagnostic code (VC0103), or a domain XML file or plan.json and a text that its lines are to hold;

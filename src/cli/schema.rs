@@ -4,7 +4,7 @@ use super::{Exit, Shared, complain, print};
 use crate::schema::reference;
 use std::path::PathBuf;
 
-/// Arguments of `virtc schema`.
+// Arguments of `virtc schema`.
 #[derive(clap::Args)]
 pub struct Args {
     /// An element, by its name or the end of its path: `disk`, `disk/source`, `/domain/os`
