@@ -61,7 +61,7 @@ pub fn read(path: &Path) -> Result<Source, Exit> {
                 },
                 _ => e.to_string(),
             };
-            complain(&format!("Failed to open file '{}': {what}", path.display()));
+            complain(&format!("cannot read '{}': {what}", path.display()));
             Err(Exit::Environment)
         }
     }

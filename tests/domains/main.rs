@@ -36,7 +36,7 @@ const CANNOT: [(&str, &str, &str); 8] = [
     ("lun", "Could not open '/dev/sdz'", "/dev/sdz"),
     ("render", "egl: no drm render node available", "/dev/dri/renderD128"),
     ("rust-share", "/usr/libexec/virtiofsd is not on this host", "/usr/libexec/virtiofsd"),
-    ("vhost-gpu", "unable to find a satisfying vhost-user-gpu", "/usr/lib/qemu/vhost-user-gpu"),
+    ("vhost-gpu", "the host facts list no vhost-user-gpu", "/usr/lib/qemu/vhost-user-gpu"),
     ("vsock", "vhost-vsock: failed to open vhost device", "/dev/vhost-vsock"),
 ];
 
