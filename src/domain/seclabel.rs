@@ -113,7 +113,7 @@ pub fn rules(domain: &Domain, cx: &mut Cx<'_>) {
                 continue;
             }
             Some(model) if !models.insert(model) => {
-                let message = format!("a seclabel for model '{model}' is already provided");
+                let message = format!("a second <seclabel model='{model}'> is provided");
                 fault(message, "give one label for each model");
                 continue;
             }
@@ -122,13 +122,13 @@ pub fn rules(domain: &Domain, cx: &mut Cx<'_>) {
         match label.kind() {
             SeclabelType::Dynamic if label.relabel == Some(YesNo::No) => {
                 fault(
-                    "a dynamic label type must use resource relabeling".to_string(),
+                    "type='dynamic' makes a label for every start and gives it to resources: relabel='no' contradicts it (relabeling)".to_string(),
                     "leave relabel='no' out, or give a static label",
                 );
             }
             SeclabelType::None if label.relabel == Some(YesNo::Yes) => {
                 fault(
-                    "resource relabeling is not compatible with 'none' label type".to_string(),
+                    "relabel='yes' has no label to give: the type of the label is 'none'".to_string(),
                     "leave relabel='yes' out",
                 );
             }
@@ -146,13 +146,15 @@ pub fn source_rules(labels: &[SourceSeclabel], cx: &mut Cx<'_>) {
         let span = cx.doc.span_of(label.site);
         let model = label.model.as_deref().unwrap_or("");
         if labels.iter().take(i).any(|l| l.model == label.model) {
-            let message = format!("a seclabel for model '{model}' is already provided for this source");
+            let message = format!("a second <seclabel model='{model}'> for this source: one is provided already");
             cx.diags.error(&codes::SECLABEL, span, message).help("give one label for each model");
         } else if label.label.is_some() && label.relabel == Some(YesNo::No) {
-            let message = format!("cannot specify a label if relabelling is turned off. model={model}");
+            let message = format!(
+                "<label> and relabel='no' contradict each other: relabelling is off, so no label can be given (model={model})"
+            );
             cx.diags.error(&codes::SECLABEL, span, message).help("leave out the <label> or relabel='no'");
         } else if label.label.is_none() && label.relabel == Some(YesNo::Yes) {
-            let message = format!("cannot specify relabel if label is missing. model={model}");
+            let message = format!("relabel='yes' needs a <label>, which is missing (model={model})");
             cx.diags.error(&codes::SECLABEL, span, message).help("add a <label>, or leave the <seclabel> out");
         }
     }

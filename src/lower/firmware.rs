@@ -43,7 +43,7 @@ pub fn pflash(lx: &mut Lower<'_>) {
     if os.no_firmware {
         let kind = os.firmware.map_or("", |k| k.as_str());
         let message = format!(
-            "unable to find any '{kind}' firmware that is compatible with the current configuration of the domain"
+            "unable to find '{kind}' firmware among the host's descriptors: none is compatible with this machine type, secure boot and format"
         );
         lx.error(&codes::NO_FIRMWARE, os.site, message)
             .help("compare what <os> and <features> ask for with the descriptors in /usr/share/qemu/firmware");

@@ -207,7 +207,7 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
         Some(kind) => {
             let enrolled = feature(FirmwareFeatureName::EnrolledKeys) == Some(true);
             if enrolled && feature(FirmwareFeatureName::SecureBoot) == Some(false) {
-                let message = "firmware feature 'enrolled-keys' cannot be enabled when firmware feature 'secure-boot' is disabled";
+                let message = "the firmware feature 'enrolled-keys' is enabled, but 'secure-boot', which checks those keys, is disabled";
                 return fault(os.site, message.to_string());
             }
             if os.nvram.is_some() && kind != FirmwareKind::Efi {
@@ -234,7 +234,7 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
     let Some(loader) = loader else { return };
     match loader.stateless {
         Some(YesNo::Yes) if os.nvram.is_some() => {
-            fault(loader.site, "NVRAM is not permitted when the loader is stateless".to_string());
+            fault(loader.site, "<loader stateless='yes'> keeps no variables: it takes no NVRAM".to_string());
         }
         Some(YesNo::No) => match os.firmware {
             None if loader.kind != Some(LoaderKind::Pflash) => {

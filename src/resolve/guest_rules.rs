@@ -66,35 +66,35 @@ fn features(f: &Features, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         cx.error(&codes::FEATURE, site, message);
     };
     if f.acpi && !acpi {
-        fault(format!("machine type '{}' does not support ACPI", machine.name));
+        fault(format!("<acpi/> is set, and the machine type '{}' has no ACPI", machine.name));
     }
     for (name, is_there, possible) in where_it_is {
         if is_there && !possible {
             fault(format!(
-                "the '{name}' feature is not supported for architecture '{}' or machine type '{}'",
+                "<features>: '{name}' does not exist on the architecture '{}' with the machine type '{}'",
                 machine.arch, machine.name
             ));
         }
     }
     if f.acpi && machine.arch == crate::vocab::Arch::Aarch64 && machine.board == Board::Virt && !has_uefi(domain) {
-        fault("ACPI requires UEFI firmware on this architecture".to_string());
+        fault("<acpi/> on this architecture comes from UEFI: choose such firmware".to_string());
     }
     let ps2_off = f.ps2.as_ref().is_some_and(|p| !p.is_on());
     if ps2_off && f.vmport.as_ref().is_some_and(|v| v.is_on()) {
-        fault("the vmport feature requires the ps2 feature: it must not be disabled".to_string());
+        fault("<vmport> works through the ps2 controller, and the ps2 feature is disabled".to_string());
     }
     if let Some(tseg) = f.smm.as_ref().and_then(|s| s.tseg.as_ref()) {
         if machine.board != Board::Q35 {
-            fault("SMM TSEG is only supported with the q35 machine type".to_string());
+            fault("<tseg> belongs to SMM of the q35 machine type, no other has it".to_string());
         } else if !tseg.size.0.is_multiple_of(1 << 20) {
-            fault("the size of SMM TSEG must be divisible by 1 MiB".to_string());
+            fault("<tseg> of SMM: the size is counted in whole MiB".to_string());
         }
     }
     if let Some(spinlocks) = f.hyperv.as_ref().and_then(|h| h.spinlocks.as_ref())
         && spinlocks.switch.is_on()
         && spinlocks.retries.unwrap_or(0) < 0xfff
     {
-        fault("the hyperv spinlock retry count must be at least 4095".to_string());
+        fault("<spinlocks retries>: Hyper-V guests take a count of 4095 or more".to_string());
     }
     if let Some(vendor) = f.hyperv.as_ref().and_then(|h| h.vendor_id.as_ref())
         && vendor.switch.is_on()
@@ -103,13 +103,13 @@ fn features(f: &Features, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         fault("the hyperv vendor_id has at most 12 characters, and no ','".to_string());
     }
     if f.ps2.is_some() && x86 && !cx.has(Cap::MachineI8042Opt) {
-        cx.error(&codes::FEATURE, site, "the state of the ps2 feature cannot be controlled with this QEMU binary");
+        cx.error(&codes::FEATURE, site, "<ps2>: this QEMU binary always has its ps2 controller, no state can be set");
     }
     if ps2_off {
         let devices = domain.devices.as_ref();
         let inputs = devices.map_or(&[][..], |d| &d.inputs);
         if let Some(input) = inputs.iter().find(|i| i.bus == Some(crate::device::input::InputBus::Ps2)) {
-            let message = "inputs on the ps2 bus require the ps2 feature: it must not be disabled";
+            let message = "there are inputs on the ps2 bus, and the ps2 feature is disabled";
             cx.error(&codes::FEATURE, input.site, message);
         }
     }
@@ -130,13 +130,13 @@ fn boot(domain: &Domain, cx: &mut Cx<'_>) {
     if let Some(menu) = &os.bootmenu
         && menu.timeout.is_some_and(|t| t > 65535)
     {
-        let message = "invalid value for the timeout of the boot menu: it must be in the range [0,65535]";
+        let message = "<bootmenu timeout>: the menu can be shown for 0 to 65535 milliseconds";
         cx.error_at(&codes::BOOT, menu.site, "timeout", message);
     }
     if let Some(bios) = &os.bios
         && bios.reboot_timeout.is_some_and(|t| !(-1..=65535).contains(&t))
     {
-        let message = "invalid value for rebootTimeout: it must be in the range [-1,65535]";
+        let message = "<bios rebootTimeout>: a value from 0 to 65535 milliseconds, or -1 for none";
         cx.error_at(&codes::BOOT, bios.site, "rebootTimeout", message);
     }
     let own_order = os.boot.iter().any(|b| !b.site.is_none());
@@ -147,18 +147,18 @@ fn boot(domain: &Domain, cx: &mut Cx<'_>) {
                 && rom.enabled == Some(YesNo::No)
                 && (rom.bar.is_some() || rom.file.is_some())
             {
-                faults.push((rom.site, "ROM tuning is not supported when the ROM is disabled".to_string()));
+                faults.push((
+                    rom.site,
+                    "<rom enabled='no'> leaves nothing to tune: remove the other settings of the ROM".to_string(),
+                ));
             }
             let Some(boot) = &device.info().boot else { return };
             if own_order {
-                let message = "per-device <boot> elements cannot be used together with <boot> elements of <os>";
+                let message = "both <boot dev> in <os> and <boot order> in devices are given: use one way";
                 faults.push((boot.site, message.to_string()));
             }
             if boot.order == Some(0) {
-                faults.push((
-                    boot.site,
-                    "invalid value for the attribute 'order' in the element 'boot': zero is not permitted".to_string(),
-                ));
+                faults.push((boot.site, "<boot>: 'order' counts from 1, zero has no meaning".to_string()));
             }
         });
     }
@@ -176,11 +176,12 @@ pub fn boot_parameters(domain: &mut Domain, cx: &mut Cx<'_>) {
             let Some(loadparm) = &mut boot.loadparm else { return };
             loadparm.make_ascii_uppercase();
             if loadparm.is_empty() || loadparm.len() > 8 {
-                let message = format!("loadparm value '{loadparm}' must be between 1 and 8 characters");
+                let message = format!("loadparm='{loadparm}': the firmware reads between 1 and 8 characters");
                 faults.push((boot.site, message));
             } else if !loadparm.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ' ')) {
-                let allowed = "expecting chars in the set of [a-zA-Z0-9.] and blank spaces";
-                faults.push((boot.site, format!("invalid loadparm value '{loadparm}', {allowed}")));
+                let message =
+                    format!("loadparm='{loadparm}' has other chars than those of the set [a-zA-Z0-9.] and blanks");
+                faults.push((boot.site, message));
             }
         });
     }
@@ -196,16 +197,16 @@ fn lifecycle(domain: &Domain, cx: &mut Cx<'_>) {
     let rename =
         [off, reboot].contains(&Some(LifecycleAction::RenameRestart)) || crash == Some(CrashAction::RenameRestart);
     if rename {
-        let message =
-            "the qemu driver doesn't support the 'rename-restart' action for 'on_reboot'/'on_poweroff'/'on_crash'";
+        let message = "'rename-restart' is an action of Xen; with qemu, 'on_reboot', 'on_poweroff' and 'on_crash' have no such driver support";
         cx.error(&codes::LIFECYCLE, site, message);
     }
     if [off, reboot].contains(&Some(LifecycleAction::Preserve)) {
-        let message = "the qemu driver doesn't support the 'preserve' action for 'on_reboot'/'on_poweroff'";
+        let message =
+            "'preserve' keeps a crashed guest for a look; with qemu it is no action for 'on_reboot' or 'on_poweroff'";
         cx.error(&codes::LIFECYCLE, site, message).help("'preserve' is possible for 'on_crash'");
     }
     if off == Some(LifecycleAction::Restart) && reboot == Some(LifecycleAction::Destroy) {
-        let message = "the qemu driver doesn't support 'onReboot' set to 'destroy and 'onPoweroff' set to 'reboot': one of them has to give way";
+        let message = "a reboot is to 'destroy and a poweroff is to 'reboot' ('onPoweroff', 'onReboot'): the qemu driver has one action for both, so one has to give way";
         cx.error(&codes::LIFECYCLE, site, message);
     }
 }
@@ -219,7 +220,7 @@ fn timers(domain: &Domain, cx: &mut Cx<'_>) {
         _ => None,
     };
     if let Some((attribute, offset)) = missing {
-        let message = format!("missing '{attribute}' attribute for a clock with offset='{offset}'");
+        let message = format!("<clock offset='{offset}'> needs '{attribute}', which is missing");
         cx.error_at(&codes::TIMER, clock.site, "offset", message);
     }
     for timer in &clock.timers {
@@ -232,11 +233,11 @@ fn timers(domain: &Domain, cx: &mut Cx<'_>) {
             ("mode", timer.mode.is_some() && name != TimerName::Tsc),
         ];
         for (attribute, _) in not_for.iter().filter(|(_, wrong)| *wrong) {
-            let message = format!("the timer {name} doesn't support setting of the timer {attribute}");
+            let message = format!("a timer with name='{name}' has no {attribute} to set");
             cx.error_at(&codes::TIMER, timer.site, attribute, message);
         }
         if timer.catchup.is_some() && timer.tick_policy != Some(TickPolicy::Catchup) {
-            let message = "setting of timer catchup policies is only supported with tickpolicy='catchup'";
+            let message = "<catchup> policies of a timer have an effect with tickpolicy='catchup' only";
             cx.error(&codes::TIMER, timer.site, message);
         }
         match (name, timer.tick_policy, timer.track) {
@@ -246,11 +247,11 @@ fn timers(domain: &Domain, cx: &mut Cx<'_>) {
             (TimerName::Rtc, Some(policy @ (TickPolicy::Merge | TickPolicy::Discard)), track)
                 if track != Some(TimerTrack::Boot) =>
             {
-                let message = format!("unsupported rtc timer tickpolicy '{policy}'");
+                let message = format!("QEMU's rtc timer has no tickpolicy '{policy}'");
                 cx.error_at(&codes::TIMER, timer.site, "tickpolicy", message);
             }
             (TimerName::Rtc, _, Some(track @ TimerTrack::Boot)) => {
-                cx.error_at(&codes::TIMER, timer.site, "track", format!("unsupported rtc timer track '{track}'"));
+                cx.error_at(&codes::TIMER, timer.site, "track", format!("QEMU's rtc timer cannot track '{track}'"));
             }
             _ => {}
         }
@@ -270,7 +271,7 @@ fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         };
         if !possible {
             let message = format!(
-                "configuring the '{name}' timer is not supported for virtType={} arch={} machine={} guests",
+                "the '{name}' timer does not exist in a guest of virtType={}, arch={}, machine={}: it cannot be configured",
                 domain.kind(),
                 machine.arch,
                 machine.name
@@ -283,26 +284,26 @@ fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 /// Caches and widths of addresses.
 fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
     if cpu.migratable.is_some() && !matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum) {
-        let message = "the attribute migratable is only allowed for the CPU modes 'host-passthrough' / 'maximum'";
+        let message = "migratable is about the host's own features: an attribute of a CPU in mode 'host-passthrough' or 'maximum'";
         cx.error_at(&codes::CPU, cpu.site, "migratable", message);
     }
     if cpu.vendor.is_some() && !cpu.names_a_cpu() {
-        cx.error(&codes::CPU, cpu.site, "a CPU vendor is specified without a CPU model");
+        cx.error(&codes::CPU, cpu.site, "<vendor> restricts a CPU <model>, and none is specified");
     }
     let passes = matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum);
     if let Some(cache) = cpu.caches.first() {
         let message = match cache.mode {
             Some(CacheMode::Emulate) if cache.level != Some(3) => {
-                Some("CPU cache mode 'emulate' can only be used with level='3'")
+                Some("<cache mode='emulate'>: QEMU emulates the CPU cache of level='3', no other")
             }
-            Some(CacheMode::Passthrough) if !passes => {
-                Some("CPU cache mode 'passthrough' can only be used with 'host-passthrough' / 'maximum' CPUs")
-            }
+            Some(CacheMode::Passthrough) if !passes => Some(
+                "<cache mode='passthrough'> shows the host's CPU cache, for which the CPU has to be 'host-passthrough' or 'maximum'",
+            ),
             Some(CacheMode::Passthrough) if cache.level.is_some() => {
-                Some("unsupported level of the CPU cache for mode 'passthrough'")
+                Some("<cache mode='passthrough'> shows all of the CPU cache: it takes no level")
             }
             Some(CacheMode::Disable) if cache.level.is_some() => {
-                Some("unsupported level of the CPU cache for mode 'disable'")
+                Some("<cache mode='disable'> hides all of the CPU cache: it takes no level")
             }
             _ => None,
         };
@@ -319,7 +320,7 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
                 Some("the maximum physical address of the CPU can be passed through only with a 'host-passthrough' CPU")
             }
             Some(PhysAddrMode::Emulate) if bits.limit.is_some() => {
-                Some("the limit of the CPU's maximum physical address cannot be used with mode='emulate'")
+                Some("<maxphysaddr limit> bounds what is passed through; with mode='emulate', bits says it")
             }
             _ => None,
         };
@@ -330,12 +331,19 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
     if let Some(vendor) = cpu.model.as_ref().and_then(|m| m.vendor_id.as_ref())
         && (vendor.len() != 12 || vendor.contains(','))
     {
-        cx.error(&codes::CPU, cpu.site, format!("vendor_id '{vendor}' must have exactly 12 characters, and no ','"));
+        cx.error(
+            &codes::CPU,
+            cpu.site,
+            format!("vendor_id '{vendor}': CPUID has 12 characters for it, no fewer, no more, and no ','"),
+        );
     }
     let mut seen = BTreeSet::new();
     for feature in &cpu.features {
         if !seen.insert(feature.name()) {
-            let message = format!("CPU feature '{}' is specified more than once", feature.name());
+            let message = format!(
+                "two <feature> of the CPU have the name '{}'; specified twice, which policy holds?",
+                feature.name()
+            );
             cx.error(&codes::CPU, feature.site, message);
         }
     }
@@ -355,7 +363,9 @@ fn numa(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
         for sibling in &cell.distances {
             let Some(other) = sibling.id else { continue };
             if !ids.contains(&other) {
-                let message = format!("'sibling_id {other}' does not refer to a valid cell within NUMA 'cell id {id}'");
+                let message = format!(
+                    "the distances of NUMA 'cell id {id}' name 'sibling_id {other}', and no <cell> has that id"
+                );
                 cx.error(&codes::NUMA, sibling.site, message);
             }
             let value = sibling.value.unwrap_or(0);
@@ -375,7 +385,7 @@ fn numa(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
         }
     }
     if taken.iter().next_back().is_some_and(|last| *last >= count) {
-        let message = format!("number of CPUs in <numa> exceeds the number of vCPUs, {count}");
+        let message = format!("the cells of <numa> have more CPUs than <vcpu> counts: {count}");
         cx.error(&codes::NUMA, numa.site, message);
     }
 }
@@ -400,7 +410,7 @@ fn vcpus(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         && topology.cpus() != u64::from(count)
     {
         fault(format!(
-            "the CPU topology has {} CPUs, which doesn't match the maximum vCPU count, {count}",
+            "<topology> makes {} CPUs, and the maximum of <vcpu> is a count of {count}: they don't match",
             topology.cpus()
         ));
     }
@@ -408,15 +418,19 @@ fn vcpus(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         let granularity = topology.map_or(1, |t| t.threads()).max(1);
         let current = vcpu.current.unwrap_or(count);
         if !count.is_multiple_of(granularity) || !current.is_multiple_of(granularity) {
-            fault(format!("the vCPUs count must be a multiple of the vCPU hotplug granularity ({granularity})"));
+            fault(format!(
+                "<vcpu>: vCPUs of this machine come in groups of {granularity} (hotplug granularity), and the count is no multiple of it"
+            ));
         } else {
             granules(&domain.vcpus, granularity, &mut fault);
         }
     }
     let max = cx.env.caps.machine(machine.accel, &machine.name).map_or(0, |m| m.max_cpus);
     if max > 0 && count > max {
-        let message =
-            format!("maximum CPUs greater than the limit of machine type '{}': {count} > {max}", machine.name);
+        let message = format!(
+            "the machine type '{}' takes {max} CPUs as its maximum limit, and {count} is greater",
+            machine.name
+        );
         cx.error(&codes::VCPUS, vcpu.site, message);
     }
 }
@@ -442,18 +456,18 @@ fn memory(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let site = domain.memory.as_ref().map_or(domain.site, |m| m.amount.site);
     let total = domain.memory.as_ref().map_or(0, |m| m.amount.kib());
     if total.saturating_sub(super::memory::devices_kib(domain)) == 0 {
-        cx.error(&codes::MEMORY, site, "the memory size must be specified via <memory> or in the <numa> configuration");
+        cx.error(&codes::MEMORY, site, "how much memory? Say it in <memory>, or in the cells of <numa>");
     }
     let Some(max) = &domain.max_memory else { return };
     let mut fault = |message: &str| {
         cx.error(&codes::MEMORY, max.amount.site, message);
     };
     if max.amount.kib() < total {
-        fault("the maximum memory size must be equal to or greater than the actual memory size");
+        fault("<maxMemory> is smaller than the memory that the guest begins with");
     }
     let has_nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).is_some_and(|n| !n.cells.is_empty());
     if !has_nodes && !machine.arch.is_ppc64() {
-        fault("at least one NUMA node has to be configured when enabling memory hotplug");
+        fault("<maxMemory> (memory hotplug) needs a guest with NUMA: add one <cell> at least; none is configured");
     }
 }
 
@@ -466,13 +480,23 @@ fn huge_pages(domain: &Domain, cx: &mut Cx<'_>) {
         |p: &&crate::domain::memory::HugePage| p.nodeset.as_ref().is_none_or(|set| cells == 0 && set.iter().eq([0]));
     let mut masters = huge.pages.iter().filter(master);
     if let (Some(first), Some(second)) = (masters.next(), masters.next()) {
-        let message = format!("two master hugepages detected: {} and {}", first.size.kib(), second.size.kib());
+        let message = format!(
+            "<hugepages> has two entries without a nodeset, so two master sizes: {} and {} KiB",
+            first.size.kib(),
+            second.size.kib()
+        );
         cx.error(&codes::HUGE_PAGES, second.site, message).help("name the nodes of all but one size with nodeset='…'");
     }
     for page in &huge.pages {
         let absent = page.nodeset.iter().flat_map(|s| s.iter()).find(|n| *n >= cells.max(1));
         if let Some(node) = absent {
-            cx.error(&codes::HUGE_PAGES, page.site, format!("hugepages: the guest's node {node} is not found"));
+            cx.error(
+                &codes::HUGE_PAGES,
+                page.site,
+                format!(
+                    "<page nodeset> of <hugepages> names node {node}, and the guest has none of that number: not found"
+                ),
+            );
         }
     }
 }
@@ -486,16 +510,21 @@ fn numatune(domain: &Domain, cx: &mut Cx<'_>) {
         && memory.placement == Some(Placement::Static)
         && memory.nodeset.is_none()
     {
-        let message = "the nodeset for NUMA memory tuning must be set if 'placement' is 'static'";
+        let message = "<memory placement='static'> in <numatune> needs a nodeset: the host's NUMA nodes";
         cx.error(&codes::NUMATUNE, memory.site, message);
     }
     if let Some(first) = tune.memnodes.first() {
         if ids.is_empty() {
-            cx.error(&codes::NUMATUNE, first.site, "the element 'memnode' is invalid without any guest NUMA cells");
+            cx.error(
+                &codes::NUMATUNE,
+                first.site,
+                "a <memnode> is about a guest NUMA cell, and the guest has no cells",
+            );
             return;
         }
         if memory.is_some_and(|m| m.placement == Some(Placement::Auto)) {
-            let message = "per-node binding is not compatible with automatic NUMA placement";
+            let message =
+                "<memnode> binds memory per-node, while placement='auto' leaves NUMA placement to an automatic choice";
             cx.error(&codes::NUMATUNE, first.site, message);
         }
     }
@@ -506,15 +535,17 @@ fn numatune(domain: &Domain, cx: &mut Cx<'_>) {
             cx.error(&codes::NUMATUNE, node.site, format!("argument 'cellid' in <memnode> has no NUMA cell: {id}"));
         }
         if !seen.insert(id) {
-            cx.error(&codes::NUMATUNE, node.site, format!("multiple <memnode> elements with cellid {id}"));
+            cx.error(&codes::NUMATUNE, node.site, format!("two <memnode> are about cellid {id}"));
         }
         let of_memory = memory.and_then(|m| m.mode);
         let restrictive = Some(NumaMode::Restrictive);
         if node.mode == restrictive && of_memory.is_some() && of_memory != restrictive {
-            let message = "'restrictive' mode is required in the memory element when mode is 'restrictive' in the memnode element";
+            let message =
+                "<memnode> has the mode 'restrictive': then <memory> of <numatune> is required to have it, too";
             cx.error(&codes::NUMATUNE, node.site, message);
         } else if of_memory == restrictive && node.mode != restrictive {
-            let message = "'restrictive' mode is required in the memnode element when mode is 'restrictive' in the memory element";
+            let message =
+                "<memory> of <numatune> has the mode 'restrictive': then each <memnode> is required to have it, too";
             cx.error(&codes::NUMATUNE, node.site, message);
         }
     }
@@ -526,12 +557,16 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
     for thread in &domain.all_iothreads {
         if !ids.insert(thread.id) {
             let id = thread.id.unwrap_or(0);
-            cx.error(&codes::IOTHREAD, thread.site, format!("duplicate iothread id '{id}' found"));
+            cx.error(
+                &codes::IOTHREAD,
+                thread.site,
+                format!("<iothreadids>: two threads have the id '{id}' (duplicate iothread)"),
+            );
         }
         if let (Some(min), Some(max)) = (thread.thread_pool_min, thread.thread_pool_max)
             && min > max
         {
-            let message = format!("thread_pool_min ({min}) must be smaller than or equal to thread_pool_max ({max})");
+            let message = format!("thread_pool_min ({min}) is above thread_pool_max ({max})");
             cx.error(&codes::IOTHREAD, thread.site, message);
         }
     }
@@ -539,7 +574,7 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
         && let (Some(min), Some(max)) = (main.thread_pool_min, main.thread_pool_max)
         && min > max
     {
-        let message = format!("thread_pool_min ({min}) must be smaller than or equal to thread_pool_max ({max})");
+        let message = format!("thread_pool_min ({min}) is above thread_pool_max ({max})");
         cx.error(&codes::IOTHREAD, main.site, message);
     }
     let Some(tune) = &domain.cputune else { return };
@@ -550,7 +585,7 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
         cx.error(
             &codes::TUNING,
             tune.site,
-            format!("value of cputune 'shares' must be in range [2, 262144], not {shares}"),
+            format!("<cputune>: 'shares' is a weight from 2 to 262144, and {shares} is none"),
         );
     }
     let periods = [
@@ -561,7 +596,11 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
     ];
     for (name, period) in periods {
         if period.is_some_and(|p| p != 0 && !(1000..=1_000_000).contains(&p)) {
-            cx.error(&codes::TUNING, tune.site, format!("value of cputune '{name}' must be in range [1000, 1000000]"));
+            cx.error(
+                &codes::TUNING,
+                tune.site,
+                format!("<cputune>: '{name}' is a value from 1000 to 1000000 microseconds"),
+            );
         }
     }
     let quotas = [
@@ -572,7 +611,7 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
     ];
     for (name, quota) in quotas {
         if quota.is_some_and(|q| q > 0 && !(1000..=17_592_186_044_415).contains(&q)) {
-            let message = format!("value of cputune '{name}' must be in range [1000, 17592186044415]");
+            let message = format!("<cputune>: '{name}' is a value from 1000 to 17592186044415 microseconds");
             cx.error(&codes::TUNING, tune.site, message);
         }
     }
@@ -605,7 +644,7 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
     for pin in &tune.vcpupins {
         if !seen.insert(pin.vcpu) {
             let number = pin.vcpu.unwrap_or(0);
-            cx.error(&codes::TUNING, pin.site, format!("duplicate vcpupin for vcpu '{number}'"));
+            cx.error(&codes::TUNING, pin.site, format!("vcpu '{number}' has a second <vcpupin> (duplicate)"));
         }
     }
 }
@@ -630,7 +669,8 @@ fn smbios(domain: &Domain, cx: &mut Cx<'_>) {
                     cx.error(&codes::SMBIOS, system.site, format!("malformed <sysinfo> uuid '{text}'"));
                 }
                 Ok(uuid) if Some(uuid) != domain.uuid => {
-                    let message = format!("UUID mismatch between <uuid> and <sysinfo>: '{uuid}'");
+                    let message =
+                        format!("<sysinfo> gives the guest another UUID than the domain's <uuid>: '{uuid}' (mismatch)");
                     cx.error(&codes::SMBIOS, system.site, message);
                 }
                 Ok(_) => {}
