@@ -217,6 +217,8 @@ pub enum Role {
     Slirp,
     /// Message bus of a D-Bus display.
     Dbus,
+    /// RDP server of a D-Bus display.
+    Rdp,
     /// Network block devices by way of nbdkit.
     Nbdkit,
 }

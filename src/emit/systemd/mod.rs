@@ -173,6 +173,11 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
         if let Some(qemu) = plan.qemu() {
             unit.push("PartOf", names.unit_name(qemu));
         }
+        if process.role == Role::Rdp {
+            for bus in plan.processes.iter().filter(|p| p.role == Role::Dbus) {
+                unit.push("After", names.unit_name(bus));
+            }
+        }
         unit.set("After", TARGET);
         unit.set("StopWhenUnneeded", "yes");
         if Loss::of(plan, process) == Loss::Mended {
