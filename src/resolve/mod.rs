@@ -19,6 +19,7 @@ mod guest;
 mod guest_rules;
 mod machine;
 pub mod memory;
+mod place_rules;
 mod rules;
 mod scope;
 
