@@ -98,7 +98,7 @@ fn host_model(machine: &Machine, env: &Env<'_>) -> Option<Cpu> {
     let qemu = env.caps.accel(machine.accel)?;
     if machine.arch.is_x86() {
         let table = table();
-        if let Some(facts) = env.host.machine.cpu.as_ref().filter(|f| is_elsewhere(f, env)) {
+        if let Some(facts) = env.host.machine.cpu.as_ref().filter(|f| !env.is_libvirt() && is_elsewhere(f, env)) {
             return Some(from_facts(table, facts));
         }
         return match &qemu.host_cpu {

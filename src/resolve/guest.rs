@@ -8,9 +8,9 @@ use crate::domain::features::{Features, Gic, GicVersion, HypervMode};
 use crate::domain::memory::Amount;
 use crate::domain::numa::{Cell, Sibling};
 use crate::domain::tuning::NumaMode;
-use crate::domain::vcpu::{IoThread, Placement};
+use crate::domain::vcpu::{IoThread, OneVcpu, Placement};
 use crate::vocab::{NumberSet, OnOff, Size, Value, YesNo};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Completes everything of a domain that is not a device.
 pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -23,6 +23,7 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
     memory(domain, cx);
     iothreads(domain, cx);
+    vcpus(domain);
     placement(domain);
     genid(domain, cx);
     numa(domain);
@@ -117,6 +118,27 @@ fn memory(domain: &mut Domain, cx: &mut Cx<'_>) {
     }
 }
 
+/// Once one CPU is spoken of, all are: those left out are to be plugged in later. How many are there follows.
+fn vcpus(domain: &mut Domain) {
+    let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
+    if domain.vcpus.is_empty() || count > MAX_VCPUS {
+        return;
+    }
+    let mut given: BTreeMap<u32, OneVcpu> = domain.vcpus.iter().filter_map(|v| Some((v.id?, v.clone()))).collect();
+    let absent = |id| OneVcpu { id: Some(id), enabled: Some(YesNo::No), ..OneVcpu::default() };
+    let mut all: Vec<OneVcpu> = (0..count).map(|id| given.remove(&id).unwrap_or_else(|| absent(id))).collect();
+    all.extend(given.into_values());
+    for vcpu in &mut all {
+        vcpu.hotpluggable = Some(vcpu.is_hotpluggable().into());
+        vcpu.order.take_if(|order| *order == 0);
+    }
+    if let Some(vcpu) = &mut domain.vcpu {
+        let enabled = all.iter().filter(|v| v.is_enabled()).count() as u32;
+        vcpu.current = (enabled < count).then_some(enabled);
+    }
+    domain.vcpus = all;
+}
+
 /// More I/O threads than any host has processors for.
 const MOST_IOTHREADS: u32 = 4096;
 
@@ -200,8 +222,7 @@ fn numa(domain: &mut Domain) {
     }
     let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1).min(MAX_VCPUS);
     let Some(numa) = domain.cpu.as_mut().and_then(|c| c.numa.as_mut()) else { return };
-    let named: std::collections::BTreeSet<u32> =
-        numa.cells.iter().filter_map(|c| c.cpus.as_ref()).flat_map(|s| s.iter()).collect();
+    let named: BTreeSet<u32> = numa.cells.iter().filter_map(|c| c.cpus.as_ref()).flat_map(|s| s.iter()).collect();
     let missing: Vec<u32> = (0..count).filter(|n| !named.contains(n)).collect();
     if let Some(first) = numa.cells.first_mut()
         && !missing.is_empty()

@@ -1,24 +1,20 @@
 //! Checks of everything that is not a device.
 
-use super::{Board, Cx, Machine};
-use crate::caps::Cap;
+use super::{Cx, Machine};
 use crate::diag::codes::machine as codes;
 use crate::domain::clock::{ClockOffset, TickPolicy, TimerName, TimerTrack};
 use crate::domain::cpu::{CacheMode, Cpu, CpuMode, PhysAddrMode};
-use crate::domain::features::Features;
 use crate::domain::general::{CrashAction, LifecycleAction};
-use crate::domain::os::{FirmwareKind, LoaderKind, Os};
 use crate::domain::tuning::NumaMode;
-use crate::domain::vcpu::{OneVcpu, Placement};
+use crate::domain::vcpu::Placement;
 use crate::domain::{Domain, DomainKind};
 use crate::vocab::YesNo;
 use std::collections::BTreeSet;
 
 /// Checks the domain after all defaults are filled in.
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-    if let Some(f) = &domain.features {
-        features(f, domain, machine, cx);
-    }
+    super::feature_rules::check(domain, machine, cx);
+    super::os_rules::check(domain, machine, cx);
     boot(domain, cx);
     lifecycle(domain, cx);
     clock(domain, machine, cx);
@@ -27,101 +23,11 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         self::cpu(cpu, cx);
         numa(domain, cpu, cx);
     }
-    vcpus(domain, machine, cx);
+    super::vcpu_rules::check(domain, machine, cx);
     memory(domain, machine, cx);
     huge_pages(domain, cx);
     numatune(domain, cx);
     tuning(domain, cx);
-    smbios(domain, cx);
-}
-
-/// Features that the machine, or this QEMU, does not have.
-fn features(f: &Features, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-    let site = f.site;
-    let pseries = machine.board == Board::Pseries;
-    let arm_virt = machine.board == Board::Virt && machine.arch.is_arm();
-    let riscv_virt = machine.board == Board::Virt && machine.arch.is_riscv();
-    let x86 = machine.arch.is_x86();
-    let where_it_is = [
-        ("hpt", f.hpt.is_some(), pseries),
-        ("htm", f.htm.is_some(), pseries),
-        ("nested-hv", f.nested_hv.is_some(), pseries),
-        ("ccf-assist", f.ccf_assist.is_some(), pseries),
-        ("cfpc", f.cfpc.is_some(), pseries),
-        ("sbbc", f.sbbc.is_some(), pseries),
-        ("ibs", f.ibs.is_some(), pseries),
-        ("gic", f.gic.is_some(), arm_virt),
-        ("ras", f.ras.is_some(), arm_virt),
-        ("aia", f.aia.is_some(), riscv_virt),
-        ("vmport", f.vmport.is_some(), x86),
-        ("smm", f.smm.is_some(), x86),
-        ("ps2", f.ps2.is_some(), x86),
-        ("ioapic", f.ioapic.is_some(), x86),
-        ("async-teardown", f.async_teardown.is_some(), machine.arch.is_s390() || x86),
-    ];
-    // Whether a machine has ACPI stands in the capabilities; older ones do not say.
-    let of_machine = cx.env.caps.accel(machine.accel).and_then(|a| a.machines.iter().find(|m| m.name == machine.name));
-    let acpi = of_machine.and_then(|m| m.acpi).unwrap_or(!machine.arch.is_s390());
-    let mut fault = |message: String| {
-        cx.error(&codes::FEATURE, site, message);
-    };
-    if f.acpi && !acpi {
-        fault(format!("machine type '{}' does not support ACPI", machine.name));
-    }
-    for (name, is_there, possible) in where_it_is {
-        if is_there && !possible {
-            fault(format!(
-                "the '{name}' feature is not supported for architecture '{}' or machine type '{}'",
-                machine.arch, machine.name
-            ));
-        }
-    }
-    if f.acpi && machine.arch == crate::vocab::Arch::Aarch64 && machine.board == Board::Virt && !has_uefi(domain) {
-        fault("ACPI requires UEFI firmware on this architecture".to_string());
-    }
-    let ps2_off = f.ps2.as_ref().is_some_and(|p| !p.is_on());
-    if ps2_off && f.vmport.as_ref().is_some_and(|v| v.is_on()) {
-        fault("the vmport feature requires the ps2 feature: it must not be disabled".to_string());
-    }
-    if let Some(tseg) = f.smm.as_ref().and_then(|s| s.tseg.as_ref()) {
-        if machine.board != Board::Q35 {
-            fault("SMM TSEG is only supported with the q35 machine type".to_string());
-        } else if !tseg.size.0.is_multiple_of(1 << 20) {
-            fault("the size of SMM TSEG must be divisible by 1 MiB".to_string());
-        }
-    }
-    if let Some(spinlocks) = f.hyperv.as_ref().and_then(|h| h.spinlocks.as_ref())
-        && spinlocks.switch.is_on()
-        && spinlocks.retries.unwrap_or(0) < 0xfff
-    {
-        fault("the hyperv spinlock retry count must be at least 4095".to_string());
-    }
-    if let Some(vendor) = f.hyperv.as_ref().and_then(|h| h.vendor_id.as_ref())
-        && vendor.switch.is_on()
-        && vendor.value.as_ref().is_none_or(|v| v.len() > 12 || v.contains(','))
-    {
-        fault("the hyperv vendor_id has at most 12 characters, and no ','".to_string());
-    }
-    if f.ps2.is_some() && x86 && !cx.has(Cap::MachineI8042Opt) {
-        cx.error(&codes::FEATURE, site, "the state of the ps2 feature cannot be controlled with this QEMU binary");
-    }
-    if ps2_off {
-        let devices = domain.devices.as_ref();
-        let inputs = devices.map_or(&[][..], |d| &d.inputs);
-        if let Some(input) = inputs.iter().find(|i| i.bus == Some(crate::device::input::InputBus::Ps2)) {
-            let message = "inputs on the ps2 bus require the ps2 feature: it must not be disabled";
-            cx.error(&codes::FEATURE, input.site, message);
-        }
-    }
-}
-
-/// Whether the guest begins in UEFI.
-fn has_uefi(domain: &Domain) -> bool {
-    let is_uefi = |os: &Os| {
-        os.firmware == Some(FirmwareKind::Efi)
-            || os.loader.as_ref().is_some_and(|l| l.kind == Some(LoaderKind::Pflash) && l.path.is_some())
-    };
-    domain.os.as_ref().is_some_and(is_uefi)
 }
 
 /// Boot menu, boot order, boot parameters.
@@ -380,63 +286,6 @@ fn numa(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
     }
 }
 
-/// How many CPUs there are.
-fn vcpus(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-    let Some(vcpu) = &domain.vcpu else { return };
-    let count = vcpu.count.unwrap_or(1);
-    let mut fault = |message: String| {
-        cx.error(&codes::VCPUS, vcpu.site, message);
-    };
-    if count == 0 {
-        return fault("the number of vCPUs must be greater than 0".to_string());
-    }
-    if let Some(current) = vcpu.current
-        && (current > count || current == 0)
-    {
-        fault(format!("current vCPUs ({current}) must be at least 1 and at most the maximum ({count})"));
-    }
-    let topology = domain.cpu.as_ref().and_then(|c| c.topology.as_ref());
-    if let Some(topology) = topology
-        && topology.cpus() != u64::from(count)
-    {
-        fault(format!(
-            "the CPU topology has {} CPUs, which doesn't match the maximum vCPU count, {count}",
-            topology.cpus()
-        ));
-    }
-    if machine.board == Board::Pseries {
-        let granularity = topology.map_or(1, |t| t.threads()).max(1);
-        let current = vcpu.current.unwrap_or(count);
-        if !count.is_multiple_of(granularity) || !current.is_multiple_of(granularity) {
-            fault(format!("the vCPUs count must be a multiple of the vCPU hotplug granularity ({granularity})"));
-        } else {
-            granules(&domain.vcpus, granularity, &mut fault);
-        }
-    }
-    let max = cx.env.caps.machine(machine.accel, &machine.name).map_or(0, |m| m.max_cpus);
-    if max > 0 && count > max {
-        let message =
-            format!("maximum CPUs greater than the limit of machine type '{}': {count} > {max}", machine.name);
-        cx.error(&codes::VCPUS, vcpu.site, message);
-    }
-}
-
-/// CPUs of one core are plugged in together.
-fn granules(vcpus: &[OneVcpu], granularity: u32, fault: &mut dyn FnMut(String)) {
-    for one in vcpus {
-        let core = one.id.unwrap_or(0) / granularity;
-        let differs = |v: &&OneVcpu| {
-            v.id.unwrap_or(0) / granularity == core && (v.enabled != one.enabled || v.hotpluggable != one.hotpluggable)
-        };
-        if vcpus.iter().find(differs).is_some() {
-            fault(format!(
-                "vCPUs of a group of {granularity}, the vCPU hotplug granularity, must agree in 'enabled' and 'hotpluggable'"
-            ));
-            return;
-        }
-    }
-}
-
 /// How much memory there is.
 fn memory(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let site = domain.memory.as_ref().map_or(domain.site, |m| m.amount.site);
@@ -606,69 +455,6 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
         if !seen.insert(pin.vcpu) {
             let number = pin.vcpu.unwrap_or(0);
             cx.error(&codes::TUNING, pin.site, format!("duplicate vcpupin for vcpu '{number}'"));
-        }
-    }
-}
-
-/// Values of SMBIOS.
-fn smbios(domain: &Domain, cx: &mut Cx<'_>) {
-    for info in &domain.sysinfo {
-        if let Some(bios) = &info.bios
-            && let Some(date) = bios.get("date")
-            && !is_date(date)
-        {
-            cx.error(&codes::SMBIOS, bios.site, format!("invalid format of the BIOS 'date': {date}"))
-                .help("write month/day/year: 04/30/2013");
-        }
-        let uuid = info.system.as_ref().and_then(|s| s.get("uuid"));
-        if let Some(text) = uuid
-            && let Some(system) = &info.system
-        {
-            use crate::vocab::{Uuid, Value};
-            match Uuid::parse(text) {
-                Err(_) => {
-                    cx.error(&codes::SMBIOS, system.site, format!("malformed <sysinfo> uuid '{text}'"));
-                }
-                Ok(uuid) if Some(uuid) != domain.uuid => {
-                    let message = format!("UUID mismatch between <uuid> and <sysinfo>: '{uuid}'");
-                    cx.error(&codes::SMBIOS, system.site, message);
-                }
-                Ok(_) => {}
-            }
-        }
-    }
-}
-
-/// Whether it is `mm/dd/yyyy`, or with a year of two digits.
-fn is_date(text: &str) -> bool {
-    let number = |text: &str, digits: &[usize]| {
-        if digits.contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
-            text.parse::<u32>().ok()
-        } else {
-            None
-        }
-    };
-    let mut parts = text.split('/');
-    let (month, day, year) = (parts.next(), parts.next(), parts.next());
-    let month = month.and_then(|m| number(m, &[1, 2])).is_some_and(|m| (1..=12).contains(&m));
-    let day = day.and_then(|d| number(d, &[1, 2])).is_some_and(|d| (1..=31).contains(&d));
-    let year = year.is_some_and(|y| match y.len() {
-        2 => number(y, &[2]).is_some(),
-        _ => number(y, &[4]).is_some_and(|y| y >= 1900),
-    });
-    month && day && year && parts.next().is_none()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_date;
-
-    #[test]
-    fn dates_of_a_bios() {
-        for (text, valid) in
-            [("04/30/2013", true), ("4/3/13", true), ("2013-04-30", false), ("13/01/2013", false), ("01/02", false)]
-        {
-            assert_eq!(is_date(text), valid, "{text}");
         }
     }
 }

@@ -14,14 +14,18 @@ mod consoles;
 pub mod controllers;
 mod cpu;
 pub mod defaults;
+mod feature_rules;
 mod firmware;
 mod guest;
 mod guest_rules;
 mod machine;
 pub mod memory;
+mod os_rules;
 mod rules;
 mod scope;
+mod vcpu_rules;
 
+pub use firmware::{NO_FIRMWARE_HELP, no_firmware};
 pub use machine::{Board, Machine};
 
 use crate::caps::{Cap, Capabilities, Flags};

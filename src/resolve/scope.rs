@@ -15,6 +15,8 @@ use crate::device::video::VideoType;
 use crate::domain::Domain;
 use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
 use crate::domain::cpu::CpuMode;
+use crate::domain::features::{ContainerPolicy, Features, Hyperv, HypervMode};
+use crate::domain::sysinfo::{Sysinfo, SysinfoKind};
 use crate::vocab::YesNo;
 
 /// Forgets what has no meaning where it stands.
@@ -33,14 +35,71 @@ pub fn limit(domain: &mut Domain) {
         vcpu.current = None;
     }
     domain.default_iothread.take_if(|t| t.thread_pool_min.is_none() && t.thread_pool_max.is_none());
-    if let Some(teardown) = domain.features.as_mut().and_then(|f| f.async_teardown.as_mut()) {
-        teardown.enabled.get_or_insert(YesNo::Yes);
+    domain.sysinfo.iter_mut().for_each(sysinfo);
+    if let Some(features) = &mut domain.features {
+        self::features(features);
     }
     if let Some(max) = &mut domain.max_memory {
         max.slots = max.slots.filter(|n| *n != 0);
     }
     if let Some(devices) = &mut domain.devices {
         self::devices(devices);
+    }
+}
+
+/// Tables belong to SMBIOS, entries to QEMU's firmware configuration.
+fn sysinfo(info: &mut Sysinfo) {
+    if info.kind == Some(SysinfoKind::Fwcfg) {
+        *info = Sysinfo {
+            kind: info.kind,
+            entries: std::mem::take(&mut info.entries),
+            site: info.site,
+            ..Sysinfo::default()
+        };
+    } else {
+        info.entries.clear();
+        info.base_boards.retain(|b| !b.is_empty());
+    }
+}
+
+/// What is switched off has no details.
+fn features(f: &mut Features) {
+    if let Some(teardown) = &mut f.async_teardown {
+        teardown.enabled.get_or_insert(YesNo::Yes);
+    }
+    if let Some(hyperv) = &mut f.hyperv {
+        enlightenments(hyperv);
+    }
+    if let Some(ring) = f.kvm.as_mut().and_then(|k| k.dirty_ring.as_mut()) {
+        ring.size = ring.size.filter(|_| ring.switch.is_on());
+    }
+    if let Some(smm) = &mut f.smm {
+        smm.tseg.take_if(|_| !smm.switch.is_on());
+    }
+    if let Some(pass) = f.xen.as_mut().and_then(|x| x.passthrough.as_mut()) {
+        pass.mode = pass.mode.filter(|_| pass.switch.is_on());
+    }
+    f.tcg.take_if(|t| t.tb_cache.as_ref().is_none_or(|c| c.kib() == 0));
+    f.hpt.take_if(|h| h.resizing.is_none() && h.max_page_size.is_none());
+    f.capabilities.take_if(|c| c.policy.is_none_or(|p| p == ContainerPolicy::Default) && c.states.is_empty());
+}
+
+/// Who passes all enlightenments through names none.
+fn enlightenments(h: &mut Hyperv) {
+    if h.mode == Some(HypervMode::Passthrough) {
+        *h = Hyperv { mode: h.mode, site: h.site, ..Hyperv::default() };
+    }
+    if let Some(spinlocks) = &mut h.spinlocks {
+        spinlocks.retries = spinlocks.retries.filter(|_| spinlocks.switch.is_on());
+    }
+    if let Some(stimer) = &mut h.stimer {
+        stimer.direct.take_if(|_| !stimer.switch.is_on());
+    }
+    if let Some(flush) = h.tlbflush.as_mut().filter(|f| !f.switch.is_on()) {
+        (flush.direct, flush.extended) = (None, None);
+    }
+    if let Some(vendor) = &mut h.vendor_id {
+        vendor.value.take_if(|_| !vendor.switch.is_on());
     }
 }
 

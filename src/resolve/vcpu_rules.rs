@@ -1,0 +1,98 @@
+//! Checks of `<vcpu>` and `<vcpus>`.
+
+use super::{Board, Cx, Machine};
+use crate::diag::codes::machine as codes;
+use crate::domain::Domain;
+use crate::domain::vcpu::OneVcpu;
+
+/// How many CPUs there are.
+pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    let Some(vcpu) = &domain.vcpu else { return };
+    let count = vcpu.count.unwrap_or(1);
+    let mut fault = |message: String| {
+        cx.error(&codes::VCPUS, vcpu.site, message);
+    };
+    if count == 0 {
+        return fault("the number of vCPUs must be greater than 0".to_string());
+    }
+    if let Some(current) = vcpu.current
+        && (current > count || current == 0)
+    {
+        fault(format!("current vCPUs ({current}) must be at least 1 and at most the maximum ({count})"));
+    }
+    single(&domain.vcpus, count, &mut fault);
+    let topology = domain.cpu.as_ref().and_then(|c| c.topology.as_ref());
+    if let Some(topology) = topology
+        && topology.cpus() != u64::from(count)
+    {
+        fault(format!(
+            "the CPU topology has {} CPUs, which doesn't match the maximum vCPU count, {count}",
+            topology.cpus()
+        ));
+    }
+    if machine.board == Board::Pseries {
+        let granularity = topology.map_or(1, |t| t.threads()).max(1);
+        let current = vcpu.current.unwrap_or(count);
+        if !count.is_multiple_of(granularity) || !current.is_multiple_of(granularity) {
+            fault(format!("the vCPUs count must be a multiple of the vCPU hotplug granularity ({granularity})"));
+        } else {
+            granules(&domain.vcpus, granularity, &mut fault);
+        }
+    }
+    let max = cx.env.caps.machine(machine.accel, &machine.name).map_or(0, |m| m.max_cpus);
+    if max > 0 && count > max {
+        let message =
+            format!("maximum CPUs greater than the limit of machine type '{}': {count} > {max}", machine.name);
+        cx.error(&codes::VCPUS, vcpu.site, message);
+    }
+}
+
+/// CPUs of one core are plugged in together.
+fn granules(vcpus: &[OneVcpu], granularity: u32, fault: &mut dyn FnMut(String)) {
+    for one in vcpus {
+        let core = one.id.unwrap_or(0) / granularity;
+        let differs = |v: &&OneVcpu| {
+            v.id.unwrap_or(0) / granularity == core && (v.enabled != one.enabled || v.hotpluggable != one.hotpluggable)
+        };
+        if vcpus.iter().find(differs).is_some() {
+            fault(format!(
+                "vCPUs of a group of {granularity}, the vCPU hotplug granularity, must agree in 'enabled' and 'hotpluggable'"
+            ));
+            return;
+        }
+    }
+}
+
+/// What single CPUs say of themselves: the first is always there, and those that cannot be unplugged come before the others.
+fn single(vcpus: &[OneVcpu], count: u32, fault: &mut dyn FnMut(String)) {
+    if let Some(id) = vcpus.iter().filter_map(|v| v.id).find(|id| *id >= count) {
+        return fault(format!("vcpu id '{id}' is out of range of the maximum vcpu count"));
+    }
+    let Some(first) = vcpus.first() else { return };
+    let ordered = first.order.is_some();
+    if !first.is_enabled() {
+        fault("vcpu 0 can't be offline".to_string());
+    } else if first.is_hotpluggable() {
+        fault("vcpu0 can't be hotpluggable".to_string());
+    } else if vcpus.iter().any(|v| v.is_enabled() && v.order.is_some() != ordered) {
+        fault(
+            "all vcpus must have either set or unset order: 'order' stands for all that are enabled, or for none"
+                .to_string(),
+        );
+    } else if ordered && first.order != Some(1) {
+        fault("vcpu0 must be enabled first: its order is 1".to_string());
+    }
+    let plugged_before = |i: usize| vcpus.iter().take(i).any(OneVcpu::is_hotpluggable);
+    for (i, vcpu) in vcpus.iter().enumerate().skip(1).filter(|(_, v)| !v.is_hotpluggable()) {
+        if ordered && plugged_before(i) {
+            let message = "online non-hotpluggable vcpus need to be ordered prior to hotpluggable vcpus";
+            return fault(message.to_string());
+        }
+        if ordered && vcpu.order.is_none() {
+            return fault("online non-hotpluggable vcpus must be ordered in ascending order".to_string());
+        }
+        if !vcpu.is_enabled() {
+            return fault(format!("vcpu '{}' is both offline and not hotpluggable", vcpu.id.unwrap_or(0)));
+        }
+    }
+}
