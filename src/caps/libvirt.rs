@@ -597,6 +597,8 @@ fn field(parent: Tag, name: &str) -> Option<Field> {
             Tag::Root,
             "qemuctime" | "kvmVersion" | "cpudata" | "selfctime" | "selfvers" | "kernelVersion" | "hostCPUSignature",
         ) => Field::Ignored,
+        // The processor as the kernel sees it; what QEMU makes of it stands in <hostCPU>.
+        (Tag::Field(Field::Ignored), "cpuid" | "msr") => Field::Ignored,
         (Tag::Root, "qemumoddirmtime" | "kvmSupportsNesting" | "kvmSupportsSecureGuest") => Field::Ignored,
         (Tag::Sev, "cbitpos") => Field::Cbitpos,
         (Tag::Sev, "reducedPhysBits") => Field::ReducedPhysBits,
