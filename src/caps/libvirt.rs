@@ -388,7 +388,8 @@ impl<'t> Parser<'t, '_> {
                     Tag::Leaf
                 }
             },
-            (Tag::Leaf, _) => Tag::Leaf,
+            // <cpudata>: the processor as the kernel sees it; what QEMU makes of it stands in <hostCPU>.
+            (Tag::Leaf | Tag::Field(Field::Ignored), _) => Tag::Leaf,
             _ => {
                 self.unknown(name, span);
                 Tag::Leaf
@@ -597,8 +598,6 @@ fn field(parent: Tag, name: &str) -> Option<Field> {
             Tag::Root,
             "qemuctime" | "kvmVersion" | "cpudata" | "selfctime" | "selfvers" | "kernelVersion" | "hostCPUSignature",
         ) => Field::Ignored,
-        // The processor as the kernel sees it; what QEMU makes of it stands in <hostCPU>.
-        (Tag::Field(Field::Ignored), "cpuid" | "msr") => Field::Ignored,
         (Tag::Root, "qemumoddirmtime" | "kvmSupportsNesting" | "kvmSupportsSecureGuest") => Field::Ignored,
         (Tag::Sev, "cbitpos") => Field::Cbitpos,
         (Tag::Sev, "reducedPhysBits") => Field::ReducedPhysBits,

@@ -184,27 +184,14 @@ impl Part for Tseg {
         }
     }
     fn print_attrs(&self, out: &mut XmlWriter) {
-        out.attr("unit", self.pretty().1);
+        out.attr("unit", self.size.in_largest_unit().1);
     }
     fn print_body(&self, out: &mut XmlWriter) {
-        out.text(&self.pretty().0.to_string());
+        out.text(&self.size.in_largest_unit().0.to_string());
     }
     fn shape(shape: &mut Shape) {
         shape.attr("unit");
         shape.text = true;
-    }
-}
-
-impl Tseg {
-    fn pretty(&self) -> (u64, &'static str) {
-        let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-        let mut value = self.size.0;
-        let mut unit = 0;
-        while value > 0 && value.is_multiple_of(1024) && unit + 1 < units.len() {
-            value /= 1024;
-            unit += 1;
-        }
-        (value, units[unit])
     }
 }
 

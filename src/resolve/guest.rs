@@ -7,7 +7,7 @@ use crate::domain::Domain;
 use crate::domain::features::{Features, Gic, GicVersion, HypervMode};
 use crate::domain::memory::Amount;
 use crate::domain::numa::{Cell, Sibling};
-use crate::domain::tuning::NumaMode;
+use crate::domain::tuning::{BlkioDevice, NumaMode};
 use crate::domain::vcpu::{IoThread, OneVcpu, Placement};
 use crate::vocab::{NumberSet, OnOff, Size, Value, YesNo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -167,11 +167,8 @@ fn iothreads(domain: &mut Domain, cx: &mut Cx<'_>) {
 /// Placement of CPUs and memory on the host.
 fn placement(domain: &mut Domain) {
     // Memory where numad says, and CPUs wherever: then CPUs too where numad says.
-    let auto_memory = domain
-        .numatune
-        .as_ref()
-        .and_then(|n| n.memory.as_ref())
-        .is_some_and(|m| m.placement == Some(Placement::Auto) || (m.placement.is_none() && m.nodeset.is_none()));
+    let auto_memory =
+        domain.numatune.as_ref().and_then(|n| n.memory.as_ref()).is_some_and(|m| m.placement == Some(Placement::Auto));
     if let Some(vcpu) = &mut domain.vcpu
         && auto_memory
         && vcpu.cpuset.is_none()
@@ -253,8 +250,9 @@ fn numa(domain: &mut Domain) {
 /// More CPUs than any machine type of QEMU takes.
 const MAX_VCPUS: u32 = 16384;
 
-/// Scheduling is told for each thread by itself.
+/// Scheduling is told for each thread by itself; of CPUs that are not there nothing is.
 fn schedulers(domain: &mut Domain) {
+    let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
     let Some(tune) = &mut domain.cputune else { return };
     fn split<T: Clone>(list: &mut Vec<T>, set: impl Fn(&mut T) -> &mut Option<NumberSet>) {
         let mut single: Vec<(u32, T)> = Vec::new();
@@ -269,13 +267,20 @@ fn schedulers(domain: &mut Domain) {
         single.sort_by_key(|(number, _)| *number);
         *list = single.into_iter().map(|(_, one)| one).collect();
     }
+    let there = |vcpu: u32| vcpu < count;
+    tune.vcpupins.retain(|p| p.vcpu.is_none_or(there));
+    for set in tune.cachetunes.iter_mut().map(|c| &mut c.vcpus).chain(tune.memorytunes.iter_mut().map(|m| &mut m.vcpus))
+    {
+        set.iter_mut().for_each(|s| s.0.retain(|v| there(*v)));
+    }
+    for monitor in tune.cachetunes.iter_mut().flat_map(|c| &mut c.monitors) {
+        monitor.vcpus.iter_mut().for_each(|s| s.0.retain(|v| there(*v)));
+    }
+    let nobody = |vcpus: &Option<NumberSet>| vcpus.as_ref().is_some_and(|s| s.0.is_empty());
+    tune.cachetunes.retain(|c| !nobody(&c.vcpus) && !(c.caches.is_empty() && c.monitors.is_empty()));
+    tune.memorytunes.retain(|m| !nobody(&m.vcpus) && !(m.nodes.is_empty() && m.monitors.is_empty()));
     split(&mut tune.vcpuscheds, |s| &mut s.vcpus);
     split(&mut tune.iothreadscheds, |s| &mut s.iothreads);
-    for sched in &mut tune.vcpuscheds {
-        if sched.scheduler.is_some_and(|s| s.has_priority()) {
-            sched.priority.get_or_insert(0);
-        }
-    }
     tune.vcpupins.sort_by_key(|p| p.vcpu);
 }
 
@@ -291,6 +296,11 @@ fn tidy(domain: &mut Domain) {
     }
     if domain.cputune.as_ref().is_some_and(|c| c.is_empty()) {
         domain.cputune = None;
+    }
+    if let Some(tune) = &mut domain.blkiotune {
+        let says_nothing =
+            |d: &BlkioDevice| *d == BlkioDevice { path: d.path.clone(), site: d.site, ..BlkioDevice::default() };
+        tune.devices.retain(|d| d.path.is_none() || !says_nothing(d));
     }
     if let Some(tune) = &mut domain.memtune {
         // As much as a 64-bit number of bytes can count, in KiB, is no limit.

@@ -27,7 +27,7 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     memory(domain, machine, cx);
     huge_pages(domain, cx);
     numatune(domain, cx);
-    tuning(domain, cx);
+    super::tuning_rules::check(domain, cx);
 }
 
 /// Boot menu, boot order, boot parameters.
@@ -119,6 +119,12 @@ fn lifecycle(domain: &Domain, cx: &mut Cx<'_>) {
 /// What a clock needs, and what can be said of each timer.
 fn timers(domain: &Domain, cx: &mut Cx<'_>) {
     let Some(clock) = &domain.clock else { return };
+    if let (Some(offset @ (ClockOffset::Utc | ClockOffset::Localtime)), Some(text)) = (clock.offset, &clock.adjustment)
+        && text != "reset"
+    {
+        let message = format!("unknown clock adjustment '{text}' for offset='{offset}': expected 'reset' or seconds");
+        cx.error_at(&codes::TIMER, clock.site, "adjustment", message);
+    }
     let missing = match clock.offset {
         Some(offset @ ClockOffset::Timezone) if clock.timezone.is_none() => Some(("timezone", offset)),
         Some(offset @ ClockOffset::Absolute) if clock.start.is_none() => Some(("start", offset)),
@@ -170,8 +176,13 @@ fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         let x86 = machine.arch.is_x86();
         let possible = match name {
             TimerName::Platform => false,
-            TimerName::Tsc | TimerName::Kvmclock | TimerName::Hypervclock => x86,
+            TimerName::Tsc | TimerName::Kvmclock | TimerName::Hypervclock => x86 || timer.present.is_none(),
             TimerName::Armvtimer => machine.arch.is_arm() && domain.kind() == DomainKind::Kvm,
+            TimerName::Hpet if !x86 && timer.present.is_some_and(|p| p.is_yes()) => {
+                let message = "the hpet timer is not supported by this architecture";
+                cx.error(&codes::TIMER, timer.site, message);
+                true
+            }
             TimerName::Rtc | TimerName::Pit | TimerName::Hpet => true,
         };
         if !possible {
@@ -332,7 +343,7 @@ fn numatune(domain: &Domain, cx: &mut Cx<'_>) {
     let ids: Vec<u32> = domain.cpu.iter().flat_map(|c| &c.numa).flat_map(|n| &n.cells).filter_map(|c| c.id).collect();
     let memory = tune.memory.as_ref();
     if let Some(memory) = memory
-        && memory.placement == Some(Placement::Static)
+        && memory.placement != Some(Placement::Auto)
         && memory.nodeset.is_none()
     {
         let message = "the nodeset for NUMA memory tuning must be set if 'placement' is 'static'";
@@ -359,102 +370,12 @@ fn numatune(domain: &Domain, cx: &mut Cx<'_>) {
         }
         let of_memory = memory.and_then(|m| m.mode);
         let restrictive = Some(NumaMode::Restrictive);
-        if node.mode == restrictive && of_memory.is_some() && of_memory != restrictive {
+        if node.mode == restrictive && of_memory != restrictive {
             let message = "'restrictive' mode is required in the memory element when mode is 'restrictive' in the memnode element";
             cx.error(&codes::NUMATUNE, node.site, message);
         } else if of_memory == restrictive && node.mode != restrictive {
             let message = "'restrictive' mode is required in the memnode element when mode is 'restrictive' in the memory element";
             cx.error(&codes::NUMATUNE, node.site, message);
-        }
-    }
-}
-
-/// Pins and schedules.
-fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
-    let mut ids = BTreeSet::new();
-    for thread in &domain.all_iothreads {
-        if !ids.insert(thread.id) {
-            let id = thread.id.unwrap_or(0);
-            cx.error(&codes::IOTHREAD, thread.site, format!("duplicate iothread id '{id}' found"));
-        }
-        if let (Some(min), Some(max)) = (thread.thread_pool_min, thread.thread_pool_max)
-            && min > max
-        {
-            let message = format!("thread_pool_min ({min}) must be smaller than or equal to thread_pool_max ({max})");
-            cx.error(&codes::IOTHREAD, thread.site, message);
-        }
-    }
-    if let Some(main) = &domain.default_iothread
-        && let (Some(min), Some(max)) = (main.thread_pool_min, main.thread_pool_max)
-        && min > max
-    {
-        let message = format!("thread_pool_min ({min}) must be smaller than or equal to thread_pool_max ({max})");
-        cx.error(&codes::IOTHREAD, main.site, message);
-    }
-    let Some(tune) = &domain.cputune else { return };
-    if let Some(shares) = tune.shares
-        && shares != 0
-        && !(2..=262_144).contains(&shares)
-    {
-        cx.error(
-            &codes::TUNING,
-            tune.site,
-            format!("value of cputune 'shares' must be in range [2, 262144], not {shares}"),
-        );
-    }
-    let periods = [
-        ("period", tune.period),
-        ("global_period", tune.global_period),
-        ("emulator_period", tune.emulator_period),
-        ("iothread_period", tune.iothread_period),
-    ];
-    for (name, period) in periods {
-        if period.is_some_and(|p| p != 0 && !(1000..=1_000_000).contains(&p)) {
-            cx.error(&codes::TUNING, tune.site, format!("value of cputune '{name}' must be in range [1000, 1000000]"));
-        }
-    }
-    let quotas = [
-        ("quota", tune.quota),
-        ("global_quota", tune.global_quota),
-        ("emulator_quota", tune.emulator_quota),
-        ("iothread_quota", tune.iothread_quota),
-    ];
-    for (name, quota) in quotas {
-        if quota.is_some_and(|q| q > 0 && !(1000..=17_592_186_044_415).contains(&q)) {
-            let message = format!("value of cputune '{name}' must be in range [1000, 17592186044415]");
-            cx.error(&codes::TUNING, tune.site, message);
-        }
-    }
-    let mut seen = BTreeSet::new();
-    for sched in &tune.vcpuscheds {
-        if let Some(number) = sched.vcpus.iter().flat_map(|s| s.iter()).find(|n| !seen.insert(*n)) {
-            let message = format!("'vcpusched' attributes 'vcpus' must not overlap: {number} is in two");
-            cx.error(&codes::TUNING, sched.site, message);
-        }
-    }
-    let mut seen = BTreeSet::new();
-    for sched in &tune.iothreadscheds {
-        for number in sched.iothreads.iter().flat_map(|s| s.iter()) {
-            if !seen.insert(number) {
-                let message = format!("'iothreadsched' attributes 'iothreads' must not overlap: {number} is in two");
-                cx.error(&codes::TUNING, sched.site, message);
-            }
-            if !ids.contains(&Some(number)) {
-                cx.error(&codes::IOTHREAD, sched.site, format!("cannot find 'iothread' : {number}"));
-            }
-        }
-    }
-    for pin in &tune.iothreadpins {
-        let number = pin.iothread.unwrap_or(0);
-        if !ids.contains(&pin.iothread) {
-            cx.error(&codes::IOTHREAD, pin.site, format!("cannot find 'iothread' : {number}"));
-        }
-    }
-    let mut seen = BTreeSet::new();
-    for pin in &tune.vcpupins {
-        if !seen.insert(pin.vcpu) {
-            let number = pin.vcpu.unwrap_or(0);
-            cx.error(&codes::TUNING, pin.site, format!("duplicate vcpupin for vcpu '{number}'"));
         }
     }
 }

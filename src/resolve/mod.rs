@@ -23,6 +23,7 @@ pub mod memory;
 mod os_rules;
 mod rules;
 mod scope;
+mod tuning_rules;
 mod vcpu_rules;
 
 pub use firmware::{NO_FIRMWARE_HELP, no_firmware};

@@ -17,7 +17,8 @@ use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
 use crate::domain::cpu::CpuMode;
 use crate::domain::features::{ContainerPolicy, Features, Hyperv, HypervMode};
 use crate::domain::sysinfo::{Sysinfo, SysinfoKind};
-use crate::vocab::YesNo;
+use crate::domain::tuning::{Blkiotune, Cputune, Scheduler};
+use crate::vocab::{Size, YesNo};
 
 /// Forgets what has no meaning where it stands.
 pub fn limit(domain: &mut Domain) {
@@ -39,11 +40,59 @@ pub fn limit(domain: &mut Domain) {
     if let Some(features) = &mut domain.features {
         self::features(features);
     }
+    if let Some(tune) = &mut domain.blkiotune {
+        blkio(tune);
+    }
+    if let Some(tune) = &mut domain.cputune {
+        cputune(tune);
+    }
+    if let Some(tune) = &mut domain.numatune {
+        tune.memory.take_if(|m| m.mode.is_none() && m.placement.is_none() && m.nodeset.is_none());
+    }
     if let Some(max) = &mut domain.max_memory {
         max.slots = max.slots.filter(|n| *n != 0);
     }
     if let Some(devices) = &mut domain.devices {
         self::devices(devices);
+    }
+}
+
+/// Zero stands for no limit.
+fn blkio(tune: &mut Blkiotune) {
+    tune.weight = tune.weight.filter(|n| *n != 0);
+    for d in &mut tune.devices {
+        for limit in [&mut d.weight, &mut d.read_iops, &mut d.write_iops] {
+            *limit = limit.filter(|n| *n != 0);
+        }
+        for limit in [&mut d.read_bytes, &mut d.write_bytes] {
+            *limit = limit.filter(|n| *n != 0);
+        }
+    }
+}
+
+/// Zero stands for no limit, and only two of the schedulers have priorities.
+fn cputune(tune: &mut Cputune) {
+    for group in &mut tune.cachetunes {
+        // Only a running domain has one.
+        group.id = None;
+        for cache in &mut group.caches {
+            let size = Size::of(cache.size.unwrap_or(0), cache.unit.as_deref().unwrap_or("KiB"));
+            if let Some((value, unit)) = size.map(Size::in_largest_unit) {
+                (cache.size, cache.unit) = (Some(value), Some(unit.to_string()));
+            }
+        }
+    }
+    for period in [&mut tune.period, &mut tune.global_period, &mut tune.emulator_period, &mut tune.iothread_period] {
+        *period = period.filter(|n| *n != 0);
+    }
+    for quota in [&mut tune.quota, &mut tune.global_quota, &mut tune.emulator_quota, &mut tune.iothread_quota] {
+        *quota = quota.filter(|n| *n != 0);
+    }
+    let vcpus = tune.vcpuscheds.iter_mut().map(|s| (s.scheduler, &mut s.priority));
+    let iothreads = tune.iothreadscheds.iter_mut().map(|s| (s.scheduler, &mut s.priority));
+    let emulator = tune.emulatorsched.iter_mut().map(|s| (s.scheduler, &mut s.priority));
+    for (scheduler, priority) in vcpus.chain(iothreads).chain(emulator) {
+        *priority = priority.filter(|_| scheduler.is_some_and(Scheduler::has_priority));
     }
 }
 
@@ -178,7 +227,7 @@ fn devices(devices: &mut Devices) {
 /// An adjustment in seconds makes a clock that follows UTC or the local time a variable one; the other attributes belong to one kind each.
 fn clock(clock: &mut Clock) {
     let offset = clock.offset.unwrap_or(ClockOffset::Utc);
-    let adjusted = clock.adjustment.as_ref().is_some_and(|a| a != "reset");
+    let adjusted = clock.adjustment.as_ref().is_some_and(|a| a.trim().parse::<i64>().is_ok());
     match offset {
         ClockOffset::Utc | ClockOffset::Localtime if adjusted => {
             clock.basis = Some(if offset == ClockOffset::Utc { ClockBasis::Utc } else { ClockBasis::Localtime });
