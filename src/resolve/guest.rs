@@ -277,8 +277,8 @@ fn schedulers(domain: &mut Domain) {
         monitor.vcpus.iter_mut().for_each(|s| s.0.retain(|v| there(*v)));
     }
     let nobody = |vcpus: &Option<NumberSet>| vcpus.as_ref().is_some_and(|s| s.0.is_empty());
-    tune.cachetunes.retain(|c| !nobody(&c.vcpus) && !(c.caches.is_empty() && c.monitors.is_empty()));
-    tune.memorytunes.retain(|m| !nobody(&m.vcpus) && !(m.nodes.is_empty() && m.monitors.is_empty()));
+    tune.cachetunes.retain(|c| !(nobody(&c.vcpus) || (c.caches.is_empty() && c.monitors.is_empty())));
+    tune.memorytunes.retain(|m| !(nobody(&m.vcpus) || (m.nodes.is_empty() && m.monitors.is_empty())));
     split(&mut tune.vcpuscheds, |s| &mut s.vcpus);
     split(&mut tune.iothreadscheds, |s| &mut s.iothreads);
     tune.vcpupins.sort_by_key(|p| p.vcpu);
