@@ -116,11 +116,15 @@ fn what_can_be_shared_is_no_conflict() {
         "<serial type='unix'><source mode='connect' path='/srv/a.sock'/></serial>",
         "<filesystem type='mount'><source dir='/srv/share'/><target dir='t'/></filesystem>",
         "<interface type='user'/>",
+        "<interface type='bridge'><source bridge='br0'/></interface>",
         "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>",
     ] {
-        let files = ["one", "two"].map(|name| {
-            let file = root.path().join(format!("{name}.xml"));
-            std::fs::write(&file, domain(name, devices)).expect("a file");
+        let files = [1, 2].map(|number| {
+            let file = root.path().join(format!("{number}.xml"));
+            // UUIDs in sequence, as people write them.
+            let uuid = format!("<uuid>1a1b2c3d-0000-4000-8000-00000000001{number}</uuid><memory");
+            let xml = domain(&format!("vm{number}"), devices).replace("<memory", &uuid);
+            std::fs::write(&file, xml).expect("a file");
             file
         });
         let output = virtc(&[], &files, root.path());

@@ -95,7 +95,7 @@ fn explain_plan(plan: &Plan, pattern: &str, out: &mut String) {
     let section = |title: &str, lines: Vec<(String, &Cause)>, out: &mut String| {
         let lines: Vec<String> = lines
             .into_iter()
-            .map(|(text, cause)| format!("  {text}\n      {}\n", reason(cause)))
+            .map(|(text, cause)| format!("  {text}\n      because of {cause}\n"))
             .filter(|line| line.contains(pattern))
             .collect();
         if !lines.is_empty() {
@@ -124,13 +124,13 @@ fn explain_plan(plan: &Plan, pattern: &str, out: &mut String) {
 /// Every grant of one path.
 fn explain_path(plan: &Plan, path: &str, out: &mut String) {
     for access in plan.access.iter().filter(|a| covers(a, path)) {
-        let _ = writeln!(out, "{}\n    {}", grant(access), reason(&access.cause));
+        let _ = writeln!(out, "{}\n    because of {}", grant(access), access.cause);
         treatment(plan, access).iter().for_each(|line| {
             let _ = writeln!(out, "    {line}");
         });
     }
     for socket in plan.sockets.iter().filter(|s| s.path == path) {
-        let _ = writeln!(out, "{} listens on {}\n    {}", socket.process, socket.path, reason(&socket.cause));
+        let _ = writeln!(out, "{} listens on {}\n    because of {}", socket.process, socket.path, socket.cause);
     }
 }
 
@@ -198,11 +198,4 @@ fn grant(access: &Access) -> String {
         access.sharing,
         access.label
     )
-}
-
-fn reason(cause: &Cause) -> String {
-    match cause.line {
-        0 => format!("because of {}", cause.what),
-        line => format!("because of {} (line {line})", cause.what),
-    }
 }

@@ -6,6 +6,7 @@
 use super::deploy::collect;
 use super::{Exit, Shared, complain};
 use crate::emit::Artifact;
+use crate::emit::systemd::TARGET;
 use crate::plan::Plan;
 use crate::run::debian_package;
 use std::collections::BTreeSet;
@@ -54,9 +55,10 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     if !units.is_empty() {
         let lines = units.iter().map(|unit| format!("enable {unit}\n")).collect();
         files.push(Artifact::new(format!("usr/lib/systemd/system-preset/80-{}.preset", args.name), lines));
-        files.sort_by(|a, b| a.path.cmp(&b.path));
     }
-    let archive = control(args, &files, &units).and_then(|control| {
+    let targets = set_targets_apart(&args.name, &mut files);
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let archive = control(args, &files, &units, &targets).and_then(|control| {
         Some(archive(&[("debian-binary", b"2.0\n"), ("control.tar", &tar(&control)?), ("data.tar", &tar(&files)?)]))
     });
     let Some(archive) = archive else {
@@ -68,7 +70,8 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     match std::fs::write(&path, archive) {
         Ok(()) => {
             if !shared.quiet {
-                complain(&format!("{}: {} files, {} machines", path.display(), files.len(), units.len()));
+                let machines = units.iter().filter(|unit| *unit != TARGET).count();
+                complain(&format!("{}: {} files, {machines} machines", path.display(), files.len()));
             }
             Exit::Done
         }
@@ -121,8 +124,41 @@ fn depends(files: &[Artifact]) -> BTreeSet<String> {
         .collect()
 }
 
-fn script(lines: &[String]) -> String {
-    let mut text = String::from("#!/bin/sh\nset -e\n");
+/// The unit that stands for all machines of a host or of a user: every package brings it, and Debian lets only one
+/// package have a file.
+struct SharedTarget {
+    /// Where it has to be.
+    place: String,
+    /// This package's own copy.
+    copy: String,
+    /// All packages' copies, for a shell.
+    copies: String,
+}
+
+/// Moves the targets to where no other package has a file. The scripts put them in place, and away with the last package.
+fn set_targets_apart(package: &str, files: &mut [Artifact]) -> Vec<SharedTarget> {
+    let mut targets = Vec::new();
+    for file in files {
+        let kind = file.path.strip_prefix("usr/lib/systemd/").and_then(|path| path.split_once('/'));
+        let Some((kind, _)) = kind.filter(|(_, name)| *name == TARGET) else { continue };
+        let below = |package: &str| format!("usr/lib/virtc/{package}/{kind}/{TARGET}");
+        let (copy, copies) = (below(package), below("*"));
+        let place = std::mem::replace(&mut file.path, copy.clone());
+        targets.push(SharedTarget { place, copy, copies });
+    }
+    targets
+}
+
+/// A script of the package. `$DPKG_ROOT` is set where another root than this one is filled; nothing runs there.
+fn script(package: &str, lines: &[String]) -> String {
+    // That the package was removed before is noted: its units were disabled then, and are to be enabled again.
+    let mut text =
+        format!("#!/bin/sh\nset -e\nroot=${{DPKG_ROOT:-}}\nremoved=$root/var/lib/virtc/.packages/{package}.removed\n");
+    text.push_str(
+        "\
+         booted() { [ -z \"$root\" ] && [ -d /run/systemd/system ]; }\n\
+         units() { if command -v systemctl >/dev/null; then systemctl ${root:+--root=\"$root\"} \"$@\" >/dev/null || true; fi; }\n",
+    );
     for line in lines {
         text.push_str(line);
         text.push('\n');
@@ -130,8 +166,68 @@ fn script(lines: &[String]) -> String {
     text
 }
 
+/// What is done behind the unpacking.
+fn postinst(files: &[Artifact], units: &[String], targets: &[SharedTarget]) -> Vec<String> {
+    let has = |folder: &str| files.iter().any(|f| f.path.starts_with(folder));
+    let mut lines = vec!["if [ \"$1\" = configure ]; then".to_string(), "    new=".to_string()];
+    for SharedTarget { place, copy, .. } in targets {
+        if units.iter().any(|unit| place.ends_with(&format!("/system/{unit}"))) {
+            lines.push(format!("    [ -e \"$root/{place}\" ] || new={TARGET}"));
+        }
+        lines.push(format!("    install -D -m 0644 \"$root/{copy}\" \"$root/{place}\""));
+    }
+    for (folder, command) in [("sysusers.d", "systemd-sysusers"), ("tmpfiles.d", "systemd-tmpfiles --create")] {
+        if has(&format!("usr/lib/{folder}/")) {
+            let program = command.split(' ').next().unwrap_or(command);
+            lines.push(format!(
+                "    if command -v {program} >/dev/null; then {command} ${{root:+--root=\"$root\"}}; fi"
+            ));
+        }
+    }
+    let own = own(units);
+    if !units.is_empty() {
+        // Only the first installation decides; an upgrade keeps what the administrator has chosen.
+        lines.push(format!("    if [ -z \"$2\" ] || [ -e \"$removed\" ]; then units preset {own} $new; fi"));
+        lines.push("    rm -f \"$removed\"".to_string());
+    }
+    lines.push("    if booted; then systemctl daemon-reload || true; fi".to_string());
+    lines.push("fi".to_string());
+    lines
+}
+
+/// What is done before the removal.
+fn prerm(units: &[String], targets: &[SharedTarget]) -> Vec<String> {
+    let mut lines = vec!["if [ \"$1\" = remove ]; then".to_string()];
+    let own = own(units);
+    if !units.is_empty() {
+        lines.push(format!("    if booted; then systemctl stop {own} || true; fi"));
+        lines.push(format!("    units disable {own}"));
+        lines.push("    install -D -m 0644 /dev/null \"$removed\"".to_string());
+    }
+    for SharedTarget { place, copy, copies } in targets {
+        lines.push("    last=yes".to_string());
+        lines.push(format!(
+            "    for f in \"$root\"/{copies}; do [ ! -e \"$f\" ] || [ \"$f\" = \"$root/{copy}\" ] || last=; done"
+        ));
+        lines.push("    if [ -n \"$last\" ]; then".to_string());
+        if place.contains("/system/") {
+            lines.push(format!("        if booted; then systemctl stop {TARGET} || true; fi"));
+            lines.push(format!("        units disable {TARGET}"));
+        }
+        lines.push(format!("        rm -f \"$root/{place}\""));
+        lines.push("    fi".to_string());
+    }
+    lines.extend(["    :".to_string(), "fi".to_string()]);
+    lines
+}
+
+/// The units that no other package has.
+fn own(units: &[String]) -> String {
+    Vec::from_iter(units.iter().filter(|unit| *unit != TARGET).map(String::as_str)).join(" ")
+}
+
 /// The control files.
-fn control(args: &Args, files: &[Artifact], units: &[String]) -> Option<Vec<Artifact>> {
+fn control(args: &Args, files: &[Artifact], units: &[String], targets: &[SharedTarget]) -> Option<Vec<Artifact>> {
     let kib = files.iter().map(|f| f.contents.len().div_ceil(1024)).sum::<usize>();
     let mut control = format!(
         "Package: {}\nVersion: {}\nArchitecture: all\nMaintainer: {}\nInstalled-Size: {kib}\nSection: admin\nPriority: optional\n",
@@ -151,41 +247,19 @@ fn control(args: &Args, files: &[Artifact], units: &[String]) -> Option<Vec<Arti
     }
     let conffiles: String =
         files.iter().filter(|f| f.path.starts_with("etc/")).map(|f| format!("/{}\n", f.path)).collect();
-    let words = units.join(" ");
-    let has = |folder: &str| files.iter().any(|f| f.path.starts_with(folder));
-    let booted = "if [ -d /run/systemd/system ]; then";
-    let mut after = vec!["if [ \"$1\" = configure ]; then".to_string()];
-    if has("usr/lib/sysusers.d/") {
-        after.push("    if command -v systemd-sysusers >/dev/null; then systemd-sysusers; fi".into());
-    }
-    if has("usr/lib/tmpfiles.d/") {
-        after.push("    if command -v systemd-tmpfiles >/dev/null; then systemd-tmpfiles --create || true; fi".into());
-    }
-    after.push(format!("    {booted} systemctl daemon-reload || true; fi"));
-    if !units.is_empty() {
-        // Only the first installation decides; an upgrade keeps what the administrator has chosen.
-        after.push(format!(
-            "    if [ -z \"$2\" ] && command -v systemctl >/dev/null; then systemctl preset {words} >/dev/null || true; fi"
-        ));
-    }
-    after.push("fi".to_string());
-    let mut before = vec!["if [ \"$1\" = remove ]; then".to_string()];
-    if !units.is_empty() {
-        before.push(format!("    {booted} systemctl stop {words} || true; fi"));
-        before.push(format!(
-            "    if command -v systemctl >/dev/null; then systemctl disable {words} >/dev/null || true; fi"
-        ));
-    }
-    before.extend(["    :".to_string(), "fi".to_string()]);
-    let gone = vec![format!("{booted} systemctl daemon-reload || true; fi")];
-    let executable = |path: &str, lines: &[String]| Artifact { mode: 0o755, ..Artifact::new(path, script(lines)) };
+    let gone = [
+        "if booted; then systemctl daemon-reload || true; fi",
+        "if [ \"$1\" = purge ]; then rm -f \"$removed\"; rmdir \"${removed%/*}\" 2>/dev/null || true; fi",
+    ];
+    let executable =
+        |path: &str, lines: &[String]| Artifact { mode: 0o755, ..Artifact::new(path, script(&args.name, lines)) };
     let mut all = vec![Artifact::new("control", control)];
     if !conffiles.is_empty() {
         all.push(Artifact::new("conffiles", conffiles));
     }
-    all.push(executable("postinst", &after));
-    all.push(executable("postrm", &gone));
-    all.push(executable("prerm", &before));
+    all.push(executable("postinst", &postinst(files, units, targets)));
+    all.push(executable("postrm", &gone.map(str::to_string)));
+    all.push(executable("prerm", &prerm(units, targets)));
     Some(all)
 }
 

@@ -108,8 +108,11 @@ impl Staging {
     pub fn commit(self, files: &BTreeSet<String>, stale: &BTreeSet<String>) -> Result<(), Fault> {
         at(&self.folder, flush(&self.folder))?;
         if self.fresh {
-            at(&self.target, fs::rename(&self.folder, &self.target))?;
-            return Ok(());
+            match fs::rename(&self.folder, &self.target) {
+                // Another virtc has made it by now.
+                Err(e) if matches!(e.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::DirectoryNotEmpty) => {}
+                result => return at(&self.target, result),
+            }
         }
         let mut done = Vec::new();
         let result = self.install(files, stale, &mut done);
@@ -131,8 +134,12 @@ impl Staging {
                 continue;
             }
             for folder in missing_folders(&place) {
-                at(&folder, fs::create_dir(&folder))?;
-                done.push(Step::Made(folder));
+                match fs::create_dir(&folder) {
+                    Ok(()) => done.push(Step::Made(folder)),
+                    // Another virtc that writes into the same tree was faster.
+                    Err(e) if e.kind() == io::ErrorKind::AlreadyExists && folder.is_dir() => {}
+                    Err(error) => return at(&folder, Err(error)),
+                }
             }
             if fs::symlink_metadata(&place).is_ok() {
                 let kept = old.join(&inner);
@@ -299,5 +306,42 @@ mod tests {
         for path in ["../x", "/etc/x", "a/../../x", ""] {
             assert!(staging.add(&artifact(path, "")).is_err(), "{path}");
         }
+    }
+
+    #[test]
+    fn many_write_into_one_tree_at_once() {
+        for round in 0..20 {
+            let root = tempfile::tempdir().unwrap();
+            let target = root.path().join("out");
+            if round % 2 == 0 {
+                fs::create_dir(&target).unwrap();
+            }
+            let start = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for number in 0..4 {
+                    let (start, target) = (&start, &target);
+                    scope.spawn(move || {
+                        // Each as a process of its own would: with a folder of its own.
+                        let fresh = !target.exists();
+                        let folder = root_of(target, fresh).join(format!(".staging-{number}"));
+                        fs::create_dir(&folder).unwrap();
+                        let staging = Staging { target: target.clone(), folder, fresh };
+                        let own = format!("usr/share/{number}/plan");
+                        staging.add(&artifact("usr/lib/shared", "x")).unwrap();
+                        staging.add(&artifact(&own, "y")).unwrap();
+                        start.wait();
+                        staging.commit(&BTreeSet::from(["usr/lib/shared".to_string(), own]), &BTreeSet::new()).unwrap();
+                    });
+                }
+            });
+            let names: Vec<String> = list(&target).into_iter().map(|(name, _)| name).collect();
+            let all =
+                ["usr/lib/shared", "usr/share/0/plan", "usr/share/1/plan", "usr/share/2/plan", "usr/share/3/plan"];
+            assert_eq!(names, all);
+        }
+    }
+
+    fn root_of(target: &Path, fresh: bool) -> PathBuf {
+        if fresh { target.parent().unwrap().to_path_buf() } else { target.to_path_buf() }
     }
 }

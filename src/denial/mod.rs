@@ -4,10 +4,13 @@
 //! have to be asked (where a link leads to) is an argument.
 
 mod fields;
+mod file;
+mod finding;
 mod judge;
 mod parse;
 
-pub use judge::{Finding, Hints, Verdict, belongs_to, judge};
+pub use finding::{Finding, Hints, Verdict};
+pub use judge::{belongs_to, judge};
 pub use parse::records;
 
 use crate::plan::Perms;
@@ -36,6 +39,13 @@ pub struct Denial {
     pub object: Object,
     /// It was only written down: complain mode, a permissive domain.
     pub allowed: bool,
+}
+
+impl Denial {
+    /// The profile of the domain, without that of a helper: AppArmor's subject is `virtc-…//helper`.
+    fn profile(&self) -> &str {
+        self.subject.split("//").next().unwrap_or_default()
+    }
 }
 
 /// What a refused operation was about.

@@ -7,11 +7,12 @@
 use crate::diag::{Diagnostics, Span, codes::security as codes};
 use crate::host::Categories;
 use crate::plan::{Cause, Plan};
-use std::collections::BTreeMap;
+use crate::vocab::sum;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// A number that depends on the UUID alone (FNV-1a), so that a domain keeps its categories.
+/// A number that depends on the UUID alone, so that a domain keeps its categories.
 pub fn number(uuid: &str) -> u64 {
-    uuid.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
+    sum(uuid.bytes())
 }
 
 /// One domain of the fleet.
@@ -28,7 +29,6 @@ pub fn settle(members: &mut [Member<'_>], range: &str) -> Vec<Diagnostics> {
     let mut faults: Vec<Diagnostics> = members.iter().map(|_| Diagnostics::new()).collect();
     let Ok(range) = Categories::parse(range) else { return faults };
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
-    let pair_of = |plan: &Plan| plan.confinement.selinux.as_ref().and_then(|s| pair(&s.process));
     let derived = |plan: &Plan| plan.confinement.selinux.as_ref().is_some_and(|s| s.derived);
     for at in 0..members.len() {
         let Some(own) = pair_of(members[at].plan).filter(|_| !derived(members[at].plan)) else { continue };
@@ -50,9 +50,6 @@ pub fn settle(members: &mut [Member<'_>], range: &str) -> Vec<Diagnostics> {
     let mut order: Vec<usize> = (0..members.len()).filter(|at| derived(members[*at].plan)).collect();
     order.sort_by(|a, b| members[*a].plan.uuid.cmp(&members[*b].plan.uuid));
     for at in order {
-        let first = number(&members[at].plan.uuid) % range.pairs().max(1);
-        let free = (0..range.pairs()).map(|step| range.pair(first.wrapping_add(step)));
-        let mut free = free.map(|(low, high)| format!("c{low},c{high}"));
         let Some(wanted) = pair_of(members[at].plan) else { continue };
         let Some(&other) = taken.get(&wanted) else {
             taken.insert(wanted, at);
@@ -62,7 +59,7 @@ pub fn settle(members: &mut [Member<'_>], range: &str) -> Vec<Diagnostics> {
         if members[other].plan.uuid == members[at].plan.uuid {
             continue;
         }
-        let Some(found) = free.find(|pair| !taken.contains_key(pair)) else {
+        let Some(found) = free(&range, &members[at].plan.uuid, |pair| taken.contains_key(pair)) else {
             let message = format!("all {} pairs of categories of the host's range are taken", range.pairs());
             faults[at]
                 .error(&codes::SAME_CATEGORIES, span(members[at].plan), message)
@@ -78,16 +75,44 @@ pub fn settle(members: &mut [Member<'_>], range: &str) -> Vec<Diagnostics> {
         );
         let message = format!("{} comes to the same categories '{wanted}', and gets others", place(&members[at]));
         faults[other].note(&codes::SAME_CATEGORIES, span(members[other].plan), message);
-        if let Some(selinux) = &mut members[at].plan.confinement.selinux {
-            for context in [&mut selinux.process, &mut selinux.image] {
-                if let Some(start) = context.strip_suffix(&wanted) {
-                    *context = format!("{start}{found}");
-                }
-            }
-        }
+        replace(members[at].plan, &wanted, &found);
         taken.insert(found, at);
     }
     faults
+}
+
+/// Another pair for a domain whose derived pair a running machine has. `held`: the contexts of what runs. Gives the pair
+/// that it had and the one that it has now; none if there was nothing to do, or nothing is free.
+pub fn give_way(plan: &mut Plan, held: &BTreeSet<String>) -> Option<(String, String)> {
+    let selinux = plan.confinement.selinux.as_ref().filter(|s| s.derived)?;
+    let range = if selinux.range.is_empty() { Categories::ALL } else { &selinux.range };
+    let range = Categories::parse(range).ok()?;
+    let taken: BTreeSet<String> = held.iter().filter_map(|context| pair(context)).collect();
+    let wanted = pair_of(plan).filter(|own| taken.contains(own))?;
+    let found = free(&range, &plan.uuid, |pair| taken.contains(pair))?;
+    replace(plan, &wanted, &found);
+    Some((wanted, found))
+}
+
+fn pair_of(plan: &Plan) -> Option<String> {
+    plan.confinement.selinux.as_ref().and_then(|s| pair(&s.process))
+}
+
+/// The first pair from that of the UUID on that is not taken.
+fn free(range: &Categories, uuid: &str, taken: impl Fn(&str) -> bool) -> Option<String> {
+    let first = number(uuid) % range.pairs().max(1);
+    let pairs = (0..range.pairs()).map(|step| range.pair(first.wrapping_add(step)));
+    pairs.map(|(low, high)| format!("c{low},c{high}")).find(|pair| !taken(pair))
+}
+
+/// Writes another pair into the labels of a plan.
+fn replace(plan: &mut Plan, wanted: &str, found: &str) {
+    let Some(selinux) = &mut plan.confinement.selinux else { return };
+    for context in [&mut selinux.process, &mut selinux.image] {
+        if let Some(start) = context.strip_suffix(wanted) {
+            *context = format!("{start}{found}");
+        }
+    }
 }
 
 /// The pair of categories of a context: `c1,c2`, the lower one first; none if it has no pair.
@@ -120,7 +145,6 @@ fn place(member: &Member<'_>) -> String {
 mod tests {
     use super::*;
     use crate::plan::Selinux;
-    use std::collections::BTreeSet;
 
     const EIGHT: &str = "s0-s0:c0.c7";
 
@@ -178,5 +202,22 @@ mod tests {
         assert!(!faults[0].has_errors() && !faults[0].is_empty());
         let (_, faults) = run(&mut [plan("1", Some("c2,c1")), plan("2", Some("c1,c2")), plan("3", Some("c1"))]);
         assert!(faults[0].has_errors() && faults[1].has_errors() && faults[2].is_empty());
+    }
+
+    #[test]
+    fn what_runs_keeps_its_pair() {
+        let mut ours = plan("1", None);
+        ours.confinement.selinux.as_mut().unwrap().range = EIGHT.to_string();
+        let own = pair_of(&ours).unwrap();
+        // The profile of AppArmor in place of a context, another pair, no pair.
+        let mut held =
+            BTreeSet::from(["libvirt-1 (enforce)".to_string(), "u:r:t:s0:c900,c901".into(), "u:r:t:s0".into()]);
+        assert_eq!(give_way(&mut ours, &held), None);
+        held.insert(format!("u:r:other_t:s0:{own}"));
+        let (was, now) = give_way(&mut ours, &held).unwrap();
+        let labels = ours.confinement.selinux.clone().unwrap();
+        assert!(was == own && now != own && labels.process.ends_with(&now) && labels.image.ends_with(&now));
+        let mut fixed = plan("1", Some(&own));
+        assert_eq!(give_way(&mut fixed, &held), None, "what the XML says is meant");
     }
 }

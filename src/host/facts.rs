@@ -2,7 +2,7 @@
 
 use super::kdl::Fact;
 use super::*;
-use crate::vocab::{Value, parse_iec};
+use crate::vocab::{Value, iso_time, parse_iec, seconds_since_1970};
 use ::kdl::KdlValue;
 
 /// The text of a value.
@@ -152,57 +152,18 @@ impl Fact for Time {
 /// Reads `2009-02-13T23:31:30Z`; a fraction of a second does not count.
 fn parse_time(text: &str) -> Option<i64> {
     let text = text.strip_suffix(['Z', 'z']).or_else(|| text.strip_suffix("+00:00"))?;
-    let (date, time) = text.split_once(['T', 't', ' '])?;
-    let time = match time.split_once('.') {
+    let time = match text.split_once('.') {
         Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit()) => whole,
         Some(_) => return None,
-        None => time,
+        None => text,
     };
-    let fields = |text: &str, separator: char, widths: [usize; 3]| -> Option<[i64; 3]> {
-        let mut parts = text.split(separator);
-        let mut out = [0; 3];
-        for (slot, width) in out.iter_mut().zip(widths) {
-            let part = parts.next()?;
-            if part.len() != width || !part.bytes().all(|b| b.is_ascii_digit()) {
-                return None;
-            }
-            *slot = part.parse().ok()?;
-        }
-        if parts.next().is_none() { Some(out) } else { None }
-    };
-    let [year, month, day] = fields(date, '-', [4, 2, 2])?;
-    let [hour, minute, second] = fields(time, ':', [2, 2, 2])?;
-    let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    let month_length = match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
-    };
-    if !(1..=month_length).contains(&day) || hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    // Days since 1970 of the proleptic Gregorian calendar, counted in years that begin in March.
-    let year = if month <= 2 { year - 1 } else { year };
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let days = 365 * year + year.div_euclid(4) - year.div_euclid(100) + year.div_euclid(400) + day_of_year - 719_468;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
+    let has_time = time.contains(['T', 't', ' ']);
+    seconds_since_1970(time).filter(|_| has_time)
 }
 
 /// Writes `2009-02-13T23:31:30Z`.
 pub fn print_time(seconds: i64) -> String {
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // The reverse of what `parse_time` does; an era is 400 years.
-    let days = days + 719_468;
-    let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
+    iso_time(seconds) + "Z"
 }
 
 /// An address with a prefix length: `192.168.122.1/24`.

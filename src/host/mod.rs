@@ -24,7 +24,7 @@ pub use security::{Categories, Security, SelinuxPolicy};
 pub use storage::{Image, Link, Mount};
 pub use write::{Lines, write};
 
-use crate::vocab::{Arch, Uuid, keywords};
+use crate::vocab::{Arch, Uuid, keywords, sum};
 
 /// Host facts. The fields are named after the nodes of `host.kdl`.
 #[derive(Clone, PartialEq, Debug)]
@@ -784,13 +784,10 @@ impl Random {
 /// Bytes that depend on all arguments and on nothing else: FNV-1a of the input spread by
 /// SplitMix64. They serve as identifiers and placeholders, not as key material.
 fn derive(seed: &[u8], identity: &str, salt: &str, count: usize) -> Vec<u8> {
-    let mut state: u64 = 0xcbf2_9ce4_8422_2325;
-    for part in [seed, identity.as_bytes(), salt.as_bytes()] {
-        // The length keeps ("ab", "c") apart from ("a", "bc").
-        for byte in (part.len() as u64).to_le_bytes().iter().chain(part) {
-            state = (state ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-        }
-    }
+    // The length keeps ("ab", "c") apart from ("a", "bc").
+    let parts = [seed, identity.as_bytes(), salt.as_bytes()];
+    let bytes = parts.iter().flat_map(|part| (part.len() as u64).to_le_bytes().into_iter().chain(part.iter().copied()));
+    let mut state = sum(bytes);
     let mut out = Vec::with_capacity(count + 8);
     while out.len() < count {
         state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -55,7 +55,7 @@ impl Default for Security {
                 tcg_process: "system_u:system_r:svirt_tcg_t:s0".to_string(),
                 image: "system_u:object_r:svirt_image_t:s0".to_string(),
                 content: "system_u:object_r:virt_content_t:s0".to_string(),
-                range: "s0-s0:c0.c1023".to_string(),
+                range: Categories::ALL.to_string(),
             },
             allow_paths: Vec::new(),
             apparmor_complain: false,
@@ -128,6 +128,9 @@ pub struct Categories {
 }
 
 impl Categories {
+    /// The range of a policy that sets none aside.
+    pub const ALL: &'static str = "s0-s0:c0.c1023";
+
     /// Reads a range as a daemon's context has it: `s0`, `s0-s0`, `s0-s0:c0.c1023`. Without categories: all 1024.
     /// The sensitivity is the lower one.
     pub fn parse(range: &str) -> Result<Categories, String> {

@@ -3,6 +3,7 @@
 use super::Import;
 use super::element::Element;
 use super::options::{Options, is_on};
+use crate::vocab::seconds_since_1970;
 
 /// What stands before the devices.
 pub struct Machine {
@@ -553,22 +554,6 @@ fn vendor(id: &str) -> &str {
     }
 }
 
-/// Seconds since 1970 of `2006-06-17T16:01:21` or `2006-06-17`, in UTC.
-fn seconds_since_1970(text: &str) -> Option<i64> {
-    let (date, time) = text.split_once('T').unwrap_or((text, "00:00:00"));
-    let mut date = date.split('-').map(|n| n.parse::<i64>().ok());
-    let (year, month, day) = (date.next()??, date.next()??, date.next()??);
-    let mut time = time.split(':').map(|n| n.parse::<i64>().ok());
-    let (hour, minute, second) = (time.next()??, time.next()??, time.next()??);
-    if !(1970..=9999).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    // Days from 1970, with years that begin in March so that a leap day ends one.
-    let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719_468;
-    Some(days * 86_400 + hour * 3600 + minute * 60 + second)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -581,12 +566,5 @@ mod tests {
         assert_eq!(kib("220160k", 1024), Some(220160));
         assert_eq!(kib("1048576", 1), Some(1024));
         assert_eq!(kib("much", 1), None);
-    }
-
-    #[test]
-    fn dates() {
-        assert_eq!(seconds_since_1970("1970-01-02"), Some(86_400));
-        assert_eq!(seconds_since_1970("2006-06-17T16:01:21"), Some(1_150_560_081));
-        assert_eq!(seconds_since_1970("soon"), None);
     }
 }

@@ -5,7 +5,7 @@ use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
 use crate::domain::clock::{Clock, ClockBasis, ClockOffset, TickPolicy, TimerName, TimerTrack};
 use crate::plan::{Arg, Props};
-use crate::vocab::YesNo;
+use crate::vocab::{YesNo, iso_time};
 
 /// `-rtc`: where the clock of the guest starts and what it follows.
 pub fn rtc(lx: &mut Lower<'_>) {
@@ -86,23 +86,6 @@ pub fn timers(lx: &mut Lower<'_>) {
     }
 }
 
-/// `2009-02-14T00:01:30` of seconds since 1970.
-fn iso_time(seconds: i64) -> String {
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
-    // Civil date of a day count: years begin in March, so that leap days come last.
-    let days = days + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
-}
-
 /// Seconds that the standard time of a POSIX `TZ` is ahead of UTC: -3600 for `VIRT1`, whose sign is
 /// that of the way to UTC. Changes to summer time are not taken into account.
 fn zone_offset(timezone: &str) -> i64 {
@@ -124,14 +107,6 @@ fn zone_offset(timezone: &str) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_written() {
-        assert_eq!(iso_time(0), "1970-01-01T00:00:00");
-        assert_eq!(iso_time(1_234_567_890), "2009-02-13T23:31:30");
-        assert_eq!(iso_time(951_825_600), "2000-02-29T12:00:00");
-        assert_eq!(iso_time(-1), "1969-12-31T23:59:59");
-    }
 
     #[test]
     fn time_zones_are_read() {

@@ -182,6 +182,7 @@ fn selinux(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Selinux> {
         content: policy.content.clone(),
         relabel: label.is_none_or(Seclabel::relabels),
         derived: own.is_none(),
+        range: if policy.range == Categories::ALL { String::new() } else { policy.range.clone() },
         unlabelled: Vec::new(),
         cause: cause(lx, label, "dynamic label"),
         process,

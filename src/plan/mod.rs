@@ -9,12 +9,14 @@ mod access;
 mod args;
 mod differences;
 mod limits;
+mod loss;
 mod ports;
 
 pub use access::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing};
 pub use args::{Arg, ArgValue, Form, Prop, Props};
 pub use differences::{Change, Difference, differences};
 pub use limits::{BlockDeviceLimit, Cpus, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
+pub use loss::Loss;
 pub use ports::Port;
 
 use crate::diag::Span;
@@ -34,6 +36,14 @@ pub struct Cause {
     pub span: Span,
     /// A few words: `disk vda`, `default: memory balloon`.
     pub what: Text,
+}
+
+/// `disk vda (line 12)`
+impl std::fmt::Display for Cause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.what.is_empty() { "the domain" } else { &self.what })?;
+        if self.line > 0 { write!(f, " (line {})", self.line) } else { Ok(()) }
+    }
 }
 
 /// Everything that a host needs to know to run one domain.
@@ -439,6 +449,9 @@ pub struct Selinux {
     /// Whether the categories follow from the UUID; else the XML gives the whole label.
     #[serde(default)]
     pub derived: bool,
+    /// The host's range of categories; empty: all of them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub range: String,
     /// File systems without labels that files lie on: mount point, type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unlabelled: Vec<(String, String)>,

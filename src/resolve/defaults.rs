@@ -9,7 +9,7 @@ use crate::domain::general::{CrashAction, LifecycleAction};
 use crate::domain::os::{Boot, BootDevice, Os, OsKind};
 use crate::domain::vcpu::{Placement, Vcpu};
 use crate::domain::{Domain, DomainKind, clock};
-use crate::vocab::Uuid;
+use crate::vocab::{Uuid, sum, sum_from};
 use crate::xml::Site;
 
 /// Completes a domain up to, not including, addresses.
@@ -66,9 +66,7 @@ fn general(domain: &mut Domain, cx: &mut Cx<'_>) {
 
 /// A UUID that depends on the name alone, so that the same file gives the same output.
 fn derived_uuid(name: &str) -> Uuid {
-    // FNV-1a over the name, twice with different seeds: no cryptographic strength is needed.
-    let hash = |seed: u64| name.bytes().fold(seed, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
-    let (high, low) = (hash(0xcbf2_9ce4_8422_2325), hash(0x6c62_272e_07bb_0142));
+    let (high, low) = (sum(name.bytes()), sum_from(0x6c62_272e_07bb_0142, name.bytes()));
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&high.to_be_bytes());
     bytes[8..].copy_from_slice(&low.to_be_bytes());

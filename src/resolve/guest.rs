@@ -189,13 +189,13 @@ fn placement(domain: &mut Domain) {
         if memory.placement == Some(Placement::Auto) {
             memory.nodeset = None;
         }
-    } else if auto_cpus && domain.numatune.is_none() {
+    } else if auto_cpus {
         let memory = crate::domain::tuning::NumaMemory {
             mode: Some(NumaMode::Strict),
             placement: Some(Placement::Auto),
             ..Default::default()
         };
-        domain.numatune = Some(crate::domain::tuning::Numatune { memory: Some(memory), ..Default::default() });
+        domain.numatune.get_or_insert_default().memory = Some(memory);
     }
 }
 

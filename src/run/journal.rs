@@ -45,6 +45,8 @@ pub enum Entry {
         /// Its number and start.
         process: ProcessRef,
     },
+    /// The SELinux context that its processes get.
+    Context(String),
     /// The machine runs: everything before has worked.
     Ready,
 }

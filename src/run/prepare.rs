@@ -250,7 +250,7 @@ pub(super) fn undo(journal: Journal, registry: &Registry) -> Vec<String> {
     }
     for entry in journal.entries().iter().rev() {
         let removed = match entry {
-            Entry::Machine(_) | Entry::Ready => Ok(()),
+            Entry::Machine(_) | Entry::Context(_) | Entry::Ready => Ok(()),
             // An adopted QEMU is not ours to end; the others were started by us.
             Entry::Process { id, process } if !is_adopted(&journal, id) => {
                 end(*process);

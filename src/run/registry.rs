@@ -5,6 +5,7 @@ use super::journal::{self, Entry, Header, Journal};
 use super::process::ProcessRef;
 use crate::diag::codes::run as codes;
 use crate::plan::Instance;
+use crate::vocab::sum;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -133,6 +134,13 @@ impl Registry {
         Journal::claim(&self.journal(name))
     }
 
+    /// Keeps other starts waiting as long as the file is open.
+    pub fn lock(&self) -> std::io::Result<std::fs::File> {
+        let machines = std::fs::File::open(self.machines())?;
+        rustix::fs::flock(&machines, rustix::fs::FlockOperation::LockExclusive)?;
+        Ok(machines)
+    }
+
     /// All registered machines, by name.
     pub fn list(&self) -> Vec<Record> {
         let mut records = self.journals();
@@ -215,10 +223,9 @@ pub(super) fn file_name(name: &str) -> String {
         }
     }
     if out.len() > 48 {
-        // FNV-1a: stable, and no attack matters here: a clash is a refused start.
-        let sum = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        // No attack matters here: a clash is a refused start.
         out.truncate(31);
-        out.push_str(&format!("~{sum:016x}"));
+        out.push_str(&format!("~{:016x}", sum(name.bytes())));
     }
     out
 }

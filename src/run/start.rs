@@ -9,10 +9,10 @@ use super::qmp::{Qmp, QmpError};
 use super::registry::Registry;
 use super::signals::Signals;
 use super::trampoline::Confine;
-use super::{Options, groups, kvm, links, prepare, shaping};
+use super::{Options, categories, groups, kvm, links, prepare, shaping};
 use crate::diag::codes::run as codes;
 use crate::emit::argv;
-use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Plan, Ready, Role, Target};
+use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Loss, Plan, Ready, Role, Target};
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
@@ -47,7 +47,7 @@ pub struct Machine {
 /// The helpers of a machine as the plan has them, and what starts them.
 pub(super) struct Spare {
     pub(super) starter: Starter,
-    pub(super) processes: Vec<plan::Process>,
+    pub(super) processes: Vec<(plan::Process, Loss)>,
     pub(super) ready_timeout: Duration,
     /// When helpers were started again.
     pub(super) restarts: Vec<Instant>,
@@ -113,6 +113,11 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
         adopted: false,
     };
     // From here on a fault drops the machine, and that undoes what was done.
+    let settled = match &mut machine.journal {
+        Some(journal) => categories::settle(plan, &options.registry, journal, say)?,
+        None => return Err(interrupted()),
+    };
+    let plan = settled.as_ref();
     let account = account(plan, say)?;
     if plan.accelerator == Accelerator::Kvm {
         kvm::check()?;
@@ -157,7 +162,8 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
     let qemu = starter.start(process, &tokens, terminal, groups.as_ref())?;
     machine.note_process(&qemu)?;
     machine.qemu = Some(qemu);
-    let processes = plan.processes.iter().filter(|p| p.role != Role::Qemu).cloned().collect();
+    let helpers = plan.processes.iter().filter(|p| p.role != Role::Qemu);
+    let processes = helpers.map(|p| (p.clone(), Loss::of(plan, p))).collect();
     let ready_timeout = options.ready_timeout;
     machine.spare = Some(Spare { starter, processes, ready_timeout, restarts: Vec::new() });
     machine.await_monitor(&monitor, options.ready_timeout)?;

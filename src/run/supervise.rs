@@ -8,7 +8,7 @@ use super::signals::Request;
 use super::start::{Machine, await_helper};
 use crate::diag::codes::run as codes;
 use crate::emit::argv;
-use crate::plan::{Ready, Role};
+use crate::plan::{Loss, Ready};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -22,8 +22,6 @@ pub(super) const AGAIN: Duration = Duration::from_secs(5);
 pub(super) const QUIT: Duration = Duration::from_secs(5);
 /// How long QEMU may take to end after a helper that ends with it.
 const WITH_QEMU: Duration = Duration::from_millis(300);
-/// A helper that ends more often than this in this time is not started again.
-const RESTARTS: (usize, Duration) = (5, Duration::from_secs(60));
 /// How long a dump of a crashed guest may take.
 const DUMP: Duration = Duration::from_secs(600);
 
@@ -60,27 +58,6 @@ impl Action {
             _ => None,
         };
         (action, text.starts_with("coredump"))
-    }
-}
-
-/// What the loss of a helper means for the guest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Loss {
-    /// QEMU connects to a new one by itself.
-    Mended,
-    /// The guest goes on without it: network, display.
-    Bearable,
-    /// A device of the guest is dead, and its data may be at stake.
-    Fatal,
-}
-
-impl Loss {
-    fn of(role: Role) -> Loss {
-        match role {
-            Role::PrHelper => Loss::Mended,
-            Role::Passt | Role::Slirp | Role::Dbus => Loss::Bearable,
-            Role::Qemu | Role::Swtpm | Role::Virtiofsd | Role::VhostUser | Role::Nbdkit => Loss::Fatal,
-        }
     }
 }
 
@@ -399,8 +376,8 @@ impl Machine {
             let text = helper.messages.text();
             let said = if text.is_empty() { text } else { format!(": {text}") };
             let what = format!("{} of '{}' {how}{said}", helper.id, self.name);
-            let role = self.spare.as_ref().and_then(|s| s.processes.iter().find(|p| p.id == helper.id)).map(|p| p.role);
-            match role.map_or(Loss::Bearable, Loss::of) {
+            let known = self.spare.as_ref().and_then(|s| s.processes.iter().find(|(p, _)| p.id == helper.id));
+            match known.map_or(Loss::Bearable, |(_, loss)| *loss) {
                 Loss::Bearable => say(&what),
                 Loss::Mended => match self.start_again(&helper.id) {
                     Ok(()) => say(&format!("{what}; it was started again")),
@@ -421,12 +398,13 @@ impl Machine {
     /// Starts a helper again.
     fn start_again(&mut self, id: &str) -> Result<(), String> {
         let Some(spare) = &mut self.spare else { return Err("it is not known how".to_string()) };
-        spare.restarts.retain(|at| at.elapsed() < RESTARTS.1);
-        if spare.restarts.len() >= RESTARTS.0 {
-            return Err(format!("it ended {} times within {} s", RESTARTS.0, RESTARTS.1.as_secs()));
+        let (most, seconds) = Loss::RESTARTS;
+        spare.restarts.retain(|at| at.elapsed() < Duration::from_secs(seconds));
+        if spare.restarts.len() >= most {
+            return Err(format!("it ended {most} times within {seconds} s"));
         }
         spare.restarts.push(Instant::now());
-        let Some(process) = spare.processes.iter().find(|p| p.id == id).cloned() else { return Ok(()) };
+        let Some((process, _)) = spare.processes.iter().find(|(p, _)| p.id == id).cloned() else { return Ok(()) };
         if let Ready::Socket(path) = &process.ready {
             // The old one would count as the sign that it is ready.
             let _ = std::fs::remove_file(path);

@@ -4,11 +4,15 @@ mod arch;
 mod ident;
 mod numbers;
 mod size;
+mod sum;
+mod time;
 
 pub use arch::Arch;
 pub use ident::{Mac, Uuid};
 pub use numbers::NumberSet;
 pub use size::{Size, parse_iec};
+pub use sum::{base36, sum, sum_from};
+pub use time::{iso_time, seconds_since_1970};
 
 /// Declares an enumeration whose values are words of the domain format (or another text format).
 ///

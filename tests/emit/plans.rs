@@ -31,6 +31,7 @@ pub fn server() -> Plan {
             content: "system_u:object_r:virt_content_t:s0".into(),
             relabel: true,
             derived: true,
+            range: String::new(),
             unlabelled: Vec::new(),
             cause: cause("default: dynamic label", 0),
         }),

@@ -2,6 +2,7 @@
 
 use super::{plans, tools};
 use std::process::Command;
+use virtc::plan::{Arg, Form, Loss, Prop, Props, Role};
 
 #[test]
 fn units_verify_without_a_word() {
@@ -12,6 +13,8 @@ fn units_verify_without_a_word() {
         plans::write(&tree, root.path());
         let folder = root.path().join("usr/lib/systemd/system");
         let mut units: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().path()).collect();
+        // Drop-ins are read with what they belong to.
+        units.retain(|path| path.is_file());
         units.sort();
         // In place of the programs of the Plan, which need not be installed here.
         let mut command = Command::new(&analyze);
@@ -38,4 +41,39 @@ fn a_server_is_hardly_exposed() {
         .and_then(|n| n.parse().ok())
         .unwrap_or_else(|| panic!("no score in:\n{output}"));
     assert!(score <= 2.0, "{score}\n{output}");
+}
+
+/// The unit of this name as lines.
+fn unit(tree: &[virtc::emit::Artifact], name: &str) -> Vec<String> {
+    let file = tree.iter().find(|a| a.path.ends_with(&format!("/{name}.service"))).expect("a unit");
+    file.contents.lines().map(str::to_string).collect()
+}
+
+#[test]
+fn a_helper_that_dies_takes_the_machine_along_or_not() {
+    let cases = [
+        (Role::Swtpm, false, Loss::Fatal, "BindsTo", ""),
+        (Role::Dbus, false, Loss::Bearable, "Requires", ""),
+        (Role::Passt, false, Loss::Bearable, "Requires", ""),
+        (Role::Passt, true, Loss::Mended, "Wants", "Restart=always"),
+        (Role::PrHelper, false, Loss::Mended, "Wants", "Restart=always"),
+    ];
+    for (role, again, loss, needs, restart) in cases {
+        let mut plan = plans::desktop();
+        plan.processes[0].role = role;
+        if again {
+            let mut stream = Props::with("type", "stream");
+            stream.set("addr", Prop::Object(Props::with("path", "/run/virtc/web/tpm.sock"))).set("reconnect", 5);
+            plan.processes[1].args.push(Arg::props("-netdev", stream, Form::Json, plans::cause("interface", 1)));
+        }
+        // What the runner goes by.
+        assert_eq!(Loss::of(&plan, &plan.processes[0]), loss, "{role:?}");
+        let tree = plans::tree(&plan);
+        let (qemu, helper) = (unit(&tree, r"virtc-desk\x20top"), unit(&tree, r"virtc-desk\x20top-swtpm-tpm0"));
+        let needed = qemu.iter().filter(|l| l.ends_with("swtpm-tpm0.service") && !l.starts_with("After="));
+        assert_eq!(Vec::from_iter(needed), [&format!(r"{needs}=virtc-desk\x20top-swtpm-tpm0.service")], "{role:?}");
+        let restarts = helper.iter().find(|l| l.starts_with("Restart=")).map_or("", String::as_str);
+        assert_eq!(restarts, restart, "{role:?}");
+        assert_eq!(helper.iter().any(|l| l == "StartLimitBurst=5"), !restart.is_empty(), "{role:?}");
+    }
 }

@@ -1,5 +1,5 @@
-# A package of three machines on a host with a real systemd and enforcing AppArmor: installed, started, killed,
-# stopped, and brought back by a reboot.
+# Two packages of three machines on a host with a real systemd and enforcing AppArmor: installed, started, killed,
+# stopped, shut down with the host, and brought back by its reboot.
 . "${0%/*}/inside-common.sh"
 S=/srv/virtc-lab
 serial() { grep -aq -- "$2" $S/$1.serial; }
@@ -15,13 +15,13 @@ well() {
 }
 nothing_left() {
   check "$1: nothing is left in run-time directories" bash -c '[ -z "$(ls -A /run/virtc 2>/dev/null)" ] || { ls -lR /run/virtc; false; }'
-  check "$1: no process is left" bash -c '! pgrep -a "qemu-system|swtpm|virtiofsd"'
-  check "$1: no tap is left" bash -c '! ip -o link | grep "vt[0-9]a1b2c3d"'
+  check "$1: no process is left" bash -c '! pgrep -a "qemu-system|swtpm|virtiofsd|passt"'
+  check "$1: no tap is left" bash -c '! ip -o link | grep -E "[ :]vt[0-9a-z]{9}-[0-9]"'
 }
-# A target is down before what it is made of.
+# The target is down when all machines and their helpers are.
 stopped() {
-  check "systemctl stop virtc.target" systemctl stop virtc.target
-  check "all machines stop" soon 60 bash -c '! systemctl is-active virtc-one virtc-two virtc-three | grep -vxE "inactive|failed"'
+  check "$1: systemctl stop virtc.target" systemctl stop virtc.target
+  check "$1: all machines are down when it returns" bash -c '! systemctl is-active "virtc-one*" "virtc-two*" "virtc-three*" | grep -vxE "inactive|failed"'
 }
 show() { for u in one one-swtpm-tpm0 one-virtiofsd-fs0 two three three-swtpm-tpm0; do echo "# $u: $(systemctl show -P ActiveState -P Result virtc-$u | tr '\n' ' ')"; done; denials | tail -20 | sed 's/^/# /'; journalctl -q --no-pager -o short-monotonic -b ${2:+--since "$2"} -u 'virtc-*' | tail -${1:-25} | cut -c1-240 | sed 's/^/# /'; }
 end() { [ "$(pid_of $1)" != 0 ] && kill -KILL "$(pid_of $1)"; }
@@ -38,20 +38,37 @@ comes_back() {
 if [ "${AFTER:-}" = reboot ]; then
   echo "# up again after $(cut -d' ' -f1 /proc/uptime) s"
   check "after the reboot: virtc.target is active" soon 60 systemctl -q is-active virtc.target
+  for n in one two three; do check "the host's shutdown: guest $n was shut down by ACPI" grep -aq 'lab-guest: powering off' $S/$n.before; done
   well "after the reboot"
   ready one || show 60
   check "after the reboot: no denial" quiet
-  stopped
+  check "one of the packages can be removed" dpkg -r virtc-other
+  check "its machine is stopped, its units are gone" bash -c '! systemctl -q is-active virtc-three && ! ls /usr/lib/systemd/system/virtc-three* /etc/systemd/system/*.wants/virtc-three.service'
+  check "the machines of the other run on" systemctl is-active virtc.target virtc-one virtc-two
+  check "and are there after the next boot" systemctl is-enabled virtc.target virtc-one virtc-two
+  stopped "after the reboot"
   nothing_left "after the reboot"
-  check "the package can be removed" dpkg -r virtc-machines
-  check "its units are gone" bash -c '! ls /usr/lib/systemd/system/virtc* /etc/systemd/system/*.wants/virtc-one.service'
+  check "the other package can be removed" dpkg -r virtc-machines
+  check "all units are gone" bash -c '! ls /usr/lib/systemd/system/virtc* /etc/systemd/system/*.wants/virtc*'
   systemctl --failed --no-legend | sed 's/^/# failed: /'
   echo done
   exit
 fi
 
-mkdir -p $S/share; cp /mnt/share/guest $S/; echo 'hello guest, from the host' > $S/share/to-guest
-check "dpkg installs the package" dpkg -i --force-depends /mnt/share/machines.deb
+mkdir -p $S/share; cp /mnt/share/guest $S/; cp /mnt/share/passt /usr/bin/; echo 'hello guest, from the host' > $S/share/to-guest
+# passt copies the host's way out, and the lab has none.
+cat >/etc/systemd/system/lab0.service <<'U'
+[Unit]
+Before=virtc-three-passt-net0.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/bin/sh -ec "ip link add lab0 type dummy; ip address add 198.51.100.2/24 dev lab0; ip link set lab0 up; ip route add default via 198.51.100.1"
+[Install]
+WantedBy=multi-user.target
+U
+systemctl -q enable --now lab0
+check "dpkg installs the packages" dpkg -i --force-depends /mnt/share/machines.deb /mnt/share/other.deb
 check "the target and the machines are enabled by preset" systemctl is-enabled virtc.target virtc-one virtc-two virtc-three
 dmesg -C
 T=$(date '+%F %T')
@@ -67,6 +84,11 @@ done
 show 10 "$T"
 T=$(date '+%F %T')
 check "virtc-two is killed with SIGKILL" end virtc-two
+check "virtc-three's passt runs" systemctl -q is-active virtc-three-passt-net0
+check "virtc-three's passt is killed with SIGKILL" end virtc-three-passt-net0
+check "SIGKILL of virtc-three's passt: its unit ends" soon 20 bash -c '! systemctl -q is-active virtc-three-passt-net0'
+sleep 2
+check "SIGKILL of virtc-three's passt: the machine goes on" bash -c '! grep -aq "powering off" /srv/virtc-lab/three.serial && systemctl -q is-active virtc-three'
 check "virtc-three's TPM is killed with SIGKILL" end virtc-three-swtpm-tpm0
 comes_back virtc-one-virtiofsd-fs0
 check "SIGKILL of virtc-two: the machine stays down, as on_crash says" soon 20 bash -c '[ "$(systemctl is-active virtc-two)" = failed ]'
@@ -81,7 +103,7 @@ comes_back virtc-one-swtpm-tpm0
 show 15 "$T"
 for n in one two three; do check "guest $n is ready again" soon 60 ready $n; done
 T=$(date '+%F %T'); dmesg -C
-stopped
+stopped "after the start"
 for n in one two three; do
   check "guest $n was shut down by ACPI" serial $n 'lab-guest: powering off'
   check "guest $n ended well" bash -c "[ \$(systemctl show -P Result virtc-$n) = success ] && ! systemctl -q is-active virtc-$n"
@@ -93,6 +115,15 @@ show 30 "$T"
 # The reboot: this kernel starts the next one, because the machine of the lab cannot be reset. The program that runs
 # commands in the lab gives way to the second half of this script, which talks to the host in its place.
 if [ -e /mnt/share/vmlinuz ]; then
+  # What the guests say at the end, before the next start begins their logs anew.
+  for n in one two three; do
+    mkdir -p /etc/systemd/system/virtc-$n.service.d
+    printf '[Service]\nExecStopPost=+/bin/cp %s %s\n' $S/$n.serial $S/$n.before >/etc/systemd/system/virtc-$n.service.d/keep.conf
+  done
+  systemctl daemon-reload
+  truncate -s 0 $S/*.serial
+  check "they start once more" systemctl start virtc.target
+  for n in one two three; do check "guest $n is ready to be shut down with the host" soon 100 ready $n; done
   cp /mnt/share/inside-common.sh /mnt/share/inside-deploy.sh /root/
   rm -f /etc/systemd/system/multi-user.target.wants/virtc-lab.service
   cat > /etc/systemd/system/virtc-lab-after.service <<'U'
@@ -109,7 +140,6 @@ U
   # kexec_file_load: kernel, initrd, length of the command line, command line, flags.
   if perl -e 'open K, "<", "/mnt/share/vmlinuz" or die; open I, "<", "/mnt/share/initrd.img" or die; open C, "<", "/proc/cmdline"; chomp($c = <C>); $c .= "\0"; exit(syscall(320, fileno(K), fileno(I), length $c, $c, 0) == 0 ? 0 : 1)'; then
     echo "# rebooting after $SECONDS s"
-    rm -f $S/*.serial
     sync
     systemctl kexec
     sleep 300

@@ -6,14 +6,19 @@ use std::process::Command;
 
 /// Builds a tree of one machine with this much memory.
 fn build(bed: &Bed, mib: u32) -> String {
+    build_one(bed, "shipped", mib, "out")
+}
+
+fn build_one(bed: &Bed, name: &str, mib: u32, out: &str) -> String {
     let xml = format!(
-        "<domain type='qemu'><name>shipped</name><uuid>c7a5fdbd-edaf-9455-926a-d65c16db1809</uuid>\
-         <memory unit='MiB'>{mib}</memory><os><type arch='x86_64' machine='pc'>hvm</type></os>\
-         <devices><emulator>{QEMU}</emulator></devices></domain>"
+        "<domain type='qemu'><name>{name}</name><memory unit='MiB'>{mib}</memory>\
+         <resource><partition>/machine/shop</partition></resource>\
+         <os><type arch='x86_64' machine='pc'>hvm</type></os><devices><emulator>{QEMU}</emulator></devices></domain>"
     );
-    std::fs::write(bed.path("shipped.xml"), xml).expect("written");
-    let out = bed.path("out");
-    bed.ok(&["build", &bed.path("shipped.xml"), "-o", &out]);
+    let file = bed.path(&format!("{name}.xml"));
+    std::fs::write(&file, xml).expect("written");
+    let out = bed.path(out);
+    bed.ok(&["build", &file, "-o", &out]);
     out
 }
 
@@ -105,7 +110,9 @@ fn debian_takes_the_package() {
     let differences = String::from_utf8_lossy(&same.stdout).into_owned();
     let left: Vec<&str> = differences
         .lines()
-        .filter(|l| !l.contains(": DEBIAN") && !l.contains(": shipped.d") && !l.contains(": system-preset"))
+        .filter(|l| ![": DEBIAN", ": shipped.d", ": system-preset", "/usr/lib: virtc"].iter().any(|w| l.contains(w)))
+        // It is the same file elsewhere; the scripts put it in place.
+        .filter(|l| !l.ends_with("/usr/lib/systemd/system: virtc.target"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
     let preset = std::fs::read_to_string(format!("{unpacked}/usr/lib/systemd/system-preset/80-virtc-machines.preset"));
@@ -115,4 +122,62 @@ fn debian_takes_the_package() {
         assert!(checked.expect("sh").success(), "{script}");
     }
     bed.fails(2, &["package", "--deb", &out, "--name", "Not A Name"]);
+}
+
+#[test]
+fn two_packages_share_a_host() {
+    if !has("/usr/bin/dpkg", "dpkg") {
+        return;
+    }
+    let bed = Bed::new("packs");
+    let root = bed.path("root");
+    for folder in ["var/lib/dpkg/updates", "var/lib/dpkg/info", "etc", "tmp"] {
+        std::fs::create_dir_all(format!("{root}/{folder}")).expect("made");
+    }
+    for file in ["var/lib/dpkg/status", "var/lib/dpkg/available", "etc/passwd", "etc/group"] {
+        std::fs::write(format!("{root}/{file}"), "").expect("written");
+    }
+    // The scripts run here, on the other root: nothing of this system may be asked or told.
+    let options = ["--force-script-chrootless,depends,not-root,bad-path,confold", "--log=/dev/null", "--root"];
+    let dpkg = |what: &str, name: &str| {
+        let mut command = Command::new("dpkg");
+        command.args(options).arg(&root).args([what, name]).env("DEBIAN_FRONTEND", "noninteractive");
+        let out = command.output().expect("dpkg");
+        let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "dpkg {what} {name}: {said}");
+    };
+    let there = |path: &str| Path::new(&format!("{root}/{path}")).symlink_metadata().is_ok();
+    let target = "usr/lib/systemd/system/virtc.target";
+    let wanted = "etc/systemd/system/multi-user.target.wants/virtc.target";
+    let packages = ["first", "second"].map(|name| {
+        let tree = build_one(&bed, name, 64, &format!("{name}.out"));
+        let deb = bed.path(&format!("{name}.deb"));
+        bed.ok(&["package", "--deb", &tree, "-o", &deb, "--name", name]);
+        (tree, deb)
+    });
+    for (tree, deb) in &packages {
+        dpkg("-i", deb);
+        let [made, installed] = [tree, &root].map(|top| std::fs::read(format!("{top}/{target}")).expect("a target"));
+        assert_eq!(made, installed);
+    }
+    for name in ["first", "second"] {
+        assert!(there(&format!("usr/lib/systemd/system/machine-shop.slice.d/virtc-{name}.conf")), "{name}");
+    }
+    let has_systemctl = Path::new("/usr/bin/systemctl").exists();
+    let enabled = |name: &str| there(&format!("etc/systemd/system/virtc.target.wants/virtc-{name}.service"));
+    if has_systemctl {
+        assert!(there(wanted) && enabled("first") && enabled("second"));
+        // What the administrator has chosen survives another package.
+        std::fs::remove_file(format!("{root}/{wanted}")).expect("disabled");
+        dpkg("-r", "second");
+        dpkg("-i", &packages[1].1);
+        assert!(!there(wanted) && enabled("second"));
+    }
+    dpkg("-r", "first");
+    assert!(there(target), "the second package needs it");
+    assert!(!enabled("first") && (!has_systemctl || enabled("second")));
+    dpkg("-P", "second");
+    assert!(!there(target) && !enabled("second") && !there("usr/lib/virtc"));
+    dpkg("-P", "first");
+    assert!(!there("var/lib/virtc/.packages"));
 }

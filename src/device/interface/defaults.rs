@@ -4,7 +4,7 @@ use super::{Interface, InterfaceType, MacAddress, NicModel};
 use crate::caps::Cap;
 use crate::diag::codes::network as codes;
 use crate::resolve::{Board, Cx, Machine};
-use crate::vocab::{Arch, Mac};
+use crate::vocab::{Arch, Mac, sum};
 
 /// Fills in MAC address and model.
 pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) {
@@ -80,9 +80,7 @@ fn derived_mac(interface: &Interface, cx: &Cx<'_>) -> Mac {
     let devices = root.and_then(|r| r.child("devices"));
     let interfaces = devices.iter().flat_map(|d| d.children_named("interface"));
     let before = interfaces.take_while(|i| i.span().start < start).count() as u64;
-    let hash = name.trim().bytes().chain([0]).chain(before.to_be_bytes());
-    let hash = hash.fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
-    let bytes = hash.to_be_bytes();
+    let bytes = sum(name.trim().bytes().chain([0]).chain(before.to_be_bytes())).to_be_bytes();
     Mac([0x52, 0x54, 0x00, bytes[5], bytes[6], bytes[7]])
 }
 

@@ -7,7 +7,7 @@ use crate::host::{ForwardMode, Network, Plug, VhostNetPolicy};
 use crate::lower::{Grant, Lower};
 use crate::plan::{Bridge, Link, LinkKind, Props};
 use crate::resolve::Env;
-use crate::vocab::OnOff;
+use crate::vocab::{OnOff, base36, sum};
 
 /// Adds one interface.
 pub fn interface(interface: &Interface, lx: &mut Lower<'_>) {
@@ -194,15 +194,21 @@ fn descriptors(props: &mut Props, names: [&'static str; 2], count: u32, what: &'
     props.set(if count > 1 { names[1] } else { names[0] }, list.join(":"));
 }
 
-/// The name of the tap: the one of `<target>`, or one derived from UUID and device, short enough for the
-/// kernel (15 bytes).
+/// The name of the tap: the one of `<target>`, or one derived from the UUID and the interface's number.
 fn tap_name(interface: &Interface, lx: &Lower<'_>) -> String {
     if let Some(name) = interface.target.as_ref().and_then(|t| t.dev.clone()) {
         return name;
     }
     let uuid = lx.domain.uuid.map(|u| u.0).unwrap_or_default();
     let number = lx.devices.interfaces.iter().position(|i| std::ptr::eq(i, interface)).unwrap_or(0);
-    format!("vt{:02x}{:02x}{:02x}{:02x}-{number}", uuid[0], uuid[1], uuid[2], uuid[3])
+    derived_name(&uuid, number)
+}
+
+/// `vt`, nine digits of a sum of the whole UUID, and the interface's number: the 15 bytes that the kernel allows.
+fn derived_name(uuid: &[u8; 16], number: usize) -> String {
+    let number = number.to_string();
+    let digits = base36(sum(*uuid), 12_usize.saturating_sub(number.len()).min(9));
+    format!("vt{digits}-{number}")
 }
 
 /// Whether the kernel moves the frames (vhost-net), see `vhost-net` of the host facts.
@@ -368,4 +374,28 @@ fn virtio(interface: &Interface, props: &mut Props, lx: &mut Lower<'_>) {
     }
     props.maybe("rx_queue_size", driver.rx_queue_size).maybe("tx_queue_size", driver.tx_queue_size);
     props.maybe("rss", on(driver.rss)).maybe("hash", on(driver.rss_hash_report));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::derived_name;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn taps_of_uuids_in_sequence_differ() {
+        let mut names = BTreeSet::new();
+        for place in 0..16 {
+            for number in 1..=255 {
+                let mut uuid = [0x1a; 16];
+                uuid[place] ^= number;
+                names.insert(derived_name(&uuid, 0));
+            }
+        }
+        assert_eq!(names.len(), 16 * 255);
+        let uuid = [7; 16];
+        for number in [0, 9, 10, 999, 1000, 123_456] {
+            let name = derived_name(&uuid, number);
+            assert!(name.len() <= 15 && name.starts_with("vt") && name.ends_with(&format!("-{number}")), "{name}");
+        }
+    }
 }

@@ -178,17 +178,7 @@ fn spell(path: &str, grant: &Grant<'_>) -> Result<Vec<(Escaped<ApparmorPath>, Pe
 
 /// `disk vda (line 12); default: …`
 fn reason(causes: &[&Cause]) -> String {
-    let mut out = String::new();
-    for cause in causes {
-        if !out.is_empty() {
-            out.push_str("; ");
-        }
-        out.push_str(if cause.what.is_empty() { "the domain" } else { &cause.what });
-        if cause.line > 0 {
-            out.push_str(&format!(" (line {})", cause.line));
-        }
-    }
-    out
+    causes.iter().map(|c| c.to_string()).collect::<Vec<_>>().join("; ")
 }
 
 /// The letters of a rule. `a` and `w` exclude each other, and `x` needs to say under which profile: this one.

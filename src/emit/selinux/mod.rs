@@ -66,14 +66,14 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
 }
 
 /// A name that tells the modules of domains apart: the UUID without hyphens.
-fn short(plan: &Plan) -> String {
+pub fn short(plan: &Plan) -> String {
     plan.uuid.chars().filter(char::is_ascii_hexdigit).collect()
 }
 
 fn cause_text(cause: &Cause, fit: &mut Fitter<'_>) -> String {
     let what = if cause.what.is_empty() { "the domain" } else { cause.what.as_ref() };
     let what = fit.fit::<TableField>(what, cause).map(|t| t.to_string()).unwrap_or_default();
-    if cause.line > 0 { format!("{what} (line {})", cause.line) } else { what }
+    Cause { what: what.into(), ..cause.clone() }.to_string()
 }
 
 fn title(plan: &Plan, fit: &mut Fitter<'_>, fields: &mut Fields<Format>) {
@@ -156,7 +156,7 @@ fn booleans(plan: &Plan, selinux: &Selinux) -> String {
         need("virt_use_comm", "serial ports of the host");
     }
     for (mount, kind) in &selinux.unlabelled {
-        match boolean_of(kind) {
+        match boolean_of_mount(kind) {
             Some(boolean) => need(boolean, &format!("files on {} ({kind})", plain(mount))),
             None => need(
                 "-",
@@ -172,14 +172,23 @@ fn booleans(plan: &Plan, selinux: &Selinux) -> String {
     out
 }
 
-/// The boolean that opens a type of file system which has no labels of its own.
-pub fn boolean_of(file_system: &str) -> Option<&'static str> {
-    Some(match file_system {
-        "nfs" | "nfs4" => "virt_use_nfs",
-        "cifs" | "smb3" => "virt_use_samba",
-        kind if kind == "fuse" || kind.starts_with("fuse.") || kind == "fuseblk" => "virt_use_fusefs",
+/// File systems without labels of their own: the type that all their files have, and the boolean that opens it.
+const UNLABELLED: [(&str, &str); 3] =
+    [("nfs_t", "virt_use_nfs"), ("cifs_t", "virt_use_samba"), ("fusefs_t", "virt_use_fusefs")];
+
+/// The boolean that opens a file system, by its name in the table of mounts.
+fn boolean_of_mount(file_system: &str) -> Option<&'static str> {
+    boolean_of_type(match file_system {
+        "nfs" | "nfs4" => "nfs_t",
+        "cifs" | "smb3" => "cifs_t",
+        kind if kind == "fuse" || kind.starts_with("fuse.") || kind == "fuseblk" => "fusefs_t",
         _ => return None,
     })
+}
+
+/// The boolean that opens a file system, by the type of its files.
+pub fn boolean_of_type(label_type: &str) -> Option<&'static str> {
+    UNLABELLED.iter().find(|(name, _)| *name == label_type).map(|(_, boolean)| *boolean)
 }
 
 /// A value in a table that only people read.

@@ -6,7 +6,7 @@ use crate::emit::Names;
 use crate::emit::argv;
 use crate::emit::escape::{EnvAssignment, Escaped, ExecArg, ExecProgram, UnitPath, UnitWord};
 use crate::emit::fit::Fitter;
-use crate::plan::{Cause, DirectoryRole, Instance, Plan, Process, Ready, Role};
+use crate::plan::{Cause, DirectoryRole, Instance, Loss, Plan, Process, Ready, Role};
 
 /// The `[Service]` lines of a process, but for limits and sandbox.
 pub fn exec(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, lines: &mut Lines) {
@@ -35,8 +35,11 @@ pub fn exec(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>,
             let what = "a unit writes no dump of the guest's memory when the guest crashes".to_string();
             fit.runner_only(&Cause { what: "on_crash".into(), ..Cause::default() }, what);
         }
-    } else if plan.restarts_on_crash() {
-        lines.set("Restart", "on-failure");
+    }
+    match Loss::of(plan, process) {
+        Loss::Mended => lines.set("Restart", "always"),
+        Loss::Fatal if process.role != Role::Qemu && plan.restarts_on_crash() => lines.set("Restart", "on-failure"),
+        Loss::Fatal | Loss::Bearable => {}
     }
     prepare::after(plan, process, names, fit, lines);
 }

@@ -4,8 +4,9 @@
 //! there before is made by `ExecStartPre=` lines, `ExecStop=` asks the guest to power down, and SIGTERM,
 //! on which QEMU flushes its disks and quits, stops one that does not.
 //!
-//! `virtc.target` pulls all machines in and stops them. A machine needs its helpers, which stop with it.
-//! When a helper dies, the machine is of no use: by `<on_crash>`, both start again, or both stop.
+//! `virtc.target` pulls all machines in and stops them. They come after it, so that it is not stopped before they are; the
+//! price is that its start does not wait for them. A machine needs its helpers, which stop with it.
+//! When a helper dies without which the machine is of no use, by `<on_crash>` both start again, or both stop.
 
 mod exec;
 mod limits;
@@ -17,7 +18,7 @@ use super::fit::Fitter;
 use super::template::{Fields, Templates};
 use super::{Artifact, Names};
 use crate::diag::Diagnostics;
-use crate::plan::{Cause, Instance, Plan, Process, Role};
+use crate::plan::{Cause, Instance, Loss, Plan, Process, Role};
 pub use limits::cause as cause_of_limit;
 
 /// The account that machines run as when nothing names one; `sysusers.d` makes it.
@@ -91,7 +92,8 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         fields.maybe::<UnitText>("description", fit.fit(&format!("Virtual machines of {partition}"), &cause));
         if let Some(slice) = slice {
             out.push(Artifact::new(
-                format!("{}/{slice}", names.unit_folder),
+                // A drop-in, because other machines of the partition may come from elsewhere; a slice needs no more.
+                format!("{}/{slice}.d/{}.conf", names.unit_folder, names.stem),
                 templates.render("slice", &fields, diags),
             ));
         }
@@ -143,9 +145,17 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
     unit.maybe::<UnitText>("Description", fit.fit(&description, &whole));
     if is_qemu {
         unit.set("PartOf", TARGET);
-        // A helper that is started again restarts those that require it; BindsTo= would stop them before.
-        let needs = if plan.restarts_on_crash() { "Requires" } else { "BindsTo" };
+        unit.set("After", TARGET);
         for helper in plan.processes.iter().filter(|p| p.role != Role::Qemu) {
+            let needs = match Loss::of(plan, helper) {
+                // A helper that is started again restarts those that require it; BindsTo= would stop them before.
+                Loss::Fatal if plan.restarts_on_crash() => "Requires",
+                Loss::Fatal => "BindsTo",
+                // Has to be there at the start, and may die later.
+                Loss::Bearable => "Requires",
+                // QEMU connects to the next one.
+                Loss::Mended => "Wants",
+            };
             unit.push(needs, names.unit_name(helper));
             unit.push("After", names.unit_name(helper));
         }
@@ -162,7 +172,13 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
         if let Some(qemu) = plan.qemu() {
             unit.push("PartOf", names.unit_name(qemu));
         }
+        unit.set("After", TARGET);
         unit.set("StopWhenUnneeded", "yes");
+        if Loss::of(plan, process) == Loss::Mended {
+            let (most, seconds) = Loss::RESTARTS;
+            unit.push::<UnitWord>("StartLimitBurst", Escaped::number(most as u64));
+            unit.push::<UnitWord>("StartLimitIntervalSec", Escaped::number(seconds));
+        }
     }
     for secret in plan.secrets.iter().filter(|_| is_qemu) {
         unit.maybe("AssertPathExists", fit.fit::<UnitPath>(&secret.path, &secret.cause));

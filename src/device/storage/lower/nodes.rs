@@ -191,7 +191,8 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
     let slice = image.source.slice();
     let mut node = storage.clone();
     let mut props = if by_nbdkit {
-        nbdkit::server(image.source, image.auth, image.readonly, &storage, options.disk, lx)
+        let Image { source, auth, readonly, .. } = *image;
+        nbdkit::Fetched { source, auth, readonly, node: &storage, disk: options.disk }.node(lx)
     } else {
         let how = Backend {
             source: image.source,
