@@ -60,7 +60,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
                 diags.error(
                     &crate::diag::codes::schema::WRONG_VALUE,
                     doc.span_of_attr(edit.site, "capability"),
-                    format!("invalid qemu namespace capability '{}'", edit.capability),
+                    format!("<qemu:capabilities>: there is no capability '{}'", edit.capability),
                 );
             }
         }

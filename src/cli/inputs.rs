@@ -57,7 +57,7 @@ pub fn read(path: &Path) -> Result<Source, Exit> {
                 std::io::ErrorKind::NotFound => "No such file or directory".to_string(),
                 _ => e.to_string(),
             };
-            complain(&format!("Failed to open file '{}': {what}", path.display()));
+            complain(&format!("cannot read '{}': {what}", path.display()));
             Err(Exit::Environment)
         }
     }

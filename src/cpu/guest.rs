@@ -228,7 +228,7 @@ fn compare(table: &Table, cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result
             FeaturePolicy::Forbid if host.has(index) => {
                 let name = feature.name();
                 return Err(Fault::Incompatible(format!(
-                    "the CPU is incompatible with the host CPU: it has the forbidden feature '{name}'"
+                    "the host CPU has the feature '{name}', which the XML forbids: this makes it incompatible"
                 )));
             }
             // What is forced, disabled or optional need not be there.
@@ -240,7 +240,7 @@ fn compare(table: &Table, cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result
         return Ok(());
     }
     Err(Fault::Incompatible(format!(
-        "the CPU is incompatible with the host CPU, which does not have the features: {}",
+        "the host CPU lacks features of the CPU that is asked for, so they are incompatible: {}",
         missing.join(",")
     )))
 }
@@ -255,11 +255,11 @@ fn translate(cpu: &mut Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Faul
     let fallback = cpu.model.as_ref().and_then(|m| m.fallback);
     let table = table();
     let Some(model) = table.model(name).filter(|_| fallback != Some(CpuFallback::Forbid)) else {
-        return Err(Fault::Wrong(format!("CPU model '{name}' is not supported by the hypervisor")));
+        return Err(Fault::Wrong(format!("the hypervisor has no CPU model '{name}'")));
     };
     let data = Data { features: model.features, vendor: model.vendor, signature: None };
     let Some(other) = decode::decode(table, &data, qemu) else {
-        return Err(Fault::Wrong(format!("CPU model '{name}' is not supported by the hypervisor")));
+        return Err(Fault::Wrong(format!("the hypervisor has no CPU model '{name}'")));
     };
     take_model(cpu, &other);
     Ok(())
@@ -269,7 +269,9 @@ fn translate(cpu: &mut Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Faul
 fn deprecated(cpu: &mut Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Fault> {
     let list = env.caps.host_cpu(machine.accel).map(|h| &h.deprecated_features);
     let Some(list) = list.filter(|_| env.has(Cap::QueryCpuModelExpansionDeprecatedProps)) else {
-        return Err(Fault::Wrong("toggling deprecated features for the CPU model is unsupported by this QEMU".into()));
+        return Err(Fault::Wrong(
+            "deprecated_features: this QEMU cannot tell which features of a CPU model are deprecated".into(),
+        ));
     };
     let on = cpu.deprecated_features == Some(OnOff::On);
     let policy = if on { FeaturePolicy::Require } else { FeaturePolicy::Disable };
@@ -292,7 +294,7 @@ fn power(cpu: &Cpu, env: &Env<'_>) -> Result<(), Fault> {
     let host = env.host.machine.cpu.as_ref().and_then(|h| generation(&h.model));
     match host {
         Some(host) if host < wanted_generation => Err(Fault::Incompatible(format!(
-            "the CPU is incompatible with the host CPU: the host is older than '{wanted}'"
+            "the host CPU is older than '{wanted}', so incompatible with a CPU of that model"
         ))),
         _ => Ok(()),
     }

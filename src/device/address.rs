@@ -186,7 +186,7 @@ fn bounded(el: El<'_>, name: &str, max: u64, cx: &mut Binder<'_>) -> Option<u32>
             .error(
                 &codes::WRONG_VALUE,
                 attr.value_span(),
-                format!("invalid PCI address {name}='0x{value:x}' in element '{}', must be <= 0x{max:X}", el.name()),
+                format!("PCI address: {name}='0x{value:x}' of <{}> is beyond the last, 0x{max:X}", el.name()),
             )
             .help(format!("use a value from 0 to 0x{max:x}"));
         return None;
@@ -210,7 +210,7 @@ fn bind_zpci(el: El<'_>, cx: &mut Binder<'_>) -> Zpci {
     let uid: Option<u32> = cx.attr(el, "uid");
     if uid.is_some_and(|uid| uid == 0 || uid > 0xffff) {
         let text = el.peek("uid").map_or("", |a| a.value());
-        let message = format!("invalid PCI address uid='{text}', must be > 0x0000 and <= 0xffff");
+        let message = format!("<zpci uid='{text}'>: a value above 0x0000, up to 0xffff");
         cx.diags.error(&codes::WRONG_VALUE, el.span(), message);
     }
     Zpci { uid, fid: cx.attr(el, "fid") }
@@ -302,7 +302,7 @@ impl AddressPart {
                             .error(
                                 &codes::WRONG_VALUE,
                                 attr.value_span(),
-                                format!("cannot parse <address> 'port' attribute '{}' of a USB device", attr.value()),
+                                format!("<address type='usb'>: 'port' is a path of numbers such as 1.2, and '{}' does not parse as one", attr.value()),
                             )
                             .help("a port is a number, or a path through at most four hubs such as '1.2'");
                     }

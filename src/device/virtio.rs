@@ -50,7 +50,7 @@ impl VirtioOptions {
                     &codes::NOT_BY_QEMU,
                     self.site,
                     name,
-                    format!("the driver option '{name}' is only supported for virtio devices"),
+                    format!("'{name}' of <driver> is an option of virtio devices"),
                 );
             }
         }

@@ -324,6 +324,10 @@ fn human(
     let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
         .with_width(100)
+        // A value of the format (host-passthrough, a path) stays in one piece, to be searched for and copied.
+        .with_word_separator(textwrap::WordSeparator::AsciiSpace)
+        .with_word_splitter(textwrap::WordSplitter::NoHyphenation)
+        .with_break_words(false)
         .with_context_lines(1)
         .with_links(false)
         .without_cause_chain();

@@ -45,7 +45,7 @@ impl Part for Amount {
                 cx.diags.error(
                     &codes::WRONG_VALUE,
                     el.text_span(),
-                    format!("numerical overflow: the value is too large: {number}{name}"),
+                    format!("{number}{name} overflows: a numerical value so large is no amount of memory"),
                 );
             }
         }

@@ -130,12 +130,8 @@ impl Binder<'_> {
         match T::parse(attr.value()) {
             Ok(value) => Some(value),
             Err(expected) => {
-                let message = format!(
-                    "invalid value '{}' for attribute '{}' in element '{}'",
-                    attr.value(),
-                    attr.name(),
-                    el.name()
-                );
+                let message =
+                    format!("'{}' is no value of the attribute '{}' of <{}>", attr.value(), attr.name(), el.name());
                 self.wrong_value(attr.value_span().or(attr.span()), message, &expected);
                 None
             }
@@ -154,7 +150,7 @@ impl Binder<'_> {
             self.diags.error(
                 &codes::MISSING_ATTRIBUTE,
                 el.span(),
-                format!("missing attribute '{name}' in element '{}'", el.name()),
+                format!("the attribute '{name}' of <{}> is missing", el.name()),
             );
         }
         self.attr(el, name)
@@ -166,7 +162,7 @@ impl Binder<'_> {
         match T::parse(text) {
             Ok(value) => Some(value),
             Err(expected) => {
-                let message = format!("invalid value '{}' for element '{}'", text.trim(), el.name());
+                let message = format!("'{}' is no value of <{}>", text.trim(), el.name());
                 self.wrong_value(el.text_span(), message, &expected);
                 None
             }

@@ -69,7 +69,7 @@ pub fn defaults(domain: &mut Domain, cx: &mut Cx<'_>) {
             label.model = Some(driver.to_string());
         }
         if label.kind == Some(SeclabelType::None) && label.relabel == Some(YesNo::Yes) {
-            let message = "resource relabeling is not compatible with 'none' label type";
+            let message = "relabel='yes' has no label to give: the type of the label is 'none'";
             cx.error(&codes::SECLABEL, label.site, message).help("leave relabel='yes' out");
         }
         if label.is_for("none") {
@@ -100,7 +100,7 @@ fn nameless(label: &Seclabel, cx: &mut Cx<'_>) {
         Some(SeclabelType::Static) if !labelled => "security label is missing: a static label needs a <label>",
         Some(SeclabelType::None) => return,
         Some(SeclabelType::Dynamic) if label.baselabel.is_none() => return,
-        _ => "missing security model in the domain's seclabel",
+        _ => "a <seclabel> of the domain needs the security model it is for, which is missing",
     };
     cx.error(&codes::SECLABEL, label.site, message).help("add type='dynamic', or model='selinux', 'apparmor' or 'dac'");
 }
@@ -124,7 +124,7 @@ pub fn rules(domain: &Domain, cx: &mut Cx<'_>) {
                 continue;
             }
             Some(model) if !models.insert(model) => {
-                let message = format!("a seclabel for model '{model}' is already provided");
+                let message = format!("a second <seclabel model='{model}'> is provided");
                 fault(message, "give one label for each model");
                 continue;
             }
@@ -133,7 +133,7 @@ pub fn rules(domain: &Domain, cx: &mut Cx<'_>) {
         match label.kind() {
             SeclabelType::Dynamic if label.relabel == Some(YesNo::No) => {
                 fault(
-                    "a dynamic label type must use resource relabeling".to_string(),
+                    "type='dynamic' makes a label for every start and gives it to resources: relabel='no' contradicts it (relabeling)".to_string(),
                     "leave relabel='no' out, or give a static label",
                 );
             }
@@ -159,7 +159,7 @@ fn overrides(domain: &Domain, cx: &mut Cx<'_>) {
     let disks = devices.disks.iter().map(|d| &d.source.source.seclabels);
     let labels = disks.chain(chardevs.map(|c| &c.seclabels)).flatten();
     for label in labels.filter(kept) {
-        let message = "label overrides require relabeling to be enabled at the domain level";
+        let message = "a <seclabel> here overrides that of the domain, and the domain has relabeling off for this model: it would have to be enabled";
         cx.error(&codes::SECLABEL, label.site, message).help("give the domain's <seclabel> relabel='yes'");
     }
 }
@@ -174,12 +174,17 @@ pub fn read_of_source(el: El<'_>, cx: &mut Binder<'_>) -> Vec<SourceSeclabel> {
             cx.diags.error(&codes::SECLABEL, child.span(), message).help(help);
         };
         if label.model.is_some() && labels.iter().any(|l| l.model == label.model) {
-            fault(format!("a seclabel for model '{model}' is already provided"), "give one label for each model");
+            fault(
+                format!("a second <seclabel model='{model}'> for this source: one is provided already"),
+                "give one label for each model",
+            );
         } else if label.label.is_some() && label.relabel == Some(YesNo::No) {
-            let message = format!("cannot specify a label if relabelling is turned off. model={model}");
+            let message = format!(
+                "<label> and relabel='no' contradict each other: relabelling is off, so no label can be given (model={model})"
+            );
             fault(message, "leave out the <label> or relabel='no'");
         } else if label.label.is_none() && label.relabel == Some(YesNo::Yes) {
-            let message = format!("cannot specify relabel if label is missing. model={model}");
+            let message = format!("relabel='yes' needs a <label>, which is missing (model={model})");
             fault(message, "add a <label>, or leave the <seclabel> out");
         }
         if label.label.is_some() {

@@ -258,8 +258,12 @@ fn huge_page_path(lx: &mut Lower<'_>, kib: u64, site: Site) -> Option<String> {
         }
         None => {
             let site = lx.domain.memory_backing.as_ref().map_or(site, |b| b.site);
-            lx.error(&codes::HUGE_PAGES, site, format!("unable to find any usable hugetlbfs mount for {kib} KiB"))
-                .help("mount hugetlbfs with this page size, or name another size; the host facts list the mounts");
+            lx.error(
+                &codes::HUGE_PAGES,
+                site,
+                format!("the host facts have no usable hugetlbfs mount with pages of {kib} KiB"),
+            )
+            .help("mount hugetlbfs with this page size, or name another size; the host facts list the mounts");
             None
         }
     }

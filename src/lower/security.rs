@@ -17,7 +17,7 @@ pub fn launch(lx: &mut Lower<'_>) {
         LaunchKind::S390Pv => (Cap::S390PvGuest, "S390 protected virtualization"),
     };
     if !lx.has(cap) {
-        let message = format!("{name} launch security is not supported with this QEMU binary");
+        let message = format!("<launchSecurity>: this QEMU binary knows no {name} guests (launch security)");
         lx.error(&codes::SECURITY, security.site, message);
         return;
     }

@@ -49,7 +49,7 @@ fn menu(domain: &mut Domain, cx: &mut Cx<'_>) {
         menu.timeout = None;
     }
     if let Some(timeout) = menu.timeout.filter(|t| *t > 65535) {
-        let message = format!("invalid value for boot menu timeout, must be in range [0,65535]: '{timeout}'");
+        let message = format!("<bootmenu timeout='{timeout}'>: the menu can be shown for 0 to 65535 milliseconds");
         cx.error_at(&codes::BOOT_ORDER, menu.site, "timeout", message);
     }
 }
@@ -58,7 +58,7 @@ fn menu(domain: &mut Domain, cx: &mut Cx<'_>) {
 fn check(orders: &[(u32, Site)], by_os: bool, cx: &mut Cx<'_>) {
     for (i, (order, site)) in orders.iter().enumerate() {
         if by_os {
-            let message = "per-device boot elements cannot be used together with os/boot elements";
+            let message = "both <boot dev> in <os> and <boot order> in devices are given; use one way (os/boot elements, or per-device boot elements)";
             cx.error(&codes::BOOT_ORDER, *site, message).help("remove <boot dev='…'/> from <os>");
             return;
         }
@@ -71,7 +71,9 @@ fn check(orders: &[(u32, Site)], by_os: bool, cx: &mut Cx<'_>) {
                 &codes::BOOT_ORDER,
                 *site,
                 "order",
-                format!("boot order '{order}' used for more than one device"),
+                format!(
+                    "two devices have the same <boot order='{order}'>; each device that boots needs an order of its own"
+                ),
             )
             .related(other, "the other device");
         }

@@ -28,7 +28,7 @@ pub fn pair(domain: &mut Domain, cx: &mut Cx<'_>) {
     let kind = |c: &Console| c.target_type();
     for console in devices.consoles.iter().skip(1) {
         if kind(console) == Some(ConsoleTargetType::Serial) {
-            cx.error(&codes::CONSOLE, console.site, "only the first console can be a serial port")
+            cx.error(&codes::CONSOLE, console.site, "a <console> with <target type='serial'/> has to come before all other consoles: the serial port of the machine is its first console")
                 .help("give the further consoles <target type='virtio'/>");
         }
     }

@@ -27,7 +27,7 @@ pub fn number(devices: &mut Devices, cx: &mut Cx<'_>) {
                 &codes::CONTROLLERS,
                 controller.site,
                 "index",
-                format!("multiple '{kind}' controllers with index '{}'", controller.index()),
+                format!("two '{kind}' controllers share index='{}'", controller.index()),
             )
             .related(first, "the first is here")
             .help("remove the index attribute, and virtc chooses a free one");
@@ -126,8 +126,7 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
                     site,
                     "model",
                     format!(
-                        "the PCI controller with index='0' must be model='{root}' for this machine type, \
-                         but model='{model}' was found instead"
+                        "this machine type begins with model='{root}' at index='0' of its PCI controllers; model='{model}' cannot stand there"
                     ),
                 );
             }
@@ -138,7 +137,12 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     for c in devices.controllers.iter().filter(|c| c.is(ControllerKind::Pci) && c.index() != 0) {
         let phb = machine.board == Board::Pseries && c.model == Some(ControllerModel::PciRoot);
         if matches!(c.model, Some(ControllerModel::PciRoot | ControllerModel::PcieRoot)) && !phb {
-            cx.error_at(&codes::CONTROLLERS, c.site, "index", "pci-root and pcie-root controllers should have index 0");
+            cx.error_at(
+                &codes::CONTROLLERS,
+                c.site,
+                "index",
+                "the root of the PCI buses (pci-root, pcie-root) always is index='0'",
+            );
         }
     }
 }

@@ -111,7 +111,7 @@ fn vector_lengths(cpu: &mut Cpu, cx: &mut Cx<'_>) {
     match cpu.features.iter_mut().find(|f| f.name() == "sve") {
         Some(sve) if matches!(sve.policy(), FeaturePolicy::Disable | FeaturePolicy::Forbid) => {
             let site = sve.site;
-            cx.error(&codes::CPU, site, "SVE is disabled, but SVE vector lengths are provided")
+            cx.error(&codes::CPU, site, "<feature> names SVE vector lengths, and disables sve itself")
                 .help("remove the features that begin with 'sve', or require 'sve'");
         }
         Some(sve) => sve.policy = Some(FeaturePolicy::Require),

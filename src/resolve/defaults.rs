@@ -100,7 +100,7 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
         _ => false,
     };
     if lacks {
-        let message = format!("emulator '{emulator}' does not support virt type '{}'", domain.kind());
+        let message = format!("'{emulator}' cannot run a <domain type='{}'>: it lacks this virt type", domain.kind());
         cx.error_at(&support::NOT_BY_QEMU, domain.site, "type", message);
         return None;
     }
@@ -109,8 +109,12 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     kind.kind.get_or_insert(OsKind::Hvm);
     if let Some(other) = kind.kind.filter(|k| *k != OsKind::Hvm) {
         let site = kind.site;
-        cx.error(&support::NOT_BY_QEMU, site, format!("emulator '{emulator}' does not support os type '{other}'"))
-            .help("QEMU boots systems of type 'hvm'; the others are containers and guests of other hypervisors");
+        cx.error(
+            &support::NOT_BY_QEMU,
+            site,
+            format!("'{emulator}' cannot run the os type '{other}'; QEMU knows 'hvm' only"),
+        )
+        .help("QEMU boots systems of type 'hvm'; the others are containers and guests of other hypervisors");
         return None;
     }
     let arch = *kind.arch.get_or_insert(cx.env.caps.arch);
@@ -120,7 +124,7 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
             &support::NOT_BY_QEMU,
             site,
             "arch",
-            format!("emulator '{emulator}' does not support arch '{arch}'"),
+            format!("'{emulator}' is not an emulator for guests of arch '{arch}'"),
         )
         .help(format!("the capabilities in use are those of a QEMU for {qemu}"));
         return None;
@@ -137,7 +141,7 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
                     &codes::UNKNOWN_MACHINE,
                     site,
                     "machine",
-                    format!("emulator '{emulator}' does not support machine type '{name}'"),
+                    format!("'{emulator}' has no machine type '{name}'"),
                 )
                 .help(advice);
                 return None;

@@ -202,7 +202,10 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
 /// That no descriptor fits, and what to do.
 pub fn no_firmware(os: &Os) -> String {
     let kind = os.firmware.map_or("", |k| k.as_str());
-    format!("unable to find any '{kind}' firmware that is compatible with the current configuration of the domain")
+    format!(
+        "unable to find '{kind}' firmware among the host's descriptors: none is compatible with this machine type, \
+         secure boot and format"
+    )
 }
 
 /// What to do when no descriptor fits.
@@ -221,7 +224,7 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
         Some(kind) => {
             let enrolled = feature(FirmwareFeatureName::EnrolledKeys) == Some(true);
             if enrolled && feature(FirmwareFeatureName::SecureBoot) == Some(false) {
-                let message = "firmware feature 'enrolled-keys' cannot be enabled when firmware feature 'secure-boot' is disabled";
+                let message = "the firmware feature 'enrolled-keys' is enabled, but 'secure-boot', which checks those keys, is disabled";
                 return fault(os.site, message.to_string());
             }
             if os.nvram.is_some() && kind != FirmwareKind::Efi {
@@ -247,7 +250,7 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
     let Some(loader) = loader else { return };
     match loader.stateless {
         Some(YesNo::Yes) if os.nvram.is_some() => {
-            fault(loader.site, "NVRAM is not permitted when the loader is stateless".to_string());
+            fault(loader.site, "<loader stateless='yes'> keeps no variables: it takes no NVRAM".to_string());
         }
         Some(YesNo::No) => match os.firmware {
             None if loader.kind != Some(LoaderKind::Pflash) => {

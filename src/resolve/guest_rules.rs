@@ -36,13 +36,13 @@ fn boot(domain: &Domain, cx: &mut Cx<'_>) {
     if let Some(menu) = &os.bootmenu
         && menu.timeout.is_some_and(|t| t > 65535)
     {
-        let message = "invalid value for the timeout of the boot menu: it must be in the range [0,65535]";
+        let message = "<bootmenu timeout>: the menu can be shown for 0 to 65535 milliseconds";
         cx.error_at(&codes::BOOT, menu.site, "timeout", message);
     }
     if let Some(bios) = &os.bios
         && bios.reboot_timeout.is_some_and(|t| !(-1..=65535).contains(&t))
     {
-        let message = "invalid value for rebootTimeout: it must be in the range [-1,65535]";
+        let message = "<bios rebootTimeout>: a value from 0 to 65535 milliseconds, or -1 for none";
         cx.error_at(&codes::BOOT, bios.site, "rebootTimeout", message);
     }
     let own_order = os.boot.iter().any(|b| !b.site.is_none());
@@ -53,18 +53,18 @@ fn boot(domain: &Domain, cx: &mut Cx<'_>) {
                 && rom.enabled == Some(YesNo::No)
                 && (rom.bar.is_some() || rom.file.is_some())
             {
-                faults.push((rom.site, "ROM tuning is not supported when the ROM is disabled".to_string()));
+                faults.push((
+                    rom.site,
+                    "<rom enabled='no'> leaves nothing to tune: remove the other settings of the ROM".to_string(),
+                ));
             }
             let Some(boot) = &device.info().boot else { return };
             if own_order {
-                let message = "per-device <boot> elements cannot be used together with <boot> elements of <os>";
+                let message = "both <boot dev> in <os> and <boot order> in devices are given: use one way";
                 faults.push((boot.site, message.to_string()));
             }
             if boot.order == Some(0) {
-                faults.push((
-                    boot.site,
-                    "invalid value for the attribute 'order' in the element 'boot': zero is not permitted".to_string(),
-                ));
+                faults.push((boot.site, "<boot>: 'order' counts from 1, zero has no meaning".to_string()));
             }
         });
     }
@@ -82,11 +82,12 @@ pub fn boot_parameters(domain: &mut Domain, cx: &mut Cx<'_>) {
             let Some(loadparm) = &mut boot.loadparm else { return };
             loadparm.make_ascii_uppercase();
             if loadparm.is_empty() || loadparm.len() > 8 {
-                let message = format!("loadparm value '{loadparm}' must be between 1 and 8 characters");
+                let message = format!("loadparm='{loadparm}': the firmware reads between 1 and 8 characters");
                 faults.push((boot.site, message));
             } else if !loadparm.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ' ')) {
-                let allowed = "expecting chars in the set of [a-zA-Z0-9.] and blank spaces";
-                faults.push((boot.site, format!("invalid loadparm value '{loadparm}', {allowed}")));
+                let message =
+                    format!("loadparm='{loadparm}' has other chars than those of the set [a-zA-Z0-9.] and blanks");
+                faults.push((boot.site, message));
             }
         });
     }
@@ -102,16 +103,16 @@ fn lifecycle(domain: &Domain, cx: &mut Cx<'_>) {
     let rename =
         [off, reboot].contains(&Some(LifecycleAction::RenameRestart)) || crash == Some(CrashAction::RenameRestart);
     if rename {
-        let message =
-            "the qemu driver doesn't support the 'rename-restart' action for 'on_reboot'/'on_poweroff'/'on_crash'";
+        let message = "'rename-restart' is an action of Xen; with qemu, 'on_reboot', 'on_poweroff' and 'on_crash' have no such driver support";
         cx.error(&codes::LIFECYCLE, site, message);
     }
     if [off, reboot].contains(&Some(LifecycleAction::Preserve)) {
-        let message = "the qemu driver doesn't support the 'preserve' action for 'on_reboot'/'on_poweroff'";
+        let message =
+            "'preserve' keeps a crashed guest for a look; with qemu it is no action for 'on_reboot' or 'on_poweroff'";
         cx.error(&codes::LIFECYCLE, site, message).help("'preserve' is possible for 'on_crash'");
     }
     if off == Some(LifecycleAction::Restart) && reboot == Some(LifecycleAction::Destroy) {
-        let message = "the qemu driver doesn't support 'onReboot' set to 'destroy and 'onPoweroff' set to 'reboot': one of them has to give way";
+        let message = "a reboot is to 'destroy and a poweroff is to 'reboot' ('onPoweroff', 'onReboot'): the qemu driver has one action for both, so one has to give way";
         cx.error(&codes::LIFECYCLE, site, message);
     }
 }
@@ -131,7 +132,7 @@ fn timers(domain: &Domain, cx: &mut Cx<'_>) {
         _ => None,
     };
     if let Some((attribute, offset)) = missing {
-        let message = format!("missing '{attribute}' attribute for a clock with offset='{offset}'");
+        let message = format!("<clock offset='{offset}'> needs '{attribute}', which is missing");
         cx.error_at(&codes::TIMER, clock.site, "offset", message);
     }
     for timer in &clock.timers {
@@ -144,11 +145,11 @@ fn timers(domain: &Domain, cx: &mut Cx<'_>) {
             ("mode", timer.mode.is_some() && name != TimerName::Tsc),
         ];
         for (attribute, _) in not_for.iter().filter(|(_, wrong)| *wrong) {
-            let message = format!("the timer {name} doesn't support setting of the timer {attribute}");
+            let message = format!("a timer with name='{name}' has no {attribute} to set");
             cx.error_at(&codes::TIMER, timer.site, attribute, message);
         }
         if timer.catchup.is_some() && timer.tick_policy != Some(TickPolicy::Catchup) {
-            let message = "setting of timer catchup policies is only supported with tickpolicy='catchup'";
+            let message = "<catchup> policies of a timer have an effect with tickpolicy='catchup' only";
             cx.error(&codes::TIMER, timer.site, message);
         }
         match (name, timer.tick_policy, timer.track) {
@@ -158,11 +159,11 @@ fn timers(domain: &Domain, cx: &mut Cx<'_>) {
             (TimerName::Rtc, Some(policy @ (TickPolicy::Merge | TickPolicy::Discard)), track)
                 if track != Some(TimerTrack::Boot) =>
             {
-                let message = format!("unsupported rtc timer tickpolicy '{policy}'");
+                let message = format!("QEMU's rtc timer has no tickpolicy '{policy}'");
                 cx.error_at(&codes::TIMER, timer.site, "tickpolicy", message);
             }
             (TimerName::Rtc, _, Some(track @ TimerTrack::Boot)) => {
-                cx.error_at(&codes::TIMER, timer.site, "track", format!("unsupported rtc timer track '{track}'"));
+                cx.error_at(&codes::TIMER, timer.site, "track", format!("QEMU's rtc timer cannot track '{track}'"));
             }
             _ => {}
         }
@@ -187,7 +188,7 @@ fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         };
         if !possible {
             let message = format!(
-                "configuring the '{name}' timer is not supported for virtType={} arch={} machine={} guests",
+                "the '{name}' timer does not exist in a guest of virtType={}, arch={}, machine={}: it cannot be configured",
                 domain.kind(),
                 machine.arch,
                 machine.name
@@ -200,26 +201,26 @@ fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 /// Caches and widths of addresses.
 fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
     if cpu.migratable.is_some() && !matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum) {
-        let message = "the attribute migratable is only allowed for the CPU modes 'host-passthrough' / 'maximum'";
+        let message = "migratable is about the host's own features: an attribute of a CPU in mode 'host-passthrough' or 'maximum'";
         cx.error_at(&codes::CPU, cpu.site, "migratable", message);
     }
     if cpu.vendor.is_some() && !cpu.names_a_cpu() {
-        cx.error(&codes::CPU, cpu.site, "a CPU vendor is specified without a CPU model");
+        cx.error(&codes::CPU, cpu.site, "<vendor> restricts a CPU <model>, and none is specified");
     }
     let passes = matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum);
     if let Some(cache) = cpu.caches.first() {
         let message = match cache.mode {
             Some(CacheMode::Emulate) if cache.level != Some(3) => {
-                Some("CPU cache mode 'emulate' can only be used with level='3'")
+                Some("<cache mode='emulate'>: QEMU emulates the CPU cache of level='3', no other")
             }
-            Some(CacheMode::Passthrough) if !passes => {
-                Some("CPU cache mode 'passthrough' can only be used with 'host-passthrough' / 'maximum' CPUs")
-            }
+            Some(CacheMode::Passthrough) if !passes => Some(
+                "<cache mode='passthrough'> shows the host's CPU cache, for which the CPU has to be 'host-passthrough' or 'maximum'",
+            ),
             Some(CacheMode::Passthrough) if cache.level.is_some() => {
-                Some("unsupported level of the CPU cache for mode 'passthrough'")
+                Some("<cache mode='passthrough'> shows all of the CPU cache: it takes no level")
             }
             Some(CacheMode::Disable) if cache.level.is_some() => {
-                Some("unsupported level of the CPU cache for mode 'disable'")
+                Some("<cache mode='disable'> hides all of the CPU cache: it takes no level")
             }
             _ => None,
         };
@@ -236,7 +237,7 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
                 Some("the maximum physical address of the CPU can be passed through only with a 'host-passthrough' CPU")
             }
             Some(PhysAddrMode::Emulate) if bits.limit.is_some() => {
-                Some("the limit of the CPU's maximum physical address cannot be used with mode='emulate'")
+                Some("<maxphysaddr limit> bounds what is passed through; with mode='emulate', bits says it")
             }
             _ => None,
         };
@@ -247,12 +248,19 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
     if let Some(vendor) = cpu.model.as_ref().and_then(|m| m.vendor_id.as_ref())
         && (vendor.len() != 12 || vendor.contains(','))
     {
-        cx.error(&codes::CPU, cpu.site, format!("vendor_id '{vendor}' must have exactly 12 characters, and no ','"));
+        cx.error(
+            &codes::CPU,
+            cpu.site,
+            format!("vendor_id '{vendor}': CPUID has 12 characters for it, no fewer, no more, and no ','"),
+        );
     }
     let mut seen = BTreeSet::new();
     for feature in &cpu.features {
         if !seen.insert(feature.name()) {
-            let message = format!("CPU feature '{}' is specified more than once", feature.name());
+            let message = format!(
+                "two <feature> of the CPU have the name '{}'; specified twice, which policy holds?",
+                feature.name()
+            );
             cx.error(&codes::CPU, feature.site, message);
         }
     }
@@ -272,7 +280,9 @@ fn numa(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
         for sibling in &cell.distances {
             let Some(other) = sibling.id else { continue };
             if !ids.contains(&other) {
-                let message = format!("'sibling_id {other}' does not refer to a valid cell within NUMA 'cell id {id}'");
+                let message = format!(
+                    "the distances of NUMA 'cell id {id}' name 'sibling_id {other}', and no <cell> has that id"
+                );
                 cx.error(&codes::NUMA, sibling.site, message);
             }
             let value = sibling.value.unwrap_or(0);
@@ -292,7 +302,7 @@ fn numa(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
         }
     }
     if taken.iter().next_back().is_some_and(|last| *last >= count) {
-        let message = format!("number of CPUs in <numa> exceeds the number of vCPUs, {count}");
+        let message = format!("the cells of <numa> have more CPUs than <vcpu> counts: {count}");
         cx.error(&codes::NUMA, numa.site, message);
     }
 }
@@ -302,18 +312,18 @@ fn memory(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let site = domain.memory.as_ref().map_or(domain.site, |m| m.amount.site);
     let total = domain.memory.as_ref().map_or(0, |m| m.amount.kib());
     if total.saturating_sub(super::memory::devices_kib(domain)) == 0 {
-        cx.error(&codes::MEMORY, site, "the memory size must be specified via <memory> or in the <numa> configuration");
+        cx.error(&codes::MEMORY, site, "how much memory? Say it in <memory>, or in the cells of <numa>");
     }
     let Some(max) = &domain.max_memory else { return };
     let mut fault = |message: &str| {
         cx.error(&codes::MEMORY, max.amount.site, message);
     };
     if max.amount.kib() < total {
-        fault("the maximum memory size must be equal to or greater than the actual memory size");
+        fault("<maxMemory> is smaller than the memory that the guest begins with");
     }
     let has_nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).is_some_and(|n| !n.cells.is_empty());
     if !has_nodes && !machine.arch.is_ppc64() {
-        fault("at least one NUMA node has to be configured when enabling memory hotplug");
+        fault("<maxMemory> (memory hotplug) needs a guest with NUMA: add one <cell> at least; none is configured");
     }
 }
 
@@ -326,13 +336,23 @@ fn huge_pages(domain: &Domain, cx: &mut Cx<'_>) {
         |p: &&crate::domain::memory::HugePage| p.nodeset.as_ref().is_none_or(|set| cells == 0 && set.iter().eq([0]));
     let mut masters = huge.pages.iter().filter(master);
     if let (Some(first), Some(second)) = (masters.next(), masters.next()) {
-        let message = format!("two master hugepages detected: {} and {}", first.size.kib(), second.size.kib());
+        let message = format!(
+            "<hugepages> has two entries without a nodeset, so two master sizes: {} and {} KiB",
+            first.size.kib(),
+            second.size.kib()
+        );
         cx.error(&codes::HUGE_PAGES, second.site, message).help("name the nodes of all but one size with nodeset='…'");
     }
     for page in &huge.pages {
         let absent = page.nodeset.iter().flat_map(|s| s.iter()).find(|n| *n >= cells.max(1));
         if let Some(node) = absent {
-            cx.error(&codes::HUGE_PAGES, page.site, format!("hugepages: the guest's node {node} is not found"));
+            cx.error(
+                &codes::HUGE_PAGES,
+                page.site,
+                format!(
+                    "<page nodeset> of <hugepages> names node {node}, and the guest has none of that number: not found"
+                ),
+            );
         }
     }
 }
@@ -346,16 +366,21 @@ fn numatune(domain: &Domain, cx: &mut Cx<'_>) {
         && memory.placement != Some(Placement::Auto)
         && memory.nodeset.is_none()
     {
-        let message = "the nodeset for NUMA memory tuning must be set if 'placement' is 'static'";
+        let message = "<memory placement='static'> in <numatune> needs a nodeset: the host's NUMA nodes";
         cx.error(&codes::NUMATUNE, memory.site, message);
     }
     if let Some(first) = tune.memnodes.first() {
         if ids.is_empty() {
-            cx.error(&codes::NUMATUNE, first.site, "the element 'memnode' is invalid without any guest NUMA cells");
+            cx.error(
+                &codes::NUMATUNE,
+                first.site,
+                "a <memnode> is about a guest NUMA cell, and the guest has no cells",
+            );
             return;
         }
         if memory.is_some_and(|m| m.placement == Some(Placement::Auto)) {
-            let message = "per-node binding is not compatible with automatic NUMA placement";
+            let message =
+                "<memnode> binds memory per-node, while placement='auto' leaves NUMA placement to an automatic choice";
             cx.error(&codes::NUMATUNE, first.site, message);
         }
     }
@@ -366,7 +391,7 @@ fn numatune(domain: &Domain, cx: &mut Cx<'_>) {
             cx.error(&codes::NUMATUNE, node.site, format!("argument 'cellid' in <memnode> has no NUMA cell: {id}"));
         }
         if !seen.insert(id) {
-            cx.error(&codes::NUMATUNE, node.site, format!("multiple <memnode> elements with cellid {id}"));
+            cx.error(&codes::NUMATUNE, node.site, format!("two <memnode> are about cellid {id}"));
         }
         let of_memory = memory.and_then(|m| m.mode);
         let restrictive = Some(NumaMode::Restrictive);
@@ -374,7 +399,8 @@ fn numatune(domain: &Domain, cx: &mut Cx<'_>) {
             let message = "'restrictive' mode is required in the memory element when mode is 'restrictive' in the memnode element";
             cx.error(&codes::NUMATUNE, node.site, message);
         } else if of_memory == restrictive && node.mode != restrictive {
-            let message = "'restrictive' mode is required in the memnode element when mode is 'restrictive' in the memory element";
+            let message =
+                "<memory> of <numatune> has the mode 'restrictive': then each <memnode> is required to have it, too";
             cx.error(&codes::NUMATUNE, node.site, message);
         }
     }

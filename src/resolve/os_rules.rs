@@ -25,15 +25,29 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 fn firmware(os: &Os, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let features = domain.features.as_ref();
     if machine.arch.is_x86() && has_uefi(domain) && !features.is_some_and(|f| f.acpi) {
-        cx.error(&codes::FIRMWARE, os.site, "UEFI requires ACPI on this architecture")
-            .help("add <acpi/> to <features>");
+        cx.error(
+            &codes::FIRMWARE,
+            os.site,
+            "the firmware is UEFI, which on this architecture hands everything over through ACPI: that is off",
+        )
+        .help("add <acpi/> to <features>");
     }
     let Some(loader) = os.loader.as_ref().filter(|l| l.secure == Some(YesNo::Yes)) else { return };
     if machine.board != Board::Q35 {
-        cx.error_at(&codes::FIRMWARE, loader.site, "secure", "secure boot is supported with q35 machine types only");
+        cx.error_at(
+            &codes::FIRMWARE,
+            loader.site,
+            "secure",
+            "<loader secure='yes'>: secure boot takes the protected memory of q35 machine types",
+        );
     } else if features.and_then(|f| f.smm.as_ref()).is_none_or(|s| s.switch.state != Some(OnOff::On)) {
-        cx.error_at(&codes::FIRMWARE, loader.site, "secure", "secure boot requires the SMM feature to be enabled")
-            .help("add <smm state='on'/> to <features>");
+        cx.error_at(
+            &codes::FIRMWARE,
+            loader.site,
+            "secure",
+            "<loader secure='yes'>: secure boot keeps its keys behind SMM, and that feature is not enabled",
+        )
+        .help("add <smm state='on'/> to <features>");
     }
 }
 
@@ -50,10 +64,10 @@ pub fn has_uefi(domain: &Domain) -> bool {
 fn serial(os: &Os, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let Some(bios) = os.bios.as_ref().filter(|b| b.use_serial == Some(YesNo::Yes)) else { return };
     if !machine.arch.is_x86() {
-        let message = "a serial console of the BIOS is only supported on x86 architectures";
+        let message = "<bios useserial>: a BIOS that talks on a serial console is a thing of x86 architectures";
         cx.error_at(&codes::BOOT, bios.site, "useserial", message);
     } else if domain.devices.as_ref().is_none_or(|d| d.serials.is_empty()) {
-        let message = "the BIOS needs at least one serial port to use for its output";
+        let message = "<bios useserial>: there is no serial port that the BIOS could use for its output";
         cx.error_at(&codes::BOOT, bios.site, "useserial", message).help("add <serial type='pty'/> to <devices>");
     }
 }
@@ -61,15 +75,25 @@ fn serial(os: &Os, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 /// Files that are handed to the guest.
 fn files(os: &Os, cx: &mut Cx<'_>) {
     if os.shim.is_some() && !cx.has(Cap::Shim) {
-        cx.error(&codes::BOOT, os.site, "shim is not supported by this QEMU binary");
+        cx.error(&codes::BOOT, os.site, "<shim>: this QEMU binary cannot load one");
     }
     for (i, table) in os.acpi.iter().enumerate() {
         let Some(kind) = table.kind else { continue };
         if kind == AcpiTableKind::Rawset {
-            cx.error_at(&codes::BOOT, table.site, "type", format!("ACPI table type '{kind}' is not supported"))
-                .help("give each table its own <table type='raw'>");
+            cx.error_at(
+                &codes::BOOT,
+                table.site,
+                "type",
+                format!("<table type='{kind}'>: QEMU takes one ACPI table a file"),
+            )
+            .help("give each table its own <table type='raw'>");
         } else if kind != AcpiTableKind::Raw && os.acpi.iter().take(i).any(|t| t.kind == Some(kind)) {
-            cx.error_at(&codes::BOOT, table.site, "type", format!("ACPI table type '{kind}' may only appear once"));
+            cx.error_at(
+                &codes::BOOT,
+                table.site,
+                "type",
+                format!("a second ACPI <table type='{kind}'>: a guest looks for it once"),
+            );
         }
     }
 }
@@ -77,13 +101,13 @@ fn files(os: &Os, cx: &mut Cx<'_>) {
 /// What QEMU's firmware configuration asks of an entry.
 fn fwcfg(entry: &Entry, cx: &mut Cx<'_>) {
     let message = match entry.name.as_deref() {
-        None => "the firmware entry is missing the attribute 'name'",
-        Some(name) if !name.starts_with("opt/") => "invalid firmware name: those of users begin with 'opt/'",
+        None => "an <entry> for the firmware needs the attribute 'name', which is missing",
+        Some(name) if !name.starts_with("opt/") => "an invalid name for the firmware: those of users begin with 'opt/'",
         Some(name) if name.starts_with("opt/ovmf/") || name.starts_with("opt/org.qemu/") => {
-            "that firmware name is reserved"
+            "<entry>: that name is reserved for the firmware's own files"
         }
         Some(_) if entry.value.is_none() && entry.file.is_none() => {
-            "the firmware entry must have either a value or the attribute 'file'"
+            "an <entry> for the firmware has its value as text, or in a 'file': here is neither"
         }
         Some(_) => return,
     };
@@ -110,7 +134,8 @@ fn smbios(domain: &Domain, cx: &mut Cx<'_>) {
                     cx.error(&codes::SMBIOS, system.site, format!("malformed <sysinfo> uuid '{text}'"));
                 }
                 Ok(uuid) if Some(uuid) != domain.uuid => {
-                    let message = format!("UUID mismatch between <uuid> and <sysinfo>: '{uuid}'");
+                    let message =
+                        format!("<sysinfo> gives the guest another UUID than the domain's <uuid>: '{uuid}' (mismatch)");
                     cx.error(&codes::SMBIOS, system.site, message);
                 }
                 Ok(_) => {}

@@ -25,7 +25,8 @@ fn spice(devices: &Devices, cx: &mut Cx<'_>) {
     }
     let mut check = |source: &ChardevSource, site: Site| {
         if let Some(kind @ (SourceKind::Spicevmc | SourceKind::Spiceport)) = source.kind {
-            let message = format!("chardev '{kind}' is not supported without spice graphics");
+            let message =
+                format!("a chardev of type '{kind}' goes through a spice display: add <graphics type='spice'>");
             cx.error(&support::NOT_BY_QEMU, site, message).help("add <graphics type='spice'/>");
         }
     };

@@ -26,7 +26,7 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         && topology.cpus() != u64::from(count)
     {
         fault(format!(
-            "the CPU topology has {} CPUs, which doesn't match the maximum vCPU count, {count}",
+            "<topology> makes {} CPUs, and the maximum of <vcpu> is a count of {count}: they don't match",
             topology.cpus()
         ));
     }
@@ -34,15 +34,19 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         let granularity = topology.map_or(1, |t| t.threads()).max(1);
         let current = vcpu.current.unwrap_or(count);
         if !count.is_multiple_of(granularity) || !current.is_multiple_of(granularity) {
-            fault(format!("the vCPUs count must be a multiple of the vCPU hotplug granularity ({granularity})"));
+            fault(format!(
+                "<vcpu>: vCPUs of this machine come in groups of {granularity} (hotplug granularity), and the count is no multiple of it"
+            ));
         } else {
             granules(&domain.vcpus, granularity, &mut fault);
         }
     }
     let max = cx.env.caps.machine(machine.accel, &machine.name).map_or(0, |m| m.max_cpus);
     if max > 0 && count > max {
-        let message =
-            format!("maximum CPUs greater than the limit of machine type '{}': {count} > {max}", machine.name);
+        let message = format!(
+            "the machine type '{}' takes {max} CPUs as its maximum limit, and {count} is greater",
+            machine.name
+        );
         cx.error(&codes::VCPUS, vcpu.site, message);
     }
 }
@@ -66,33 +70,39 @@ fn granules(vcpus: &[OneVcpu], granularity: u32, fault: &mut dyn FnMut(String)) 
 /// What single CPUs say of themselves: the first is always there, and those that cannot be unplugged come before the others.
 fn single(vcpus: &[OneVcpu], count: u32, fault: &mut dyn FnMut(String)) {
     if let Some(id) = vcpus.iter().filter_map(|v| v.id).find(|id| *id >= count) {
-        return fault(format!("vcpu id '{id}' is out of range of the maximum vcpu count"));
+        return fault(format!("<vcpus> has a vcpu with id '{id}', and <vcpu> counts fewer: out of range"));
     }
     let Some(first) = vcpus.first() else { return };
     let ordered = first.order.is_some();
     if !first.is_enabled() {
-        fault("vcpu 0 can't be offline".to_string());
+        fault("the guest starts on vcpu 0, so that one is never offline".to_string());
     } else if first.is_hotpluggable() {
-        fault("vcpu0 can't be hotpluggable".to_string());
+        fault("the guest starts on vcpu0, so that one is not hotpluggable".to_string());
     } else if vcpus.iter().any(|v| v.is_enabled() && v.order.is_some() != ordered) {
         fault(
-            "all vcpus must have either set or unset order: 'order' stands for all that are enabled, or for none"
+            "the attribute order is set for some vcpus and unset for others: all that are enabled have it, or none"
                 .to_string(),
         );
     } else if ordered && first.order != Some(1) {
-        fault("vcpu0 must be enabled first: its order is 1".to_string());
+        fault("the guest starts on vcpu0, so that one is enabled first: its order is 1".to_string());
     }
     let plugged_before = |i: usize| vcpus.iter().take(i).any(OneVcpu::is_hotpluggable);
     for (i, vcpu) in vcpus.iter().enumerate().skip(1).filter(|(_, v)| !v.is_hotpluggable()) {
         if ordered && plugged_before(i) {
-            let message = "online non-hotpluggable vcpus need to be ordered prior to hotpluggable vcpus";
+            let message = "vcpus that are online and non-hotpluggable are ordered before the hotpluggable, not after";
             return fault(message.to_string());
         }
         if ordered && vcpu.order.is_none() {
-            return fault("online non-hotpluggable vcpus must be ordered in ascending order".to_string());
+            return fault(
+                "the order of online, non-hotpluggable vcpus is ascending, and one here is ordered below vcpu 0"
+                    .to_string(),
+            );
         }
         if !vcpu.is_enabled() {
-            return fault(format!("vcpu '{}' is both offline and not hotpluggable", vcpu.id.unwrap_or(0)));
+            return fault(format!(
+                "vcpu '{}' would never be there: it is offline, and not hotpluggable",
+                vcpu.id.unwrap_or(0)
+            ));
         }
     }
 }

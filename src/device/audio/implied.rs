@@ -44,15 +44,23 @@ pub fn add_default(domain: &mut Domain, cx: &mut Cx<'_>) {
             other => AudioType::parse(other),
         };
         if kind.is_none() {
-            cx.error(&codes::AUDIO, Site::NONE, format!("unknown QEMU_AUDIO_DRV setting {wanted}"))
-                .help("add an <audio> element that names the backend");
+            cx.error(
+                &codes::AUDIO,
+                Site::NONE,
+                format!("QEMU_AUDIO_DRV={wanted}: this setting names no audio backend, it is unknown"),
+            )
+            .help("add an <audio> element that names the backend");
         }
         if kind == Some(AudioType::Sdl)
             && let Some(wanted) = host.env("SDL_AUDIODRIVER")
         {
             driver = SdlDriver::parse(wanted);
             if driver.is_none() {
-                cx.error(&codes::AUDIO, Site::NONE, format!("unknown SDL_AUDIODRIVER setting {wanted}"));
+                cx.error(
+                    &codes::AUDIO,
+                    Site::NONE,
+                    format!("SDL_AUDIODRIVER={wanted}: this setting names no driver of SDL, it is unknown"),
+                );
             }
         }
     }

@@ -136,13 +136,17 @@ impl Family for Audio {
             cx.error_at(&codes::AUDIO, self.site, "id", format!("duplicate audio id '{id}'"));
         }
         if self.kind() == AudioType::Dbus && !cx.has(crate::caps::Cap::DisplayDbus) {
-            cx.error(&support::NOT_BY_QEMU, self.site, "audio type 'dbus' is not supported in this QEMU binary");
+            cx.error(&support::NOT_BY_QEMU, self.site, "<audio type='dbus'>: this QEMU binary was built without it");
         }
         for direction in [&self.input, &self.output].into_iter().flatten() {
             let fixed = direction.fixed_settings == Some(YesNo::Yes);
             if fixed && direction.mixing_engine == Some(YesNo::No) {
-                cx.error(&codes::AUDIO, direction.site, "fixed settings require the mixing engine")
-                    .help("set mixingEngine='yes'");
+                cx.error(
+                    &codes::AUDIO,
+                    direction.site,
+                    "fixedSettings='yes' is done by the mixing engine, which is off",
+                )
+                .help("set mixingEngine='yes'");
             }
             if !fixed && direction.settings.is_some() {
                 cx.error(&codes::AUDIO, direction.site, "audio settings are only used with fixedSettings='yes'")

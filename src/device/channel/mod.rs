@@ -87,8 +87,12 @@ impl Family for Channel {
     fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         chardev::rules(&self.source, self.site, cx);
         let Some(target) = &self.target else {
-            cx.error(&codes::TARGET, self.site, "channel target type must be specified")
-                .help("add <target type='virtio' name='org.qemu.guest_agent.0'/>");
+            cx.error(
+                &codes::TARGET,
+                self.site,
+                "<target> of a channel tells by its type how the guest sees it; it must be there",
+            )
+            .help("add <target type='virtio' name='org.qemu.guest_agent.0'/>");
             return;
         };
         match target.kind {
@@ -108,7 +112,7 @@ impl Family for Channel {
                 &codes::TARGET,
                 target.site,
                 "name",
-                format!("unsupported spicevmc target name '{}'", name.unwrap_or("")),
+                format!("a spicevmc channel cannot have the target name '{}'", name.unwrap_or("")),
             )
             .help(format!("use name='{SPICE_AGENT}'"));
         }
@@ -172,7 +176,11 @@ impl Channel {
     fn guestfwd(&self, target: &ChannelTarget, cx: &mut Cx<'_>) {
         let address = target.address.as_deref();
         if address.is_none() {
-            cx.error(&schema::MISSING_ATTRIBUTE, target.site, "guestfwd channel does not define a target address");
+            cx.error(
+                &schema::MISSING_ATTRIBUTE,
+                target.site,
+                "<target type='guestfwd'> lacks its address: the channel must define one",
+            );
         }
         if let Some(address) = address
             && address.parse::<std::net::Ipv4Addr>().is_err()
@@ -181,12 +189,16 @@ impl Channel {
                 &codes::TARGET,
                 target.site,
                 "address",
-                format!("guestfwd channel only supports IPv4 addresses, not '{address}'"),
+                format!("a guestfwd channel is in QEMU's IPv4 network: '{address}' is no address there"),
             )
             .help("use an address of the guest's user-mode network, such as 10.0.2.100");
         }
         if target.port.is_none() {
-            cx.error(&schema::MISSING_ATTRIBUTE, target.site, "guestfwd channel does not define a target port");
+            cx.error(
+                &schema::MISSING_ATTRIBUTE,
+                target.site,
+                "<target type='guestfwd'> lacks its port: the channel must define one",
+            );
         }
     }
 

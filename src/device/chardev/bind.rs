@@ -21,7 +21,7 @@ impl Part for ChardevSource {
                     .error(
                         &schema::WRONG_VALUE,
                         attr.value_span(),
-                        format!("unknown type presented to host for character device: {}", attr.value()),
+                        format!("a character device of type {} is unknown: the type tells what the host's side is", attr.value()),
                     )
                     .help("use pty, file, dev, pipe, unix, tcp, udp, null, vc, stdio, spicevmc, spiceport, qemu-vdagent or dbus");
             }
@@ -34,7 +34,7 @@ impl Part for ChardevSource {
                         &schema::DUPLICATE,
                         source.span(),
                         format!(
-                            "only {allowed} source element(s) are allowed for a character device of type '{}'",
+                            "too many <source>: {allowed} is what a character device of type '{}' has (allowed elements)",
                             self.kind()
                         ),
                     )

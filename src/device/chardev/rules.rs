@@ -15,7 +15,7 @@ pub fn unix_needs_path(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
 }
 
 fn missing(attribute: &str, site: Site, cx: &mut Cx<'_>) {
-    cx.error(&codes::MISSING_SOURCE, site, format!("missing source {attribute} attribute for char device"))
+    cx.error(&codes::MISSING_SOURCE, site, format!("<source {attribute}> of a char device is missing"))
         .help(format!("add <source {attribute}='…'/>"));
 }
 
@@ -33,8 +33,12 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
                 missing("service", at, cx);
             }
             if let Some(protocol @ (Protocol::Telnets | Protocol::Tls)) = source.protocol {
-                cx.error(&codes::PROTOCOL, at, format!("tcp chardev protocol '{protocol}' not supported"))
-                    .help("use <protocol type='raw'/> or 'telnet'; for TLS add tls='yes' to the <source>");
+                cx.error(
+                    &codes::PROTOCOL,
+                    at,
+                    format!("<protocol type='{protocol}'>: a tcp chardev speaks 'raw' or 'telnet' only"),
+                )
+                .help("use <protocol type='raw'/> or 'telnet'; for TLS add tls='yes' to the <source>");
             }
         }
         SourceKind::Udp if source.peer.service.is_none() => missing("service", at, cx),
@@ -45,7 +49,7 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
                     &codes::CHANNEL,
                     at,
                     "channel",
-                    format!("invalid character in source channel '{channel}' for char device"),
+                    format!("<source channel='{channel}'>: a channel of Spice takes no blank or other such character"),
                 )
                 .help("use letters, digits, '.', '-', '_' and ':'");
             }
@@ -70,10 +74,10 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
     if let Some(cap) = needed
         && !cx.has(cap)
     {
-        cx.error(&support::NOT_BY_QEMU, at, format!("chardev '{kind}' not supported in this QEMU binary"));
+        cx.error(&support::NOT_BY_QEMU, at, format!("this QEMU binary has no chardev of type '{kind}'"));
     }
     if source.listens() && source.reconnect.is_some_and(|r| r.enabled == YesNo::Yes) {
-        cx.error(&codes::RECONNECT, at, "chardev reconnect is possible only for connect mode").help(
+        cx.error(&codes::RECONNECT, at, "<reconnect>: only a chardev with mode='connect' can do so").help(
             "remove <reconnect>, or use mode='connect' with the path of a socket on which another program listens",
         );
     }

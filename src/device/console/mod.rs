@@ -69,14 +69,14 @@ impl Family for Console {
             Some(T::Virtio) => return,
             other => {
                 let kind = other.map_or("none", ConsoleTargetType::as_str);
-                cx.error(&codes::CONSOLE, self.site, format!("unsupported console target type {kind}"))
+                cx.error(&codes::CONSOLE, self.site, format!("this machine has no console with target type {kind}"))
                     .help("use type='virtio', or type='sclp' on S/390");
                 return;
             }
         };
         if !cx.has(cap) {
             let kind = self.target_type().map_or("", ConsoleTargetType::as_str);
-            cx.error(&support::NOT_BY_QEMU, self.site, format!("{kind} console is not supported in this QEMU binary"));
+            cx.error(&support::NOT_BY_QEMU, self.site, format!("this QEMU binary has no {kind} console"));
         }
     }
 

@@ -60,7 +60,11 @@ fn pci_holes(lx: &mut Lower<'_>) {
         };
         let known = matches!(lx.machine.board, Board::I440fx | Board::Q35);
         if !known {
-            lx.error(&general::NOT_BY_QEMU, hole.site, "setting the size of the 64-bit PCI hole is not supported here");
+            lx.error(
+                &general::NOT_BY_QEMU,
+                hole.site,
+                "<pcihole64>: this machine has no 64-bit PCI hole whose size could be set",
+            );
             continue;
         }
         lx.text("-global", format!("{host}.pci-hole64-size={}K", hole.kib()), hole.site, "pcihole64");
@@ -96,14 +100,11 @@ pub fn controller(controller: &Controller, lx: &mut Lower<'_>) {
 fn ide(controller: &Controller, lx: &mut Lower<'_>) {
     if !lx.machine.has_builtin_ide() {
         let board = lx.machine.name.clone();
-        let message = format!("IDE controllers are unsupported for this QEMU binary or machine type '{board}'");
+        let message =
+            format!("the machine type '{board}' has no IDE, nor has this QEMU binary a device for IDE controllers");
         lx.error(&general::NOT_BY_QEMU, controller.site, message).help("use bus='sata' or bus='virtio' for the disks");
     } else if controller.index() > 0 {
-        lx.error(
-            &general::NOT_BY_QEMU,
-            controller.site,
-            "only a single IDE controller is supported for this machine type",
-        );
+        lx.error(&general::NOT_BY_QEMU, controller.site, "a second IDE controller: this machine type has a single one");
     }
 }
 
@@ -193,15 +194,19 @@ fn usb(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
         return None;
     }
     let Some(model) = controller.model else {
-        lx.error(&general::NOT_BY_QEMU, controller.site, "no model provided for USB controller")
-            .help("this QEMU has no model that could serve as a default; add model='qemu-xhci' or another that it has");
+        lx.error(
+            &general::NOT_BY_QEMU,
+            controller.site,
+            "<controller type='usb'> has no model, and this machine no default",
+        )
+        .help("this QEMU has no model that could serve as a default; add model='qemu-xhci' or another that it has");
         return None;
     };
     let Some((driver, cap)) = usb_driver(model).filter(|(_, cap)| lx.has(*cap)) else {
         lx.error(
             &general::NOT_BY_QEMU,
             controller.site,
-            format!("USB controller model '{model}' not supported in this QEMU binary"),
+            format!("this QEMU binary has no USB controller of model '{model}'"),
         );
         return None;
     };
@@ -266,7 +271,7 @@ fn scsi(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
         lx.error(
             &general::NOT_BY_QEMU,
             controller.site,
-            format!("this QEMU doesn't support the {name} SCSI controller (model '{}')", controller.model?),
+            format!("this QEMU has no {name} (SCSI controller of model '{}')", controller.model?),
         );
     }
     let mut props = Props::driver(name);

@@ -53,7 +53,7 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
                     &general::NOT_BY_QEMU,
                     driver.site,
                     name,
-                    format!("'{name}' is only supported by virtio-scsi controller"),
+                    format!("'{name}' is a property of a virtio-scsi controller, no other"),
                 );
             }
         }
@@ -72,10 +72,10 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
 
 fn ide(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
     if !machine.has_builtin_ide() {
-        let message = "IDE controllers are unsupported for this QEMU binary or machine type";
+        let message = "this machine type has no IDE, nor has this QEMU binary a device for IDE controllers";
         cx.error(&general::NOT_BY_QEMU, c.site, message);
     } else if c.index() != 0 {
-        let message = "only a single IDE controller is supported for this machine type";
+        let message = "a second IDE controller: this machine type has a single one";
         cx.error_at(&general::NOT_BY_QEMU, c.site, "index", message);
     }
 }
@@ -87,11 +87,11 @@ fn scsi(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
             cx.error_at(&general::NOT_BY_QEMU, c.site, "model", format!("unsupported controller model: {model}"));
         }
         Some(model @ M::Ncr53c90) if !machine.has_builtin_esp() => {
-            let message = format!("the {model} SCSI controller is not a built-in one of this machine");
+            let message = format!("this machine's board has no {model} SCSI controller (it is no built-in there)");
             cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
         }
         Some(model @ M::Ncr53c90) if c.index() != 0 => {
-            let message = format!("{model} can only be used as the first SCSI controller");
+            let message = format!("{model} is on the board: it is the SCSI controller with index 0, the first");
             cx.error_at(&general::NOT_BY_QEMU, c.site, "index", message);
         }
         _ => {}
@@ -109,7 +109,7 @@ fn iothreads(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
         cx.error(
             &general::NOT_BY_QEMU,
             driver.site,
-            "IOThread mapping for virtio-scsi controllers is not available with this QEMU binary",
+            "<iothreads>: this QEMU binary knows one IOThread for virtio-scsi controllers, and no mapping of queues",
         )
         .help("name one thread: <driver iothread='1'/>");
     }
@@ -119,7 +119,7 @@ fn iothreads(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
             cx.error(
                 &machine_codes::IOTHREAD,
                 driver.site,
-                format!("controller iothread '{id}' is not defined in iothreadid"),
+                format!("a controller wants iothread '{id}', and neither <iothreads> nor an <iothread> in <iothreadids> defines it"),
             )
             .help("define it: <iothreads>N</iothreads> makes those from 1 to N");
         }
@@ -128,33 +128,32 @@ fn iothreads(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
 
 fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
     if let Some(model @ (ControllerModel::Qusb1 | ControllerModel::Qusb2)) = c.model {
-        let message = format!("the USB controller model type 'qusb1' or 'qusb2' is not supported in qemu: '{model}'");
+        let message = format!("'{model}': qusb1 and qusb2 are USB controllers of Xen, qemu has neither");
         cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
     }
     let none = |o: &&Controller| o.is(ControllerKind::Usb) && o.model == Some(ControllerModel::None);
     let all = || domain.devices.iter().flat_map(|d| d.controllers.iter());
     if c.model != Some(ControllerModel::None) && all().find(none).is_some() {
-        cx.error(&codes::CONTROLLERS, c.site, "can't add another USB controller: USB is disabled for this domain")
+        cx.error(&codes::CONTROLLERS, c.site, "a second <controller type='usb'>: one with model='none' says that USB is disabled in this domain, so another can't be")
             .help("remove <controller type='usb' model='none'/>");
     }
     let xhci = matches!(c.model, Some(ControllerModel::NecXhci | ControllerModel::QemuXhci));
     if let (true, Some(model), Some(ports)) = (xhci, c.model, c.ports)
         && ports > 15
     {
-        cx.error_at(
-            &general::NOT_BY_QEMU,
-            c.site,
-            "ports",
-            format!("'{model}' controller only supports up to '15' ports"),
-        );
+        cx.error_at(&general::NOT_BY_QEMU, c.site, "ports", format!("ports: a '{model}' controller has '15' at most"));
     }
     if c.info.alias.master.is_some() {
         let controllers = domain.devices.iter().flat_map(|d| d.controllers.iter());
         let mut masters = controllers
             .filter(|m| m.is(ControllerKind::Usb) && m.index() == c.index() && m.info.alias.master.is_none());
         if masters.next().is_none() {
-            cx.error(&codes::CONTROLLERS, c.site, "No master USB controller specified")
-                .help(format!("add <controller type='usb' index='{}' model='ich9-ehci1'/>", c.index()));
+            cx.error(
+                &codes::CONTROLLERS,
+                c.site,
+                "companions need their master: no ICH9 EHCI (ehci1) with this index is specified as a USB controller",
+            )
+            .help(format!("add <controller type='usb' index='{}' model='ich9-ehci1'/>", c.index()));
         }
     }
 }
@@ -170,7 +169,7 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
                 &codes::CONTROLLERS,
                 target.site,
                 "index",
-                format!("PCI controller target index '{index}' out of range - must be 0-30"),
+                format!("<target index='{index}'> of a PCI controller: 0 to 30 is the range"),
             );
         }
         if target.index.is_some_and(|t| (t == 0) != (c.index() == 0)) {
@@ -178,7 +177,7 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
                 &codes::CONTROLLERS,
                 target.site,
                 "index",
-                "only the PCI controller with index 0 can have target index 0, and vice versa",
+                "<target index='0'> is for the PCI controller with index='0', which has no other (and vice versa)",
             );
         }
     }
@@ -190,12 +189,12 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     {
         let bus = at.bus;
         let message = format!(
-            "the PCI controller at index {index} (0x{index:02x}) has bus='0x{bus:02x}', but its index must be larger than that bus"
+            "a PCI controller is behind a bus with a smaller number than its own: index {index} (0x{index:02x}) cannot be on bus='0x{bus:02x}'"
         );
         cx.error(&codes::CONTROLLERS, c.info.address_site(), message);
     }
     if let Some(number) = target.bus_nr.filter(|n| !(1..=254).contains(n)) {
-        let message = format!("PCI controller busNr '{number}' out of range - must be 1-254");
+        let message = format!("<target busNr='{number}'> of a PCI controller: 1 to 254 is the range");
         cx.error_at(&codes::CONTROLLERS, target.site, "busNr", message);
     }
     let numa = domain.cpu.as_ref().and_then(|cpu| cpu.numa.as_ref());
@@ -205,8 +204,7 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     {
         let index = c.index();
         let message = format!(
-            "{model} with index {index} is configured for a NUMA node ({node}) not present in the domain's \
-             <cpu><numa> array ({cells})"
+            "<target> of the {model} with index {index} puts it at NUMA node {node}, and <cpu><numa> has {cells} cells"
         );
         cx.error(&codes::CONTROLLERS, target.site, message);
     }
@@ -220,19 +218,14 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     };
     if !boards {
         let model = c.model.map_or("", M::as_str);
-        cx.error_at(
-            &general::NOT_BY_QEMU,
-            c.site,
-            "model",
-            format!("{model} controllers are not supported with this machine type"),
-        );
+        cx.error_at(&general::NOT_BY_QEMU, c.site, "model", format!("this machine type takes no {model} controllers"));
     }
     if target.hotplug.is_some() && !cx.has(Cap::PcieRootPortHotplug) {
         cx.error_at(
             &general::NOT_BY_QEMU,
             target.site,
             "hotplug",
-            "setting the hotplug property on a pcie-root-port is not supported by this QEMU",
+            "<target hotplug>: the pcie-root-port of this QEMU has no such property",
         );
     }
 }
@@ -271,7 +264,7 @@ fn options(c: &Controller, target: &super::PciTarget, machine: &Machine, cx: &mu
     if let Some((option, _, what)) = wrong.iter().find(|(_, wrong, _)| *wrong) {
         let (index, name) = (c.index(), driver.map_or("none", D::as_str));
         let message = format!(
-            "the option '{option}' {what} for the PCI controller with index '{index}', model '{model}' and modelName '{name}'"
+            "PCI controller with index '{index}', model '{model}' and modelName '{name}': the option '{option}' {what}"
         );
         cx.error(&codes::CONTROLLERS, c.site, message);
     }

@@ -58,11 +58,11 @@ impl Family for Crypto {
 
     fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         if !cx.has(Cap::VirtioCrypto) {
-            cx.error(&general::NOT_BY_QEMU, self.site, "virtio-crypto is not supported by this QEMU binary");
+            cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU binary has no virtio-crypto device");
         }
         let lkcf = self.backend.as_ref().is_some_and(|b| b.model == Some(CryptoBackend::Lkcf));
         if lkcf && !cx.has(Cap::CryptodevBackendLkcf) {
-            cx.error(&general::NOT_BY_QEMU, self.site, "crypto backend 'lkcf' is not supported by this QEMU binary");
+            cx.error(&general::NOT_BY_QEMU, self.site, "<backend model='lkcf'>: this QEMU binary has no such crypto");
         }
         if let Some(driver) = &self.driver {
             driver.virtio.rules(true, cx);

@@ -14,7 +14,7 @@ pub fn imply(disk: &mut Disk, cx: &mut Cx<'_>) {
     let Some(number) = disk.number() else {
         let (site, dev) = (target.site, disk.dev().to_string());
         if !dev.is_empty() {
-            cx.error_at(&codes::NAME, site, "dev", format!("unknown disk name '{dev}' and no address specified"))
+            cx.error_at(&codes::NAME, site, "dev", format!("<target dev='{dev}'>: the name tells no place on a bus (it is unknown), and no <address> is specified"))
                 .help("a name is hd, sd, vd, xvd, ubd or fd and letters: vda, vdb, … vdaa");
         }
         return;

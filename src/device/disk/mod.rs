@@ -124,7 +124,8 @@ impl Part for DiskSource {
         self.source.bind_child(kind, el, cx);
         for name in ["auth", "encryption"] {
             if let (Some(_), Some(inner)) = (el.child(name), el.child("source").and_then(|s| s.child(name))) {
-                let message = format!("an <{name}> definition was already found for the disk source");
+                let message =
+                    format!("<{name}> is given twice, in the disk and in its source: one definition was found already");
                 cx.diags
                     .error(&crate::diag::codes::storage::CREDENTIALS, inner.span(), message)
                     .help("keep the one inside <source>");

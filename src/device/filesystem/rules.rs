@@ -22,7 +22,7 @@ pub fn filesystem(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
             &codes::FILESYSTEM,
             site,
             "type",
-            format!("unsupported filesystem type '{kind}': only 'mount' filesystem type is supported"),
+            format!("<filesystem type='{kind}'>: a QEMU guest sees directories, for which the type is 'mount' (only that is supported)"),
         );
         return;
     }
@@ -31,7 +31,7 @@ pub fn filesystem(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
         FsDriver::Virtiofs => virtiofs(fs, domain, cx),
         FsDriver::Mtp => mtp(fs, cx),
         driver => {
-            let message = format!("filesystem driver type '{driver}' is not supported");
+            let message = format!("<driver type='{driver}'>: a filesystem of this kind is not for QEMU guests");
             cx.error(&codes::FILESYSTEM, site, message).help("use type='path' for 9p, or type='virtiofs'");
         }
     }
@@ -52,10 +52,14 @@ fn nine_p(fs: &Filesystem, cx: &mut Cx<'_>) {
     }
     let modes = fs.file_mode.is_some() || fs.directory_mode.is_some();
     if modes && fs.access_mode != Some(AccessMode::Mapped) {
-        cx.error(&codes::FILESYSTEM, site, "fmode and dmode must be used with accessmode=mapped");
+        cx.error(
+            &codes::FILESYSTEM,
+            site,
+            "fmode and dmode set the permissions of files with accessmode='mapped', and are of no use with another",
+        );
     }
     if fs.multi_devs.is_some() && !cx.has(Cap::FsdevMultidevs) {
-        cx.error(&codes::NEEDS_QEMU, site, "multidevs is not supported with this QEMU binary");
+        cx.error(&codes::NEEDS_QEMU, site, "this QEMU binary has no multidevs for 9p");
     }
     if fs.binary.is_some() || fs.idmap.is_some() || fs.socket().is_some() {
         cx.error(&codes::FILESYSTEM, site, "<binary>, <idmap> and a socket as source are only supported with virtiofs");
@@ -65,11 +69,11 @@ fn nine_p(fs: &Filesystem, cx: &mut Cx<'_>) {
 fn virtiofs(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
     let site = fs.site;
     if !cx.has(Cap::VhostUserFs) {
-        cx.error(&codes::NEEDS_QEMU, site, "virtiofs is not supported with this QEMU binary");
+        cx.error(&codes::NEEDS_QEMU, site, "this QEMU binary has no vhost-user device for virtiofs");
     }
     let external = fs.socket().is_some();
     if fs.access_mode.is_some_and(|m| m != AccessMode::Passthrough) {
-        cx.error_at(&codes::FILESYSTEM, site, "accessmode", "virtiofs only supports passthrough accessmode");
+        cx.error_at(&codes::FILESYSTEM, site, "accessmode", "accessmode: virtiofs knows passthrough only");
     }
     let driver = fs.driver.as_ref();
     let refused: [(bool, &str); 4] = [
@@ -80,7 +84,7 @@ fn virtiofs(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
     ];
     for (set, what) in refused {
         if set {
-            cx.error(&codes::FILESYSTEM, site, format!("virtiofs does not support {what}"));
+            cx.error(&codes::FILESYSTEM, site, format!("virtiofs has no {what}"));
         }
     }
     if external && (fs.binary.is_some() || fs.idmap.is_some() || fs.readonly) {
@@ -102,10 +106,10 @@ fn virtiofs(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
             cx.error(
                 &codes::NEEDS_QEMU,
                 boot.site,
-                "setting virtiofs boot order is not supported with this QEMU binary",
+                "this QEMU binary cannot boot from virtiofs: remove its <boot order>",
             );
         } else if !matches!(fs.info.address.address, Some(Address::Pci(_)) | None) {
-            cx.error(&codes::FILESYSTEM, boot.site, "setting virtiofs boot order is supported only with PCI bus");
+            cx.error(&codes::FILESYSTEM, boot.site, "<boot order> of virtiofs needs a device on the PCI bus");
         }
     }
     if !crate::device::storage::rules::has_shared_memory(domain) {
@@ -117,9 +121,9 @@ fn virtiofs(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
 fn mtp(fs: &Filesystem, cx: &mut Cx<'_>) {
     let site = fs.site;
     if !cx.has(Cap::UsbMtp) {
-        cx.error(&codes::NEEDS_QEMU, site, "MTP filesystems (usb-mtp) are not supported with this QEMU binary");
+        cx.error(&codes::NEEDS_QEMU, site, "this QEMU binary has no usb-mtp device for an MTP filesystem");
     }
     if fs.access_mode.is_some_and(|m| m != AccessMode::Passthrough) || fs.multi_devs.is_some() {
-        cx.error(&codes::FILESYSTEM, site, "an mtp filesystem only supports passthrough accessmode and no multidevs");
+        cx.error(&codes::FILESYSTEM, site, "an mtp filesystem knows accessmode='passthrough' only, and no multidevs");
     }
 }

@@ -191,8 +191,7 @@ impl Graphics {
                     &codes::LISTEN,
                     el.document().span_of_attr(el.site(), name),
                     format!(
-                        "graphics '{name}' attribute '{first}' must match '{inner}' attribute of first listen element \
-                         (found '{}')",
+                        "<graphics> has '{name}' = '{first}', and its first <listen> has another '{inner}': '{}'",
                         found.unwrap_or("none")
                     ),
                 )

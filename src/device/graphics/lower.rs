@@ -230,7 +230,7 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
                 lx.error(
                     &codes::SPICE_TLS,
                     graphics.site,
-                    "a spice TLS port is set in the XML configuration, but TLS is disabled in the host facts (qemu.conf)",
+                    "tlsPort is set, and the host facts (qemu.conf) have TLS for spice disabled",
                 )
                 .help("set spice { tls #true } in the host facts, or remove tlsPort");
             }
@@ -307,7 +307,7 @@ fn spice_ports(graphics: &Graphics, service: &Service, lx: &mut Lower<'_>) -> (O
         lx.error(
             &codes::SPICE_TLS,
             graphics.site,
-            "auto allocation of spice TLS port requested but spice TLS is disabled in the host facts (qemu.conf)",
+            "autoport: a secure spice channel is requested, and the host facts (qemu.conf) have TLS for spice disabled",
         )
         .help("set spice { tls #true } in the host facts, or make no channel secure");
     }
@@ -328,7 +328,7 @@ fn spice_channels(graphics: &Graphics, props: &mut Props, secure: bool, insecure
             lx.error(
                 &codes::SPICE_TLS,
                 site,
-                format!("spice {what} {mode} requested in XML configuration, but {missing} is not available"),
+                format!("<graphics type='spice'>: {what} {mode} is requested, and there is no {missing}"),
             );
         }
         props.set(key, name);

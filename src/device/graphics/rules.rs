@@ -16,7 +16,7 @@ pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
         cx.error(
             &codes::GRAPHICS,
             site,
-            "only 1 graphics device of each type (sdl, vnc, spice, headless, dbus, rdp) is supported",
+            "two <graphics> are of the same type: QEMU has 1 display of each (sdl, vnc, spice, headless, dbus, rdp)",
         )
         .help(format!("remove one of the displays of type '{kind}'"));
     }
@@ -35,32 +35,32 @@ pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
     if let Some(cap) = needed
         && !cx.has(cap)
     {
-        cx.error_at(
-            &support::NOT_BY_QEMU,
-            site,
-            "type",
-            format!("{kind} graphics are not supported with this QEMU binary"),
-        );
+        cx.error_at(&support::NOT_BY_QEMU, site, "type", format!("this QEMU binary was built without {kind} graphics"));
     }
     listens(graphics, cx);
     gl(graphics, devices, cx);
     if kind == GraphicsKind::Vnc {
         if graphics.power_control.is_some() && !cx.has(Cap::VncPowerControl) {
-            cx.error(&support::NOT_BY_QEMU, site, "VNC power control is not available in this QEMU binary");
+            cx.error(&support::NOT_BY_QEMU, site, "powerControl: the VNC server of this QEMU binary has none");
         }
         if let Some(password) = graphics.passwd.as_ref().filter(|p| p.len() > 8) {
-            let message = format!("the VNC password is {} characters long, only 8 are permitted", password.len());
+            let message = format!("a VNC password has 8 characters at most, and this is {} long", password.len());
             cx.error_at(&codes::GRAPHICS, site, "passwd", message);
         }
         if graphics.connected.is_some_and(|c| c != super::Connected::Keep) {
-            cx.error_at(&codes::GRAPHICS, site, "connected", "VNC supports connected='keep' only");
+            cx.error_at(&codes::GRAPHICS, site, "connected", "connected: VNC knows 'keep' only");
         }
         let tcp =
             graphics.listens.first().is_none_or(|l| matches!(l.kind(), ListenKind::Address | ListenKind::Network));
         if tcp && graphics.port.is_some_and(|p| p < 5900) {
             let port = graphics.port.unwrap_or(0);
-            cx.error_at(&codes::GRAPHICS, site, "port", format!("vnc port must be in range [5900,65535], not {port}"))
-                .help("QEMU numbers VNC displays from port 5900");
+            cx.error_at(
+                &codes::GRAPHICS,
+                site,
+                "port",
+                format!("VNC displays count from port 5900 up to 65535; {port} is outside the range"),
+            )
+            .help("QEMU numbers VNC displays from port 5900");
         }
     }
     if kind == GraphicsKind::Rdp && !devices.graphics.iter().any(|g| g.is(GraphicsKind::Dbus) && g.p2p.is_none()) {
@@ -72,7 +72,7 @@ pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
     }
     if graphics.audio.is_some_and(|id| audio::find(devices, Some(id)).is_none()) {
         let id = graphics.audio.unwrap_or(0);
-        cx.error(&codes::AUDIO, site, format!("no audio backend with id '{id}'"))
+        cx.error(&codes::AUDIO, site, format!("<audio id='{id}'>: no <audio> has this id"))
             .help(format!("add <audio id='{id}' type='…'/>"));
     }
 }
@@ -89,7 +89,7 @@ fn listens(graphics: &Graphics, cx: &mut Cx<'_>) {
             cx.error(
                 &codes::LISTEN,
                 listen.site,
-                format!("listen type '{}' is not available for graphics type '{kind}'", listen.kind()),
+                format!("<listen type='{}'> does not go with graphics of type '{kind}'", listen.kind()),
             );
         }
         if listen.kind() == ListenKind::Network && listen.network.is_none() {
@@ -112,7 +112,7 @@ fn gl(graphics: &Graphics, devices: &crate::device::Devices, cx: &mut Cx<'_>) {
         cx.error(
             &codes::GRAPHICS,
             graphics.site,
-            "graphics type 'egl-headless' is only supported with one of: 'vnc', 'spice' graphics types",
+            "'egl-headless' draws for another display: add <graphics> of type 'vnc' or 'spice'",
         )
         .help("a window can render by itself: <gl enable='yes'/>");
         return;
@@ -127,15 +127,11 @@ fn gl(graphics: &Graphics, devices: &crate::device::Devices, cx: &mut Cx<'_>) {
             _ => Cap::DisplayDbus,
         };
         if !cx.has(cap) {
-            cx.error(
-                &support::NOT_BY_QEMU,
-                graphics.site,
-                format!("{kind} OpenGL is not supported with this QEMU binary"),
-            );
+            cx.error(&support::NOT_BY_QEMU, graphics.site, format!("this QEMU binary has no OpenGL for {kind}"));
         }
     }
     if devices.graphics.iter().filter(|g| g.has_gl()).take_while(|g| g.site != graphics.site).count() == 1 {
-        cx.error(&codes::GRAPHICS, graphics.site, "multiple OpenGL displays are not supported by QEMU")
+        cx.error(&codes::GRAPHICS, graphics.site, "QEMU draws with OpenGL for one display, and multiple ask for it")
             .help("let one display render: remove <gl> or the egl-headless display");
     }
 }

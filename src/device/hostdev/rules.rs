@@ -23,18 +23,22 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         && first.site != h.site
     {
         let span = cx.span(first.site);
-        cx.error(&codes::HOSTDEV, h.site, "hostdev already exists in the domain configuration")
-            .related(span, "the same device of the host is here")
-            .help("a device of the host can be handed over once; remove one of the two");
+        cx.error(
+            &codes::HOSTDEV,
+            h.site,
+            "the domain has two <hostdev> for the same device of the host: it exists already",
+        )
+        .related(span, "the same device of the host is here")
+        .help("a device of the host can be handed over once; remove one of the two");
     }
     if let Some(kind) = h.info.address.address.as_ref().map(Address::kind)
         && !super::address_kind(h).contains(&kind)
     {
         let message = match (h.kind(), h.model) {
             (HostdevType::Mdev, Some(model)) => {
-                format!("unsupported address type '{kind}' with mediated device model '{model}'")
+                format!("a mediated device of model '{model}' is on another bus than an <address type='{kind}'>")
             }
-            (of, _) => format!("{of} host devices must not use address type '{kind}'"),
+            (of, _) => format!("<address type='{kind}'> is no place for {of} host devices"),
         };
         cx.error(&codes::HOSTDEV, h.info.address_site(), message);
     }
@@ -51,7 +55,12 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         let count = devices.hostdevs.iter().filter(|o| o.ramfb.is_some_and(|r| r.is_on())).count();
         let first = devices.hostdevs.iter().find(|o| o.ramfb.is_some_and(|r| r.is_on()));
         if count > 1 && first.is_some_and(|f| f.site != h.site) {
-            cx.error_at(&codes::HOSTDEV, h.site, "ramfb", "only one vgpu device can have 'ramfb' enabled");
+            cx.error_at(
+                &codes::HOSTDEV,
+                h.site,
+                "ramfb",
+                "ramfb='on' twice: a guest has one 'ramfb', so one vgpu device at most",
+            );
         }
     }
     if h.display.is_some_and(|d| d.is_on()) && devices.graphics.is_empty() {
@@ -59,7 +68,7 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
             &codes::HOSTDEV,
             h.site,
             "display",
-            "a graphics device is needed for attribute value 'display=on' in <hostdev>",
+            "'display=on' of a <hostdev> draws on a display, and the domain has none: a graphics device is needed",
         )
         .help("add <graphics type='vnc'/>");
     }
@@ -67,7 +76,11 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
 
 fn mediated(h: &Hostdev, _: &Domain, cx: &mut Cx<'_>) {
     let Some(model) = h.model else {
-        cx.error(&codes::HOSTDEV, h.site, "missing 'model' attribute in mediated device's <hostdev> element");
+        cx.error(
+            &codes::HOSTDEV,
+            h.site,
+            "<hostdev type='mdev'> needs the 'model' of its mediated device, which is missing",
+        );
         return;
     };
     if model == HostdevModel::VfioAp && h.info.boot.is_some() {
@@ -75,10 +88,10 @@ fn mediated(h: &Hostdev, _: &Domain, cx: &mut Cx<'_>) {
         cx.error(
             &general::NOT_BY_QEMU,
             site,
-            format!("booting from assigned devices is not supported by mediated devices of model {model}"),
+            format!("<boot order>: mediated devices of model {model} cannot be booted from"),
         );
     }
     if model != HostdevModel::VfioPci && (h.display.is_some() || h.ramfb.is_some()) {
-        cx.error(&codes::HOSTDEV, h.site, "<hostdev> attribute 'display' is only supported with model='vfio-pci'");
+        cx.error(&codes::HOSTDEV, h.site, "'display' of a <hostdev> is for a mediated device of model='vfio-pci'");
     }
 }

@@ -72,7 +72,7 @@ impl Part for HostdevSource {
     fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         let kind = el.peek("type").and_then(|t| HostdevType::parse(t.value()));
         let Some(source) = el.child("source") else {
-            cx.diags.error(&codes::MISSING_ELEMENT, el.span(), "missing <source> element in hostdev device");
+            cx.diags.error(&codes::MISSING_ELEMENT, el.span(), "<hostdev> has no <source>: which device of the host?");
             return;
         };
         let address = source.child("address");

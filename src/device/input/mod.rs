@@ -133,26 +133,32 @@ impl Family for Input {
         let without_usb = |c: &Controller| c.is(ControllerKind::Usb) && c.model == Some(ControllerModel::None);
         let controllers = domain.devices.iter().flat_map(|d| &d.controllers);
         if self.bus == Some(InputBus::Usb) && controllers.into_iter().any(without_usb) {
-            cx.error(&codes::INPUT, self.site, "cannot add USB input device: the USB bus is disabled")
-                .help("remove <controller type='usb' model='none'/>, or use another bus");
+            cx.error(
+                &codes::INPUT,
+                self.site,
+                "a USB input device, in a domain whose USB bus is disabled (model='none')",
+            )
+            .help("remove <controller type='usb' model='none'/>, or use another bus");
             return;
         }
         let wrong = match self.bus {
             Some(bus @ InputBus::Ps2) => {
                 if !matches!(kind, InputKind::Mouse | InputKind::Keyboard) {
-                    Some(format!("{bus} bus does not support {kind} input device"))
+                    Some(format!("there is no {kind} input device on the {bus} bus"))
                 } else if !machine.arch.is_x86() {
                     Some(format!("bus '{bus}' is not there for input devices on architecture {}", machine.arch))
                 } else if !has_ps2(domain, machine) {
-                    Some("inputs on the ps2 bus require the ps2 feature not to be disabled".to_string())
+                    Some("an input on the ps2 bus needs the ps2 feature, which is disabled".to_string())
                 } else {
                     None
                 }
             }
             Some(bus @ InputBus::Usb) if kind == InputKind::Passthrough => {
-                Some(format!("{bus} bus does not support {kind} input device"))
+                Some(format!("there is no {kind} input device on the {bus} bus"))
             }
-            Some(bus @ (InputBus::Xen | InputBus::Parallels)) => Some(format!("unsupported input bus {bus} for QEMU")),
+            Some(bus @ (InputBus::Xen | InputBus::Parallels)) => {
+                Some(format!("an input device on bus {bus} is not one of QEMU's"))
+            }
             Some(bus) if kind == InputKind::Evdev => Some(format!("input type 'evdev' has no bus, not '{bus}'")),
             _ => None,
         };
@@ -162,12 +168,20 @@ impl Family for Input {
         }
         let source = self.source.as_ref();
         if kind == InputKind::Passthrough && source.is_none_or(|s| s.evdev.is_none()) {
-            cx.error(&schema::MISSING_ATTRIBUTE, self.site, "missing evdev path for passthrough input device")
-                .help("add <source evdev='/dev/input/eventN'/>");
+            cx.error(
+                &schema::MISSING_ATTRIBUTE,
+                self.site,
+                "a passthrough input device has no <source evdev>: the path of the host's event device is missing",
+            )
+            .help("add <source evdev='/dev/input/eventN'/>");
         }
         if kind == InputKind::Evdev && source.is_none_or(|s| s.dev.is_none()) {
-            cx.error(&schema::MISSING_ATTRIBUTE, self.site, "missing evdev path for input device of type 'evdev'")
-                .help("add <source dev='/dev/input/eventN'/>");
+            cx.error(
+                &schema::MISSING_ATTRIBUTE,
+                self.site,
+                "an input device of type 'evdev' has no <source dev>: the path of the host's event device is missing",
+            )
+            .help("add <source dev='/dev/input/eventN'/>");
         }
         if self.bus != Some(InputBus::Virtio) && (self.driver.is_some() || self.model.is_some()) {
             cx.error(
@@ -194,7 +208,7 @@ impl Family for Input {
             cx.error(
                 &support::NOT_BY_QEMU,
                 self.site,
-                format!("input device of type '{kind}' on '{bus}' is not supported by this QEMU binary"),
+                format!("this QEMU binary has no input device of type '{kind}' for '{bus}'"),
             );
         }
     }

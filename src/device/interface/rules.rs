@@ -17,7 +17,7 @@ pub fn interface(interface: &Interface, domain: &Domain, _: &Machine, cx: &mut C
         cx.error(
             &codes::NOT_FOR_TYPE,
             forward.site,
-            "the <portForward> element can only be used with the 'passt' backend of interface type='user' or type='vhostuser'",
+            "<portForward> is carried out by passt: use it with <backend type='passt'/> in an interface of type='user' or 'vhostuser'",
         )
         .help("add <backend type='passt'/>");
     }
@@ -35,7 +35,7 @@ pub fn interface(interface: &Interface, domain: &Domain, _: &Machine, cx: &mut C
         }
         for (name, size) in [("rx_queue_size", driver.rx_queue_size), ("tx_queue_size", driver.tx_queue_size)] {
             if size.is_some_and(|s| !s.is_power_of_two()) {
-                cx.error_at(&codes::QUEUE_SIZE, driver.site, name, format!("{name} has to be a power of two"))
+                cx.error_at(&codes::QUEUE_SIZE, driver.site, name, format!("{name} is no power of two"))
                     .help("256, 512 and 1024 are sizes that QEMU takes");
             }
         }
@@ -80,7 +80,7 @@ pub fn can_start(interface: &Interface, lx: &mut Lower<'_>) -> bool {
             &codes::NOT_FOR_TYPE,
             backend.site,
             format!(
-                "interface {mac} - a custom tap device path is not supported for network interfaces of type {kind}"
+                "interface {mac}: <backend tap> names a tap device, and network interfaces of type {kind} have no tap of their own (custom path)"
             ),
         )
         .help(
@@ -107,7 +107,7 @@ fn complete(interface: &Interface, cx: &mut Cx<'_>) {
             cx.error(
                 &codes::INCOMPLETE,
                 interface.site,
-                "unknown host device source address type: <source> names no PCI device",
+                "<source> names no PCI device of the host: its <address> has an unknown type, or none",
             );
             return;
         }
@@ -117,7 +117,7 @@ fn complete(interface: &Interface, cx: &mut Cx<'_>) {
         let message = if kind == T::Vhostuser {
             "missing required attribute 'path' in the element 'source' of an interface of type 'vhostuser'".to_string()
         } else {
-            format!("an interface of type='{kind}' requires a 'source' element")
+            format!("<interface type='{kind}'> has no <source>: where does it lead to?")
         };
         cx.error(&codes::INCOMPLETE, interface.site, message);
         return;
@@ -140,18 +140,22 @@ fn complete(interface: &Interface, cx: &mut Cx<'_>) {
         }
     }
     if kind == T::Udp && f.local.is_none() {
-        cx.error(&codes::INCOMPLETE, source.site, "the '<local>' element is missing for a 'udp' socket interface");
+        cx.error(
+            &codes::INCOMPLETE,
+            source.site,
+            "a 'udp' interface sends and listens: the '<local>' side of its socket is missing",
+        );
     }
     if kind == T::Vhostuser {
         if let Some(mode) = f.mode.as_deref().filter(|m| !matches!(*m, "client" | "server")) {
-            let message = format!("invalid value for the attribute 'mode' in the element 'source': '{mode}'");
+            let message = format!("'{mode}' is no 'mode' that this 'source' can have");
             cx.error_at(&codes::INCOMPLETE, source.site, "mode", message);
         }
         if let Some(again) = &f.reconnect
             && again.enabled == Some(YesNo::Yes)
             && again.timeout.is_none()
         {
-            cx.error(&codes::INCOMPLETE, again.site, "missing required attribute 'timeout' in the element 'reconnect'");
+            cx.error(&codes::INCOMPLETE, again.site, "<reconnect enabled='yes'> needs its 'timeout', which is missing");
         }
     }
 }
@@ -162,7 +166,7 @@ fn port_profile(interface: &Interface, cx: &mut Cx<'_>) {
     let kind = interface.kind();
     let Some(port) = &interface.virtualport else { return };
     if !matches!(kind, T::Network | T::Bridge | T::Direct | T::Hostdev) {
-        let message = format!("the <virtualport> element is unsupported for <interface type='{kind}'>");
+        let message = format!("<virtualport> does not go with <interface type='{kind}'>");
         cx.error(&codes::NOT_FOR_TYPE, port.site, message);
         return;
     }
@@ -187,7 +191,7 @@ fn port_profile(interface: &Interface, cx: &mut Cx<'_>) {
         _ => None,
     };
     if let Some(missing) = missing {
-        let message = format!("missing {missing} in <virtualport type='{name}'>");
+        let message = format!("<virtualport type='{name}'> needs {missing} in its <parameters>, which is missing");
         cx.error(&codes::INCOMPLETE, port.site, message);
     }
 }
@@ -201,21 +205,29 @@ fn addresses(interface: &Interface, cx: &mut Cx<'_>) {
         let valid =
             if v6 { text.parse::<std::net::Ipv6Addr>().is_ok() } else { text.parse::<std::net::Ipv4Addr>().is_ok() };
         if !valid {
-            cx.error_at(&codes::ADDRESS, ip.site, "address", format!("invalid address '{text}' in <ip>"));
+            cx.error_at(&codes::ADDRESS, ip.site, "address", format!("<ip>: '{text}' is no IP address"));
         }
         if let Some(prefix) = ip.prefix.filter(|p| *p > if v6 { 128 } else { 32 }) {
-            cx.error_at(&codes::ADDRESS, ip.site, "prefix", format!("invalid prefix value '{prefix}' in <ip>"));
+            cx.error_at(
+                &codes::ADDRESS,
+                ip.site,
+                "prefix",
+                format!("<ip>: the prefix '{prefix}' is longer than the value an address of this family can have"),
+            );
         }
         if std::mem::replace(&mut seen[usize::from(v6)], true) && interface.kind() == InterfaceType::User {
             let family = if v6 { "IPv6" } else { "IPv4" };
-            cx.error(&codes::ADDRESS, ip.site, format!("only one {family} address per interface is allowed"));
+            cx.error(
+                &codes::ADDRESS,
+                ip.site,
+                format!("an interface has room for one {family} address, and more than one is given"),
+            );
         }
     }
     if let Some(ip) = interface.ips.first()
         && !matches!(interface.kind(), InterfaceType::User | InterfaceType::Vhostuser)
     {
-        let message =
-            "an attempt to set guest-side IP address info of a network interface is invalid: not supported by QEMU";
+        let message = "<ip> beside <source> is the guest-side address of a network interface: QEMU cannot set such info (a guest has DHCP for it)";
         cx.error(&codes::ADDRESS, ip.site, message);
     }
 }
@@ -230,7 +242,7 @@ fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
         cx.error(
             &codes::NOT_FOR_TYPE,
             mtu.site,
-            format!("setting the MTU on an interface of type {kind} is not supported yet"),
+            format!("<mtu>: virtc cannot set the MTU of an interface of type {kind} yet"),
         );
     }
     if let Some(port) = &interface.port
@@ -238,7 +250,7 @@ fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
         && !matches!(kind, T::Network | T::Bridge)
     {
         let message = format!(
-            "interface {mac} - <port isolated='yes'/> is not supported for network interfaces with type='{kind}'"
+            "interface {mac}: <port isolated='yes'/> is a setting of a bridge port, and network interfaces of type='{kind}' have none"
         );
         cx.error(&codes::NOT_FOR_TYPE, port.site, message);
     }
@@ -247,24 +259,24 @@ fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
             cx.error(
                 &codes::INCOMPLETE,
                 vlan.site,
-                "missing tag id - each <vlan> must have at least one <tag id='n'/> subelement",
+                "<vlan> has no <tag id='n'/>: at least one subelement with an id is needed, each names a VLAN",
             );
         }
         if let Some(id) = vlan.tags.iter().filter_map(|t| t.id).find(|id| *id > 4095) {
-            cx.error(&codes::ADDRESS, vlan.site, format!("the vlan tag id {id} is too large (maximum 4095)"));
+            cx.error(&codes::ADDRESS, vlan.site, format!("<tag id='{id}'>: vlan ids end at 4095, this is too large"));
         }
         if vlan.tags.len() > 1 && vlan.trunk == Some(YesNo::No) {
-            let message = "invalid \"trunk='no'\" in <vlan> - trunk='yes' is required for more than one vlan tag";
+            let message = "more than one vlan tag makes a trunk, and <vlan> says trunk='no': 'yes' is required";
             cx.error(&codes::ADDRESS, vlan.site, message);
         }
     }
     let mac_site = interface.mac.as_ref().map_or(interface.site, |m| m.site);
     if interface.mac.as_ref().and_then(|m| m.address).is_some_and(|m| m.0[0] & 1 == 1) {
-        cx.error(&codes::ADDRESS, mac_site, format!("expected a unicast mac address, found multicast '{mac}'"));
+        cx.error(&codes::ADDRESS, mac_site, format!("<mac>: '{mac}' is a multicast address; a card has a unicast one"));
     }
     if interface.model().contains(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.')) {
         let site = interface.model.as_ref().map_or(interface.site, |m| m.site);
-        cx.error(&codes::BAD_NAME, site, "the model name contains invalid characters");
+        cx.error(&codes::BAD_NAME, site, "<model type>: the name has characters that no model has");
     }
     if kind == T::Vhostuser && !domain.has_shared_memory() {
         cx.error(
@@ -283,7 +295,7 @@ fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
                     &codes::NOT_FOR_TYPE,
                     rate.site,
                     "floor",
-                    "the floor attribute is not supported for this config",
+                    "floor: a guaranteed bandwidth needs a network that can share it out, which this config has not",
                 );
             }
         }
@@ -292,13 +304,15 @@ fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
         match teaming.kind {
             Some(TeamingType::Persistent) if !interface.is_virtio() => {
                 let message = format!(
-                    "virtio-net teaming: a persistent interface must be <model type='virtio'/>, not '{}'",
+                    "<teaming type='persistent'> goes with <model type='virtio'/>, the virtio-net card that stays, not '{}'",
                     interface.model()
                 );
                 cx.error(&codes::NOT_FOR_TYPE, teaming.site, message);
             }
             Some(TeamingType::Transient) if !interface.is_host_device() && kind != T::Network => {
-                let message = format!("virtio-net teaming: a transient interface must be type='hostdev', not '{kind}'");
+                let message = format!(
+                    "<teaming type='transient'> goes with an interface of type='hostdev', which virtio-net replaces while it is away, not '{kind}'"
+                );
                 cx.error(&codes::NOT_FOR_TYPE, teaming.site, message);
             }
             _ => {}

@@ -65,7 +65,7 @@ impl Family for Iommu {
                 &codes::UNSUPPORTED_MODEL,
                 self.site,
                 "model",
-                format!("IOMMU device: '{model}' is only supported with {boards} machines"),
+                format!("the IOMMU device '{model}' exists on {boards} machines only"),
             );
             return;
         }
@@ -74,22 +74,33 @@ impl Family for Iommu {
                 &general::NOT_BY_QEMU,
                 self.site,
                 "model",
-                format!("IOMMU device: '{model}' is not supported with this QEMU binary"),
+                format!("this QEMU binary has no IOMMU device '{model}'"),
             );
         }
         if model == IommuModel::Virtio && !domain.features.as_ref().is_some_and(|f| f.acpi) {
-            cx.error_at(&codes::UNSUPPORTED_MODEL, self.site, "model", "IOMMU device: 'virtio' requires ACPI")
-                .help("add <acpi/> to <features>");
+            cx.error_at(
+                &codes::UNSUPPORTED_MODEL,
+                self.site,
+                "model",
+                "a 'virtio' IOMMU device is found by the guest through ACPI: add <acpi/>",
+            )
+            .help("add <acpi/> to <features>");
         }
         if model != IommuModel::Virtio && self.info.has_address() {
-            cx.error(&codes::VALUE, self.info.address_site(), format!("iommu model '{model}' can't have address"));
+            cx.error(
+                &codes::VALUE,
+                self.info.address_site(),
+                format!(
+                    "an <address> is given, and an iommu of model '{model}' is no device on a bus: it can't have one"
+                ),
+            );
         }
         let Some(driver) = &self.driver else { return };
         if model != IommuModel::Intel {
             cx.error(
                 &codes::VALUE,
                 driver.site,
-                format!("iommu model '{model}' doesn't support additional attributes"),
+                format!("<driver> of an iommu: additional attributes are for other models than '{model}', which doesn't have any"),
             );
             return;
         }
@@ -106,7 +117,7 @@ impl Family for Iommu {
                 &general::NOT_BY_QEMU,
                 driver.site,
                 name,
-                format!("iommu: {name} is not supported with this QEMU binary"),
+                format!("<driver> of the iommu: this QEMU binary has no {name}"),
             );
         }
     }

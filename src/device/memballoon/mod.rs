@@ -71,10 +71,10 @@ impl Family for Memballoon {
     fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         let first = domain.devices.iter().flat_map(|d| d.memballoons.first()).next();
         if first.is_some_and(|m| m.site != self.site) {
-            cx.error(&support::NOT_BY_QEMU, self.site, "only a single memory balloon device is supported");
+            cx.error(&support::NOT_BY_QEMU, self.site, "a second <memballoon>: a guest has a single one");
         }
         if let Some(model @ MemballoonModel::Xen) = self.model {
-            let message = format!("the memory balloon device type '{model}' is not supported by this version of qemu");
+            let message = format!("this version of qemu has no memory balloon of type '{model}'");
             cx.error_at(&support::NOT_BY_QEMU, self.site, "model", message);
         }
         if let Some(driver) = &self.driver {

@@ -18,16 +18,19 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
         fault("cannot use a memory device: memory hotplug is not enabled, <maxMemory> is not there".to_string());
     }
     if nodes == 0 && !machine.arch.is_ppc64() {
-        fault("at least one NUMA node has to be configured when memory devices are used".to_string());
+        fault(
+            "memory devices are plugged into a guest with NUMA: add one <cell> at least; none is configured"
+                .to_string(),
+        );
     }
     match device.node() {
         Some(node) if nodes > 0 && node as usize >= nodes => {
             fault(format!(
-                "can't add memory backend for guest node '{node}' as the guest has only '{nodes}' NUMA nodes"
+                "a memory device is for guest node '{node}', and there are '{nodes}' NUMA nodes: no such one to add memory to"
             ));
         }
         None if nodes > 0 && matches!(model, MemoryModel::Dimm | MemoryModel::Nvdimm) => {
-            fault("the target NUMA node needs to be specified for the memory device".to_string());
+            fault("<target> of the memory device lacks its <node>: which NUMA node gets it?".to_string());
         }
         _ => {}
     }
@@ -42,29 +45,26 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
         fault("an NVDIMM on POWER needs a <uuid>".to_string());
     }
     if model == MemoryModel::Nvdimm && device.label_kib().is_some_and(|kib| kib < 128) {
-        fault("the label of an nvdimm must be at least 128KiB".to_string());
+        fault("<label> of an nvdimm: 128 KiB is the least size (128KiB)".to_string());
     }
     if model == MemoryModel::VirtioPmem && device.node().is_some() {
-        fault("virtio-pmem does not support NUMA nodes".to_string());
+        fault("virtio-pmem is in none of the guest's NUMA nodes: remove its <node>".to_string());
     }
     if model == MemoryModel::VirtioMem {
         let target = device.target.as_ref();
         let requested = target.and_then(|t| t.requested.as_ref()).map_or(0, |r| r.kib());
         let block = target.and_then(|t| t.block.as_ref()).map_or(0, |b| b.kib());
         if requested > device.kib() {
-            fault(format!(
-                "the requested size must be smaller than or equal to @size ({}KiB), not {requested} KiB",
-                device.kib()
-            ));
+            fault(format!("<requested> asks for more than <size> ({} KiB): {requested} KiB", device.kib()));
         } else if block > 0 && (!requested.is_multiple_of(block) || !device.kib().is_multiple_of(block)) {
             fault(format!("size and requested size must be multiples of the block size {block} KiB"));
         } else if block > 0 && !block.is_power_of_two() {
-            fault(format!("the block size must be a power of two, not {block} KiB"));
+            fault(format!("<block>: {block} KiB is no power of two"));
         }
     }
     overlaps(device, domain, cx);
     if model == MemoryModel::SgxEpc && !cx.has(Cap::SgxEpc) {
-        cx.error(&general::NOT_BY_QEMU, site, "sgx epc isn't supported by this QEMU binary")
+        cx.error(&general::NOT_BY_QEMU, site, "this QEMU binary has no sgx epc memory")
             .help("take its capabilities on the host that has SGX: virtc probe qemu");
     }
     let same = |d: &&MemoryDevice| d.slot().is_some() && d.slot() == device.slot();
@@ -76,7 +76,7 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
         cx.error(
             &codes::MEMORY_DEVICE,
             site,
-            format!("memory device slot '{slot}' is already being used by another memory device"),
+            format!("two memory devices want the slot '{slot}': another one is using it"),
         );
     }
     let slots = domain.max_memory.as_ref().and_then(|m| m.slots);
@@ -107,7 +107,7 @@ fn overlaps(device: &MemoryDevice, domain: &Domain, cx: &mut Cx<'_>) {
                 &codes::MEMORY_DEVICE,
                 device.site,
                 format!(
-                    "the memory device at address [0x{own:x}:0x{end:x}] overlaps with another memory device (0x{at:x})"
+                    "two memory devices lie over each other: [0x{own:x}:0x{end:x}] and the one at address 0x{at:x}"
                 ),
             );
         }

@@ -29,9 +29,9 @@ impl Family for Nvram {
 
     fn rules(&self, _: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         if machine.board != Board::Pseries {
-            cx.error(&codes::UNSUPPORTED_MODEL, self.site, "nvram device is only supported for PPC64");
+            cx.error(&codes::UNSUPPORTED_MODEL, self.site, "<nvram> as a device exists in PPC64 guests (pSeries) only");
         } else if !cx.has(Cap::Nvram) {
-            cx.error(&general::NOT_BY_QEMU, self.site, "nvram device is not supported by this QEMU binary");
+            cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU binary has no nvram device");
         }
     }
 

@@ -57,7 +57,7 @@ impl Family for Panic {
             cx.error(
                 &codes::UNSUPPORTED_MODEL,
                 self.site,
-                "no panic model provided, and no default for the architecture and machine type",
+                "<panic> needs a model: this machine type and architecture have no default",
             )
             .help("add model='pvpanic'");
         }
@@ -85,7 +85,7 @@ impl Family for Panic {
                 &codes::UNSUPPORTED_MODEL,
                 self.site,
                 "model",
-                format!("panic device model '{model}' is not supported for this architecture or machine type"),
+                format!("a panic device of model '{model}' does not exist on this architecture or machine type"),
             );
         }
         let site = self.info.address_site();
@@ -94,15 +94,19 @@ impl Family for Panic {
                 cx.error(
                     &codes::UNSUPPORTED_MODEL,
                     site,
-                    format!("setting the panic device address is not supported for model '{model}'"),
+                    format!("a panic device of model '{model}' is no device with an address"),
                 )
                 .help("remove the <address>");
             }
             (PanicModel::Isa, Some(kind)) if kind != AddressKind::Isa => {
-                cx.error(&codes::UNSUPPORTED_MODEL, site, "panic is supported only with ISA address type");
+                cx.error(
+                    &codes::UNSUPPORTED_MODEL,
+                    site,
+                    "a panic device of this model has an address of type ISA only",
+                );
             }
             (PanicModel::Pvpanic, Some(kind)) if kind != AddressKind::Pci => {
-                cx.error(&codes::UNSUPPORTED_MODEL, site, "pvpanic is supported only with PCI address type");
+                cx.error(&codes::UNSUPPORTED_MODEL, site, "pvpanic has an address of type PCI only");
             }
             _ => {}
         }
@@ -115,13 +119,17 @@ impl Family for Panic {
             cx.error(
                 &general::NOT_BY_QEMU,
                 self.site,
-                format!("the QEMU binary does not support the panic device of model '{model}'"),
+                format!("this QEMU binary has no panic device of model '{model}'"),
             );
         }
         let mut same = domain.devices.iter().flat_map(|d| &d.panics).filter(|p| p.model == self.model);
         let repeated = same.next().is_some_and(|first| first.site != self.site);
         if repeated {
-            cx.error(&codes::UNSUPPORTED_MODEL, self.site, format!("multiple panic devices with model '{model}'"));
+            cx.error(
+                &codes::UNSUPPORTED_MODEL,
+                self.site,
+                format!("a second panic device of model '{model}': one is enough"),
+            );
         }
     }
 

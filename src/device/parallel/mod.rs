@@ -35,7 +35,7 @@ impl Family for Parallel {
         chardev::rules(&self.source, self.site, cx);
         chardev::unix_needs_path(&self.source, self.source.site, cx);
         if machine.arch.is_s390() || machine.board == crate::resolve::Board::Pseries {
-            cx.error(&codes::UNSUPPORTED, self.site, "parallel ports are not supported on this machine")
+            cx.error(&codes::UNSUPPORTED, self.site, "this machine has no parallel ports")
                 .help("remove the <parallel> device");
         }
     }

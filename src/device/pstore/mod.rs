@@ -46,7 +46,7 @@ impl Family for Pstore {
             cx.error(
                 &codes::UNSUPPORTED_MODEL,
                 self.site,
-                "backend 'acpi-erst' of a pstore device is not supported for this architecture",
+                "<pstore backend='acpi-erst'>: this architecture has no such device",
             );
         }
         if strict && !domain.features.as_ref().is_some_and(|f| f.acpi) {
@@ -54,7 +54,7 @@ impl Family for Pstore {
                 .help("add <acpi/> to <features>");
         }
         if !cx.has(Cap::AcpiErst) {
-            cx.error(&general::NOT_BY_QEMU, self.site, "acpi-erst is not supported with this QEMU binary");
+            cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU binary has no acpi-erst device");
         }
         if self.size.is_none() {
             cx.error(&codes::VALUE, self.site, "pstore needs a <size>");

@@ -46,13 +46,13 @@ impl Family for Redirdev {
     fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         let without_usb = |c: &Controller| c.is(ControllerKind::Usb) && c.model == Some(ControllerModel::None);
         if domain.devices.as_ref().is_some_and(|d| d.controllers.iter().any(without_usb)) {
-            cx.error(&codes::REDIRECT, self.site, "cannot add redirected USB device: USB is disabled for this domain")
+            cx.error(&codes::REDIRECT, self.site, "<redirdev bus='usb'> would be a redirected USB device, and USB is disabled in this domain (model='none')")
                 .help("remove <controller type='usb' model='none'/>");
         }
         chardev::rules(&self.source, self.site, cx);
         chardev::unix_needs_path(&self.source, self.source.site, cx);
         if !cx.has(Cap::UsbRedir) {
-            cx.error(&support::NOT_BY_QEMU, self.site, "USB redirection is not supported by this version of QEMU");
+            cx.error(&support::NOT_BY_QEMU, self.site, "this version of QEMU was built without USB redirection");
         }
     }
 

@@ -114,7 +114,7 @@ impl Family for Rng {
 
     fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         if !cx.has(Cap::VirtioRng) {
-            cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU doesn't support RNG device type 'virtio'");
+            cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU has no RNG device for model 'virtio'");
         }
         let (name, cap) = match self.source() {
             RngSource::Random => ("random", Cap::RngRandom),
@@ -122,7 +122,7 @@ impl Family for Rng {
             RngSource::Builtin => ("builtin", Cap::RngBuiltin),
         };
         if !cx.has(cap) {
-            cx.error(&general::NOT_BY_QEMU, self.site, format!("this QEMU doesn't support the rng backend '{name}'"));
+            cx.error(&general::NOT_BY_QEMU, self.site, format!("<backend> of the rng: this QEMU has no '{name}'"));
         }
         if self.backend.is_none() {
             cx.error(&general::NOT_BY_QEMU, self.site, "an rng needs exactly one RNG backend: only one is supported");

@@ -67,7 +67,7 @@ impl Family for Serial {
             cx.error(
                 &codes::TARGET,
                 self.info.address_site(),
-                format!("target type '{kind}' of a serial port requires address type '{wanted}', not '{found}'"),
+                format!("a serial port with target type '{kind}' has an address of type '{wanted}', and '{found}' is none for it"),
             )
             .help("remove the <address>, so that one is chosen");
         }

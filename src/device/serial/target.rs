@@ -123,7 +123,7 @@ pub fn rules(target: &SerialTarget, site: Site, machine: &Machine, cx: &mut Cx<'
         M::IsaDebugcon => T::IsaDebug,
     };
     if own != kind {
-        cx.error(&codes::TARGET, site, format!("target model '{model}' requires target type '{own}'"))
+        cx.error(&codes::TARGET, site, format!("<model name='{model}'> goes with <target type='{own}'>"))
             .help("leave the model out, or change the type");
         return;
     }
@@ -142,8 +142,7 @@ pub fn rules(target: &SerialTarget, site: Site, machine: &Machine, cx: &mut Cx<'
             &codes::TARGET,
             site,
             format!(
-                "serial device with target type '{kind}' and target model '{model}' is not compatible with \
-                 the guest architecture or machine type"
+                "the guest's architecture or machine type has no serial device with target type '{kind}' and target model '{model}'"
             ),
         )
         .help(format!("{} machines of type '{}' have other ports; leave the type out", arch, machine.name));
@@ -162,6 +161,6 @@ pub fn rules(target: &SerialTarget, site: Site, machine: &Machine, cx: &mut Cx<'
     if let Some(cap) = cap
         && !cx.has(cap)
     {
-        cx.error(&support::NOT_BY_QEMU, site, format!("'{model}' is not supported in this QEMU binary"));
+        cx.error(&support::NOT_BY_QEMU, site, format!("this QEMU binary has no '{model}'"));
     }
 }

@@ -119,10 +119,10 @@ impl Family for Shmem {
             && (bytes < 1 << 20 || !bytes.is_power_of_two())
         {
             let site = self.size.as_ref().map_or(self.site, |s| s.0.site);
-            cx.error(&codes::VALUE, site, "shmem size must be a power of 2 and at least 1 MiB (1024 KiB)");
+            cx.error(&codes::VALUE, site, "<size> of shmem: 1 MiB (1024 KiB) at least, and a power of 2");
         }
         if self.msi.is_some() && self.server.is_none() {
-            cx.error(&codes::VALUE, self.site, "msi option is only supported with a server")
+            cx.error(&codes::VALUE, self.site, "<msi>: interrupts come from a server, and none is given")
                 .help("add <server path='…'/>");
         }
         if self.name.as_ref().is_some_and(|n| n.contains('/') || n == "." || n == "..") {
@@ -141,11 +141,7 @@ impl Family for Shmem {
             cx.error(&codes::VALUE, self.site, format!("shmem model '{kind}' cannot have a size: the server sets it"));
         }
         if !cx.has(cap) {
-            cx.error(
-                &general::NOT_BY_QEMU,
-                self.site,
-                format!("shmem model '{kind}' is not supported by this QEMU binary"),
-            );
+            cx.error(&general::NOT_BY_QEMU, self.site, format!("this QEMU binary has no shmem of model '{kind}'"));
         }
     }
 

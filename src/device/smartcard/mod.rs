@@ -97,7 +97,11 @@ impl Family for Smartcard {
     fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         let first = domain.devices.iter().flat_map(|d| d.smartcards.first()).next();
         if first.is_some_and(|s| s.site != self.site) {
-            cx.error(&codes::SMARTCARD, self.site, "this QEMU binary lacks multiple smartcard support");
+            cx.error(
+                &codes::SMARTCARD,
+                self.site,
+                "two <smartcard> devices need a QEMU binary with support for multiple cards, which this one lacks",
+            );
         }
         match self.mode {
             Some(SmartcardMode::Passthrough) if self.source.kind.is_none() => {
@@ -114,7 +118,7 @@ impl Family for Smartcard {
                         &codes::SMARTCARD,
                         self.site,
                         format!(
-                            "host-certificates mode needs exactly three certificates, but found {}",
+                            "mode='host-certificates' names three certificates, and here are {}",
                             self.certificates.len()
                         ),
                     );
@@ -138,7 +142,10 @@ impl Family for Smartcard {
             cx.error(
                 &codes::SMARTCARD,
                 self.info.address_site(),
-                format!("smart card controllers must use the 'ccid' address type, not '{}'", address.kind()),
+                format!(
+                    "a <smartcard> sits on a 'ccid' controller; an address of type '{}' is none of those",
+                    address.kind()
+                ),
             );
         }
     }

@@ -94,13 +94,8 @@ impl Family for Sound {
             SoundModel::Ich9 => Some(Cap::Ich9IntelHda),
             SoundModel::Virtio => Some(Cap::VirtioSound),
             SoundModel::Ich7 => {
-                cx.error_at(
-                    &support::NOT_BY_QEMU,
-                    self.site,
-                    "model",
-                    "sound card model 'ich7' is not supported by qemu",
-                )
-                .help("use model='ich6' or 'ich9'");
+                cx.error_at(&support::NOT_BY_QEMU, self.site, "model", "<sound model='ich7'>: qemu has no such card")
+                    .help("use model='ich6' or 'ich9'");
                 None
             }
             _ => None,
@@ -112,7 +107,7 @@ impl Family for Sound {
                 &support::NOT_BY_QEMU,
                 self.site,
                 "model",
-                format!("sound card model '{model}' is not supported by this QEMU binary"),
+                format!("<sound model='{model}'>: this QEMU binary was built without the card"),
             );
         }
         if self.multichannel.is_some() && model != SoundModel::Usb {
@@ -139,7 +134,7 @@ impl Family for Sound {
             && audio::find(devices, audio.id).is_none()
         {
             let id = audio.id.unwrap_or(0);
-            cx.error(&codes::AUDIO, audio.site, format!("no audio backend with id '{id}'"))
+            cx.error(&codes::AUDIO, audio.site, format!("<audio id='{id}'>: no <audio> has this id"))
                 .help(format!("add <audio id='{id}' type='…'/>"));
         }
     }

@@ -76,31 +76,39 @@ fn format(source: &StorageSource, format: Format, readonly: bool, cx: &mut Cx<'_
             cx.error(
                 &codes::FORMAT,
                 site,
-                "'directory' storage format is not directly supported by QEMU, use 'dir' disk type instead",
+                "type='directory' is the format of a storage pool, not of an image: use a 'dir' disk with format 'fat' instead",
             );
         }
         Format::Iso => {
-            cx.error(&codes::FORMAT, site, "storage format 'iso' is not directly supported by QEMU, use 'raw' instead");
+            cx.error(&codes::FORMAT, site, "to QEMU an 'iso' image is storage of format 'raw': use that instead");
         }
         Format::Cow => {
             cx.error(&codes::FORMAT, site, "the storage format 'cow' is not supported by QEMU any more");
         }
         Format::Fat if source.kind != StorageKind::Dir && !source.is_empty() => {
-            cx.error(&codes::FORMAT, site, "storage format 'fat' is supported only with 'dir' storage type");
+            cx.error(
+                &codes::FORMAT,
+                site,
+                "the format 'fat' is made by QEMU from a directory: the type has to be 'dir'",
+            );
         }
         Format::Raw | Format::Fat | Format::None => {}
         other if source.kind == StorageKind::Dir => {
             cx.error(
                 &codes::FORMAT,
                 site,
-                format!("storage type 'dir' requires use of storage format 'fat', not '{other}'"),
+                format!("QEMU shows a directory (type 'dir') as a disk of format 'fat', not '{other}'"),
             );
         }
         _ => {}
     }
     if source.kind == StorageKind::Dir && !readonly && !source.is_empty() {
-        cx.error(&codes::FORMAT, site, "virtual FAT storage can't be accessed in read-write mode")
-            .help("add <readonly/>");
+        cx.error(
+            &codes::FORMAT,
+            site,
+            "a virtual FAT of a directory is accessed read-only: add <readonly/>, read-write mode is not safe",
+        )
+        .help("add <readonly/>");
     }
 }
 
@@ -113,19 +121,20 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
             &codes::NETWORK,
             site,
             "protocol",
-            "'sheepdog' protocol is no longer supported by any hypervisor driver",
+            "QEMU has dropped the protocol 'sheepdog': no hypervisor has a driver any longer",
         );
         return;
     }
     if network.name.is_none() && protocol != Protocol::Nbd {
-        cx.error(&codes::NETWORK, site, "missing name for disk source");
+        cx.error(&codes::NETWORK, site, "<source> of a network disk lacks the name of the image");
     }
     if matches!(protocol, Protocol::Gluster | Protocol::Rbd)
         && network.name.is_some()
         && network.split_name().1.is_empty()
     {
         let name = network.name.as_deref().unwrap_or("");
-        let message = format!("can't split path '{name}' into pool name and image name (volume and path)");
+        let message =
+            format!("the name '{name}' has no slash: it is a pool (or volume) name and an image name (or path)");
         cx.error_at(&codes::NETWORK, site, "name", message);
     }
     if protocol == Protocol::Rbd
@@ -138,7 +147,7 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
     let one = matches!(protocol, Protocol::Nbd | Protocol::Iscsi | Protocol::Ssh | Protocol::Nfs | Protocol::Vxhs)
         || protocol.is_curl();
     if one && hosts.len() != 1 {
-        let message = format!("protocol '{protocol}' accepts only one host, not {}", hosts.len());
+        let message = format!("the protocol '{protocol}' has one host, and {} are given", hosts.len());
         cx.error(&codes::NETWORK, site, message);
     }
     if protocol == Protocol::Gluster && hosts.is_empty() {
@@ -152,37 +161,48 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
                 cx.error_at(&codes::NETWORK, host.site, "transport", message);
             }
             Transport::Rdma => {
-                let message = format!("transport '{transport}' is not yet supported for protocol '{protocol}'");
+                let message = format!(
+                    "<host transport='{transport}'>: virtc cannot reach the protocol '{protocol}' that way yet"
+                );
                 cx.error_at(&codes::NETWORK, host.site, "transport", message);
             }
             _ => {}
         }
         if transport == Transport::Unix && host.socket.is_none() {
-            cx.error(&codes::NETWORK, host.site, "missing socket for unix transport");
+            cx.error(&codes::NETWORK, host.site, "<host transport='unix'> lacks the path of its socket");
         }
         if transport != Transport::Unix && host.socket.is_some() {
-            let message = format!("transport '{transport}' does not support socket attribute");
+            let message = format!("the socket attribute of <host> is for transport='unix', not '{transport}'");
             cx.error_at(&codes::NETWORK, host.site, "socket", message);
         }
         if transport != Transport::Unix && host.name.is_none() {
-            cx.error(&codes::NETWORK, host.site, "missing name for host");
+            cx.error(&codes::NETWORK, host.site, "<host> lacks its name");
         }
     }
     if protocol != Protocol::Rbd {
         if network.parts.snapshot.is_some() {
-            cx.error(&codes::NETWORK, site, "<snapshot> element is currently supported only with 'rbd' disks");
+            cx.error(
+                &codes::NETWORK,
+                site,
+                "<snapshot> in a source chooses an image's snapshot in Ceph: it is for 'rbd' disks",
+            );
         }
         if network.parts.config.is_some() {
-            cx.error(&codes::NETWORK, site, "<config> element is currently supported only with 'rbd' disks");
+            cx.error(&codes::NETWORK, site, "<config> in a source is Ceph's configuration file: it is for 'rbd' disks");
         }
     }
     let tls = network.tls.is_some_and(|t| t.is_yes());
     if tls && !matches!(protocol, Protocol::Nbd | Protocol::Vxhs) {
-        let message = format!("TLS transport is not supported for disk protocol '{protocol}'");
+        let message = format!("tls='yes': virtc can do TLS for NBD, not for the disk protocol '{protocol}'");
         cx.error_at(&codes::NETWORK, site, "tls", message);
     }
     if network.tls_hostname.is_some() && !cx.has(Cap::BlockdevNbdTlsHostname) {
-        cx.error_at(&codes::NEEDS_QEMU, site, "tlsHostname", "the 'tlsHostname' field is not supported by this QEMU");
+        cx.error_at(
+            &codes::NEEDS_QEMU,
+            site,
+            "tlsHostname",
+            "'tlsHostname': this QEMU takes no other name for TLS than the host's",
+        );
     }
     let http = matches!(protocol, Protocol::Http | Protocol::Https);
     if network.query.is_some() && !http {
@@ -190,7 +210,7 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
         cx.error_at(&codes::NETWORK, site, "query", message);
     }
     if !network.parts.cookies.is_empty() && !http {
-        let message = format!("cookies are not supported for protocol '{protocol}'");
+        let message = format!("<cookies> are of HTTP; the protocol '{protocol}' has none");
         cx.error(&codes::NETWORK, site, message);
     }
     for cookie in &network.parts.cookies {
@@ -199,21 +219,26 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
         // RFC 6265, section 4.1.1: a token, and octets without blanks, quotes in pairs, comma, semicolon.
         let separator = |c: char| c.is_ascii_control() || " \t\"(),/:;<=>?@[\\]{}".contains(c) || !c.is_ascii();
         if name.is_empty() || name.contains(separator) {
-            cx.error(&codes::NETWORK, cookie.site, format!("cookie name '{name}' contains invalid characters"));
+            cx.error(
+                &codes::NETWORK,
+                cookie.site,
+                format!("<cookie name='{name}'>: HTTP allows fewer characters in names"),
+            );
         }
         let inner = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
         if inner.contains(|c: char| c.is_ascii_control() || " \",;\\".contains(c) || !c.is_ascii()) {
-            let message = format!("value of cookie '{name}' contains invalid characters");
+            let message = format!("<cookie name='{name}'>: HTTP allows fewer characters in its value");
             cx.error(&codes::NETWORK, cookie.site, message);
         }
     }
     if network.parts.ssl.is_some() && !matches!(protocol, Protocol::Https | Protocol::Ftps) {
-        let message = format!("ssl verification is supported only with HTTPS/FTPS protocol, not '{protocol}'");
+        let message = format!("<ssl verify> is for the protocols HTTPS and FTPS; '{protocol}' has no verification");
         cx.error(&codes::NETWORK, site, message);
     }
     if (network.parts.readahead.is_some() || network.parts.timeout.is_some()) && !protocol.is_curl() {
-        let message =
-            format!("readahead and timeout are supported only with HTTP(s)/FTP(s), not with protocol '{protocol}'");
+        let message = format!(
+            "<readahead> and <timeout> are settings of HTTP(s)/FTP(s) transfers, not of the protocol '{protocol}'"
+        );
         cx.error(&codes::NETWORK, site, message);
     }
 }
@@ -243,11 +268,11 @@ fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Fo
     let site = encryption.site;
     let kind = encryption.format.unwrap_or(EncryptionFormat::Luks);
     if encryption.cipher.is_some() && kind == EncryptionFormat::Luks {
-        cx.error(&codes::ENCRYPTION, site, "supplying <cipher> for a domain disk definition is unnecessary")
+        cx.error(&codes::ENCRYPTION, site, "<cipher> is chosen when an image is made; here it is unnecessary")
             .help("the image says how it is encrypted: remove <cipher>");
     }
     if matches!(kind, EncryptionFormat::Default | EncryptionFormat::Qcow) && format != Some(Format::Qcow) {
-        cx.error(&codes::ENCRYPTION, site, "the old qcow/qcow2 encryption is not supported")
+        cx.error(&codes::ENCRYPTION, site, "QEMU has dropped qcow's own encryption; qcow2 with LUKS is its successor")
             .help("use an image with encryption format='luks'");
     } else if encryption.secrets.is_empty() {
         cx.error(&codes::ENCRYPTION, site, "no secret for the encryption of the disk")
@@ -255,23 +280,31 @@ fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Fo
     }
     if encryption.engine == Some(EncryptionEngine::Librbd) {
         if source.network().is_none_or(|n| n.protocol != Some(Protocol::Rbd)) {
-            cx.error(&codes::ENCRYPTION, site, "librbd encryption is supported only with RBD backed disks");
+            cx.error(
+                &codes::ENCRYPTION,
+                site,
+                "engine='librbd': this encryption is done by Ceph's library, so for RBD disks only",
+            );
         }
         if !cx.has(Cap::RbdEncryption) {
-            cx.error(&codes::NEEDS_QEMU, site, "librbd encryption is not supported by this QEMU binary");
+            cx.error(&codes::NEEDS_QEMU, site, "engine='librbd': this QEMU binary has no encryption by librbd");
         }
         match kind {
             EncryptionFormat::LuksAny if !cx.has(Cap::RbdEncryptionLuksAny) => {
-                cx.error(&codes::NEEDS_QEMU, site, "luks-any encryption is not supported by this QEMU binary");
+                cx.error(&codes::NEEDS_QEMU, site, "format='luks-any': this QEMU binary has no such encryption");
             }
             EncryptionFormat::Qcow | EncryptionFormat::Default => {
-                let message = format!("encryption format '{kind}' is not supported by librbd encryption engine");
+                let message = format!("<encryption engine='librbd'>: Ceph's library has no format '{kind}'");
                 cx.error(&codes::ENCRYPTION, site, message);
             }
             _ => {}
         }
         if encryption.secrets.len() > 1 && !cx.has(Cap::RbdEncryptionLayering) {
-            cx.error(&codes::NEEDS_QEMU, site, "librbd encryption layering is not supported by this QEMU binary");
+            cx.error(
+                &codes::NEEDS_QEMU,
+                site,
+                "engine='librbd' at more than one image: this QEMU binary has no layering of encryption",
+            );
         }
         return;
     }
@@ -279,19 +312,28 @@ fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Fo
         EncryptionFormat::Luks => {
             if format.is_some_and(|f| !matches!(f, Format::Raw | Format::Qcow | Format::Qcow2)) {
                 let format = format.map_or("", |f| f.as_str());
-                let message = format!("encryption format '{kind}' is not supported with storage format '{format}'");
+                let message =
+                    format!("an image of storage format '{format}' cannot hold encryption of format '{kind}'");
                 cx.error(&codes::ENCRYPTION, site, message);
             }
             if encryption.secrets.len() > 1 {
-                cx.error(&codes::ENCRYPTION, site, "qemu encryption engine expects only a single secret");
+                cx.error(
+                    &codes::ENCRYPTION,
+                    site,
+                    "<encryption>: the engine 'qemu' opens an image with a single secret",
+                );
             }
         }
         EncryptionFormat::Qcow | EncryptionFormat::Default => {
-            cx.error(&codes::ENCRYPTION, site, format!("old qcow/qcow2 encryption is not supported: format '{kind}'"))
-                .help("use format='luks'");
+            cx.error(
+                &codes::ENCRYPTION,
+                site,
+                format!("format '{kind}': QEMU has dropped qcow's own encryption; qcow2 with LUKS is its successor"),
+            )
+            .help("use format='luks'");
         }
         EncryptionFormat::Luks2 | EncryptionFormat::LuksAny => {
-            let message = format!("'{kind}' is currently not supported by the qemu encryption engine");
+            let message = format!("<encryption>: the engine 'qemu' has no format '{kind}'");
             cx.error(&codes::ENCRYPTION, site, message).help("use engine='librbd' for an RBD image, or format='luks'");
         }
     }

@@ -358,8 +358,7 @@ impl Part for MaxSize {
         match size {
             Some(size) => self.bytes = size.0,
             None => {
-                let message =
-                    format!("invalid value '{}' for attribute 'unit' in element 'max_size'", unit.unwrap_or_default());
+                let message = format!("'{}' is no 'unit' that <max_size> knows", unit.unwrap_or_default());
                 cx.diags.error(&crate::diag::codes::schema::WRONG_VALUE, el.span(), message);
             }
         }

@@ -15,8 +15,12 @@ pub fn start(tpm: &Tpm, lx: &mut Lower<'_>) -> String {
         && !swtpm.tpm_versions.is_empty()
         && !swtpm.tpm_versions.iter().any(|v| v == version.as_str())
     {
-        lx.error(&codes::TPM, site, format!("TPM version '{version}' is not supported"))
-            .help("the host facts list the versions that the host's swtpm offers");
+        lx.error(
+            &codes::TPM,
+            site,
+            format!("<backend version='{version}'>: the TPM that libvirt's format knows is '1.2' or '2.0'"),
+        )
+        .help("the host facts list the versions that the host's swtpm offers");
     }
     if lx.env.is_libvirt() {
         return match swtpm.and_then(|s| s.socket.clone()) {

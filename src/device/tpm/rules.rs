@@ -9,7 +9,7 @@ use crate::resolve::{Board, Cx, Machine};
 /// Checks one TPM.
 pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let (Some(model), Some(backend)) = (tpm.model, &tpm.backend) else {
-        cx.error(&codes::TPM, tpm.site, "missing TPM device backend")
+        cx.error(&codes::TPM, tpm.site, "<tpm> has no <backend>: what answers the TPM device is missing")
             .help("add <backend type='emulator' version='2.0'/>");
         return;
     };
@@ -19,9 +19,9 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let repeated = same.next().is_some_and(|first| first.site != tpm.site);
     if repeated {
         let what = if proxy {
-            "only a single TPM Proxy device is supported"
+            "more than a single TPM Proxy (model='spapr-tpm-proxy') is given; a domain has one such device"
         } else {
-            "only a single TPM non-proxy device is supported"
+            "more than a single TPM is given; beside a proxy, a domain has one (non-proxy) device"
         };
         cx.error(&codes::TPM, tpm.site, what);
     }
@@ -39,14 +39,14 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             &codes::TPM,
             tpm.site,
             "model",
-            format!("TPM device model '{model}' is not supported on architecture '{}'", machine.arch),
+            format!("a TPM of model '{model}' does not exist on the architecture '{}'", machine.arch),
         );
     } else if !cx.has(cap) {
         cx.error_at(
             &general::NOT_BY_QEMU,
             tpm.site,
             "model",
-            format!("the QEMU executable does not support TPM model '{model}'"),
+            format!("this QEMU executable has no TPM of model '{model}'"),
         );
     }
     if proxy && backend.kind != Some(TpmBackend::Passthrough) {
@@ -59,18 +59,17 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
                     &codes::TPM,
                     backend.site,
                     "version",
-                    format!("TPM 1.2 is not supported on architecture '{}'", machine.arch),
+                    format!(
+                        "version='1.2': a guest of architecture '{}' can have a TPM 2.0, but no TPM 1.2",
+                        machine.arch
+                    ),
                 );
             } else if model == TpmModel::Crb {
                 cx.error_at(&codes::TPM, backend.site, "version", "unsupported TPM version '1.2' with model 'tpm-crb'");
             }
         }
         (Some(TpmBackend::Passthrough), _) if !cx.has(Cap::TpmPassthrough) => {
-            cx.error(
-                &general::NOT_BY_QEMU,
-                backend.site,
-                "the TPM backend 'passthrough' is not supported by this QEMU",
-            );
+            cx.error(&general::NOT_BY_QEMU, backend.site, "this QEMU has no way to hand a TPM through ('passthrough')");
         }
         _ => {}
     }
@@ -80,6 +79,6 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
     let needs_emulator = matches!(backend.kind, Some(TpmBackend::Emulator | TpmBackend::External));
     if needs_emulator && !cx.has(Cap::TpmEmulator) {
-        cx.error(&general::NOT_BY_QEMU, backend.site, "the TPM backend 'emulator' is not supported by this QEMU");
+        cx.error(&general::NOT_BY_QEMU, backend.site, "this QEMU has no way to talk to a TPM 'emulator'");
     }
 }

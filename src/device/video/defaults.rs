@@ -14,7 +14,7 @@ pub fn add_implicit(devices: &mut Devices, cx: &mut Cx<'_>) {
     }
     let primary: Vec<usize> = (0..devices.videos.len()).filter(|i| devices.videos[*i].is_primary()).collect();
     if let Some(second) = primary.get(1).and_then(|i| devices.videos.get(*i)) {
-        cx.error(&codes::VIDEO, second.site, "only one primary video device is supported")
+        cx.error(&codes::VIDEO, second.site, "primary='yes' twice: one video device is the primary one")
             .help("set primary='yes' on one <model> only");
     }
     if let Some(&at) = primary.first() {

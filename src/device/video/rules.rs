@@ -19,28 +19,36 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     let count = domain.devices.as_ref().map_or(0, |d| d.videos.len());
     if kind == VideoType::None {
         if count > 1 {
-            cx.error(&codes::VIDEO, site, "a 'none' video type must be the only video device defined for the domain")
-                .help("remove the other <video> devices, or this one");
+            cx.error(
+                &codes::VIDEO,
+                site,
+                "<model type='none'> says that there is no video device, and the domain has others",
+            )
+            .help("remove the other <video> devices, or this one");
         }
         return;
     }
     if !is_supported(video, kind, machine, cx) {
-        cx.error(&support::NOT_BY_QEMU, site, format!("domain configuration does not support video model '{kind}'"));
+        cx.error(
+            &support::NOT_BY_QEMU,
+            site,
+            format!("a domain of this machine type, with this QEMU, has no video model '{kind}'"),
+        );
         return;
     }
     if !video.is_primary() && !matches!(kind, VideoType::Qxl | VideoType::Virtio) {
-        cx.error(&codes::VIDEO, site, format!("video type '{kind}' is only valid as primary video device"))
+        cx.error(&codes::VIDEO, site, format!("a video device of type '{kind}' has to be the primary one"))
             .help("use model 'qxl' or 'virtio' for further adapters");
     }
     if model.ram.is_some() && kind != VideoType::Qxl {
-        cx.error_at(&codes::VIDEO, site, "ram", "the ram attribute is only supported for the video type qxl");
+        cx.error_at(&codes::VIDEO, site, "ram", "ram: this is for the video type qxl; the memory of others is vram");
     }
     if model.heads.is_some_and(|h| h > 1) && !matches!(kind, VideoType::Qxl | VideoType::Virtio) {
-        let message = format!("the video type '{kind}' doesn't support multiple 'heads'");
+        let message = format!("'heads': the video type '{kind}' has one, not multiple");
         cx.error_at(&codes::VIDEO, site, "heads", message);
     }
     if model.resolution.as_ref().is_some_and(|r| r.x == Some(0) || r.y == Some(0)) {
-        cx.error(&codes::VIDEO, site, "the values of the video resolution must be greater than 0");
+        cx.error(&codes::VIDEO, site, "<resolution> of a video device: x and y begin at 1 (greater than 0)");
     }
     if let Some(driver) = &video.driver {
         driver.virtio.rules(kind == VideoType::Virtio, cx);
@@ -48,12 +56,12 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     let memfd =
         domain.memory_backing.as_ref().and_then(|b| b.source()) == Some(crate::domain::memory::MemorySource::Memfd);
     if model.blob == Some(OnOff::On) && kind == VideoType::Virtio && !memfd && !domain.has_shared_memory() {
-        let message = "the 'blob' support of virtio-gpu devices requires a memfd memory backend";
+        let message = "virtio-gpu shares its 'blob' memory: <memoryBacking> has to have <source type='memfd'/>";
         cx.error_at(&codes::VIDEO, site, "blob", message)
             .help("add <memoryBacking><source type='memfd'/></memoryBacking>");
     }
     if model.acceleration.as_ref().and_then(|a| a.accel2d) == Some(YesNo::Yes) {
-        cx.error(&codes::VIDEO, site, "qemu does not support the accel2d setting");
+        cx.error(&codes::VIDEO, site, "accel2d: qemu accelerates no 2D drawing");
     }
     if kind == VideoType::Qxl {
         for (name, value) in [("vram", model.vram), ("ram", model.ram)] {
@@ -62,37 +70,37 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
                     &codes::VIDEO,
                     site,
                     name,
-                    format!("value for '{name}' must be less than '{}'", u32::MAX / 1024),
+                    format!("'{name}': the value is '{}' or more, which is too much", u32::MAX / 1024),
                 );
             }
         }
         if let Some(vgamem) = model.vgamem {
             if vgamem < 1024 {
-                cx.error_at(&codes::VIDEO, site, "vgamem", "value for 'vgamem' must be at least 1 MiB (1024 KiB)");
+                cx.error_at(&codes::VIDEO, site, "vgamem", "'vgamem': the smallest value is 1 MiB (1024 KiB)");
             } else if !vgamem.is_power_of_two() {
-                cx.error_at(&codes::VIDEO, site, "vgamem", "value for 'vgamem' must be power of two");
+                cx.error_at(&codes::VIDEO, site, "vgamem", "'vgamem': the value has to be a power of two");
             }
         }
     }
     if matches!(kind, VideoType::Vga | VideoType::Vmvga) && model.vram.is_some_and(|v| v < 1024) {
-        cx.error_at(&codes::VIDEO, site, "vram", "value for 'vram' must be at least 1 MiB (1024 KiB)");
+        cx.error_at(&codes::VIDEO, site, "vram", "'vram': the smallest value is 1 MiB (1024 KiB)");
     }
     if kind != VideoType::Virtio && (model.blob.is_some() || video.is_vhost_user()) {
         let what = if model.blob.is_some() { "'blob'" } else { "driver 'vhostuser'" };
         cx.error(&codes::VIDEO, site, format!("{what} is only supported by video model 'virtio', not by '{kind}'"));
     }
     if model.blob == Some(OnOff::On) && !cx.has(Cap::VirtioGpuBlob) {
-        cx.error_at(&support::NOT_BY_QEMU, site, "blob", "this QEMU does not support 'blob' for virtio-gpu devices");
+        cx.error_at(&support::NOT_BY_QEMU, site, "blob", "the virtio-gpu of this QEMU has no 'blob'");
     }
     if video.has_3d() && kind != VideoType::Virtio {
-        cx.error(&codes::VIDEO, site, format!("{kind} 3d acceleration is not supported"))
+        cx.error(&codes::VIDEO, site, format!("accel3d: {kind} has no 3d acceleration"))
             .help("use model 'virtio' for accelerated 3D");
     }
     if kind == VideoType::Ramfb
         && video.info.has_address()
         && !matches!(video.info.address.address, Some(Address::Unassigned))
     {
-        cx.error(&codes::VIDEO, video.info.address_site(), "address not supported for video type ramfb")
+        cx.error(&codes::VIDEO, video.info.address_site(), "ramfb is a video type without a bus: it has no address")
             .help("remove the <address>: ramfb is no device on a bus");
     }
 }

@@ -33,9 +33,12 @@ fn rendernode(video: &Video) -> Option<&str> {
 /// Adds the helper and the `-chardev` to it; gives the id of the latter.
 pub fn chardev(video: &Video, lx: &mut Lower<'_>) -> Option<String> {
     let Some(helper) = helper(video, lx) else {
-        lx.error(&codes::VIDEO, video.site, "unable to find a satisfying vhost-user-gpu").help(
-            "name a helper in the host facts: vhost-user { helper \"/usr/lib/qemu/vhost-user-gpu\" type=\"gpu\" }",
-        );
+        lx.error(
+            &codes::VIDEO,
+            video.site,
+            "the host facts list no vhost-user-gpu program with what this video device needs",
+        )
+        .help("name a helper in the host facts: vhost-user { helper \"/usr/lib/qemu/vhost-user-gpu\" type=\"gpu\" }");
         return None;
     };
     let id = format!("chr-vu-{}", video.info.id);

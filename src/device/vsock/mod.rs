@@ -47,10 +47,10 @@ impl Family for Vsock {
     fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         let first = domain.devices.iter().flat_map(|d| d.vsocks.first()).next();
         if first.is_some_and(|v| v.site != self.site) {
-            cx.error(&codes::VALUE, self.site, "only a single vsock device is supported");
+            cx.error(&codes::VALUE, self.site, "a second <vsock>: a guest has a single device of this kind");
         }
         if !cx.has(Cap::VhostVsock) {
-            cx.error(&general::NOT_BY_QEMU, self.site, "vhost-vsock is not supported with this QEMU");
+            cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU has no vhost-vsock device");
         }
         if let Some(driver) = &self.driver {
             driver.virtio.rules(true, cx);
@@ -60,7 +60,14 @@ impl Family for Vsock {
             && let Some(address) = cid.address
             && address < 3
         {
-            cx.error_at(&codes::VALUE, cid.site, "address", format!("guest CIDs must be >= 3, but it is {address}"));
+            cx.error_at(
+                &codes::VALUE,
+                cid.site,
+                "address",
+                format!(
+                    "<cid address='{address}'>: CIDs below 3 are the host's and the hypervisor's; a guest's begin there"
+                ),
+            );
         }
     }
 

@@ -77,7 +77,7 @@ impl Family for Watchdog {
             let message = match model {
                 WatchdogModel::Itco => "'itco' watchdog is only available with Q35 machines".to_string(),
                 WatchdogModel::I6300esb => "i6300esb watchdog must be on a machine with PCI".to_string(),
-                _ => format!("{model} watchdog is not available on {}", machine.arch),
+                _ => format!("{} has no {model} watchdog", machine.arch),
             };
             cx.error_at(&codes::UNSUPPORTED_MODEL, self.site, "model", message);
         }
@@ -93,7 +93,11 @@ impl Family for Watchdog {
             && same.clone().count() > 1
             && same.clone().next().is_some_and(|first| first.site != self.site)
         {
-            cx.error(&codes::UNSUPPORTED_MODEL, self.site, format!("only one '{model}' watchdog is supported"));
+            cx.error(
+                &codes::UNSUPPORTED_MODEL,
+                self.site,
+                format!("a second watchdog of model '{model}': a guest has one"),
+            );
         }
         let first = domain.devices.iter().flat_map(|d| d.watchdogs.first()).next();
         if first.is_some_and(|w| w.action != self.action) && !self.site.is_none() {

@@ -21,7 +21,11 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     devices.each(&mut |d| {
         if let Some(Address::Ccw(Some(at))) = d.info().address.address {
             if used.contains(&at) {
-                cx.error(&codes::CONFLICT, d.info().address_site(), format!("the CCW devno '{at}' is in use already"));
+                cx.error(
+                    &codes::CONFLICT,
+                    d.info().address_site(),
+                    format!("two devices have the same CCW devno '{at}' (in use already)"),
+                );
             }
             used.push(at);
         }

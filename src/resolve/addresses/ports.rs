@@ -83,15 +83,20 @@ impl Ports {
     fn reserve(&mut self, device: &dyn Device, controller: u32, port: u32, cx: &mut Cx<'_>) {
         let site = device.info().address_site();
         let Some((_, ports, taken)) = self.controllers.iter_mut().find(|c| c.0 == controller) else {
-            cx.error(&codes::CONFLICT, site, format!("virtio serial controller {controller} is missing"));
+            cx.error(
+                &codes::CONFLICT,
+                site,
+                format!("<address type='virtio-serial'>: there is no virtio serial controller with index {controller}"),
+            );
             return;
         };
         if port >= *ports {
-            let message = format!("virtio serial controller {controller} does not have port {port}");
+            let message = format!("port {port} is beyond the ports of virtio serial controller {controller}");
             cx.error(&codes::CONFLICT, site, message)
                 .help(format!("it has ports 0 to {}; set ports='…' on the controller", ports.saturating_sub(1)));
         } else if taken.contains(&port) {
-            let message = format!("virtio serial port {port} on controller {controller} is already occupied");
+            let message =
+                format!("two devices want virtio serial port {port} of controller {controller}: it is occupied");
             cx.error(&codes::CONFLICT, site, message).help("remove the port attribute, and a free one is chosen");
         } else {
             taken.push(port);
@@ -158,7 +163,7 @@ pub fn virtio_serial(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) 
             }
             None => {
                 let site = devices.channels[i].info.address_site();
-                cx.error(&codes::CONFLICT, site, "unable to find a free virtio-serial port");
+                cx.error(&codes::CONFLICT, site, "no virtio-serial controller has a free port left");
             }
         }
     }

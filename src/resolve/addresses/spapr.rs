@@ -22,10 +22,10 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             cx.error(
                 &codes::NO_SLOT,
                 site,
-                format!("spapr-vio reg='0x{reg:x}' exceeds maximum possible value (0x{:x})", u32::MAX),
+                format!("spapr-vio addresses end at 0x{:x}, the maximum; reg='0x{reg:x}' is beyond", u32::MAX),
             );
         } else if used.contains(&reg) {
-            cx.error(&codes::CONFLICT, site, format!("spapr-vio address 0x{reg:x} already in use"));
+            cx.error(&codes::CONFLICT, site, format!("two devices have the spapr-vio address 0x{reg:x}"));
         }
         used.push(reg);
     });

@@ -149,7 +149,11 @@ impl Bus<'_, '_> {
                     );
                 let Some(at) = found else {
                     self.cx
-                        .error(&codes::USB, site, format!("no free USB ports are left for the {}", device.family()))
+                        .error(
+                            &codes::USB,
+                            site,
+                            format!("the {} finds no place: all USB ports are taken, none is free", device.family()),
+                        )
                         .help("add a <controller type='usb'/> or a <hub type='usb'/>");
                     return;
                 };
@@ -173,7 +177,7 @@ impl Bus<'_, '_> {
             let last = depth + 1 == at.port.len();
             let slot = (*port as usize).checked_sub(1).and_then(|i| here.0.get_mut(i));
             let Some(slot) = slot else {
-                let message = format!("requested USB port {path} not present on USB bus {bus}");
+                let message = format!("USB bus {bus} has no port {path}");
                 self.cx.error(&codes::USB, site, message);
                 return;
             };
@@ -181,14 +185,20 @@ impl Bus<'_, '_> {
                 if matches!(slot, Port::Free) {
                     *slot = if hub { Port::Hub(Ports::new(HUB_PORTS)) } else { Port::Used };
                 } else {
-                    self.cx.error(&codes::CONFLICT, site, format!("duplicate USB address bus {bus} port {path}"));
+                    self.cx.error(
+                        &codes::CONFLICT,
+                        site,
+                        format!("two devices want the USB address bus {bus} port {path} (duplicate)"),
+                    );
                 }
                 return;
             }
             let Port::Hub(behind) = slot else {
                 let way: Vec<String> = at.port[..=depth].iter().map(u32::to_string).collect();
-                let message =
-                    format!("there is no hub at port {} in USB address bus: {bus} port: {path}", way.join("."));
+                let message = format!(
+                    "a hub would have to be at port {} for the USB address bus: {bus} port: {path}",
+                    way.join(".")
+                );
                 self.cx.error(&codes::USB, site, message).help("add the <hub type='usb'> that the port is behind");
                 return;
             };
@@ -205,13 +215,17 @@ fn disabled(devices: &Devices) -> bool {
 
 fn report_disabled(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     for hub in &devices.hubs {
-        cx.error(&codes::USB, hub.site, "can't add USB hub: USB is disabled for this domain")
-            .help("remove <controller type='usb' model='none'/>");
+        cx.error(
+            &codes::USB,
+            hub.site,
+            "there is a USB hub, but the domain has no USB: its controller is disabled (model='none'); can't add it",
+        )
+        .help("remove <controller type='usb' model='none'/>");
     }
     let env = cx.env;
     order::usb(devices, machine, &env, &mut |d, plug| {
         if plug == Plug::Usb && d.family() != "USB hub" {
-            let message = format!("can't add USB {} device: USB bus is disabled for this domain", d.family());
+            let message = format!("a USB {} device, in a domain whose USB is disabled (model='none')", d.family());
             cx.error(&codes::USB, d.site(), message).help("remove <controller type='usb' model='none'/>");
         }
     });

@@ -18,14 +18,22 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         };
         let Some(zpci) = given else { return };
         if !machine.arch.is_s390() {
-            cx.error(&general::NOT_BY_QEMU, site, "this QEMU binary doesn't support zPCI")
-                .help("<zpci> is for S/390; remove it");
+            cx.error(
+                &general::NOT_BY_QEMU,
+                site,
+                "<zpci> needs the zPCI devices of QEMU, which this binary doesn't have",
+            )
+            .help("<zpci> is for S/390; remove it");
             return;
         }
         let mut take = |used: &mut Vec<u32>, what: &str, id: Option<u32>| {
             let Some(id) = id else { return };
             if used.contains(&id) {
-                cx.error(&codes::CONFLICT, site, format!("zPCI {what} {id} is already reserved"));
+                cx.error(
+                    &codes::CONFLICT,
+                    site,
+                    format!("two devices have the zPCI {what} {id}: it is reserved already"),
+                );
             }
             used.push(id);
         };

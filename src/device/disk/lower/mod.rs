@@ -51,7 +51,7 @@ fn nodes_of(disk: &Disk, host: &Host) -> u32 {
 pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
     let number = lx.block_nodes.take();
     if disk.bus() == Some(DiskBus::Fdc) && lx.machine.board == Board::Pseries {
-        lx.error(&codes::BUS, disk.site, "PowerPC pseries machines do not support floppy devices");
+        lx.error(&codes::BUS, disk.site, "a pseries guest (PowerPC) has no controller for floppy devices");
         return;
     }
     let real = match find(&disk.source, lx) {

@@ -30,14 +30,14 @@ pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
         if let Some(at) = at.filter(|at| disk.bus() == Some(DiskBus::Scsi) && hostdevs.contains(at)) {
             let DriveAddress { controller, bus, target, unit } = at;
             let message = format!(
-                "using disk target name '{dev}' conflicts with SCSI host device address controller='{controller}' bus='{bus}' target='{target}' unit='{unit}'"
+                "'{dev}' and a SCSI host device conflicts: both would be at controller='{controller}' bus='{bus}' target='{target}' unit='{unit}' (disk target name, address)"
             );
             cx.error(&codes::DUPLICATE, disk.site, message).help("give one of them another <address>");
         }
         let other = *names.entry(dev).or_insert(disk);
         if !std::ptr::eq(other, disk) {
             let message = format!(
-                "target '{dev}' duplicated for disk sources '{}' and '{}'",
+                "two disks have <target dev='{dev}'>: their sources are '{}' and '{}' (duplicated)",
                 other.source.path().unwrap_or(""),
                 disk.source.path().unwrap_or("")
             );
@@ -48,7 +48,7 @@ pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
             if !std::ptr::eq(other, disk) {
                 let DriveAddress { controller, bus, target, unit } = at;
                 let message = format!(
-                    "found duplicate drive address for disk with target name '{}' controller='{controller}' bus='{bus}' target='{target}' unit='{unit}'",
+                    "the disk with target name '{}' shares its drive address with another disk (duplicate): controller='{controller}' bus='{bus}' target='{target}' unit='{unit}'",
                     other.dev()
                 );
                 cx.error(&codes::DUPLICATE, disk.info.address_site(), message);

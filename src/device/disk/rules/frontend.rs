@@ -15,15 +15,15 @@ pub fn check(disk: &Disk, machine: &Machine, cx: &mut Cx<'_>) {
     let site = disk.target.as_ref().map_or(disk.site, |t| t.site);
     name(disk, cx);
     if device == DiskDevice::Floppy && bus != DiskBus::Fdc {
-        cx.error_at(&codes::BUS, site, "bus", format!("invalid bus type '{bus}' for floppy disk"))
+        cx.error_at(&codes::BUS, site, "bus", format!("a floppy disk goes on the bus 'fdc', not '{bus}'"))
             .help("floppies are on the bus 'fdc'");
     }
     if device != DiskDevice::Floppy && bus == DiskBus::Fdc {
-        cx.error_at(&codes::BUS, site, "bus", format!("invalid bus type '{bus}' for disk"))
+        cx.error_at(&codes::BUS, site, "bus", format!("only a floppy goes on the bus '{bus}', no other disk"))
             .help("only floppies are on the bus 'fdc'");
     }
     if matches!(bus, DiskBus::Xen | DiskBus::Uml | DiskBus::None) {
-        cx.error_at(&codes::BUS, site, "bus", format!("unsupported disk bus '{bus}' with device setup"))
+        cx.error_at(&codes::BUS, site, "bus", format!("this machine has no controller for a disk with bus '{bus}'"))
             .help("QEMU has virtio, scsi, sata, ide, usb, fdc and sd");
     }
     address(disk, bus, cx);
@@ -50,7 +50,11 @@ pub fn check(disk: &Disk, machine: &Machine, cx: &mut Cx<'_>) {
         );
     }
     if device != DiskDevice::Lun && (disk.sgio.is_some() || disk.rawio.is_some()) {
-        cx.error(&codes::OPTION, disk.site, "rawio or sgio can be used only with device='lun'");
+        cx.error(
+            &codes::OPTION,
+            disk.site,
+            "rawio and sgio are about SCSI commands of the guest: they go with device='lun'",
+        );
     }
     startup(disk, cx);
 }
@@ -63,15 +67,25 @@ fn name(disk: &Disk, cx: &mut Cx<'_>) {
     // hda1 is a partition of hda; vd alone is no name at all.
     let number = dev.trim_start_matches(|c: char| c.is_ascii_lowercase());
     if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) && starts(&["hd", "sd", "vd", "xvd"]) {
-        let message = format!("invalid disk target '{dev}', partitions can't appear in disk targets");
+        let message = format!("<target dev='{dev}'> names a partition; disk targets are whole disks");
         cx.error_at(&codes::NAME, target.site, "dev", message);
     }
     match disk.device() {
         DiskDevice::Floppy if !dev.starts_with("fd") => {
-            cx.error_at(&codes::NAME, target.site, "dev", format!("invalid floppy device name: {dev}"));
+            cx.error_at(
+                &codes::NAME,
+                target.site,
+                "dev",
+                format!("<target dev> of a floppy device begins with fd, and the name is {dev}"),
+            );
         }
         DiskDevice::Disk | DiskDevice::Lun if !starts(&["hd", "sd", "vd", "xvd", "ubd"]) => {
-            cx.error_at(&codes::NAME, target.site, "dev", format!("invalid harddisk device name: {dev}"));
+            cx.error_at(
+                &codes::NAME,
+                target.site,
+                "dev",
+                format!("{dev} is no device name of a harddisk: hd…, sd…, vd…, xvd… or ubd…"),
+            );
         }
         _ => {}
     }
@@ -92,7 +106,7 @@ fn address(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
                 cx.error(
                     &codes::BUS,
                     disk.info.address_site(),
-                    format!("unexpected address type for usb disk: '{kind}'"),
+                    format!("a usb disk has an <address> of type='usb', and '{kind}' is unexpected"),
                 )
                 .help("remove the <address>, or give it type='usb'");
             }
@@ -102,24 +116,20 @@ fn address(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     };
     if !fits {
         let (dev, site) = (disk.dev(), disk.info.address_site());
-        let message = format!("invalid address type '{kind}' for the disk '{dev}' with the bus type '{bus}'");
+        let message =
+            format!("the disk '{dev}' is on the bus '{bus}', and an <address type='{kind}'> is no place there");
         cx.error_at(&codes::BUS, site, "type", message).help("remove the <address>, or give it one of the bus");
     }
     if let (DiskBus::Ide | DiskBus::Sata, Some(Address::Drive(at))) = (bus, &disk.info.address.address)
         && bus == DiskBus::Sata
         && at.bus != 0
     {
-        cx.error_at(&codes::BUS, disk.info.address_site(), "bus", "the bus must be 0 for a sata controller");
+        cx.error_at(&codes::BUS, disk.info.address_site(), "bus", "a sata controller has one bus, number 0");
     }
     if let (DiskBus::Scsi, Some(Address::Drive(at))) = (bus, &disk.info.address.address)
         && at.bus != 0
     {
-        cx.error_at(
-            &codes::BUS,
-            disk.info.address_site(),
-            "bus",
-            "a SCSI controller only supports 1 bus: it must be 0",
-        );
+        cx.error_at(&codes::BUS, disk.info.address_site(), "bus", "bus: a SCSI controller has 1, number 0");
     }
     if let (DiskBus::Ide | DiskBus::Sata, Some(Address::Drive(at))) = (bus, &disk.info.address.address)
         && at.target != 0
@@ -145,37 +155,43 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     let has = |set: Option<bool>| set.unwrap_or(false) && !virtio;
     refuse(
         has(driver.map(|d| d.queues.is_some())),
-        "queues attribute in disk driver element is only supported by the virtio bus".to_string(),
+        "queues: a disk on the virtio bus has more than one, others have not".to_string(),
     );
     refuse(
         has(driver.map(|d| d.queue_size.is_some())),
-        "queue_size attribute in disk driver is only supported with the virtio bus".to_string(),
+        "queue_size: a disk on the virtio bus has this, others have not".to_string(),
     );
     refuse(
         has(driver.map(|d| d.event_idx.is_some())),
-        format!("disk event_idx mode supported only for virtio bus, not '{bus}'"),
+        format!("event_idx: a disk on the virtio bus has this mode, not one on '{bus}'"),
     );
     refuse(
         has(driver.map(|d| d.ioeventfd.is_some())),
-        format!("disk ioeventfd mode supported only for virtio bus, not '{bus}'"),
+        format!("ioeventfd: a disk on the virtio bus has this mode, not one on '{bus}'"),
     );
     let other = |get: fn(&crate::device::virtio::VirtioOptions) -> bool| has(driver.map(|d| get(&d.virtio)));
-    refuse(other(|v| v.iommu.is_some()), "iommu driver option is only supported for virtio devices".to_string());
-    refuse(other(|v| v.ats.is_some()), "ats driver option is only supported for virtio devices".to_string());
-    refuse(other(|v| v.packed.is_some()), "packed driver option is only supported for virtio devices".to_string());
-    refuse(
-        other(|v| v.page_per_vq.is_some()),
-        "page_per_vq driver option is only supported for virtio devices".to_string(),
-    );
+    refuse(other(|v| v.iommu.is_some()), "the driver option iommu is one of virtio devices".to_string());
+    refuse(other(|v| v.ats.is_some()), "the driver option ats is one of virtio devices".to_string());
+    refuse(other(|v| v.packed.is_some()), "the driver option packed is one of virtio devices".to_string());
+    refuse(other(|v| v.page_per_vq.is_some()), "the driver option page_per_vq is one of virtio devices".to_string());
     if let Some(model) = disk.model.filter(|_| !virtio) {
         refuse(
             true,
             format!("the disk model '{model}' is not supported for the bus '{bus}': it is one of the virtio bus"),
         );
     }
-    refuse(disk.vendor.is_some() && !scsi, "only a scsi disk supports 'vendor'".to_string());
-    refuse(disk.product.is_some() && !scsi, "only a scsi disk supports 'product'".to_string());
-    refuse(disk.wwn.is_some() && !scsi && !ata, "only ide and scsi disks support 'wwn'".to_string());
+    refuse(
+        disk.vendor.is_some() && !scsi,
+        "'vendor': a scsi disk shows one to the guest, others have none".to_string(),
+    );
+    refuse(
+        disk.product.is_some() && !scsi,
+        "'product': a scsi disk shows one to the guest, others have none".to_string(),
+    );
+    refuse(
+        disk.wwn.is_some() && !scsi && !ata,
+        "'wwn': ide and scsi disks have a world wide name, others have none".to_string(),
+    );
     refuse(
         disk.wwn
             .as_deref()
@@ -185,49 +201,64 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     );
     refuse(
         target.is_some_and(|t| t.rotation_rate.is_some()) && !scsi && !ata,
-        "rotation rate is only valid for scsi, ide and sata disks".to_string(),
+        "rotation_rate: disks on scsi, ide and sata have a rate, others have none".to_string(),
     );
     refuse(
         target.is_some_and(|t| t.removable.is_some()) && !scsi && bus != DiskBus::Usb,
-        "removable is only valid for usb or scsi disks".to_string(),
+        "removable: usb and scsi disks can tell this to the guest, others cannot".to_string(),
     );
-    refuse(disk.vendor.as_ref().is_some_and(|v| v.len() > 8), "disk vendor is more than 8 characters".to_string());
-    refuse(disk.product.as_ref().is_some_and(|p| p.len() > 16), "disk product is more than 16 characters".to_string());
+    refuse(
+        disk.vendor.as_ref().is_some_and(|v| v.len() > 8),
+        "<vendor> of a disk has room for 8 characters, and this has more".to_string(),
+    );
+    refuse(
+        disk.product.as_ref().is_some_and(|p| p.len() > 16),
+        "<product> of a disk has room for 16 characters, and this has more".to_string(),
+    );
     let printable = |text: &Option<String>| text.as_ref().is_none_or(|t| t.bytes().all(|b| (0x20..0x7f).contains(&b)));
-    refuse(!printable(&disk.vendor), "disk vendor is not a printable string".to_string());
-    refuse(!printable(&disk.product), "disk product is not a printable string".to_string());
-    refuse(disk.serial.is_some() && bus == DiskBus::Sd, format!("serial property not supported for drive bus '{bus}'"));
+    refuse(!printable(&disk.vendor), "<vendor> of a disk is printable ASCII, and this string is not".to_string());
+    refuse(!printable(&disk.product), "<product> of a disk is printable ASCII, and this string is not".to_string());
+    refuse(
+        disk.serial.is_some() && bus == DiskBus::Sd,
+        format!("<serial>: a drive on the bus '{bus}' has no such property"),
+    );
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"_-.+ ".contains(&b);
     refuse(
         disk.serial.as_ref().is_some_and(|s| !s.bytes().all(fine)),
-        format!("driver serial '{}' contains unsafe characters", disk.serial.as_deref().unwrap_or("")),
+        format!(
+            "<serial>: '{}' has characters that are unsafe for a driver (letters, digits, blanks, '_', '.', '+' and '-' are fine)",
+            disk.serial.as_deref().unwrap_or("")
+        ),
     );
     let medium = matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy);
-    refuse(target.is_some_and(|t| t.tray.is_some()) && !medium, "tray is only valid for cdrom and floppy".to_string());
+    refuse(
+        target.is_some_and(|t| t.tray.is_some()) && !medium,
+        "tray: a cdrom or floppy has one, other disks have not".to_string(),
+    );
     refuse(
         target.is_some_and(|t| t.rotation_rate.is_some_and(|r| r > 0)) && disk.device() != DiskDevice::Disk,
-        "the rotation rate is only valid for a disk device".to_string(),
+        "rotation_rate: what turns is a disk; this device is none".to_string(),
     );
     refuse(
         ata && disk.is_readonly() && disk.device() == DiskDevice::Disk,
-        format!("readonly {bus} disks are not supported"),
+        format!("<readonly/>: the bus {bus} knows no readonly disks"),
     );
     refuse(
         disk.source.reservations.is_some() && disk.device() != DiskDevice::Lun,
-        "<reservations/> are allowed only for lun devices".to_string(),
+        "<reservations> are SCSI's, made by the guest of device='lun'".to_string(),
     );
     refuse(
         disk.kind() == StorageKind::VhostVdpa && !matches!(disk.cache(), Cache::None | Cache::Directsync),
-        format!("the disk type '{}' requires the cache mode 'directsync' or 'none'", disk.kind()),
+        format!("QEMU opens a disk of type '{}' without the host's cache: mode 'none' or 'directsync'", disk.kind()),
     );
     if let Some(geometry) = &disk.geometry {
         refuse(
             geometry.cylinders.unwrap_or(0) > 0 && matches!(bus, DiskBus::Usb | DiskBus::Sd),
-            format!("CHS geometry can not be set for '{bus}' bus"),
+            format!("<geometry>: QEMU takes no CHS geometry on the '{bus}' bus"),
         );
         refuse(
             geometry.translation.is_some() && bus != DiskBus::Ide,
-            format!("CHS translation mode can only be set for 'ide' bus not '{bus}'"),
+            format!("<geometry trans>: the CHS translation mode is set on the 'ide' bus, and this is '{bus}'"),
         );
     }
     if disk.blockio.is_some() {
@@ -239,22 +270,22 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     let native = driver.and_then(|d| d.io) == Some(IoMode::Native);
     refuse(
         native && !matches!(disk.cache(), Cache::None | Cache::Directsync),
-        "native I/O needs either no disk cache or directsync cache mode, QEMU will fallback to aio=threads".to_string(),
+        "io='native' reads around the host's cache: with this cache mode QEMU would fall back to threads (cache='none' or 'directsync' is what native I/O needs)".to_string(),
     );
     refuse(
         driver.and_then(|d| d.name.as_deref()).is_some_and(|n| n != "qemu"),
         format!(
-            "unsupported driver name '{}' for disk '{}'",
+            "<driver name='{}'> of disk '{}': the driver of a QEMU disk has the name 'qemu'",
             driver.and_then(|d| d.name.as_deref()).unwrap_or(""),
             disk.dev()
         ),
     );
     let uring = driver.and_then(|d| d.io) == Some(IoMode::IoUring);
     if uring && !cx.has(Cap::AioIoUring) {
-        cx.error(&codes::NEEDS_QEMU, site, "io uring is not supported by this QEMU binary");
+        cx.error(&codes::NEEDS_QEMU, site, "io='io_uring': this QEMU binary was built without io uring");
     }
     if virtio && driver.is_some_and(|d| d.queue_size.is_some()) && !cx.has(Cap::VirtioBlkQueueSize) {
-        cx.error(&codes::NEEDS_QEMU, site, "queue_size property isn't supported by this QEMU binary");
+        cx.error(&codes::NEEDS_QEMU, site, "queue_size: this QEMU binary has no such property");
     }
 }
 
@@ -270,26 +301,30 @@ fn lun(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
             .help("its source must be a block device or an iSCSI target");
     }
     if !matches!(bus, DiskBus::Scsi | DiskBus::Virtio) {
-        cx.error(&codes::LUN, disk.site, format!("disk device='lun' is not supported for bus='{bus}'"))
+        cx.error(&codes::LUN, disk.site, format!("a disk with device='lun' cannot sit on bus='{bus}'"))
             .help("use <target bus='scsi'/>");
     }
     if bus == DiskBus::Virtio && !cx.has(Cap::VirtioBlkPciScsi) {
         cx.error(
             &codes::NEEDS_QEMU,
             disk.site,
-            "device='lun': this QEMU can't support SCSI emulation with 'virtio-blk'",
+            "<disk device='lun'> on the virtio bus: QEMU's device can't support SCSI emulation with 'virtio-blk'",
         )
         .help("use <target bus='scsi'/>");
     }
     if disk.driver(|d| d.format).is_some_and(|f| f != crate::device::storage::Format::Raw) {
-        cx.error(&codes::LUN, disk.site, "disk device 'lun' using target 'scsi' must use 'raw' format");
+        cx.error(
+            &codes::LUN,
+            disk.site,
+            "a SCSI device that is handed through (disk device 'lun', target 'scsi') has no format but 'raw'",
+        );
     }
     if let Some(what) =
         [(disk.wwn.is_some(), "wwn"), (disk.vendor.is_some() || disk.product.is_some(), "vendor or product")]
             .iter()
             .find_map(|(set, what)| set.then_some(*what))
     {
-        cx.error(&codes::LUN, disk.site, format!("setting disk {what} is not supported for disk with 'lun' device"));
+        cx.error(&codes::LUN, disk.site, format!("{what} of a disk: a 'lun' device shows its own, it can't be set"));
     }
 }
 
@@ -297,11 +332,15 @@ fn startup(disk: &Disk, cx: &mut Cx<'_>) {
     let Some(policy) = disk.source.startup else { return };
     let site = disk.source.site;
     if disk.kind() == StorageKind::Network {
-        let message = format!("setting disk startupPolicy '{policy}' is not allowed for disk of network type");
+        let message = format!(
+            "startupPolicy='{policy}' looks whether a file is there, which a disk of type 'network' has not: not allowed"
+        );
         cx.error_at(&codes::OPTION, site, "startupPolicy", message);
     }
     if policy == StartupPolicy::Requisite && !matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy) {
-        let message = format!("setting disk startupPolicy '{policy}' is only allowed for cdrom or floppy");
+        let message = format!(
+            "startupPolicy='{policy}' takes the medium out: a cdrom or floppy can be without, another disk cannot"
+        );
         cx.error_at(&codes::OPTION, site, "startupPolicy", message);
     }
 }
@@ -317,27 +356,31 @@ pub fn iothreads(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
         cx.error(
             &codes::IOTHREAD,
             site,
-            "disk driver 'iothread' attribute can't be used together with 'iothreads' subelement",
+            "<driver> of a disk has both the 'iothread' attribute and an 'iothreads' subelement: give one",
         );
     }
     let address = disk.info.address.address.as_ref().map(Address::kind);
     if disk.bus() != Some(DiskBus::Virtio) || !matches!(address, Some(AddressKind::Pci | AddressKind::Ccw) | None) {
-        cx.error(&codes::IOTHREAD, site, "IOThreads are only available for virtio pci and virtio ccw disk");
+        cx.error(&codes::IOTHREAD, site, "IOThreads serve a virtio disk on pci or ccw; this one is elsewhere");
     }
     if !driver.iothreads.is_empty() && !cx.has(Cap::VirtioBlkIothreadMapping) {
-        cx.error(&codes::NEEDS_QEMU, site, "IOThread mapping for disk is not available with this QEMU binary");
+        cx.error(
+            &codes::NEEDS_QEMU,
+            site,
+            "<iothreads>: this QEMU binary knows one IOThread a disk, and no mapping of queues",
+        );
     }
     let defined = |id: u32| domain.all_iothreads.iter().any(|t| t.id == Some(id));
     for (id, site) in
         driver.iothread.iter().map(|id| (*id, site)).chain(driver.iothreads.iter().map(|t| (t.id.unwrap_or(0), t.site)))
     {
         if !defined(id) {
-            cx.error(&codes::IOTHREAD, site, format!("disk iothread '{id}' is not defined in iothreadid"))
+            cx.error(&codes::IOTHREAD, site, format!("a disk wants iothread '{id}', and neither <iothreads> nor an <iothread> in <iothreadids> defines it"))
                 .help("define it: <iothreads>N</iothreads> makes those from 1 to N");
         }
     }
     if driver.queues.is_none() && driver.iothreads.iter().any(|t| !t.queues.is_empty()) {
-        let message = "the 'queue' count must be configured for an explicit iothread to queue mapping";
+        let message = "queues by iothread are listed one by one: the 'queues' of <driver> have to be counted, too";
         cx.error(&codes::IOTHREAD, site, message).help("add queues='…' to <driver>");
     }
     let mut seen = Vec::new();
@@ -345,7 +388,11 @@ pub fn iothreads(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     for thread in &driver.iothreads {
         let id = thread.id.unwrap_or(0);
         if seen.contains(&id) {
-            cx.error(&codes::IOTHREAD, thread.site, format!("duplicate mapping for iothread '{id}'"));
+            cx.error(
+                &codes::IOTHREAD,
+                thread.site,
+                format!("<iothreads> lists iothread '{id}' twice (duplicate mapping)"),
+            );
         }
         seen.push(id);
         for queue in &thread.queues {

@@ -21,8 +21,12 @@ pub fn disk(disk: &Disk, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
     if disk.target.is_none() {
         let name = disk.source.path().unwrap_or("");
-        cx.error(&codes::MISSING_TARGET, disk.site, format!("missing target information for device {name}"))
-            .help("add <target dev='vda' bus='virtio'/>");
+        cx.error(
+            &codes::MISSING_TARGET,
+            disk.site,
+            format!("<target dev> of the {name} is missing: the guest's name of the device"),
+        )
+        .help("add <target dev='vda' bus='virtio'/>");
         return;
     }
     frontend::check(disk, machine, cx);
@@ -38,14 +42,18 @@ fn source(disk: &Disk, cx: &mut Cx<'_>) {
     let format = disk.driver(|d| d.format);
     source_rules::image(&disk.source, format, disk.auth(), disk.encryption(), disk.is_readonly(), cx);
     if disk.driver.as_ref().is_some_and(|d| d.metadata_cache.is_some()) && format != Some(Format::Qcow2) {
-        cx.error(&codes::FORMAT, disk.site, "metadata_cache is supported only with qcow2 images");
+        cx.error(&codes::FORMAT, disk.site, "<metadata_cache> is about the tables of qcow2 images");
     }
     let mut layer: Option<&Layer> = disk.source.backing.as_deref();
     while let Some(image) = layer.filter(|l| l.kind.is_some()) {
         let format = image.format.as_ref().and_then(|f| f.kind);
         if image.format.is_none() {
-            cx.error(&codes::FORMAT, image.site, "missing disk backing store format")
-                .help("add <format type='qcow2'/>");
+            cx.error(
+                &codes::FORMAT,
+                image.site,
+                "<backingStore> of a disk has no <format type>: virtc does not guess it; it is missing",
+            )
+            .help("add <format type='qcow2'/>");
         }
         let source = &image.source;
         source_rules::image(source, format, source.auth.as_ref(), source.encryption.as_ref(), true, cx);
@@ -63,7 +71,7 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
         cx.error(&codes::EMPTY, disk.site, message).help("add a <source>; only CD-ROM and floppy drives can be empty");
     }
     if empty && disk.device() == DiskDevice::Cdrom && disk.bus() == Some(super::DiskBus::Usb) {
-        cx.error(&codes::EMPTY, disk.site, "'usb' disk must not be empty")
+        cx.error(&codes::EMPTY, disk.site, "a disk on the bus 'usb' has no source; it cannot be empty (a cdrom can)")
             .help("QEMU's USB drive needs a medium; use the sata bus for an empty drive");
     }
     let format = disk.driver(|d| d.format).unwrap_or(Format::Raw);
@@ -71,29 +79,29 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
         cx.error(
             &codes::FORMAT,
             disk.site,
-            format!("shared access for disk '{dev}' requires use of a supported storage format"),
+            format!("<shareable/>: the disk '{dev}' has a storage format that two guests cannot access (raw is fine)"),
         )
         .help("only raw images can be written by several guests");
     }
     if disk.driver(|d| d.copy_on_read).is_some_and(OnOff::is_on) {
         if disk.is_readonly() && disk.device() != DiskDevice::Cdrom {
-            let message = format!("copy_on_read is not compatible with read-only disk '{dev}'");
+            let message = format!("copy_on_read writes to the image, and the disk '{dev}' is read-only");
             cx.error(&codes::OPTION, disk.site, message);
         }
         if matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy) {
-            let message = format!("copy_on_read is not supported with removable disk '{dev}'");
+            let message = format!("copy_on_read is for disks that stay, and '{dev}' is a removable one");
             cx.error(&codes::OPTION, disk.site, message);
         }
     }
     if disk.driver(|d| d.discard_no_unref).is_some() {
         if format != Format::Qcow2 {
-            cx.error(&codes::OPTION, disk.site, "'discard_no_unref' only works with qcow2 disk format");
+            cx.error(&codes::OPTION, disk.site, "'discard_no_unref' is a matter of qcow2: the disk has another format");
         }
         if disk.is_readonly() {
-            cx.error(&codes::OPTION, disk.site, "'discard_no_unref' is not compatible with read-only disk");
+            cx.error(&codes::OPTION, disk.site, "'discard_no_unref' has no sense on a disk that is read-only");
         }
         if !cx.has(Cap::Qcow2DiscardNoUnref) {
-            cx.error(&codes::NEEDS_QEMU, disk.site, "'discard_no_unref' is not supported by this QEMU binary");
+            cx.error(&codes::NEEDS_QEMU, disk.site, "this QEMU binary has no 'discard_no_unref'");
         }
     }
     if let Some(transient) = &disk.transient {
@@ -102,7 +110,14 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
             cx.error(&codes::TRANSIENT, site, format!("read only disk '{dev}' cannot be transient"));
         }
         if disk.kind() == StorageKind::VhostUser || disk.kind() == StorageKind::Dir {
-            cx.error(&codes::TRANSIENT, site, format!("disk '{dev}' of type '{}' cannot be transient", disk.kind()));
+            cx.error(
+                &codes::TRANSIENT,
+                site,
+                format!(
+                    "<transient/>: the writes of disk '{dev}' (type '{}') have no file to be thrown away with",
+                    disk.kind()
+                ),
+            );
         }
     }
 }

@@ -10,21 +10,32 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     if let Some(limits) = &disk.iotune {
         self::limits(limits, cx);
         if !disk.throttle_filters.is_empty() {
-            let message =
-                format!("block 'throttlefilters' can't be used together with 'iotune' for disk '{}'", disk.dev());
+            let message = format!(
+                "limits by 'throttlefilters' can't be used together with those by 'iotune': choose for disk {} one of both",
+                disk.dev()
+            );
             cx.error(&codes::THROTTLE, limits.site, message).help("move the limits into a <throttlegroup>");
         }
         let only_name = Limits { group_name: limits.group_name.clone(), site: limits.site, ..Limits::default() };
         if limits.group_name.is_some() && *limits == only_name {
-            cx.error(&codes::THROTTLE, limits.site, "group_name can be configured only together with settings");
+            cx.error(
+                &codes::THROTTLE,
+                limits.site,
+                "<group_name> shares limits with other disks; it needs settings to share",
+            );
         }
         same_group(disk, limits, domain, cx);
     }
     for filter in &disk.throttle_filters {
         let group = filter.group.as_deref().unwrap_or("");
         if !domain.throttle_groups.iter().any(|g| g.name() == group) {
-            cx.error_at(&codes::THROTTLE, filter.site, "group", format!("throttle group '{group}' not found"))
-                .help("define it in <throttlegroups>");
+            cx.error_at(
+                &codes::THROTTLE,
+                filter.site,
+                "group",
+                format!("<throttlefilter group='{group}'>: <throttlegroups> has no such group"),
+            )
+            .help("define it in <throttlegroups>");
         }
     }
 }
@@ -39,7 +50,8 @@ pub fn limits(limits: &Limits, cx: &mut Cx<'_>) {
     ];
     for (name, total, read, write) in sets {
         if total.is_some() && (read.is_some() || write.is_some()) {
-            let message = format!("total and read/write of {name} cannot be set at the same time");
+            let message =
+                format!("{name}: a limit of the total, or one each for read and write, not both at the same time");
             cx.error(&codes::THROTTLE, limits.site, message);
         }
     }
@@ -48,7 +60,7 @@ pub fn limits(limits: &Limits, cx: &mut Cx<'_>) {
     for (name, total, read, write) in sets {
         for (side, value) in [("total", total), ("read", read), ("write", write)] {
             if value.is_some_and(|v| v > MAX) {
-                let message = format!("disk iotune field '{side}_{name}' must not be more than {MAX}");
+                let message = format!("<iotune>: QEMU takes no more than {MAX} for '{side}_{name}'");
                 cx.error(&codes::THROTTLE, limits.site, message);
             }
         }

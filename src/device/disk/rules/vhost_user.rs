@@ -15,7 +15,7 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
         _ => return,
     };
     if !cx.has(needed) {
-        let message = format!("{} disk is not supported with this QEMU binary", disk.kind());
+        let message = format!("this QEMU binary has no device for a {} disk", disk.kind());
         cx.error(&codes::NEEDS_QEMU, disk.site, message);
     }
     if disk.kind() == StorageKind::VhostVdpa {
@@ -43,7 +43,7 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     ];
     for (set, what) in refused {
         if set {
-            cx.error(&codes::OPTION, disk.site, format!("{what} is not supported with vhostuser disk"));
+            cx.error(&codes::OPTION, disk.site, format!("a vhostuser disk has no {what}: its other process decides"));
         }
     }
     if !crate::device::storage::rules::has_shared_memory(domain) {
@@ -51,10 +51,15 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
             .help("add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
     }
     if disk.bus() != Some(DiskBus::Virtio) {
-        cx.error(&codes::OPTION, disk.site, "vhostuser disk supports only virtio bus");
+        cx.error(&codes::OPTION, disk.site, "a disk of type='vhostuser' goes on the virtio bus, no other");
     }
     if disk.snapshot.is_some_and(|s| s != SnapshotLocation::No) {
-        cx.error_at(&codes::OPTION, disk.site, "snapshot", "only snapshot=no is supported with vhostuser disk");
+        cx.error_at(
+            &codes::OPTION,
+            disk.site,
+            "snapshot",
+            "the state of a vhostuser disk is in another process: snapshot='no' is all that fits",
+        );
     }
     if let Location::VhostUser(socket) = &disk.source.location {
         if socket.path.is_none() {

@@ -86,7 +86,7 @@ fn filename(source: &StorageSource, path: &str, node: &str, lx: &mut Lower<'_>) 
         lx.error(
             &codes::NO_FD_GROUP,
             source.site,
-            format!("file descriptor group '{name}' was not associated with the domain"),
+            format!("fdgroup='{name}': no file descriptor group of this name is handed over with the domain"),
         )
         .help("describe it in the host facts: fd-group \"NAME\" count=1");
         return None;

@@ -108,8 +108,12 @@ fn iscsi(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Pro
     let name = network.name.as_deref().unwrap_or("");
     let (target, lun) = name.split_once('/').unwrap_or((name, "0"));
     let Ok(lun) = lun.parse::<u32>() else {
-        lx.error(&codes::NETWORK, network.site, format!("cannot parse target for lunStr '{lun}'"))
-            .help("an iSCSI name is the target's IQN, '/', and the number of the logical unit");
+        lx.error(
+            &codes::NETWORK,
+            network.site,
+            format!("the iSCSI name ends in '{lun}', which does not parse as a LUN of a target"),
+        )
+        .help("an iSCSI name is the target's IQN, '/', and the number of the logical unit");
         return None;
     };
     let host = network.parts.hosts.first()?;

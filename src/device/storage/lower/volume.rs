@@ -27,14 +27,21 @@ pub fn is_dropped(source: &StorageSource, host: &Host) -> bool {
 }
 
 fn look<'h>(volume: &VolumeRef, host: &'h Host) -> Result<(&'h StoragePool, &'h crate::host::Volume), String> {
-    let pool =
-        host.pool(&volume.pool).ok_or_else(|| format!("no storage pool with matching name '{}'", volume.pool))?;
+    let pool = host
+        .pool(&volume.pool)
+        .ok_or_else(|| format!("the host facts have no storage pool with the name '{}'", volume.pool))?;
     if !pool.active {
-        return Err(format!("storage pool '{}' containing volume '{}' is not active", volume.pool, volume.volume));
+        return Err(format!(
+            "the storage pool '{}' with the volume '{}' is stopped, not active",
+            volume.pool, volume.volume
+        ));
     }
     let found = pool.volume(&volume.volume);
     found.map(|v| (pool, v)).ok_or_else(|| {
-        format!("no storage volume with matching name '{}' in storage pool '{}'", volume.volume, volume.pool)
+        format!(
+            "no volume '{}' is in the storage pool '{}' of the host facts (storage volume, matching name)",
+            volume.volume, volume.pool
+        )
     })
 }
 
@@ -56,7 +63,7 @@ pub fn find(source: &StorageSource, lx: &mut Lower<'_>) -> Found {
         lx.error(
             &codes::NO_VOLUME,
             source.site,
-            "a mode of the source is only valid when the storage pool is of iscsi type",
+            "<source mode> chooses how iscsi volumes are reached: this storage pool is of another type",
         );
         return Found::Fault;
     }
@@ -85,7 +92,7 @@ pub fn find(source: &StorageSource, lx: &mut Lower<'_>) -> Found {
             lx.error(
                 &codes::NO_VOLUME,
                 source.site,
-                format!("using '{kind}' pools for backing 'volume' disks isn't yet supported"),
+                format!("a 'volume' disk in a pool of type '{kind}': QEMU has no way to it yet"),
             );
             return Found::Fault;
         }

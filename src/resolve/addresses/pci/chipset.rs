@@ -34,7 +34,10 @@ fn fixed(run: &mut Run<'_, '_>, device: &mut Controller, place: PciAddress, what
                 run.cx.error(
                     &codes::FIXED,
                     device.info.address_site(),
-                    format!("{what} must have PCI address {}:{:x}.{:x}", place.bus, place.slot, place.function),
+                    format!(
+                        "{what} is on the board: its PCI address is {}:{:x}.{:x}, no other",
+                        place.bus, place.slot, place.function
+                    ),
                 );
             }
         }

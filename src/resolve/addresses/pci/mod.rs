@@ -276,7 +276,11 @@ impl<'r, 'c> Run<'r, 'c> {
         match fault {
             Fault::NoBus(at) if at.domain != 0 => {
                 self.cx
-                    .error(&codes::NO_BUS, site, format!("invalid PCI address {at}: only PCI domain 0 is available"))
+                    .error(
+                        &codes::NO_BUS,
+                        site,
+                        format!("PCI address {at}: guests have PCI domain 0 only, no other is available"),
+                    )
                     .help("leave out 'domain', or set it to 0");
             }
             Fault::NoBus(at) => {
@@ -285,7 +289,7 @@ impl<'r, 'c> Run<'r, 'c> {
                     .error(
                         &codes::NO_BUS,
                         site,
-                        format!("invalid PCI address {at}: only PCI buses up to {last} are available"),
+                        format!("PCI address {at}: the last of the PCI buses that are available has index {last}"),
                     )
                     .help(format!("add a <controller type='pci' index='{}'/>, or use another bus", at.bus));
             }
@@ -293,7 +297,7 @@ impl<'r, 'c> Run<'r, 'c> {
                 self.cx.error(
                     &codes::NO_SLOT,
                     site,
-                    format!("invalid PCI address {at}: slot must be >= {first} and <= {last} on this bus"),
+                    format!("PCI address {at}: this bus has the slots {first} to {last}"),
                 );
             }
             Fault::WrongBus(at, connect) => {
@@ -303,8 +307,7 @@ impl<'r, 'c> Run<'r, 'c> {
                         &codes::WRONG_BUS,
                         site,
                         format!(
-                            "the device at PCI address {at} cannot be plugged into the PCI controller with index='{}': \
-                             that controller is a {model}, and this device requires a controller that accepts a {}",
+                            "PCI address {at} does not fit: the PCI controller with index='{}' is a {model}, and the device has to be plugged into one that accepts a {}",
                             at.bus,
                             connect.what()
                         ),
@@ -313,7 +316,11 @@ impl<'r, 'c> Run<'r, 'c> {
             }
             Fault::InUse(at) => {
                 self.cx
-                    .error(&codes::CONFLICT, site, format!("attempted double use of PCI Address {at} by the {what}"))
+                    .error(
+                        &codes::CONFLICT,
+                        site,
+                        format!("the {what} has the PCI address {at} of another device (double use)"),
+                    )
                     .help("give one of the devices another address, or remove the <address> and virtc chooses one");
             }
             Fault::Full(connect) => {
@@ -326,10 +333,7 @@ impl<'r, 'c> Run<'r, 'c> {
                     .error(
                         &codes::NO_SLOT,
                         site,
-                        format!(
-                            "a PCI slot is needed to connect {device}, but none is available, \
-                             and it cannot be automatically added"
-                        ),
+                        format!("no PCI slot is left for {device}, and none can be added automatically"),
                     )
                     .help("remove devices, or add a bus that has free slots");
             }
