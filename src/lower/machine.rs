@@ -195,9 +195,7 @@ impl Lower<'_> {
     /// Whether attributes of the memory of NUMA nodes are told to the guest.
     pub fn has_hmat(&self) -> bool {
         self.numa().is_some_and(|n| {
-            n.cells.iter().any(|c| !c.caches.is_empty() || c.cpus.is_none())
-                && (n.interconnects.as_ref().is_some_and(|i| !i.list.is_empty())
-                    || n.cells.iter().any(|c| !c.caches.is_empty()))
+            n.interconnects.as_ref().is_some_and(|i| !i.list.is_empty()) || n.cells.iter().any(|c| !c.caches.is_empty())
         })
     }
 }

@@ -47,7 +47,7 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         }
         CpuMode::HostPassthrough | CpuMode::Maximum => {
             cpu.model = None;
-            if machine.arch.is_x86() && cx.has(Cap::CpuMigratable) {
+            if mode == CpuMode::HostPassthrough && machine.arch.is_x86() && cx.has(Cap::CpuMigratable) {
                 cpu.migratable.get_or_insert(OnOff::On);
             }
         }

@@ -21,7 +21,7 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     timers(domain, cx);
     if let Some(cpu) = &domain.cpu {
         self::cpu(cpu, cx);
-        numa(domain, cpu, cx);
+        super::numa_rules::check(domain, cpu, cx);
     }
     super::vcpu_rules::check(domain, machine, cx);
     memory(domain, machine, cx);
@@ -204,8 +204,17 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
         let message = "migratable is about the host's own features: an attribute of a CPU in mode 'host-passthrough' or 'maximum'";
         cx.error_at(&codes::CPU, cpu.site, "migratable", message);
     }
-    if cpu.vendor.is_some() && !cpu.names_a_cpu() {
-        cx.error(&codes::CPU, cpu.site, "<vendor> restricts a CPU <model>, and none is specified");
+    if cpu.model_name().is_none() {
+        let custom = cpu.mode() == CpuMode::Custom;
+        if cpu.vendor.is_some() {
+            cx.error(&codes::CPU, cpu.site, "<vendor> restricts a CPU <model>, and none is specified");
+        } else if let Some(feature) = cpu.features.first().filter(|_| custom) {
+            cx.error(
+                &codes::CPU,
+                feature.site,
+                "<feature> changes a CPU <model>: the list is non-empty, and no model is specified",
+            );
+        }
     }
     let passes = matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum);
     if let Some(cache) = cpu.caches.first() {
@@ -233,12 +242,9 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
             Some(PhysAddrMode::Passthrough) if bits.bits.is_some() => Some(
                 "the number of bits of the CPU's maximum physical address: its specification cannot be used with mode='passthrough'",
             ),
-            Some(PhysAddrMode::Passthrough) if cpu.mode() != CpuMode::HostPassthrough => {
-                Some("the maximum physical address of the CPU can be passed through only with a 'host-passthrough' CPU")
-            }
-            Some(PhysAddrMode::Emulate) if bits.limit.is_some() => {
-                Some("<maxphysaddr limit> bounds what is passed through; with mode='emulate', bits says it")
-            }
+            Some(PhysAddrMode::Emulate) if bits.limit.is_some() => Some(
+                "<maxphysaddr>: 'limit' bounds what the mode 'passthrough' lets through; with mode='emulate', bits says it",
+            ),
             _ => None,
         };
         if let Some(message) = message {
@@ -263,47 +269,6 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
             );
             cx.error(&codes::CPU, feature.site, message);
         }
-    }
-}
-
-/// Guest nodes.
-fn numa(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
-    let Some(numa) = &cpu.numa else { return };
-    let ids: BTreeSet<u32> = numa.cells.iter().filter_map(|c| c.id).collect();
-    if ids.len() != numa.cells.len() || ids.iter().next_back().is_some_and(|last| *last as usize >= numa.cells.len()) {
-        cx.error(&codes::NUMA, numa.site, "the NUMA cells need exactly one 'cell' element per guest node: ids count up from 0, without gaps (non-contiguous ranges are not allowed)");
-    }
-    let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
-    let mut taken = BTreeSet::new();
-    for cell in &numa.cells {
-        let id = cell.id.unwrap_or(0);
-        for sibling in &cell.distances {
-            let Some(other) = sibling.id else { continue };
-            if !ids.contains(&other) {
-                let message = format!(
-                    "the distances of NUMA 'cell id {id}' name 'sibling_id {other}', and no <cell> has that id"
-                );
-                cx.error(&codes::NUMA, sibling.site, message);
-            }
-            let value = sibling.value.unwrap_or(0);
-            if !(10..=255).contains(&value) || ((other == id) != (value == 10)) {
-                let message = format!(
-                    "distance {value} from NUMA cell {id} to {other}: 10 stands for itself, others have 11 to 255"
-                );
-                cx.error(&codes::NUMA, sibling.site, message);
-            }
-        }
-        for number in cell.cpus.iter().flat_map(|s| s.iter()) {
-            if !taken.insert(number) {
-                let message = format!("NUMA cells must have disjoint vCPU ids: {number} is in two");
-                cx.error(&codes::NUMA, cell.site, message);
-                break;
-            }
-        }
-    }
-    if taken.iter().next_back().is_some_and(|last| *last >= count) {
-        let message = format!("the cells of <numa> have more CPUs than <vcpu> counts: {count}");
-        cx.error(&codes::NUMA, numa.site, message);
     }
 }
 

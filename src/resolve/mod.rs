@@ -20,6 +20,7 @@ mod guest;
 mod guest_rules;
 mod machine;
 pub mod memory;
+mod numa_rules;
 mod os_rules;
 mod rules;
 mod scope;

@@ -25,6 +25,11 @@ pub fn limit(domain: &mut Domain) {
     if let Some(clock) = &mut domain.clock {
         self::clock(clock);
     }
+    for (_, one) in
+        domain.cpu.iter_mut().flat_map(|c| &mut c.numa).flat_map(|n| &mut n.interconnects).flat_map(|i| &mut i.list)
+    {
+        one.cache = one.cache.filter(|level| *level != 0);
+    }
     if let Some(cpu) = &mut domain.cpu
         && cpu.mode() != CpuMode::Custom
     {

@@ -22,7 +22,10 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
     single(&domain.vcpus, count, &mut fault);
     let topology = domain.cpu.as_ref().and_then(|c| c.topology.as_ref());
-    if let Some(topology) = topology
+    let zero = topology.and_then(|t| t.levels().into_iter().find(|(_, n)| *n == Some(0)));
+    if let Some((level, _)) = zero {
+        fault(format!("the attribute '{level}' of 'topology' counts from 1, zero is invalid"));
+    } else if let Some(topology) = topology
         && topology.cpus() != u64::from(count)
     {
         fault(format!(
