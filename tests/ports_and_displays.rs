@@ -63,7 +63,7 @@ fn the_first_console_and_the_first_serial_port_are_one_device() {
 #[test]
 fn what_qemu_cannot_do_is_refused_with_the_reason() {
     for (devices, reason) in [
-        ("<serial type='file'/>", "missing source path"),
+        ("<serial type='file'/>", "<source path> of a char device is missing"),
         ("<serial type='tcp'><source mode='connect' host='h' service='1'/><protocol type='tls'/></serial>", "'tls'"),
         ("<audio id='1' type='pipewire'/>", "QEMU 8.1"),
         ("<serial type='pty'><target type='isa-serial' port='4'/></serial>", "ISA has four serial ports"),

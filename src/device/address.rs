@@ -254,6 +254,23 @@ fn parse_port(text: &str) -> Option<Vec<u32>> {
     ports.filter(|p| p.len() <= 4)
 }
 
+/// Refuses hexadecimal numbers where libvirt reads none: controllers and what is on them are counted.
+fn decimals(kind: AddressKind, el: El<'_>, cx: &mut Binder<'_>) {
+    let counted: &[&str] = match kind {
+        AddressKind::Drive => &["controller", "bus", "target", "unit"],
+        AddressKind::VirtioSerial => &["controller", "bus", "port"],
+        AddressKind::Ccid => &["controller", "slot"],
+        _ => &[],
+    };
+    for attr in counted.iter().filter_map(|name| el.peek(name)).filter(|a| a.value().starts_with("0x")) {
+        let (name, value) = (attr.name(), attr.value());
+        let message = format!(
+            "the attribute '{name}' of <address type='{kind}'> is '{value}': a non-negative integer value is expected"
+        );
+        cx.diags.error(&codes::WRONG_VALUE, attr.value_span(), message).help("write a decimal number");
+    }
+}
+
 impl AddressPart {
     /// An address that a default rule gives.
     pub fn implied(address: Address) -> AddressPart {
@@ -266,6 +283,7 @@ impl AddressPart {
             el.mark_all();
             return;
         };
+        decimals(kind, el, cx);
         self.address = match kind {
             AddressKind::Pci => {
                 let given = ["domain", "bus", "slot", "function"].iter().any(|n| el.peek(n).is_some());

@@ -90,6 +90,17 @@ model! {
 }
 
 impl DeviceInfo {
+    /// Forgets what means nothing for devices of this element: a boot order where nothing can be booted from, an
+    /// option ROM of what is no card of its own.
+    pub fn forget_for(&mut self, element: &str) {
+        if !matches!(element, "disk" | "interface" | "hostdev" | "redirdev" | "filesystem") {
+            self.boot = None;
+        }
+        if !matches!(element, "interface" | "hostdev") {
+            self.rom = None;
+        }
+    }
+
     /// The PCI address, if the device has one.
     pub fn pci(&self) -> Option<&PciAddress> {
         match &self.address.address {

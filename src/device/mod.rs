@@ -112,7 +112,11 @@ macro_rules! devices {
             fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
                 self.site = el.site();
                 self.emulator = el.child("emulator").and_then(|e| cx.text(e));
-                $(self.$field = el.children_named(<$ty>::ELEMENT).map(|e| <$ty>::read(e, cx)).collect();)*
+                $(self.$field = el.children_named(<$ty>::ELEMENT).map(|e| {
+                    let mut device = <$ty>::read(e, cx);
+                    device.info_mut().forget_for(<$ty>::ELEMENT);
+                    device
+                }).collect();)*
             }
             fn print_attrs(&self, _: &mut XmlWriter) {}
             fn print_body(&self, out: &mut XmlWriter) {

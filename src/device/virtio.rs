@@ -1,8 +1,9 @@
 //! What all virtio devices share: driver options and names of the drivers.
 
+use super::address::{Address, AddressKind};
 use super::info::DeviceInfo;
 use super::plug::VirtioModel;
-use crate::diag::codes::general as codes;
+use crate::diag::codes::{address, general as codes};
 use crate::domain::model::model;
 use crate::lower::Lower;
 use crate::plan::Props;
@@ -57,16 +58,33 @@ impl VirtioOptions {
     }
 }
 
+/// Where a virtio device can be.
+const TRANSPORTS: [AddressKind; 4] =
+    [AddressKind::Pci, AddressKind::Ccw, AddressKind::VirtioMmio, AddressKind::Unassigned];
+
 impl Lower<'_> {
+    /// Refuses a virtio device at a place that is none of virtio's.
+    pub fn virtio_place(&mut self, base: &str, info: &DeviceInfo) {
+        let kind = info.address.address.as_ref().map(Address::kind);
+        if let Some(kind) = kind.filter(|k| !TRANSPORTS.contains(k)) {
+            let message = format!(
+                "unexpected address type for '{base}': a virtio device cannot be at an address of type '{kind}'"
+            );
+            self.error(&address::KIND, info.address_site(), message)
+                .help("remove the <address>, and virtc chooses one");
+        }
+    }
+
     /// The properties of a virtio device up to its options: `base` is `virtio-rng` or `vhost-vsock`;
     /// transport and model are added to it.
     pub fn virtio_device(
-        &self,
+        &mut self,
         base: &str,
         info: &DeviceInfo,
         model: VirtioModel,
         options: Option<&VirtioOptions>,
     ) -> Props {
+        self.virtio_place(base, info);
         let suffix = match model {
             VirtioModel::Virtio => "",
             VirtioModel::Transitional => "-transitional",

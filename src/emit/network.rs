@@ -48,7 +48,7 @@ const NETWORK_BLOCK: &[&str] = &["http", "https", "ftp", "ftps", "iscsi", "rbd",
 pub fn families(plan: &Plan, process: &Process) -> Families {
     match process.role {
         Role::Passt | Role::Slirp => Families { inet: true, netlink: true },
-        Role::Nbdkit => Families { inet: true, netlink: false },
+        Role::Nbdkit | Role::Rdp => Families { inet: true, netlink: false },
         Role::Swtpm | Role::Virtiofsd | Role::PrHelper | Role::VhostUser | Role::Dbus => Families::default(),
         Role::Qemu => Families {
             inet: process.args.iter().any(needs_inet),

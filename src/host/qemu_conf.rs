@@ -293,7 +293,7 @@ const KEYS: &[(&str, Use)] = &[
     ("bridge_helper", Unused("taps are made by the units or by virtc run, or are there")),
     ("pr_helper", helper!("pr")),
     ("slirp_helper", Unused("user networking is QEMU's own, or passt")),
-    ("qemu_rdp", Unused("displays of type 'rdp' are not supported yet")),
+    ("qemu_rdp", helper!("rdp")),
     ("dbus_daemon", helper!("dbus")),
     ("set_process_name", set!(process.set_process_name = truth)),
     ("max_processes", set!(process.max_processes = number)),

@@ -433,9 +433,9 @@ fn process(r: &mut Reader, node: &KdlNode, process: &mut Process) {
                 e.finish();
                 r.no_children(child);
                 let name: Option<String> = name;
-                let known = name.as_deref().is_none_or(|name| matches!(name, "pr" | "dbus"));
+                let known = name.as_deref().is_none_or(|name| matches!(name, "pr" | "dbus" | "rdp"));
                 if !known {
-                    r.bad_value(name_span(child), "helper", "'pr' or 'dbus'");
+                    r.bad_value(name_span(child), "helper", "'pr', 'dbus' or 'rdp'");
                 } else if let (Some(name), Some(Path(path))) = (name, program) {
                     process.helpers.push((name, path));
                 }

@@ -22,7 +22,7 @@ impl Loss {
         match process.role {
             Role::PrHelper => Loss::Mended,
             Role::Passt if connects_again(plan, process) => Loss::Mended,
-            Role::Passt | Role::Slirp | Role::Dbus => Loss::Bearable,
+            Role::Passt | Role::Slirp | Role::Dbus | Role::Rdp => Loss::Bearable,
             Role::Qemu | Role::Swtpm | Role::Virtiofsd | Role::VhostUser | Role::Nbdkit => Loss::Fatal,
         }
     }

@@ -34,6 +34,7 @@ impl Plan {
             for arg in &process.args {
                 let ports = match process.role {
                     Role::Passt => of_passt(arg),
+                    Role::Rdp => of_rdp(arg),
                     _ => of_qemu(arg),
                 };
                 let may_move = |p: &Port| self.auto_ports.iter().any(|a| a.switch == arg.switch && a.port == p.port);
@@ -41,6 +42,14 @@ impl Plan {
             }
         }
         out
+    }
+}
+
+/// The port of the RDP server.
+fn of_rdp(arg: &Arg) -> Vec<Port> {
+    match (&*arg.switch, &arg.value) {
+        ("--bind-address", ArgValue::Text(text)) => pair(text, false).into_iter().collect(),
+        _ => Vec::new(),
     }
 }
 

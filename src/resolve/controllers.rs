@@ -150,7 +150,6 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
 /// Adds the controllers that devices need and the XML leaves out.
 pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let Some(devices) = &mut domain.devices else { return };
-    place_scsi_hostdevs(devices);
     for bus in [DiskBus::Scsi, DiskBus::Fdc, DiskBus::Ide, DiskBus::Sata] {
         let highest = devices
             .disks
@@ -172,6 +171,7 @@ pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         }
     }
     super::addresses::add_controllers(devices, machine, cx);
+    place_scsi_hostdevs(devices, machine, cx);
     let scsi = devices.hostdevs.iter().filter_map(|h| match &h.info.address.address {
         Some(Address::Drive(drive)) => Some(drive.controller),
         _ => None,
@@ -184,8 +184,9 @@ pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
 /// Units of a SCSI bus that libvirt hands out by itself.
 const SCSI_UNITS: u64 = 7;
 
-/// Gives SCSI host devices without an address the next free unit of a SCSI controller.
-fn place_scsi_hostdevs(devices: &mut Devices) {
+/// Gives SCSI host devices without an address the next free unit of a SCSI controller. Where it takes another
+/// controller, that is of the model of those that are there.
+fn place_scsi_hostdevs(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     for i in 0..devices.hostdevs.len() {
         let hostdev = &devices.hostdevs[i];
         if hostdev.kind() != HostdevType::Scsi || hostdev.info.has_address() {
@@ -205,17 +206,17 @@ fn place_scsi_hostdevs(devices: &mut Devices) {
         });
         if let Some(at) = free {
             devices.hostdevs[i].info.place(Address::Drive(at));
+            let like = devices.controllers.iter().rev().find(|c| c.is(ControllerKind::Scsi));
+            let model = like.and_then(|c| c.model);
+            ensure(devices, ControllerKind::Scsi, at.controller, model, machine, cx);
         }
     }
 }
 
-/// Adds the controllers of a type that are missing up to an index. Further SCSI controllers are of the
-/// model of those that are there.
+/// Adds the controllers of a type that are missing up to an index.
 fn ensure_up_to(devices: &mut Devices, kind: ControllerKind, highest: u32, machine: &Machine, cx: &mut Cx<'_>) {
     for index in 0..=highest.min(255) {
-        let like = devices.controllers.iter().rev().find(|c| c.is(kind) && kind == ControllerKind::Scsi);
-        let model = like.and_then(|c| c.model);
-        ensure(devices, kind, index, model, machine, cx);
+        ensure(devices, kind, index, None, machine, cx);
     }
 }
 

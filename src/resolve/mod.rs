@@ -22,6 +22,7 @@ mod machine;
 pub mod memory;
 mod numa_rules;
 mod os_rules;
+mod place_rules;
 mod rules;
 mod scope;
 mod tuning_rules;

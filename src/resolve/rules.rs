@@ -14,6 +14,7 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     super::guest_rules::check(domain, machine, cx);
     if let Some(devices) = &domain.devices {
         spice(devices, cx);
+        super::place_rules::check(devices, machine, cx);
         devices.rules(domain, machine, cx);
     }
 }

@@ -29,14 +29,15 @@ use virtc::vocab::Arch;
 
 /// Domains that do not start with Debian 12's QEMU on a plain host: what virtc or QEMU says, and the file whose
 /// presence would change that.
-const CANNOT: [(&str, &str, &str); 8] = [
+const CANNOT: [(&str, &str, &str); 9] = [
     ("doorbell", "Failed to connect to", "/usr/bin/ivshmem-server"),
     ("gaming", "Could not open '/dev/input/by-id/usb-mouse-", "/dev/input/by-id/usb-mouse-event-mouse"),
     ("headless-gl", "virtio-gpu-gl-device", "/dev/dri/renderD128"),
     ("lun", "Could not open '/dev/sdz'", "/dev/sdz"),
+    ("remote-desktop", "/usr/bin/qemu-rdp is not on this host", "/usr/bin/qemu-rdp"),
     ("render", "egl: no drm render node available", "/dev/dri/renderD128"),
     ("rust-share", "/usr/libexec/virtiofsd is not on this host", "/usr/libexec/virtiofsd"),
-    ("vhost-gpu", "unable to find a satisfying vhost-user-gpu", "/usr/lib/qemu/vhost-user-gpu"),
+    ("vhost-gpu", "the host facts list no vhost-user-gpu", "/usr/lib/qemu/vhost-user-gpu"),
     ("vsock", "vhost-vsock: failed to open vhost device", "/dev/vhost-vsock"),
 ];
 

@@ -5,7 +5,7 @@ use super::chardev::{self, Chardev, ChardevSource, SourceKind, SourceMode};
 use super::controller::ControllerKind;
 use super::info::DeviceInfo;
 use super::{Family, device};
-use crate::diag::codes::{chardev as codes, schema};
+use crate::diag::codes::{address, chardev as codes, schema};
 use crate::domain::Domain;
 use crate::domain::model::model;
 use crate::lower::Lower;
@@ -162,13 +162,18 @@ impl Family for Channel {
 }
 
 /// Adds `bus` and `nr` of a port on a virtio-serial controller.
-pub fn port(props: &mut Props, info: &DeviceInfo, lx: &Lower<'_>) {
+pub fn port(props: &mut Props, info: &DeviceInfo, lx: &mut Lower<'_>) {
     match &info.address.address {
         Some(Address::VirtioSerial { controller, bus, port }) => {
             let id = lx.controller_id(ControllerKind::VirtioSerial, *controller);
             props.set("bus", format!("{id}.{bus}")).maybe("nr", *port);
         }
-        _ => lx.address(props, info),
+        None | Some(Address::Ccw(_)) => lx.address(props, info),
+        Some(other) => {
+            let kind = other.kind();
+            let message = format!("a virtio serial device cannot be at an address of type '{kind}': it is invalid");
+            lx.error(&address::KIND, info.address_site(), message).help("use type='virtio-serial', or no <address>");
+        }
     }
 }
 

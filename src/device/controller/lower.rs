@@ -254,6 +254,8 @@ fn scsi(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
         Some(M::Vmpvscsi) => ("pvscsi", Some(Cap::Pvscsi)),
         Some(M::Ibmvscsi) => ("spapr-vscsi", None),
         Some(M::Am53c974) => ("am53c974", Some(Cap::Am53c974)),
+        // libvirt's own way of writing it, which QEMU does not know.
+        Some(M::Dc390) if lx.env.is_libvirt() => ("dc-390", Some(Cap::Dc390)),
         Some(M::Dc390) => ("dc390", Some(Cap::Dc390)),
         // Part of the board.
         Some(M::Ncr53c90) if lx.machine.has_builtin_esp() => return None,

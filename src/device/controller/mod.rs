@@ -88,6 +88,14 @@ keywords! {
     }
 }
 
+impl ControllerModel {
+    /// Whether it is a narrow SCSI bus: targets without further units.
+    pub fn is_narrow(self) -> bool {
+        use ControllerModel::{Am53c974, Dc390, Lsilogic, Ncr53c90};
+        matches!(self, Lsilogic | Ncr53c90 | Dc390 | Am53c974)
+    }
+}
+
 keywords! {
     /// `<model name='…'>` of a PCI controller: QEMU's device.
     pub enum PciDriver {

@@ -53,7 +53,8 @@ impl Family for Crypto {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
-        Plug::Virtio(VirtioModel::Virtio)
+        // Where there are both kinds of slots, libvirt puts it into a conventional one.
+        Plug::Virtio(VirtioModel::Transitional)
     }
 
     fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {

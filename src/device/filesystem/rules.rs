@@ -26,6 +26,9 @@ pub fn filesystem(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
         );
         return;
     }
+    if let Some(boot) = fs.info.boot.as_ref().filter(|_| !fs.is_virtiofs()) {
+        cx.error(&codes::FILESYSTEM, boot.site, "the boot order of a filesystem is only supported for virtiofs");
+    }
     match fs.driver() {
         FsDriver::Path | FsDriver::Handle => nine_p(fs, cx),
         FsDriver::Virtiofs => virtiofs(fs, domain, cx),

@@ -24,7 +24,8 @@ impl Part for Graphics {
                 self.keymap = cx.attr(el, "keymap");
                 self.share_policy = cx.attr(el, "sharePolicy");
                 self.power_control = cx.attr(el, "powerControl");
-                self.wait = cx.attr(el, "wait");
+                // Neither QEMU nor libvirt's own XML is told.
+                el.attr("wait");
                 self.bind_password(el, cx);
                 self.bind_listens(el, cx);
             }
@@ -34,6 +35,7 @@ impl Part for Graphics {
                 self.bind_password(el, cx);
                 self.bind_listens(el, cx);
                 self.spice.bind(el, cx);
+                self.spice.tidy();
             }
             GraphicsKind::Rdp => {
                 self.bind_port(el, cx);
@@ -46,19 +48,17 @@ impl Part for Graphics {
             GraphicsKind::Sdl | GraphicsKind::Desktop => {
                 self.display = cx.attr(el, "display");
                 self.xauth = cx.attr(el, "xauth");
-                self.fullscreen = cx.attr(el, "fullscreen");
+                self.fullscreen = cx.attr(el, "fullscreen").filter(|f: &YesNo| f.is_yes());
             }
             GraphicsKind::Dbus => {
-                self.p2p = cx.attr(el, "p2p");
+                self.p2p = cx.attr(el, "p2p").filter(|p: &YesNo| p.is_yes());
                 self.address = cx.attr(el, "address");
             }
             GraphicsKind::EglHeadless => {}
         }
-        if let Some(gl) = el.child("gl") {
-            let enable = if kind == GraphicsKind::EglHeadless { None } else { cx.need(gl, "enable") };
-            self.gl = Some(Gl { enable, rendernode: cx.attr(gl, "rendernode"), site: gl.site() });
-        }
-        self.audio = el.child(AudioRef::ELEMENT).and_then(|e| cx.need(e, "id"));
+        self.bind_gl(kind, el, cx);
+        let audio = el.child(AudioRef::ELEMENT).and_then(|e| cx.need(e, "id"));
+        self.audio = audio.filter(|_| matches!(kind, GraphicsKind::Vnc | GraphicsKind::Dbus));
     }
 
     fn print_attrs(&self, out: &mut XmlWriter) {
@@ -66,7 +66,7 @@ impl Part for Graphics {
         self.print_ports(out);
         print_attr(out, "replaceUser", &self.replace_user);
         print_attr(out, "multiUser", &self.multi_user);
-        print_attr(out, "username", &self.username);
+        print_attr(out, "username", &self.username.as_ref().filter(|_| self.passwd.is_some()).cloned());
         print_attr(out, "display", &self.display);
         print_attr(out, "xauth", &self.xauth);
         print_attr(out, "fullscreen", &self.fullscreen);
@@ -76,7 +76,6 @@ impl Part for Graphics {
         self.spice.print_attrs(out);
         print_attr(out, "sharePolicy", &self.share_policy);
         print_attr(out, "powerControl", &self.power_control);
-        print_attr(out, "wait", &self.wait);
         print_attr(out, "passwd", &self.passwd);
         print_attr(out, "passwdValidTo", &self.passwd_valid_to);
         print_attr(out, "connected", &self.connected);
@@ -154,8 +153,13 @@ impl Graphics {
     fn bind_port(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         let port = Graphics::port(el, "port", cx);
         let autoport: Option<YesNo> = cx.attr(el, "autoport");
-        self.autoport = autoport == Some(YesNo::Yes) || port.is_none_or(|p| p == -1);
-        self.port = port.filter(|_| !self.autoport).and_then(|p| u16::try_from(p).ok());
+        let open = match self.kind {
+            // A port of RDP may be left open, too, and without any the display is for nobody.
+            Some(GraphicsKind::Rdp) => port.is_none_or(|p| p == -1),
+            _ => port.is_none_or(|p| p == -1) && autoport != Some(YesNo::No),
+        };
+        self.autoport = autoport == Some(YesNo::Yes) || open;
+        self.port = port.filter(|p| *p > 0 && !self.autoport);
     }
 
     fn bind_spice_ports(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
@@ -163,9 +167,26 @@ impl Graphics {
         let tls_port = Graphics::port(el, "tlsPort", cx);
         let autoport: Option<YesNo> = cx.attr(el, "autoport");
         self.autoport = autoport == Some(YesNo::Yes) || (port == Some(-1) && tls_port == Some(-1));
-        let given =
-            |p: Option<i32>| p.filter(|p| *p != 0).filter(|_| !self.autoport).and_then(|p| u16::try_from(p).ok());
+        let given = |p: Option<i32>| p.filter(|p| *p != 0 && !self.autoport);
         (self.port, self.tls_port) = (given(port), given(tls_port));
+    }
+
+    /// What the type has no use for is forgotten.
+    fn bind_gl(&mut self, kind: GraphicsKind, el: El<'_>, cx: &mut Binder<'_>) {
+        let Some(gl) = el.child("gl") else { return };
+        let headless = kind == GraphicsKind::EglHeadless;
+        let renders = matches!(kind, GraphicsKind::Spice | GraphicsKind::Sdl | GraphicsKind::Dbus);
+        if !headless && !renders {
+            gl.mark_all();
+            return;
+        }
+        let enable = if headless { None } else { cx.need(gl, "enable") };
+        let rendernode: Option<String> = cx.attr(gl, "rendernode").filter(|_| kind != GraphicsKind::Sdl);
+        if headless {
+            gl.mark_all();
+        }
+        let says = !headless || rendernode.is_some();
+        self.gl = says.then_some(Gl { enable, rendernode, site: gl.site() });
     }
 
     fn bind_password(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
@@ -181,7 +202,13 @@ impl Graphics {
     fn bind_listens(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         self.listens = el.children_named(Listen::ELEMENT).map(|e| Listen::read(e, cx)).collect();
         for listen in &mut self.listens {
-            listen.address = listen.address.take().filter(|a| !a.is_empty());
+            let kind = listen.kind();
+            listen.address = listen.address.take().filter(|a| kind == ListenKind::Address && !a.is_empty());
+            if kind != ListenKind::Socket && listen.socket.take().is_some() {
+                let message = "the attribute 'socket' of <listen> is valid only with type 'socket'";
+                let span = el.document().span_of_attr(listen.site, "socket");
+                cx.diags.error(&codes::LISTEN, span, message).help("write type='socket'");
+            }
         }
         let address: Option<String> = cx.attr(el, "listen").filter(|a: &String| !a.is_empty());
         let socket: Option<String> = if self.is(GraphicsKind::Vnc) { cx.attr(el, "socket") } else { None };
@@ -254,13 +281,15 @@ impl Graphics {
                         out.attr("autoport", auto);
                     }
                     Some(GraphicsKind::Rdp) => {
-                        out.attr_display("port", self.port.unwrap_or(0));
                         if self.autoport {
+                            out.attr("port", "0");
                             out.attr("autoport", auto);
+                        } else {
+                            print_attr(out, "port", &self.port);
                         }
                     }
                     _ => {
-                        out.attr_display("port", self.port.map_or(-1, i32::from));
+                        print_attr(out, "port", &self.port.or(self.autoport.then_some(-1)));
                         out.attr("autoport", auto);
                         print_attr(out, "websocket", &self.websocket);
                     }

@@ -3,7 +3,7 @@
 use super::spice::{ChannelMode, ChannelName, SpiceMouse};
 use super::{Graphics, GraphicsKind, Listen, ListenKind};
 use crate::device::{audio, interface};
-use crate::diag::codes::{display as codes, general as support, network};
+use crate::diag::codes::{display as codes, network};
 use crate::host::Service;
 use crate::lower::{Grant, Lower, tls};
 use crate::plan::{Arg, AutoPort, Cause, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
@@ -12,6 +12,7 @@ use crate::xml::Site;
 
 /// Adds one display.
 pub fn graphics(graphics: &Graphics, lx: &mut Lower<'_>) {
+    contradictions(graphics, lx);
     match graphics.kind {
         Some(GraphicsKind::Vnc) => vnc(graphics, lx),
         Some(GraphicsKind::Spice) => spice(graphics, lx),
@@ -23,25 +24,40 @@ pub fn graphics(graphics: &Graphics, lx: &mut Lower<'_>) {
             lx.options("-display", props, graphics.site, "graphics egl-headless");
         }
         Some(GraphicsKind::Dbus) => dbus(graphics, lx),
-        Some(GraphicsKind::Rdp) => {
-            // libvirt starts a server of its own beside QEMU; it is no part of QEMU's arguments.
-            if !lx.env.is_libvirt() {
-                lx.error(&support::NOT_YET, graphics.site, "an RDP server is not supported yet")
-                    .help("use type='vnc', or compile with --target libvirt");
-            }
-        }
+        Some(GraphicsKind::Rdp) => super::rdp::server(graphics, lx),
         Some(GraphicsKind::Desktop) | None => {}
     }
 }
 
+/// What the format allows, but no command line can say.
+fn contradictions(graphics: &Graphics, lx: &mut Lower<'_>) {
+    let Some(kind) = graphics.kind else { return };
+    let before = lx.devices.graphics.iter().filter(|g| g.is(kind)).take_while(|g| g.site != graphics.site);
+    if before.count() == 1 {
+        let message =
+            "two <graphics> are of the same type: QEMU has 1 display of each (sdl, vnc, spice, headless, dbus, rdp)";
+        lx.error(&codes::GRAPHICS, graphics.site, message).help(format!("remove one of the displays of type '{kind}'"));
+    }
+    if let Some(id) = graphics.audio
+        && audio::find(lx.devices, Some(id)).is_none()
+    {
+        lx.error(
+            &codes::AUDIO,
+            graphics.site,
+            format!("unable to find the audio backend with id '{id}' of the display"),
+        )
+        .help(format!("add <audio id='{id}' type='…'/>"));
+    }
+}
+
 /// Where a display listens, after the defaults of the host.
-enum Endpoint {
+pub(super) enum Endpoint {
     Socket(String),
     Address(Option<String>),
     None,
 }
 
-fn endpoint(graphics: &Graphics, service: &Service, name: &str, lx: &mut Lower<'_>) -> Endpoint {
+pub(super) fn endpoint(graphics: &Graphics, service: &Service, name: &str, lx: &mut Lower<'_>) -> Endpoint {
     let default = Listen::default();
     let listen = graphics.listens.first().unwrap_or(&default);
     match listen.kind() {
@@ -132,6 +148,9 @@ enum Password {
     Object(String),
 }
 
+/// The port of the first VNC display.
+const VNC_FIRST: u16 = 5900;
+
 fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
     let service = &lx.env.host.vnc;
     let mut props = Props::new();
@@ -141,13 +160,24 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
             props.set("vnc", format!("unix:{path}"));
         }
         Endpoint::Address(address) => {
-            let port = graphics.port.unwrap_or(lx.env.host.ports.vnc);
+            let port = match graphics.fixed_port() {
+                Some(port) => port,
+                None if graphics.autoport => lx.env.host.ports.vnc,
+                None => 0,
+            };
+            if port < VNC_FIRST {
+                let message =
+                    format!("VNC displays count from port {VNC_FIRST} up to 65535; {port} is outside the range");
+                lx.error(&codes::GRAPHICS, graphics.site, message)
+                    .help("QEMU numbers VNC displays from port 5900; autoport='yes' has one chosen");
+                return;
+            }
             let address = match address {
                 Some(address) if address.contains(':') => format!("[{address}]"),
                 other => other.unwrap_or_default(),
             };
-            props.bare(format!("{address}:{}", i32::from(port) - 5900));
-            if graphics.port.is_none() && !lx.env.is_libvirt() {
+            props.bare(format!("{address}:{}", port - VNC_FIRST));
+            if graphics.autoport && !lx.env.is_libvirt() {
                 // libvirt looks for a free port before the start; QEMU can do that itself (QEMU manual, "-vnc", to).
                 props.set("to", 99);
             }
@@ -209,10 +239,10 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
         Endpoint::Address(address) => {
             let (port, tls_port) = spice_ports(graphics, service, lx);
             props.maybe("port", port).maybe("tls-port", tls_port);
-            if graphics.autoport && !lx.env.is_libvirt() {
+            if !lx.env.is_libvirt() {
                 // QEMU takes only ports that are named.
-                let mut open = |key: &'static str, port: Option<u16>| {
-                    let Some(port) = port else { return };
+                let mut open = |key: &'static str, port: Option<u16>, given: Option<i32>| {
+                    let Some(port) = port.filter(|_| given.is_none_or(|g| g == -1)) else { return };
                     let cause = lx.cause(graphics.site, "graphics spice");
                     let address = address.clone().filter(|a| !a.is_empty());
                     lx.plan.auto_ports.push(AutoPort {
@@ -223,8 +253,8 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
                         cause,
                     });
                 };
-                open("port", port);
-                open("tls-port", tls_port);
+                open("port", port, graphics.port);
+                open("tls-port", tls_port, graphics.tls_port);
             }
             if tls_port.is_some() && !service.tls {
                 lx.error(
@@ -287,8 +317,10 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
 
 /// The ports of a SPICE display: those given, or one for each kind of channel that needs it.
 fn spice_ports(graphics: &Graphics, service: &Service, lx: &mut Lower<'_>) -> (Option<u16>, Option<u16>) {
+    let ports = lx.env.host.ports;
     if !graphics.autoport {
-        return (graphics.port, graphics.tls_port);
+        let chosen = |given: Option<i32>, free: u16| given.map(|port| u16::try_from(port).unwrap_or(free));
+        return (chosen(graphics.port, ports.spice), chosen(graphics.tls_port, ports.spice_tls));
     }
     let (mut plain, mut tls) = (false, false);
     let default = graphics.spice.default_mode.unwrap_or(ChannelMode::Any);
@@ -311,7 +343,6 @@ fn spice_ports(graphics: &Graphics, service: &Service, lx: &mut Lower<'_>) -> (O
         )
         .help("set spice { tls #true } in the host facts, or make no channel secure");
     }
-    let ports = lx.env.host.ports;
     (plain.then_some(ports.spice), tls.then_some(ports.spice_tls))
 }
 
@@ -365,15 +396,16 @@ fn dbus(graphics: &Graphics, lx: &mut Lower<'_>) {
     if graphics.p2p == Some(YesNo::Yes) {
         props.set("p2p", true);
     } else {
-        let address = match &graphics.address {
-            Some(address) => address.clone(),
-            None => format!("unix:path={}", bus(graphics, lx)),
-        };
-        props.set("addr", address);
+        if graphics.address.is_none() {
+            bus(graphics, lx);
+        }
+        props.set("addr", bus_address(graphics, lx));
     }
-    if graphics.has_gl() {
-        props.set("gl", true);
-        rendernode(graphics, &mut props, lx);
+    if let Some(gl) = &graphics.gl {
+        props.maybe("gl", gl.enable.map(YesNo::is_yes));
+        if gl.rendernode.is_some() || graphics.has_gl() {
+            rendernode(graphics, &mut props, lx);
+        }
     }
     if graphics.audio.is_some() {
         audiodev(graphics, &mut props, lx);
@@ -381,22 +413,34 @@ fn dbus(graphics: &Graphics, lx: &mut Lower<'_>) {
     lx.options("-display", props, graphics.site, "graphics dbus");
 }
 
-/// The message bus of the domain's own; gives its socket.
-fn bus(graphics: &Graphics, lx: &mut Lower<'_>) -> String {
+/// The front of the names that libvirt gives the files of a message bus.
+fn bus_front(lx: &Lower<'_>) -> String {
+    format!("{}/{}-dbus", lx.env.host.directories.dbus, lx.paths.short)
+}
+
+/// The socket of the domain's own message bus.
+fn bus_socket(lx: &Lower<'_>) -> String {
+    if lx.env.is_libvirt() { format!("{}.sock", bus_front(lx)) } else { format!("{}/dbus.sock", lx.paths.run) }
+}
+
+/// The address of the bus that a display is on.
+pub(super) fn bus_address(graphics: &Graphics, lx: &Lower<'_>) -> String {
+    graphics.address.clone().unwrap_or_else(|| format!("unix:path={}", bus_socket(lx)))
+}
+
+/// Adds the message bus of the domain's own.
+fn bus(graphics: &Graphics, lx: &mut Lower<'_>) {
     let cause = lx.cause(graphics.site, "graphics dbus");
-    let (path, args) = if lx.env.is_libvirt() {
-        let front = format!("{}/{}-dbus", lx.env.host.directories.dbus, lx.paths.short);
-        let config = format!("--config-file={front}.conf");
-        (format!("{front}.sock"), vec![Arg::switch(config, cause.clone())])
+    let path = bus_socket(lx);
+    let args = if lx.env.is_libvirt() {
+        vec![Arg::switch(format!("--config-file={}.conf", bus_front(lx)), cause.clone())]
     } else {
-        let path = format!("{}/dbus.sock", lx.paths.run);
         let address = format!("--address=unix:path={path}");
         let args = ["--session", "--nofork", "--nopidfile"].map(|a| Arg::switch(a, cause.clone()));
-        (path, args.into_iter().chain([Arg::switch(address, cause.clone())]).collect())
+        args.into_iter().chain([Arg::switch(address, cause.clone())]).collect()
     };
     helper(&path, args, cause, lx);
     lx.touch(&path, Grant::PEER_SOCKET, graphics.site, "graphics dbus");
-    path
 }
 
 fn helper(path: &str, args: Vec<Arg>, cause: Cause, lx: &mut Lower<'_>) {

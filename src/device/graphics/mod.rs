@@ -4,6 +4,7 @@ mod bind;
 mod defaults;
 mod listen;
 mod lower;
+mod rdp;
 mod rules;
 mod spice;
 
@@ -61,10 +62,10 @@ pub struct Gl {
 pub struct Graphics {
     /// `type='…'`
     pub kind: Option<GraphicsKind>,
-    /// The port; none while it is to be chosen, or when there is none.
-    pub port: Option<u16>,
-    /// The port for TLS (SPICE).
-    pub tls_port: Option<u16>,
+    /// The port; -1: this one is chosen at the start (SPICE); none when all are, or when there is none.
+    pub port: Option<i32>,
+    /// The port for TLS (SPICE); -1: chosen at the start.
+    pub tls_port: Option<i32>,
     /// Whether ports are chosen at the start.
     pub autoport: bool,
     /// The port for WebSocket (VNC); -1: chosen at the start.
@@ -75,8 +76,6 @@ pub struct Graphics {
     pub share_policy: Option<SharePolicy>,
     /// `powerControl='…'` (VNC)
     pub power_control: Option<YesNo>,
-    /// `wait='…'` (VNC)
-    pub wait: Option<YesNo>,
     /// `passwd='…'`
     pub passwd: Option<String>,
     /// `passwdValidTo='…'`
@@ -119,6 +118,11 @@ impl Graphics {
     /// Whether the type is this one.
     pub fn is(&self, kind: GraphicsKind) -> bool {
         self.kind == Some(kind)
+    }
+
+    /// The port that the XML fixes.
+    pub fn fixed_port(&self) -> Option<u16> {
+        self.port.filter(|p| *p > 0).and_then(|p| u16::try_from(p).ok())
     }
 
     /// Whether it renders on the host's GPU.

@@ -2,7 +2,6 @@
 
 use super::{Graphics, GraphicsKind, ListenKind};
 use crate::caps::Cap;
-use crate::device::audio;
 use crate::diag::codes::{display as codes, general as support};
 use crate::domain::Domain;
 use crate::resolve::Cx;
@@ -11,15 +10,6 @@ use crate::resolve::Cx;
 pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
     let (Some(kind), Some(devices)) = (graphics.kind, &domain.devices) else { return };
     let site = graphics.site;
-    let twins = devices.graphics.iter().filter(|g| g.is(kind)).take_while(|g| g.site != site).count();
-    if twins == 1 {
-        cx.error(
-            &codes::GRAPHICS,
-            site,
-            "two <graphics> are of the same type: QEMU has 1 display of each (sdl, vnc, spice, headless, dbus, rdp)",
-        )
-        .help(format!("remove one of the displays of type '{kind}'"));
-    }
     let needed = match kind {
         GraphicsKind::Sdl => Some(Cap::Sdl),
         GraphicsKind::Vnc => Some(Cap::Vnc),
@@ -50,30 +40,19 @@ pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
         if graphics.connected.is_some_and(|c| c != super::Connected::Keep) {
             cx.error_at(&codes::GRAPHICS, site, "connected", "connected: VNC knows 'keep' only");
         }
-        let tcp =
-            graphics.listens.first().is_none_or(|l| matches!(l.kind(), ListenKind::Address | ListenKind::Network));
-        if tcp && graphics.port.is_some_and(|p| p < 5900) {
-            let port = graphics.port.unwrap_or(0);
-            cx.error_at(
-                &codes::GRAPHICS,
-                site,
-                "port",
-                format!("VNC displays count from port 5900 up to 65535; {port} is outside the range"),
-            )
-            .help("QEMU numbers VNC displays from port 5900");
-        }
     }
-    if kind == GraphicsKind::Rdp && !devices.graphics.iter().any(|g| g.is(GraphicsKind::Dbus) && g.p2p.is_none()) {
-        cx.error(&codes::GRAPHICS, site, "graphics type 'rdp' needs graphics type 'dbus' without p2p")
-            .help("add <graphics type='dbus'/>");
+    for (name, value) in [("replaceUser", graphics.replace_user), ("multiUser", graphics.multi_user)] {
+        if value.is_some() && kind == GraphicsKind::Rdp {
+            cx.error_at(
+                &support::NOT_BY_QEMU,
+                site,
+                name,
+                format!("the RDP server of QEMU has no '{name}': it doesn't support it"),
+            );
+        }
     }
     if kind == GraphicsKind::Dbus && graphics.p2p.is_some() && graphics.address.is_some() {
         cx.error(&codes::GRAPHICS, site, "a D-Bus display has p2p or an address, not both");
-    }
-    if graphics.audio.is_some_and(|id| audio::find(devices, Some(id)).is_none()) {
-        let id = graphics.audio.unwrap_or(0);
-        cx.error(&codes::AUDIO, site, format!("<audio id='{id}'>: no <audio> has this id"))
-            .help(format!("add <audio id='{id}' type='…'/>"));
     }
 }
 
@@ -94,6 +73,10 @@ fn listens(graphics: &Graphics, cx: &mut Cx<'_>) {
         }
         if listen.kind() == ListenKind::Network && listen.network.is_none() {
             cx.error(&codes::LISTEN, listen.site, "listen type 'network' needs the name of the network");
+        }
+        if listen.kind() != ListenKind::Network && listen.network.is_some() {
+            let message = "the attribute 'network' of <listen> is valid only with type 'network'";
+            cx.error_at(&codes::LISTEN, listen.site, "network", message);
         }
     }
     // libvirt uses the first and passes over the others; nobody would expect that of a guest of his own.

@@ -105,3 +105,14 @@ model! {
         child filetransfer: Filetransfer,
     }
 }
+
+impl SpiceOptions {
+    /// Forgets what says nothing, and keeps the last word on each channel, in the order of QEMU's options.
+    pub fn tidy(&mut self) {
+        self.default_mode = self.default_mode.filter(|m| *m != ChannelMode::Any);
+        let given = std::mem::take(&mut self.channels);
+        let last = |name: &ChannelName| given.iter().rev().find(|c| c.name == Some(*name));
+        let said = ChannelName::ALL.iter().filter_map(last);
+        self.channels = said.filter(|c| c.mode != Some(ChannelMode::Any)).cloned().collect();
+    }
+}

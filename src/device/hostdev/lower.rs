@@ -216,10 +216,11 @@ fn iscsi(h: &Hostdev, source: &StorageSource, number: usize, lx: &mut Lower<'_>)
 fn generic(h: &Hostdev, node: String, lx: &mut Lower<'_>) {
     let mut props = Props::driver("scsi-generic");
     props.set("drive", node).set("id", h.info.id.clone());
+    props.maybe("bootindex", h.info.bootindex);
     if let Some(Address::Drive(at)) = &h.info.address.address {
         let controllers = &lx.devices.controllers;
         let on = controllers.iter().find(|c| c.is(ControllerKind::Scsi) && c.index() == at.controller);
-        let narrow = on.is_some_and(|c| c.model == Some(ControllerModel::Lsilogic));
+        let narrow = on.and_then(|c| c.model).is_some_and(ControllerModel::is_narrow);
         props.set("bus", format!("{}.0", lx.controller_id(ControllerKind::Scsi, at.controller)));
         if narrow {
             props.set("scsi-id", at.unit);
@@ -227,6 +228,5 @@ fn generic(h: &Hostdev, node: String, lx: &mut Lower<'_>) {
             props.set("channel", at.bus).set("scsi-id", at.target).set("lun", at.unit);
         }
     }
-    props.maybe("bootindex", h.info.bootindex);
     lx.device(props, h);
 }

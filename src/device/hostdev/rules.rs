@@ -51,6 +51,11 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         }
         _ => {}
     }
+    let boot = h.info.boot.as_ref().filter(|_| h.kind() == HostdevType::ScsiHost);
+    if let Some(boot) = boot {
+        let message = "booting from assigned devices is not supported by vhost SCSI devices";
+        cx.error(&general::NOT_BY_QEMU, boot.site, message);
+    }
     if h.ramfb.is_some_and(|r| r.is_on()) {
         let count = devices.hostdevs.iter().filter(|o| o.ramfb.is_some_and(|r| r.is_on())).count();
         let first = devices.hostdevs.iter().find(|o| o.ramfb.is_some_and(|r| r.is_on()));

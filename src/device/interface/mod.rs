@@ -380,6 +380,22 @@ impl Interface {
     }
 }
 
+/// The cards that are known to be for conventional PCI. libvirt takes all that it does not know for PCI Express.
+const CONVENTIONAL: [&str; 12] = [
+    "82540EM",
+    "82543GC",
+    "82545EM",
+    "Am79C970A",
+    "Am79C973",
+    "e1000",
+    "netfront",
+    "rtl8139",
+    "vlance",
+    "vmxnet",
+    "vmxnet2",
+    "vmxnet3",
+];
+
 impl Family for Interface {
     fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
         defaults::interface(self, machine, cx);
@@ -392,10 +408,10 @@ impl Family for Interface {
             "virtio-transitional" => Plug::Virtio(VirtioModel::Transitional),
             "virtio-non-transitional" => Plug::Virtio(VirtioModel::NonTransitional),
             "usb-net" => Plug::Usb,
-            "e1000e" | "igb" => Plug::Pcie,
             "spapr-vlan" => Plug::SpaprVio(0x1000),
             "lan9118" | "smc91c111" => Plug::Nowhere,
-            _ => Plug::Pci,
+            model if CONVENTIONAL.contains(&model) => Plug::Pci,
+            _ => Plug::Pcie,
         }
     }
 

@@ -137,8 +137,8 @@ impl Family for Panic {
         let props = match self.model {
             Some(PanicModel::Isa) => {
                 let mut props = Props::driver("pvpanic");
-                if let Some(Address::Isa { iobase: Some(port), .. }) = self.info.address.address {
-                    props.set("ioport", port);
+                if let Some(Address::Isa { iobase, .. }) = self.info.address.address {
+                    props.set("ioport", iobase.unwrap_or(0));
                 }
                 props
             }

@@ -1,5 +1,6 @@
 //! `<pstore>`: storage that survives a crash of the guest's kernel.
 
+use super::address::{Address, AddressKind};
 use super::info::DeviceInfo;
 use super::plug::Plug;
 use super::{Family, device};
@@ -55,6 +56,17 @@ impl Family for Pstore {
         }
         if !cx.has(Cap::AcpiErst) {
             cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU binary has no acpi-erst device");
+        }
+        let kind = self.info.address.address.as_ref().map(Address::kind);
+        if let Some(kind) = kind.filter(|k| *k != AddressKind::Pci) {
+            let message = format!(
+                "the ACPI ERST device of a pstore must reside on a PCI bus, not at an address of type '{kind}'"
+            );
+            cx.error(&codes::VALUE, self.info.address_site(), message);
+        }
+        if let Some(size) = self.size.as_ref().filter(|s| s.kib() < 4 || !s.kib().is_power_of_two()) {
+            let message = "invalid size of an ACPI ERST pstore device: it must be a power of two and at least 4 KiB";
+            cx.error(&codes::VALUE, size.site, message);
         }
         if self.size.is_none() {
             cx.error(&codes::VALUE, self.site, "pstore needs a <size>");

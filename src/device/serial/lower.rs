@@ -40,7 +40,7 @@ pub fn serial(serial: &Serial, lx: &mut Lower<'_>) {
     }
     match &serial.info.address.address {
         Some(Address::Isa { iobase, irq }) => {
-            props.maybe("iobase", *iobase).maybe("irq", *irq);
+            props.set("iobase", iobase.unwrap_or(0)).maybe("irq", *irq);
         }
         Some(Address::SpaprVio { reg }) => {
             props.maybe("reg", *reg);

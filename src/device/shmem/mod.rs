@@ -1,10 +1,11 @@
 //! `<shmem>`: memory that several guests share.
 
+use super::address::{Address, AddressKind};
 use super::info::DeviceInfo;
 use super::plug::Plug;
 use super::{Family, device};
 use crate::caps::Cap;
-use crate::diag::codes::{general, hostdev as codes};
+use crate::diag::codes::{address, general, hostdev as codes};
 use crate::domain::Domain;
 use crate::domain::memory::Amount;
 use crate::domain::model::{Binder, Part, Shape, model};
@@ -146,11 +147,18 @@ impl Family for Shmem {
     }
 
     fn lower(&self, lx: &mut Lower<'_>) {
+        if let Some(kind) = self.info.address.address.as_ref().map(Address::kind).filter(|k| *k != AddressKind::Pci) {
+            let message = format!(
+                "the shared memory device cannot be at an address of type '{kind}': only 'pci' addresses are supported"
+            );
+            lx.error(&address::KIND, self.info.address_site(), message);
+        }
         let id = self.info.id.clone();
         let name = self.name.clone().unwrap_or_default();
         let plain = self.kind() == ShmemModel::Plain || self.server.is_none();
         let mut props = Props::driver(if plain { "ivshmem-plain" } else { "ivshmem-doorbell" });
         props.set("id", id.clone());
+        let mut chardev = None;
         let (path, kind) = if plain {
             let path = format!("/dev/shm/{name}");
             let mut object = Props::with("qom-type", "memory-backend-file");
@@ -163,18 +171,19 @@ impl Family for Shmem {
         } else {
             let given = self.server.as_ref().and_then(|s| s.path.clone());
             let path = given.unwrap_or_else(|| format!("/var/lib/libvirt/shmem-{name}-sock"));
-            let mut chardev = Props::new();
-            chardev.bare("socket").set("id", format!("char{id}")).set("path", path.clone());
-            lx.options("-chardev", chardev, self.site, "shmem");
+            let socket = chardev.insert(Props::new());
+            socket.bare("socket").set("id", format!("char{id}")).set("path", path.clone());
             props.set("chardev", format!("char{id}"));
             if let Some(msi) = &self.msi {
                 props.maybe("vectors", msi.vectors).maybe("ioeventfd", msi.ioeventfd.map(OnOff::is_on));
             }
-            props.maybe("master", self.role.map(|r| r == ShmemRole::Master));
             (path, PathKind::Socket)
         };
         lx.touch(&path, Grant::SHARED_MEMORY.on(kind), self.site, format!("shmem {name}"));
         lx.address(&mut props, &self.info);
         lx.device(props, self);
+        if let Some(chardev) = chardev {
+            lx.options("-chardev", chardev, self.site, "shmem");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Watchdogs: what happens when the guest hangs.
 
+use super::address::{Address, AddressKind};
 use super::info::DeviceInfo;
 use super::plug::Plug;
 use super::{Family, device};
@@ -69,7 +70,7 @@ impl Family for Watchdog {
         let Some(model) = self.model else { return };
         let fits = match model {
             WatchdogModel::I6300esb => machine.has_pci_root() || machine.has_pcie_root(),
-            WatchdogModel::Ib700 => machine.arch.is_x86(),
+            WatchdogModel::Ib700 => machine.arch.is_x86() && machine.board != Board::Q35,
             WatchdogModel::Diag288 => machine.arch.is_s390(),
             WatchdogModel::Itco => machine.board == Board::Q35,
         };
@@ -87,6 +88,11 @@ impl Family for Watchdog {
                 self.info.address_site(),
                 format!("{model} watchdog device does not support an address"),
             );
+        }
+        let kind = self.info.address.address.as_ref().map(Address::kind);
+        if model == WatchdogModel::I6300esb && kind.is_some_and(|k| k != AddressKind::Pci) {
+            let message = format!("{model} model of watchdog can go only on PCI bus");
+            cx.error(&codes::UNSUPPORTED_MODEL, self.info.address_site(), message);
         }
         let same = domain.devices.iter().flat_map(|d| &d.watchdogs).filter(|w| w.model == self.model);
         if model != WatchdogModel::I6300esb
@@ -113,8 +119,7 @@ impl Family for Watchdog {
     fn lower(&self, lx: &mut Lower<'_>) {
         let Some(model) = self.model else { return };
         if model == WatchdogModel::Itco {
-            lx.text("-global", "ICH9-LPC.noreboot=off", self.site, "watchdog of the chipset");
-            return;
+            return; // part of the board
         }
         let mut props = Props::driver(model.as_str());
         props.set("id", self.info.id.clone());
@@ -127,6 +132,9 @@ impl Family for Watchdog {
 pub fn lower_all(lx: &mut Lower<'_>) {
     let watchdogs = &lx.devices.watchdogs;
     watchdogs.iter().for_each(|w| w.lower(lx));
+    for of_board in watchdogs.iter().filter(|w| w.model == Some(WatchdogModel::Itco)) {
+        lx.text("-global", "ICH9-LPC.noreboot=off", of_board.site, "watchdog of the chipset");
+    }
     let Some(first) = watchdogs.first() else { return };
     let action = match first.action {
         // QEMU pauses; taking the dump is the controller's part.

@@ -9,5 +9,6 @@ super::codes! {
         AUDIO = "VC0705" "audio" "Audio backends are found by their id: each has one of its own, and every `<audio id='…'/>` of a device names one that exists.\n\nbefore: <sound model='ich9'><audio id='2'/></sound> with <audio id='1' …/> only\nafter:  <sound model='ich9'><audio id='1'/></sound>";
         SOUND = "VC0706" "sound" "The sound card cannot have this setting.\n\nbefore: <sound model='ac97'><codec type='micro'/></sound>\nafter:  <sound model='ich9'><codec type='micro'/></sound>";
         INPUT = "VC0707" "input" "This bus has no such input device.\n\nbefore: <input type='tablet' bus='ps2'/>\nafter:  <input type='tablet' bus='usb'/>";
+        RDP_LOGIN = "VC0708" "rdp-login" "The RDP server of a display takes its name and password over the message bus of the domain, once it runs; until then it refuses every client. They are in no file that virtc writes, so that the one who starts the machine gives them.\n\nbefore: virtc run vm.xml\nafter:  virtc run -d vm.xml, then busctl --address=unix:path=/run/virtc/vm/dbus.sock call org.QemuDisplay.RDP /org/qemu_display/rdp org.QemuDisplay.RDP SetCredentials sss alice PASSWORD ''";
     }
 }

@@ -12,6 +12,7 @@ mod exec;
 mod limits;
 mod prepare;
 mod sandbox;
+mod scripts;
 
 use super::escape::{Escaped, Language, UnitName, UnitPath, UnitText, UnitWord, format::Systemd};
 use super::fit::Fitter;
@@ -171,6 +172,11 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
     } else {
         if let Some(qemu) = plan.qemu() {
             unit.push("PartOf", names.unit_name(qemu));
+        }
+        if process.role == Role::Rdp {
+            for bus in plan.processes.iter().filter(|p| p.role == Role::Dbus) {
+                unit.push("After", names.unit_name(bus));
+            }
         }
         unit.set("After", TARGET);
         unit.set("StopWhenUnneeded", "yes");

@@ -88,6 +88,6 @@ pub fn usb(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
     all(&mut d.controllers, m, env, visit);
     all(&mut d.serials, m, env, visit);
     all(&mut d.inputs, m, env, visit);
-    all(&mut d.redirdevs, m, env, visit);
     all(&mut d.filesystems, m, env, visit);
+    all(&mut d.redirdevs, m, env, visit);
 }

@@ -143,8 +143,8 @@ pub fn virtio_serial(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) 
         }
         let only = match address {
             Some(Address::VirtioSerial { controller, .. }) => Some(*controller),
-            Some(_) => continue,
-            None => None,
+            // There is no other place for one; libvirt passes over what the XML says.
+            _ => None,
         };
         let place = ports.next(only, 1).or_else(|| {
             if only.is_some() {

@@ -1,7 +1,7 @@
 //! USB ports.
 
 use super::order;
-use crate::device::address::{Address, UsbAddress};
+use crate::device::address::{Address, AddressKind, UsbAddress};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::hub::Hub;
 use crate::device::plug::Plug;
@@ -69,7 +69,22 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
     let usb = |d: &dyn Device, plug: Plug| {
         plug == Plug::Usb && matches!(d.info().address.address, None | Some(Address::Usb(_)))
     };
+    for hub in &mut devices.hubs {
+        // There is no other place for one; libvirt passes over what the XML says.
+        hub.info.address.address.take_if(|a| !matches!(a, Address::Usb(_)));
+    }
     let mut count = 0;
+    order::usb(devices, machine, &env, &mut |d, plug| {
+        let elsewhere = d.info().address.address.as_ref().map(Address::kind).or(d.info().address.wanted);
+        // The rest libvirt lets pass, to QEMU's dismay.
+        let checked = matches!(d.family(), "input" | "redirected device") || !env.is_libvirt();
+        if checked && plug == Plug::Usb && elsewhere.is_some_and(|kind| kind != AddressKind::Usb) {
+            let message =
+                format!("the {} is a USB device: its address cannot be of another type, it is invalid", d.family());
+            cx.error(&codes::KIND, d.info().address_site(), message)
+                .help("remove the <address>, and virtc chooses one");
+        }
+    });
     order::usb(devices, machine, &env, &mut |d, plug| count += u32::from(usb(d, plug)));
     if count == 0 && devices.hubs.is_empty() {
         return;

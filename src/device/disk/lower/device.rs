@@ -169,7 +169,7 @@ fn place(props: &mut Props, disk: &Disk, lx: &Lower<'_>) {
             let id = lx.controller_id(ControllerKind::Scsi, at.controller);
             props.set("bus", format!("{id}.{}", at.bus));
             // A narrow bus has targets without further units: the unit of the format is the target.
-            if matches!(scsi_model(at, lx), Some(ControllerModel::Lsilogic | ControllerModel::Ncr53c90)) {
+            if scsi_model(at, lx).is_some_and(ControllerModel::is_narrow) {
                 props.set("scsi-id", at.unit);
             } else {
                 props.set("channel", 0u32).set("scsi-id", at.target).set("lun", at.unit);

@@ -1,0 +1,46 @@
+//! Checks of the places that the XML gives to devices, whatever the device is.
+
+use super::{Cx, Machine};
+use crate::device::address::AddressKind;
+use crate::device::{Device, Devices};
+use crate::diag::codes::{address as codes, general as support};
+
+/// Checks type and extras of every address.
+pub fn check(devices: &Devices, machine: &Machine, cx: &mut Cx<'_>) {
+    devices.each(&mut |device| place(device, machine, cx));
+}
+
+fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
+    let (info, family) = (device.info(), device.family());
+    let Some(kind) = info.address.address.as_ref().map(|a| a.kind()).or(info.address.wanted) else { return };
+    let site = info.address_site();
+    let of_host = family == "hostdev";
+    if kind == AddressKind::Ccw && !machine.arch.is_s390() {
+        let machine = &machine.name;
+        cx.error(
+            &codes::KIND,
+            site,
+            format!("a machine of type '{machine}' has no CCW addresses: they are not supported"),
+        )
+        .help("remove the <address>, and virtc chooses one");
+    }
+    if kind == AddressKind::Unassigned && !of_host {
+        let message = if family == "disk" {
+            "a virtio disk cannot have an address of type 'unassigned'".to_string()
+        } else {
+            format!("an address of type 'unassigned' is for hostdevs only: it is not supported for this {family}")
+        };
+        cx.error(&codes::KIND, site, message);
+    }
+    let on_pci = matches!(kind, AddressKind::Pci | AddressKind::Unassigned);
+    if let Some(acpi) = info.acpi.as_ref().filter(|a| a.index.is_some() && !on_pci) {
+        cx.error(&support::NOT_BY_QEMU, acpi.site, "an ACPI index is only supported for PCI devices");
+    }
+    if let Some(rom) = info.rom.as_ref().filter(|_| !on_pci) {
+        cx.error(
+            &support::NOT_BY_QEMU,
+            rom.site,
+            "<rom>: the ROM can be tuned for PCI devices only, others are not supported",
+        );
+    }
+}
