@@ -120,7 +120,7 @@ const GUEST_MEANS: &[(&str, &str)] = &[
 const GUEST_REFUSED: &[(&str, &[&str])] = &[
     ("<features><kvm><hidden/></kvm></features>", &["'state'", "hidden"]),
     ("<features><kvm><dirty-ring state='on' size='1000'/></kvm></features>", &["power of 2", "65536"]),
-    ("<features><tcg><tb-cache unit='KiB'>5</tb-cache></tcg></features>", &["multiple of MiB"]),
+    ("<features><tcg><tb-cache unit='KiB'>5</tb-cache></tcg></features>", &["multiple", "MiB"]),
     ("<features><hyperv><vendor_id state='on'/></hyperv></features>", &["'value'", "'vendor_id'"]),
     ("<vcpu>2</vcpu><vcpus><vcpu id='1' enabled='yes'/></vcpus>", &["vcpu 0", "offline"]),
     ("<vcpu>2</vcpu><vcpus><vcpu id='0' enabled='yes' order='2'/></vcpus>", &["vcpu0", "first"]),
@@ -129,9 +129,11 @@ const GUEST_REFUSED: &[(&str, &[&str])] = &[
     ("<iothreadids><iothread id='1' thread_pool_min='4'/></iothreadids>", &["thread_pool_min", "thread_pool_max"]),
     ("<cputune><emulatorsched scheduler='rr'/></cputune>", &["'priority'", "'emulatorsched'"]),
     ("<cputune><memorytune vcpus='0'><node id='0' bandwidth='60'/></memorytune></cputune>", &["KVM"]),
+    ("<cpu><numa/></cpu>", &["<numa>", "<cell>"]),
+    ("<cpu><feature policy='require' name='avx'/></cpu>", &["no model"]),
     ("<numatune><memory mode='preferred'/></numatune>", &["nodeset", "'static'"]),
     ("<clock offset='utc' adjustment='x'/>", &["'x'"]),
-    ("<seclabel type='static'><label>x</label></seclabel>", &["missing security model"]),
+    ("<seclabel type='static'><label>x</label></seclabel>", &["security model", "missing"]),
     ("<sysinfo type='fwcfg'><entry name='opt/ovmf/x'>1</entry></sysinfo>", &["reserved"]),
 ];
 

@@ -23,7 +23,7 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
     memory(domain, cx);
     iothreads(domain, cx);
-    vcpus(domain);
+    vcpus(domain, cx);
     placement(domain);
     genid(domain, cx);
     numa(domain);
@@ -119,7 +119,7 @@ fn memory(domain: &mut Domain, cx: &mut Cx<'_>) {
 }
 
 /// Once one CPU is spoken of, all are: those left out are to be plugged in later. How many are there follows.
-fn vcpus(domain: &mut Domain) {
+fn vcpus(domain: &mut Domain, cx: &mut Cx<'_>) {
     let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
     if domain.vcpus.is_empty() || count > MAX_VCPUS {
         return;
@@ -128,6 +128,7 @@ fn vcpus(domain: &mut Domain) {
     let absent = |id| OneVcpu { id: Some(id), enabled: Some(YesNo::No), ..OneVcpu::default() };
     let mut all: Vec<OneVcpu> = (0..count).map(|id| given.remove(&id).unwrap_or_else(|| absent(id))).collect();
     all.extend(given.into_values());
+    super::vcpu_rules::order(&all, cx);
     for vcpu in &mut all {
         vcpu.hotpluggable = Some(vcpu.is_hotpluggable().into());
         vcpu.order.take_if(|order| *order == 0);

@@ -4,6 +4,7 @@ use super::{Board, Cx, Machine};
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::vcpu::OneVcpu;
+use crate::vocab::YesNo;
 
 /// How many CPUs there are.
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -89,23 +90,33 @@ fn single(vcpus: &[OneVcpu], count: u32, fault: &mut dyn FnMut(String)) {
     } else if ordered && first.order != Some(1) {
         fault("the guest starts on vcpu0, so that one is enabled first: its order is 1".to_string());
     }
-    let plugged_before = |i: usize| vcpus.iter().take(i).any(OneVcpu::is_hotpluggable);
-    for (i, vcpu) in vcpus.iter().enumerate().skip(1).filter(|(_, v)| !v.is_hotpluggable()) {
-        if ordered && plugged_before(i) {
-            let message = "vcpus that are online and non-hotpluggable are ordered before the hotpluggable, not after";
-            return fault(message.to_string());
-        }
-        if ordered && vcpu.order.is_none() {
-            return fault(
-                "the order of online, non-hotpluggable vcpus is ascending, and one here is ordered below vcpu 0"
-                    .to_string(),
-            );
-        }
+    for vcpu in vcpus.iter().skip(1).filter(|v| !v.is_hotpluggable()) {
         if !vcpu.is_enabled() {
             return fault(format!(
                 "vcpu '{}' would never be there: it is offline, and not hotpluggable",
                 vcpu.id.unwrap_or(0)
             ));
         }
+    }
+}
+
+/// The order of those that the XML itself says cannot be plugged: asked before anything is filled in.
+pub fn order(vcpus: &[OneVcpu], cx: &mut Cx<'_>) {
+    if vcpus.first().is_none_or(|v| v.order.unwrap_or(0) == 0) {
+        return;
+    }
+    for pair in vcpus.windows(2) {
+        let [before, vcpu] = pair else { continue };
+        if vcpu.hotpluggable != Some(YesNo::No) {
+            continue;
+        }
+        let message = if before.is_hotpluggable() {
+            "vcpus that are online and non-hotpluggable are ordered before the hotpluggable, not after"
+        } else if before.order.unwrap_or(0) > vcpu.order.unwrap_or(0) {
+            "the order of online, non-hotpluggable vcpus is ascending, and one here comes before its predecessor"
+        } else {
+            continue;
+        };
+        cx.error(&codes::VCPUS, vcpu.site, message);
     }
 }
