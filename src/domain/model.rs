@@ -132,7 +132,7 @@ impl Binder<'_> {
             Err(expected) => {
                 let message =
                     format!("'{}' is no value of the attribute '{}' of <{}>", attr.value(), attr.name(), el.name());
-                self.wrong_value(attr.value_span().or(attr.span()), message, &expected);
+                self.wrong_value(attr.span(), message, &expected);
                 None
             }
         }

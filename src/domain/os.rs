@@ -2,6 +2,7 @@
 
 use super::model::{Binder, Model, Part, Shape, model, print_attr};
 use crate::device::storage::{StorageKind, StorageSource};
+use crate::diag::codes::schema as codes;
 use crate::vocab::{Arch, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
 
@@ -147,9 +148,16 @@ impl Part for Nvram {
         self.template_format = cx.attr(el, "templateFormat");
         self.format = cx.attr(el, "format");
         if let Some(kind) = cx.attr(el, "type") {
-            let mut source = StorageSource::default();
+            let mut source = StorageSource { site: el.site(), ..StorageSource::default() };
             source.bind_child(kind, el, cx);
             self.source = Some(source);
+            let path = el.text().trim();
+            if !path.is_empty() {
+                let message = format!("<nvram> with type='{kind}' has its source in <source>, not as text: '{path}'");
+                cx.diags
+                    .error(&codes::UNEXPECTED_TEXT, el.text_span(), message)
+                    .help("remove the type, or write the path into a <source> inside <nvram>");
+            }
         } else {
             let path = el.text().trim();
             self.path = if path.is_empty() { None } else { Some(path.to_string()) };

@@ -54,7 +54,7 @@ pub fn places() -> Vec<Place> {
 
 /// The places whose path ends with `query` (`disk/source`, `/domain/os`); those nearest to the root first.
 pub fn find<'p>(all: &'p [Place], query: &str) -> Vec<&'p Place> {
-    let query = query.trim_matches('/');
+    let query = query.trim_matches(['/', '<', '>']);
     let ending = format!("/{query}");
     let mut hits: Vec<&Place> = all.iter().filter(|p| p.path.ends_with(&ending)).collect();
     hits.sort_by_key(|p| p.path.matches('/').count());
@@ -65,11 +65,27 @@ pub fn find<'p>(all: &'p [Place], query: &str) -> Vec<&'p Place> {
     hits
 }
 
+/// The places that have the attribute with which a query ends: `disk/target/bus`, `disk/target@bus`.
+pub fn with_attribute<'p>(all: &'p [Place], query: &str) -> Vec<&'p Place> {
+    let Some((place, attr)) = query.rsplit_once(['/', '@']) else { return Vec::new() };
+    let has = |p: &&Place| p.variants.iter().any(|v| v.2.attrs().iter().any(|a| name_text(a.name) == attr));
+    find(all, place.trim_end_matches('/')).into_iter().filter(has).collect()
+}
+
 /// What was probably meant by a query that finds nothing.
 pub fn similar(all: &[Place], query: &str) -> Option<String> {
-    let last = query.rsplit('/').next().unwrap_or(query);
-    let names = all.iter().filter_map(|p| p.path.rsplit('/').next());
-    super::suggest::nearest(last, names).map(str::to_string)
+    let name = |p: &'_ Place| p.path.rsplit('/').next().unwrap_or("").to_string();
+    let (above, last) = query.rsplit_once('/').unwrap_or(("", query));
+    // Below an element that there is, what it holds is meant.
+    let below: Vec<String> = (all.iter())
+        .filter(|p| !above.is_empty() && p.path.rsplit_once('/').is_some_and(|(path, _)| path.ends_with(above)))
+        .map(name)
+        .collect();
+    if let [meant, ..] = super::suggest::meant(last, below.iter().map(String::as_str)).as_slice() {
+        return Some(format!("{above}/{meant}"));
+    }
+    let names: Vec<String> = all.iter().map(name).collect();
+    super::suggest::nearest(last, names.iter().map(String::as_str)).map(str::to_string)
 }
 
 /// The condition of a guard: `type='file' and device='lun'`; empty for none.

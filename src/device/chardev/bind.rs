@@ -20,7 +20,7 @@ impl Part for ChardevSource {
                 cx.diags
                     .error(
                         &schema::WRONG_VALUE,
-                        attr.value_span(),
+                        attr.span(),
                         format!("a character device of type {} is unknown: the type tells what the host's side is", attr.value()),
                     )
                     .help("use pty, file, dev, pipe, unix, tcp, udp, null, vc, stdio, spicevmc, spiceport, qemu-vdagent or dbus");
