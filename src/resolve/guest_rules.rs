@@ -204,18 +204,6 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
         let message = "migratable is about the host's own features: an attribute of a CPU in mode 'host-passthrough' or 'maximum'";
         cx.error_at(&codes::CPU, cpu.site, "migratable", message);
     }
-    if cpu.model_name().is_none() {
-        let custom = cpu.mode() == CpuMode::Custom;
-        if cpu.vendor.is_some() {
-            cx.error(&codes::CPU, cpu.site, "<vendor> restricts a CPU <model>, and none is specified");
-        } else if let Some(feature) = cpu.features.first().filter(|_| custom) {
-            cx.error(
-                &codes::CPU,
-                feature.site,
-                "<feature> changes a CPU <model>: the list is non-empty, and no model is specified",
-            );
-        }
-    }
     let passes = matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum);
     if let Some(cache) = cpu.caches.first() {
         let message = match cache.mode {
