@@ -129,6 +129,7 @@ const GUEST_REFUSED: &[(&str, &[&str])] = &[
     ("<iothreadids><iothread id='1' thread_pool_min='4'/></iothreadids>", &["thread_pool_min", "thread_pool_max"]),
     ("<cputune><emulatorsched scheduler='rr'/></cputune>", &["'priority'", "'emulatorsched'"]),
     ("<cputune><memorytune vcpus='0'><node id='0' bandwidth='60'/></memorytune></cputune>", &["KVM"]),
+    ("<launchSecurity type='s390-pv'/>", &["'s390-pv'", "not supported"]),
     ("<cpu><numa/></cpu>", &["<numa>", "<cell>"]),
     ("<cpu><feature policy='require' name='avx'/></cpu>", &["no model"]),
     ("<numatune><memory mode='preferred'/></numatune>", &["nodeset", "'static'"]),

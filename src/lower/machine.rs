@@ -65,6 +65,12 @@ pub fn machine(lx: &mut Lower<'_>) {
     }
     switch(&mut props, "vmport", features.and_then(|f| f.vmport.as_ref()));
     switch(&mut props, "smm", features.and_then(|f| f.smm.as_ref()).map(|s| &s.switch));
+    if !lx.machine.arch.is_s390()
+        && let Some(keywrap) = lx.domain.keywrap.as_ref().filter(|k| !k.ciphers.is_empty())
+    {
+        let message = "<keywrap>: 'aes-key-wrap' and 'dea-key-wrap' are available on the architecture s390x only";
+        lx.error(&codes::SECURITY, keywrap.site, message);
+    }
     for cipher in lx.domain.keywrap.iter().flat_map(|k| &k.ciphers) {
         if let (Some(name), Some(state)) = (cipher.name, cipher.state) {
             props.set(format!("{name}-key-wrap"), state);

@@ -99,11 +99,8 @@ fn default_model(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let Some(model) = of_accel.cpus.iter().find(|c| c.type_name == wanted).map(|c| &*c.name) else { return };
     let cpu = domain.cpu.get_or_insert_with(Cpu::default);
     if model == "host" && machine.accel == Accel::Kvm {
-        cpu.mode = Some(if arch.is_s390() && caps.host_cpu(Accel::Kvm).is_some() {
-            CpuMode::HostModel
-        } else {
-            CpuMode::HostPassthrough
-        });
+        let described = caps.host_cpu(Accel::Kvm).is_some() && cx.env.host.machine.arch.runs(arch);
+        cpu.mode = Some(if arch.is_s390() && described { CpuMode::HostModel } else { CpuMode::HostPassthrough });
         return;
     }
     // QEMU for s390x names 'host' as the default of emulated machines too, which have 'qemu'.

@@ -28,6 +28,7 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     huge_pages(domain, cx);
     numatune(domain, cx);
     super::tuning_rules::check(domain, cx);
+    super::security_rules::check(domain, cx);
 }
 
 /// Boot menu, boot order, boot parameters.

@@ -25,6 +25,7 @@ mod os_rules;
 mod place_rules;
 mod rules;
 mod scope;
+mod security_rules;
 mod tuning_rules;
 mod vcpu_rules;
 
