@@ -1,7 +1,9 @@
 //! The compiler as one pure function.
 
+mod consequences;
+
 use crate::caps::Capabilities;
-use crate::diag::{Diagnostics, Severity, Span};
+use crate::diag::{Diagnostics, Severity};
 use crate::domain::{self, Domain};
 use crate::host::Host;
 use crate::lower;
@@ -48,6 +50,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     }
     let severity = if options.target == Target::Libvirt { Severity::Warning } else { Severity::Error };
     let flagged = crate::schema::validate(&doc, severity, &mut diags);
+    let format = diags.len();
     let Some(mut domain) = domain::bind(&doc, &|place| flagged.covers(place), &mut diags) else {
         return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     };
@@ -65,6 +68,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
             }
         }
     }
+    consequences::drop(&doc, format, &mut diags);
     let read = diags.len();
     let mut cx = Cx { env, doc: &doc, diags: &mut diags };
     let machine = resolve::resolve(&mut domain, &mut cx);
@@ -81,7 +85,8 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     }
     if diags.has_errors() {
         plan = None;
-        drop_consequences(&doc, read, &mut diags);
+        consequences::drop(&doc, read, &mut diags);
+        consequences::tidy(&doc, &mut diags);
     }
     Compiled { domain: Some(domain), plan, diags, secret_values }
 }
@@ -109,23 +114,4 @@ fn too_many(doc: &xml::Document<'_>, diags: &mut Diagnostics) -> bool {
         }
     }
     found
-}
-
-/// Drops what a rule says of a whole element (that it lacks something, say) where something inside could not be read:
-/// most likely that is the cause, and one fault is worth one report. `read` is how many diagnostics the
-/// reader gave.
-fn drop_consequences(doc: &xml::Document<'_>, read: usize, diags: &mut Diagnostics) {
-    let causes: Vec<Span> = (diags.iter().take(read))
-        .filter(|d| d.severity == Severity::Error && !d.span.is_none())
-        .map(|d| d.span)
-        .collect();
-    if causes.is_empty() || diags.len() == read {
-        return;
-    }
-    let tags: Vec<(Span, Span)> = (doc.elements())
-        .filter(|e| !e.is("domain") && !e.is("devices"))
-        .map(|e| (e.span(), e.whole()))
-        .filter(|(_, whole)| causes.iter().any(|c| whole.start <= c.start && c.end <= whole.end))
-        .collect();
-    diags.drop_followers(read, |d| tags.iter().any(|(tag, _)| *tag == d.span));
 }

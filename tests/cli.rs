@@ -279,3 +279,42 @@ fn a_macvtap_is_for_the_runner() {
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("virtc run"), "{}", stderr(&output));
 }
+
+/// What only the format minds: a warning for libvirt's target.
+fn misspelt() -> String {
+    GOOD.replace("<vcpu>", "<vcpu placment='static'>")
+}
+
+#[test]
+fn programs_read_diagnostics_on_standard_output() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (bad, gone) = (file(&dir, "bad.xml", misspelt().as_bytes()), dir.path().join("gone.xml"));
+    for (format, words) in [("json", "\"line\":5"), ("sarif", "\"startLine\":5"), ("github", "line=5")] {
+        let output = virtc(&["check", "--message-format", format, &bad, gone.to_str().expect("UTF-8")]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains(words) && !text.contains("gone.xml"), "{text}");
+        assert!(stderr(&output).contains("gone.xml"), "{}", stderr(&output));
+        assert_eq!(output.status.code(), Some(4));
+    }
+}
+
+#[test]
+fn with_strict_a_warning_leaves_no_output() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let bad = file(&dir, "bad.xml", misspelt().as_bytes());
+    let argv = ["argv", "--target", "libvirt", &bad];
+    assert!(virtc(&argv).status.success());
+    let output = virtc(&[&argv[..], &["--strict"]].concat());
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    // What fails is shown, however quiet.
+    let output = virtc(&["check", "--quiet", "--target", "libvirt", &bad]);
+    assert!(output.status.code() == Some(1) && stderr(&output).contains("placement"), "{}", stderr(&output));
+}
+
+#[test]
+fn a_folder_without_domains_is_no_success() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let output = virtc(&["check", dir.path().to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
+    assert!(stderr(&output).contains("*.xml"), "{}", stderr(&output));
+}

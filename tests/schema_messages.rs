@@ -3,10 +3,12 @@
 //!
 //! `cargo insta review` (or INSTA_UPDATE=always) takes changes over; read them as a newcomer would.
 
-use virtc::diag::Diagnostics;
-use virtc::diag::Severity;
+use virtc::caps::profiles;
+use virtc::compile::{Until, compile};
 use virtc::diag::render::{MessageFormat, render};
-use virtc::{schema, xml};
+use virtc::host::Host;
+use virtc::resolve::Options;
+use virtc::vocab::Arch;
 
 /// A domain with `devices` inside `<devices>` and `top` beside it.
 fn domain(top: &str, devices: &str) -> String {
@@ -23,11 +25,9 @@ fn indented(text: &str, by: usize) -> String {
 }
 
 fn shown(text: &str) -> String {
-    let mut diags = Diagnostics::new();
-    let doc = xml::parse(text.as_bytes(), &mut diags);
-    if !diags.has_errors() {
-        schema::validate(&doc, Severity::Error, &mut diags);
-    }
+    // As `virtc check` does: what the reader and the rules say of the same fault must not be there too.
+    let caps = profiles::default(Arch::X86_64).expect("an embedded profile");
+    let diags = compile(text.as_bytes(), &Host::default(), &caps, &Options::default(), Until::Planned).diags;
     let mut out = Vec::new();
     render(&diags, "vm.xml", text, MessageFormat::Human, false, &mut out).expect("writing to memory");
     format!("{text}\n{}", String::from_utf8(out).expect("messages are UTF-8"))
@@ -110,5 +110,13 @@ mistakes! {
     usb_id_too_long: domain("", "<hostdev mode='subsystem' type='usb'>\n  <source>\n    <vendor id='0x0046d1'/>\n    <product id='0xc52b'/>\n  </source>\n</hostdev>");
     certificates_too_few: domain("", "<smartcard mode='host-certificates'>\n  <certificate>one</certificate>\n  <certificate>two</certificate>\n</smartcard>");
     filesystem_path_as_text: domain("", "<filesystem type='mount'>\n  <source>/srv/share</source>\n  <target dir='share'/>\n</filesystem>");
+    attribute_of_another_name: domain("", "<sound type='ich9'/>\n<rng model='virtio'>\n  <backend type='random'>/dev/urandom</backend>\n</rng>");
+    attribute_cut_short: domain("<iothreads count='2'/>", "<interface type='user'>\n  <mac addr='52:54:00:12:34:56'/>\n</interface>");
+    attributes_of_another_model: domain("", "<video>\n  <model type='virtio' ram='65536' vgamem='16384'/>\n</video>");
+    word_of_another_tool: domain("", "<interface type='nat'/>\n<controller type='usb' model='xhci'/>");
+    name_on_a_line_of_its_own: "<domain type='kvm'>\n  <name>\n    vm\n  </name>\n</domain>\n".to_string();
+    store_of_firmware_as_text_and_type: "<domain type='kvm'>\n  <name>vm</name>\n  <memory>65536</memory>\n  <os>\n    <type arch='x86_64' machine='q35'>hvm</type>\n    <loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader>\n    <nvram type='file'>/srv/vars.fd</nvram>\n  </os>\n</domain>\n".to_string();
+    ampersand_and_less_than: "<domain type='kvm'>\n  <name>vm</name>\n  <title>Tom & Jerry</title>\n  <description>a < b</description>\n</domain>\n".to_string();
+    dashes_in_a_comment: domain("<!-- was -- is -->", "");
     tag_not_closed: "<domain type='kvm'>\n  <name>vm\n  <vcpu>2</vcpu>\n</domain>\n".to_string();
 }

@@ -9,7 +9,7 @@ use crate::emit::argv::{Format, write};
 use rayon::prelude::*;
 use std::path::PathBuf;
 
-/// Arguments of `virtc argv`.
+// Arguments of `virtc argv`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Domain XML files, or folders of them; `-` is standard input. Each of several is headed by a line `# FILE`
@@ -103,7 +103,10 @@ impl Line {
     fn finish(self, shared: &Shared) -> Exit {
         report(&self.diags, &self.source, shared);
         self.open.iter().for_each(|what| complain(what));
-        let faults = self.diags.has_errors() || self.text.is_empty();
-        print(&self.text).and(if faults { Exit::Input } else { Exit::Done })
+        // With --strict a warning is a fault, though there is a command line.
+        if self.diags.has_errors() || self.text.is_empty() {
+            return Exit::Input;
+        }
+        print(&self.text)
     }
 }

@@ -12,10 +12,10 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Arguments of `virtc build`.
+// Arguments of `virtc build`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Domain XML files, or folders of them
+    /// Domain XML files, or folders of them; `-` is standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Write the tree here; what other builds put there stays

@@ -9,7 +9,7 @@ use crate::report::{self, Question};
 use crate::vocab::Arch;
 use std::path::{Path, PathBuf};
 
-/// Arguments of `virtc domcapabilities`.
+// Arguments of `virtc domcapabilities`.
 #[derive(clap::Args)]
 pub struct Domain {
     /// The type of domain; without it, kvm where there is KVM

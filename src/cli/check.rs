@@ -11,7 +11,7 @@ use crate::run::relocate::{Places, relocate};
 use crate::{schema, xml};
 use std::path::{Path, PathBuf};
 
-/// Arguments of `virtc check`.
+// Arguments of `virtc check`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Domain XML files, or folders of them; `-` is standard input
@@ -108,26 +108,17 @@ fn format_only(source: &Source) -> Diagnostics {
 
 /// A file fails on an error; and on a fault of the format even where the target, like libvirt, would only
 /// drop it: whether the file follows the format is what `check` is asked.
-fn fails(diags: &Diagnostics) -> bool {
+pub fn fails(diags: &Diagnostics) -> bool {
     diags.has_errors() || diags.iter().any(|d| d.severity == Severity::Warning && d.code.is_of_format())
 }
 
-/// The XML files of a folder, by name; any other path stands for itself.
+/// The XML files of a folder, by name; any other path, and a folder without any, stands for itself.
 pub fn expand(path: &Path) -> Vec<PathBuf> {
-    if !path.is_dir() {
-        return vec![path.to_path_buf()];
-    }
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(path) {
-        Ok(entries) => {
-            entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "xml")).collect()
-        }
-        Err(e) => {
-            complain(&format!("cannot read the folder {}: {e}", path.display()));
-            Vec::new()
-        }
-    };
+    let Ok(entries) = std::fs::read_dir(path) else { return vec![path.to_path_buf()] };
+    let mut files: Vec<PathBuf> =
+        entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "xml")).collect();
     if files.is_empty() {
-        complain(&format!("the folder {} holds no *.xml file", path.display()));
+        return vec![path.to_path_buf()];
     }
     files.sort();
     files

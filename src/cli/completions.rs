@@ -2,7 +2,7 @@
 
 use super::{Exit, print};
 
-/// Arguments of `virtc completions`.
+// Arguments of `virtc completions`.
 #[derive(clap::Args)]
 pub struct Args {
     /// The shell

@@ -10,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Arguments of `virtc deploy`.
+// Arguments of `virtc deploy`.
 #[derive(clap::Args)]
 pub struct Args {
     /// The tree that `virtc build` wrote

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Arguments of `virtc diff`.
+// Arguments of `virtc diff`.
 #[derive(clap::Args)]
 pub struct Args {
     /// A domain XML file, or the plan.json of a tree that was built

@@ -12,7 +12,7 @@ use crate::plan::{Access, Cause, OwnerRule, Plan, Sharing};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// Arguments of `virtc explain`.
+// Arguments of `virtc explain`.
 #[derive(clap::Args)]
 pub struct Args {
     /// A diagnostic code (VC0103), or a domain XML file or plan.json and a text that its lines are to hold;
@@ -48,7 +48,9 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     }
     let file = Path::new(subject);
     if !file.exists() && subject != "-" {
-        complain(&format!("'{subject}' is neither a code nor a file; `virtc explain` lists all codes"));
+        complain(&format!(
+            "'{subject}' is neither a code (as VC0103), nor the name of one, nor a file; `virtc explain` lists all codes"
+        ));
         return Exit::Usage;
     }
     let plan = match plan(file, shared) {
@@ -70,9 +72,11 @@ fn list() -> Exit {
     let mut out = String::new();
     for (topic, all) in codes::TOPICS {
         let _ = writeln!(out, "{topic}");
-        all.iter().for_each(|c| {
+        let mut all = all.to_vec();
+        all.sort_by_key(|c| c.id);
+        for c in all {
             let _ = writeln!(out, "  {}  {}", c.id, c.name);
-        });
+        }
     }
     print(&out)
 }

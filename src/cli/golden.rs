@@ -9,7 +9,7 @@ use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Arguments of `virtc golden`.
+// Arguments of `virtc golden`.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -8,7 +8,7 @@ use crate::host::{self, Host, qemu_conf};
 use crate::import;
 use std::path::{Path, PathBuf};
 
-/// Arguments of `virtc import`.
+// Arguments of `virtc import`.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -55,6 +55,10 @@ pub fn read(path: &Path) -> Result<Source, Exit> {
         Err(e) => {
             let what = match e.kind() {
                 std::io::ErrorKind::NotFound => "No such file or directory".to_string(),
+                std::io::ErrorKind::IsADirectory => match std::fs::read_dir(path) {
+                    Ok(_) => "a folder without *.xml files".to_string(),
+                    Err(e) => e.to_string(),
+                },
                 _ => e.to_string(),
             };
             complain(&format!("cannot read '{}': {what}", path.display()));
@@ -147,18 +151,23 @@ impl<'a> World<'a> {
 /// Prints diagnostics on standard error.
 pub fn report(diags: &Diagnostics, source: &Source, shared: &Shared) {
     if !diags.is_empty() {
-        report_refs(&[(source, diags)], shared);
+        report_refs(&[(source, diags)], shared, &mut std::io::stderr().lock());
     }
 }
 
-/// Prints the diagnostics of many files on standard error; SARIF becomes one log.
+/// Prints the diagnostics of many files, which are all that a command has to say; SARIF becomes one log. People read them on
+/// standard error, programs on standard output.
 pub fn report_all(reports: &[(Source, Diagnostics)], shared: &Shared) {
     let reports: Vec<(&Source, &Diagnostics)> = reports.iter().map(|(s, d)| (s, d)).collect();
-    report_refs(&reports, shared);
+    match shared.message_format {
+        super::MessageFormatName::Human => report_refs(&reports, shared, &mut std::io::stderr().lock()),
+        _ => report_refs(&reports, shared, &mut std::io::stdout().lock()),
+    }
 }
 
-fn report_refs(reports: &[(&Source, &Diagnostics)], shared: &Shared) {
-    let loud = |d: &Diagnostics| !shared.quiet || d.has_errors();
+fn report_refs(reports: &[(&Source, &Diagnostics)], shared: &Shared, out: &mut dyn std::io::Write) {
+    // A fault of the format decides over the exit status, even where it is a warning.
+    let loud = |d: &Diagnostics| !shared.quiet || super::check::fails(d);
     let shown: Vec<_> = reports.iter().filter(|(_, d)| loud(d)).collect();
     // A SARIF log without results says that all is well.
     if shown.is_empty() && shared.message_format != super::MessageFormatName::Sarif {
@@ -167,9 +176,9 @@ fn report_refs(reports: &[(&Source, &Diagnostics)], shared: &Shared) {
     let texts: Vec<_> = shown.iter().map(|(s, _)| String::from_utf8_lossy(&s.bytes)).collect();
     let reports: Vec<Report<'_>> =
         shown.iter().zip(&texts).map(|((source, diags), text)| Report { diags, name: &source.name, text }).collect();
-    let mut err = std::io::BufWriter::new(std::io::stderr().lock());
-    let _ = render_all(&reports, shared.message_format.into(), use_color(shared), &mut err);
-    let _ = std::io::Write::flush(&mut err);
+    let mut out = std::io::BufWriter::new(out);
+    let _ = render_all(&reports, shared.message_format.into(), use_color(shared), &mut out);
+    let _ = std::io::Write::flush(&mut out);
 }
 
 /// Whether messages are coloured.

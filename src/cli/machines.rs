@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Arguments of `virtc list`.
+// Arguments of `virtc list`.
 #[derive(clap::Args)]
 pub struct List {
     /// Print JSON, one object a machine
@@ -21,7 +21,7 @@ pub struct List {
     names: bool,
 }
 
-/// Arguments of `virtc stop`.
+// Arguments of `virtc stop`.
 #[derive(clap::Args)]
 pub struct StopArgs {
     /// Names or UUIDs of machines
@@ -38,7 +38,7 @@ pub struct StopArgs {
     timeout: u64,
 }
 
-/// Arguments of `virtc monitor`.
+// Arguments of `virtc monitor`.
 #[derive(clap::Args)]
 pub struct Monitor {
     /// Name or UUID of a machine
@@ -54,7 +54,7 @@ pub struct Monitor {
     events: bool,
 }
 
-/// Arguments of `virtc attach`.
+// Arguments of `virtc attach`.
 #[derive(clap::Args)]
 pub struct Attach {
     /// The QMP socket of a QEMU that was started by hand

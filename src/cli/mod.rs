@@ -32,7 +32,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Options that all commands take.
+// Options that all commands take. (No doc comment here or on the arguments of a command: clap would describe the command with it.)
 #[derive(Args, Clone, Debug, Default)]
 pub struct Shared {
     /// Facts about the host that the domain will run on
@@ -175,7 +175,7 @@ enum Command {
     Deploy(deploy::Args),
     /// Make a package of a built tree
     Package(package::Args),
-    /// Say what a diagnostic code means
+    /// Say what a diagnostic code means, or why an argument, a grant or a directive is there
     Explain(explain::Args),
     /// Look the domain format up
     Schema(schema::Args),
@@ -327,6 +327,18 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         command().debug_assert();
+    }
+
+    #[test]
+    fn help_begins_with_what_the_command_does() {
+        let list = command().render_help().to_string();
+        assert!(list.starts_with("Compile libvirt domain XML"), "{list}");
+        for one in command().get_subcommands() {
+            let about = one.get_about().map(ToString::to_string).unwrap_or_default();
+            let asked = command_for(&["virtc".into(), one.get_name().into()]);
+            let help = asked.clone().try_get_matches_from(["virtc", one.get_name(), "--help"]).unwrap_err().to_string();
+            assert!(help.starts_with(&about), "{about}: {help}");
+        }
     }
 
     /// What a command says of itself and of wrong usage does not depend on how much of the command line was made.

@@ -5,7 +5,7 @@ use super::{Exit, Shared, print};
 use crate::compile::Until;
 use std::path::PathBuf;
 
-/// Arguments of `virtc normalize`.
+// Arguments of `virtc normalize`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Domain XML; `-` is standard input

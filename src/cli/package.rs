@@ -12,7 +12,7 @@ use crate::run::debian_package;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-/// Arguments of `virtc package`.
+// Arguments of `virtc package`.
 #[derive(clap::Args)]
 pub struct Args {
     /// The tree that `virtc build` wrote

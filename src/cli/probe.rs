@@ -4,7 +4,7 @@ use super::{Exit, Shared, complain, print};
 use crate::caps::{Capabilities, compact, libvirt_write};
 use std::path::{Path, PathBuf};
 
-/// Arguments of `virtc probe`.
+// Arguments of `virtc probe`.
 #[derive(clap::Args)]
 pub struct Args {
     #[command(subcommand)]

@@ -13,7 +13,7 @@ use crate::run::{Fault, Options, Outcome, SecretValues, remote, start};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Arguments of `virtc run`.
+// Arguments of `virtc run`.
 #[derive(clap::Args)]
 pub struct Args {
     /// A domain XML file, or a plan.json that `virtc build` wrote; `-` is standard input
@@ -28,7 +28,7 @@ pub struct Args {
     secrets: Option<PathBuf>,
 }
 
-/// How long things may take.
+// How long things may take.
 #[derive(clap::Args)]
 pub struct Patience {
     /// Seconds that the guest has to power off; then QEMU is told to quit

@@ -4,10 +4,10 @@ use super::{Exit, Shared, complain, print};
 use crate::schema::reference;
 use std::path::PathBuf;
 
-/// Arguments of `virtc schema`.
+// Arguments of `virtc schema`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// An element, by its name or the end of its path: `disk`, `disk/source`, `/domain/os`
+    /// An element, by its name or the end of its path: `disk`, `disk/source`, `/domain/os`; or an attribute of one: `disk/target/bus`
     path: Option<String>,
     /// How it is printed
     #[arg(long, value_enum, default_value_t)]
@@ -39,7 +39,10 @@ pub fn run(args: &Args, _: &Shared) -> Exit {
 
 fn text(query: Option<&str>) -> Exit {
     let all = reference::places();
-    let hits = reference::find(&all, query.unwrap_or("domain"));
+    let mut hits = reference::find(&all, query.unwrap_or("domain"));
+    if hits.is_empty() {
+        hits = reference::with_attribute(&all, query.unwrap_or(""));
+    }
     match hits.as_slice() {
         [] => {
             let query = query.unwrap_or("");

@@ -185,7 +185,7 @@ fn bounded(el: El<'_>, name: &str, max: u64, cx: &mut Binder<'_>) -> Option<u32>
         cx.diags
             .error(
                 &codes::WRONG_VALUE,
-                attr.value_span(),
+                attr.span(),
                 format!("PCI address: {name}='0x{value:x}' of <{}> is beyond the last, 0x{max:X}", el.name()),
             )
             .help(format!("use a value from 0 to 0x{max:x}"));
@@ -319,7 +319,7 @@ impl AddressPart {
                         cx.diags
                             .error(
                                 &codes::WRONG_VALUE,
-                                attr.value_span(),
+                                attr.span(),
                                 format!("<address type='usb'>: 'port' is a path of numbers such as 1.2, and '{}' does not parse as one", attr.value()),
                             )
                             .help("a port is a number, or a path through at most four hubs such as '1.2'");

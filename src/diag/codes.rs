@@ -101,9 +101,9 @@ pub static TOPICS: &[(&str, &[&Code])] = &[
     ("confinement", security::ALL),
 ];
 
-/// The code with this identifier (`VC0101`, in any case).
+/// The code with this identifier (`VC0101`, in any case) or this name (`wrong-value`).
 pub fn find(id: &str) -> Option<&'static Code> {
-    TOPICS.iter().flat_map(|(_, all)| all.iter()).find(|c| c.id.eq_ignore_ascii_case(id)).copied()
+    TOPICS.iter().flat_map(|(_, all)| all.iter()).find(|c| c.id.eq_ignore_ascii_case(id) || c.name == id).copied()
 }
 
 #[cfg(test)]

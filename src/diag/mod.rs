@@ -80,9 +80,9 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Adds what to do about it.
+    /// Adds what to do about it. Who reported the place first knows best.
     pub fn help(&mut self, text: impl Into<String>) -> &mut Self {
-        self.help = Some(text.into());
+        self.help.get_or_insert_with(|| text.into());
         self
     }
 
@@ -118,7 +118,11 @@ impl Diagnostics {
             })
         {
             let first = &mut self.list[at];
-            first.severity = first.severity.max(severity);
+            if first.severity < severity {
+                first.severity = severity;
+                // The graver report says what to do, unless the first one has guessed what was meant.
+                first.help.take_if(|help| !help.starts_with("did you mean"));
+            }
             return first;
         }
         self.by_span.entry(span).or_default().push(self.list.len());
@@ -172,16 +176,23 @@ impl Diagnostics {
         }
     }
 
-    /// Drops the errors from number `from` on for which `follows` holds: consequences of faults that are reported.
-    pub fn drop_followers(&mut self, from: usize, follows: impl Fn(&Diagnostic) -> bool) {
+    /// Keeps those for which `keep` holds, which is told how many were recorded before each.
+    pub fn retain(&mut self, keep: impl Fn(usize, &Diagnostic) -> bool) {
         let mut at = 0;
         self.list.retain(|d| {
             at += 1;
-            at <= from || d.severity != Severity::Error || !follows(d)
+            keep(at - 1, d)
         });
         self.by_span.clear();
         for (at, d) in self.list.iter().enumerate() {
             self.by_span.entry(d.span).or_default().push(at);
+        }
+    }
+
+    /// Gives those without a place this one.
+    pub fn place(&mut self, span: Span) {
+        for d in self.list.iter_mut().filter(|d| d.span.is_none()) {
+            d.span = span;
         }
     }
 

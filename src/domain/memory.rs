@@ -36,7 +36,7 @@ impl Part for Amount {
         match Size::of(number, name) {
             Some(size) => self.size = size,
             None if Size::of(0, name).is_none() => {
-                let span = unit.map_or(el.span(), |u| u.value_span());
+                let span = unit.map_or(el.span(), |u| u.span());
                 cx.diags
                     .error(&codes::WRONG_VALUE, span, format!("unknown unit '{name}' of element '{}'", el.name()))
                     .help("use b, KB, KiB, MB, MiB, GB, GiB, TB or TiB");

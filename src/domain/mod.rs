@@ -107,6 +107,10 @@ impl Domain {
     }
 }
 
+/// What helps where something is not supported yet.
+const WITHOUT: &str =
+    "virtc refuses what it would have to leave out; remove it, or compile this domain with a later version";
+
 /// Reads the domain of a document.
 ///
 /// Whatever the format allows but nothing has read is reported as not supported yet. `flagged` tells
@@ -140,20 +144,16 @@ pub fn bind(
         if !el.is_used() {
             // Foreign elements outside <metadata> mean nothing to libvirt either.
             if el.namespace() != Namespace::Foreign && !flagged(el.span()) {
-                diags
-                    .error(&support::NOT_YET, el.span(), format!("the element <{}> is not supported yet at this place", el.name()))
-                    .help("virtc refuses what it would have to leave out; remove the element or compile this domain with a later version");
+                let message = format!("the element <{}> is not supported yet at this place", el.name());
+                diags.error(&support::NOT_YET, el.span(), message).help(WITHOUT);
             }
             el.mark_all();
             continue;
         }
         for attr in el.attrs().filter(|a| !a.is_used() && a.namespace() == Namespace::None) {
             if !flagged(attr.span()) && !flagged(attr.name_span()) {
-                diags.error(
-                    &support::NOT_YET,
-                    attr.span(),
-                    format!("the attribute '{}' of <{}> is not supported yet", attr.name(), el.name()),
-                );
+                let message = format!("the attribute '{}' of <{}> is not supported yet", attr.name(), el.name());
+                diags.error(&support::NOT_YET, attr.span(), message).help(WITHOUT);
             }
         }
     }

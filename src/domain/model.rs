@@ -132,7 +132,7 @@ impl Binder<'_> {
             Err(expected) => {
                 let message =
                     format!("'{}' is no value of the attribute '{}' of <{}>", attr.value(), attr.name(), el.name());
-                self.wrong_value(attr.value_span().or(attr.span()), message, &expected);
+                self.wrong_value(attr.span(), message, &expected);
                 None
             }
         }
@@ -253,7 +253,8 @@ macro_rules! bind_field {
         $to = $cx.need($el, $xml)
     };
     (leaf, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
-        $to = $el.child($xml).and_then(|e| $cx.text(e))
+        // An empty element says nothing.
+        $to = $el.child($xml).filter(|e| !e.text().is_empty()).and_then(|e| $cx.text(e))
     };
     (leaves, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
         $to = $el.children_named($xml).filter_map(|e| $cx.text(e)).collect()

@@ -2,6 +2,7 @@
 
 use super::model::{Binder, Model, Part, Shape, model, print_attr};
 use crate::device::storage::{StorageKind, StorageSource};
+use crate::diag::codes::schema as codes;
 use crate::vocab::{Arch, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
 
@@ -147,9 +148,16 @@ impl Part for Nvram {
         self.template_format = cx.attr(el, "templateFormat");
         self.format = cx.attr(el, "format");
         if let Some(kind) = cx.attr(el, "type") {
-            let mut source = StorageSource::default();
+            let mut source = StorageSource { site: el.site(), ..StorageSource::default() };
             source.bind_child(kind, el, cx);
             self.source = Some(source);
+            let path = el.text().trim();
+            if !path.is_empty() {
+                let message = format!("<nvram> with type='{kind}' has its source in <source>, not as text: '{path}'");
+                cx.diags
+                    .error(&codes::UNEXPECTED_TEXT, el.text_span(), message)
+                    .help("remove the type, or write the path into a <source> inside <nvram>");
+            }
         } else {
             let path = el.text().trim();
             self.path = if path.is_empty() { None } else { Some(path.to_string()) };
@@ -212,8 +220,19 @@ model! {
 }
 
 keywords! {
-    /// `<table type='…'>`
-    pub enum AcpiTableKind { Slic = "slic", Raw = "raw", Rawset = "rawset" }
+    /// `<table type='…'>`: `rawset` is a file of several tables (Xen).
+    pub enum AcpiTableKind { Slic = "slic", Msdm = "msdm", Raw = "raw", Rawset = "rawset" }
+}
+
+impl AcpiTableKind {
+    /// The signature that the table of the file gets; none if it brings its own header.
+    pub fn signature(self) -> Option<&'static str> {
+        match self {
+            AcpiTableKind::Slic => Some("SLIC"),
+            AcpiTableKind::Msdm => Some("MSDM"),
+            AcpiTableKind::Raw | AcpiTableKind::Rawset => None,
+        }
+    }
 }
 
 model! {
@@ -221,6 +240,25 @@ model! {
     pub struct AcpiTable = "table" {
         need kind: AcpiTableKind = "type",
         text path: String,
+    }
+}
+
+/// What a container starts in place of a machine: it means nothing to a machine, and is forgotten.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContainerInit;
+
+impl ContainerInit {
+    const ELEMENTS: [&str; 6] = ["init", "initarg", "initenv", "initdir", "inituser", "initgroup"];
+}
+
+impl Part for ContainerInit {
+    fn bind(&mut self, el: El<'_>, _: &mut Binder<'_>) {
+        el.children().filter(|e| Self::ELEMENTS.iter().any(|name| e.is(name))).for_each(|e| e.mark_all());
+    }
+    fn print_attrs(&self, _: &mut XmlWriter) {}
+    fn print_body(&self, _: &mut XmlWriter) {}
+    fn shape(shape: &mut Shape) {
+        Self::ELEMENTS.iter().for_each(|name| shape.leaf(name));
     }
 }
 
@@ -244,6 +282,7 @@ model! {
         child bootmenu: BootMenu,
         child bios: Bios,
         child smbios: Smbios,
+        part container: ContainerInit,
     }
 }
 

@@ -394,9 +394,9 @@ impl Overlay {
     /// The program that makes overlays.
     pub const PROGRAM: &'static str = "/usr/bin/qemu-img";
 
-    /// Its arguments.
-    pub fn arguments(&self) -> [&str; 9] {
-        ["create", "-q", "-f", "qcow2", "-F", &self.format, "-b", &self.base, &self.path]
+    /// Its arguments; `draft` is where the overlay is made, before it is put in its place.
+    pub fn arguments<'a>(&'a self, draft: &'a str) -> [&'a str; 9] {
+        ["create", "-q", "-f", "qcow2", "-F", &self.format, "-b", &self.base, draft]
     }
 }
 

@@ -5,12 +5,13 @@
 //! version 1. The values are the lines of `cgroup/v2` and `cgroup/v1` that `virtc build` writes. What cannot be
 //! set is told, a line each: a limit that is not in force is no fault of the machine.
 
+use super::devices;
 use super::errors::Fault;
 use super::journal::{Entry, Journal};
 use super::registry::file_name;
 use crate::emit::cgroup::{Knob, Version, table};
 use crate::emit::limits as scale;
-use crate::plan::Plan;
+use crate::plan::{Instance, Plan};
 use std::collections::BTreeSet;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -51,6 +52,9 @@ struct Hierarchy {
     controllers: BTreeSet<String>,
 }
 
+/// The controller of device rules, in version 1 alone.
+const DEVICES: &str = "devices";
+
 /// The controller to which a file belongs: `cpu` for `cpu.max`.
 fn controller(file: &str) -> &str {
     file.split('.').next().unwrap_or(file)
@@ -58,7 +62,11 @@ fn controller(file: &str) -> &str {
 
 /// Makes the groups that the plan asks for; none when it asks for none or the host has none for us.
 pub(super) fn make(plan: &Plan, journal: &mut Journal, notes: &mut Vec<String>) -> Result<Option<Groups>, Fault> {
-    if table(plan, Version::Two).is_empty() {
+    let root = rustix::process::geteuid().is_root();
+    let has_limits = !table(plan, Version::Two).is_empty();
+    // As in the units: a machine of the session has no device rules.
+    let has_rules = root && plan.instance == Instance::System;
+    if !has_limits && !has_rules {
         return Ok(None);
     }
     let hierarchies = hierarchies();
@@ -67,13 +75,14 @@ pub(super) fn make(plan: &Plan, journal: &mut Journal, notes: &mut Vec<String>) 
     let version = match hierarchies.iter().find(limits) {
         Some(hierarchy) => hierarchy.version,
         None => {
-            notes
-                .push("no limit of CPU time, memory and block I/O is in force: this host has no control groups".into());
+            if has_limits {
+                let what = "no limit of CPU time, memory and block I/O is in force: this host has no control groups";
+                notes.push(what.into());
+            }
             return Ok(None);
         }
     };
     let knobs = knobs(plan, version);
-    let root = rustix::process::geteuid().is_root();
     let two = hierarchies.iter().find(|h| h.version == Version::Two && version == Version::Two);
     if let Some(hierarchy) = two
         && let Some(words) = scope(plan, &knobs, root)
@@ -81,7 +90,13 @@ pub(super) fn make(plan: &Plan, journal: &mut Journal, notes: &mut Vec<String>) 
         let home = Home::Scope { words, mount: hierarchy.mount.clone() };
         return Ok(Some(Groups { version, knobs, home }));
     }
-    let wanted: BTreeSet<&str> = knobs.iter().map(|k| controller(&k.file)).collect();
+    let mut wanted: BTreeSet<&str> = knobs.iter().map(|k| controller(&k.file)).collect();
+    if has_rules && version == Version::One {
+        wanted.insert(DEVICES);
+    }
+    if wanted.is_empty() {
+        return Ok(None);
+    }
     let mut places = Vec::new();
     for hierarchy in hierarchies.iter().filter(|h| h.version == version) {
         if version == Version::One && !wanted.iter().any(|c| hierarchy.controllers.contains(*c)) {
@@ -90,10 +105,19 @@ pub(super) fn make(plan: &Plan, journal: &mut Journal, notes: &mut Vec<String>) 
         match place(hierarchy, &plan.name, &wanted, root, journal)? {
             Ok(place) => places.push(place),
             Err(why) => {
-                let what = Vec::from_iter(wanted.iter().filter(|c| hierarchy.controllers.contains(**c)).copied());
-                notes.push(format!("limits of {} are not in force: {why}", what.join(", ")));
+                // Nobody has asked for device rules.
+                let asked = wanted.iter().filter(|c| hierarchy.controllers.contains(**c) && **c != DEVICES);
+                let what = Vec::from_iter(asked.copied());
+                if !what.is_empty() {
+                    notes.push(format!("limits of {} are not in force: {why}", what.join(", ")));
+                }
             }
         }
+    }
+    if let Some(place) = places.iter().find(|p| has_rules && p.controllers.contains(DEVICES))
+        && let Err(error) = allow_devices(&place.dir, &devices::lines(plan))
+    {
+        notes.push(format!("device rules are not in force: {}: {error}", place.dir.display()));
     }
     let groups = Groups { version, knobs, home: Home::Own(places) };
     if let Home::Own(places) = &groups.home {
@@ -102,6 +126,16 @@ pub(super) fn make(plan: &Plan, journal: &mut Journal, notes: &mut Vec<String>) 
         }
     }
     Ok(Some(groups))
+}
+
+/// Forbids a group of version 1 all devices, and allows it these.
+fn allow_devices(dir: &Path, lines: &[String]) -> std::io::Result<()> {
+    std::fs::write(dir.join("devices.deny"), "a")?;
+    for line in lines {
+        // Refused where the group above does not have it, and then we had not, either.
+        let _ = std::fs::write(dir.join("devices.allow"), line);
+    }
+    Ok(())
 }
 
 /// The values, with the CPUs of the whole machine wide enough for every thread.
@@ -191,9 +225,12 @@ fn scope(plan: &Plan, knobs: &[Knob], root: bool) -> Option<Vec<String>> {
             words.push(format!("--slice={slice}"));
         }
     }
-    for knob in knobs.iter().filter(|k| k.thread.is_empty()) {
-        words.extend(properties(knob).into_iter().map(|p| format!("--property={p}")));
+    let mut all: Vec<String> = knobs.iter().filter(|k| k.thread.is_empty()).flat_map(properties).collect();
+    if root && plan.instance == Instance::System {
+        // A user's systemd may not load filters.
+        all.extend(devices::properties(plan));
     }
+    words.extend(all.into_iter().map(|p| format!("--property={p}")));
     words.push("--".to_string());
     Some(words)
 }

@@ -10,6 +10,7 @@
 mod categories;
 pub mod control;
 pub mod detach;
+mod devices;
 mod errors;
 mod groups;
 pub mod journal;

@@ -1,7 +1,8 @@
 //! Owners and labels of the files that a machine uses: given before the start, taken back after the stop.
 //!
-//! A path is resolved once; what is changed is the file behind an open descriptor that no symbolic link
-//! led to. So a path that is swapped between the look and the change leads nowhere.
+//! A path is resolved once, and for root only by links that root has made; what is changed is the file behind an open
+//! descriptor that no symbolic link led to. So neither a link that a guest has put in its own folder nor a path that is
+//! swapped between the look and the change leads anywhere. The units do the same (`emit/systemd/scripts.rs`).
 
 use super::errors::{Fault, WithHelp, fault};
 use super::journal::{Entry, FileId, Journal};
@@ -10,8 +11,9 @@ use crate::diag::codes::run as codes;
 use crate::plan::{Access, LabelRole, OwnerRule, PathKind, Plan, Sharing};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstat, openat2};
 use rustix::io::Errno;
+use std::io::ErrorKind;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -156,15 +158,58 @@ fn set_label(fd: &OwnedFd, label: &str) -> rustix::io::Result<()> {
 }
 
 /// The paths that an access stands for on this host; none when there is nothing to change yet.
-fn paths(access: &Access) -> Vec<PathBuf> {
-    let resolved = |path: String| std::fs::canonicalize(path).ok();
+fn paths(access: &Access) -> Result<Vec<PathBuf>, Fault> {
+    let resolved = |path: String| match resolve(Path::new(&path)) {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(unsafe_link(&error)),
+        Err(_) => Ok(None),
+    };
     if access.kind == PathKind::Pipe
         && let (Some(input), Some(output)) =
-            (resolved(format!("{}.in", access.path)), resolved(format!("{}.out", access.path)))
+            (resolved(format!("{}.in", access.path))?, resolved(format!("{}.out", access.path))?)
     {
-        return vec![input, output];
+        return Ok(vec![input, output]);
     }
-    resolved(access.path.clone()).into_iter().collect()
+    Ok(resolved(access.path.clone())?.into_iter().collect())
+}
+
+/// The file behind a path, free of links. Root follows a link only where nobody else can have made it: a guest that was
+/// taken over could put one to a file of the system into its own folder.
+pub(super) fn resolve(path: &Path) -> std::io::Result<PathBuf> {
+    if !rustix::process::geteuid().is_root() {
+        return std::fs::canonicalize(path);
+    }
+    let parts = |path: &Path| Vec::from_iter(path.components().rev().map(|c| c.as_os_str().to_os_string()));
+    let (mut done, mut left) = (PathBuf::from("/"), parts(&std::path::absolute(path)?));
+    let mut links = 0;
+    while let Some(part) = left.pop() {
+        if part == ".." {
+            done.pop();
+            continue;
+        }
+        let next = done.join(&part);
+        if !next.symlink_metadata()?.is_symlink() {
+            done = next;
+            continue;
+        }
+        links += 1;
+        if links > 40 {
+            return Err(Errno::LOOP.into());
+        }
+        let folder = done.metadata()?;
+        if folder.uid() != 0 || folder.mode() & 0o022 != 0 {
+            let why = format!("'{}' is a symbolic link, and others than root can write its folder", next.display());
+            return Err(std::io::Error::new(ErrorKind::PermissionDenied, why));
+        }
+        // An absolute one begins with the root, which replaces what is done.
+        left.extend(parts(&std::fs::read_link(&next)?));
+    }
+    Ok(done)
+}
+
+fn unsafe_link(error: &std::io::Error) -> Fault {
+    fault(&codes::OWNER, error.to_string())
+        .with_help("name what it leads to in the domain, or let root alone write the folder of the link")
 }
 
 /// Whether this host runs SELinux.
@@ -213,7 +258,7 @@ pub(super) fn give(
         if (owner.is_none() || !may_own) && label.is_none() {
             continue;
         }
-        for path in paths(access) {
+        for path in paths(access)? {
             let failed = |what: &str, e: Errno| {
                 fault(
                     &codes::OWNER,
@@ -333,8 +378,8 @@ pub(super) fn take_back(entry: &Entry, registry: &Registry, journal: &Journal) -
 pub(super) fn hand_over(path: &Path, account: Option<&Account>) -> Result<(), Fault> {
     let Some(account) = account else { return Ok(()) };
     let failed = |e: Errno| fault(&codes::OWNER, format!("cannot set the owner of {}: {e}", path.display()));
-    let path = std::fs::canonicalize(path)
-        .map_err(|e| fault(&codes::OWNER, format!("cannot set the owner of {}: {e}", path.display())))?;
+    let path =
+        resolve(path).map_err(|e| fault(&codes::OWNER, format!("cannot set the owner of {}: {e}", path.display())))?;
     let (fd, _, stat) = open(&path).map_err(failed)?;
     if (stat.st_uid, stat.st_gid) == (account.uid, account.gid) {
         return Ok(());
@@ -355,6 +400,29 @@ mod tests {
         let opened = open(&base.join("image"));
         assert!(opened.is_ok(), "{:?}", opened.err());
         assert_eq!(open(&base.join("link")).err(), Some(Errno::LOOP));
+    }
+
+    #[test]
+    fn root_follows_the_links_of_root() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("guest")).expect("made");
+        std::fs::write(at("guest/image"), "").expect("written");
+        let link = |target: &str, name: &str| std::os::unix::fs::symlink(target, at(name)).expect("linked");
+        link("guest/../guest/./image", "relative");
+        link(at("relative").to_str().expect("text"), "absolute");
+        link("../guest/image", "guest/planted");
+        link("loop", "loop");
+        assert_eq!(resolve(&at("absolute")).expect("a file"), at("guest/image"));
+        assert_eq!(resolve(&at("loop")).expect_err("a loop").raw_os_error(), Some(Errno::LOOP.raw_os_error()));
+        assert_eq!(resolve(&at("guest/planted")).expect("root's folder still"), at("guest/image"));
+        chownat(CWD, at("guest"), Some(Uid::from_raw(64_999)), None, AtFlags::empty()).expect("given away");
+        let error = resolve(&at("guest/planted")).expect_err("a link of a guest");
+        assert!(error.kind() == ErrorKind::PermissionDenied && error.to_string().contains("guest/planted"), "{error}");
+        assert_eq!(resolve(&at("guest/image")).expect("no link"), at("guest/image"));
     }
 
     #[test]

@@ -106,11 +106,7 @@ fn make_file(path: &Path, template: Option<&Path>, account: Option<&Account>) ->
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(format!(".new{}", std::process::id()));
     let new = path.with_file_name(name);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&new)
+    let written = new_file(&new)
         .and_then(|mut file| file.write_all(&bytes))
         .map_err(|e| cannot("write", &new, e))
         .and_then(|()| own::hand_over(&new, account))
@@ -121,20 +117,31 @@ fn make_file(path: &Path, template: Option<&Path>, account: Option<&Account>) ->
     written
 }
 
-/// Makes the overlay of a transient disk anew: what an earlier run has left is not wanted.
+/// Makes the overlay of a transient disk anew: what an earlier run has left is not wanted. Its folder is the guest's, who may
+/// have put a link there, which qemu-img would follow: it is made beside the journal.
 fn make_overlay(overlay: &Overlay, account: Option<&Account>, journal: &mut Journal) -> Result<(), Fault> {
     let path = Path::new(&overlay.path);
+    let place = match (path.parent().map(own::resolve), path.file_name()) {
+        (Some(folder), Some(name)) => folder.map_err(|e| cannot("make", path, e))?.join(name),
+        _ => return Err(cannot("make", path, ErrorKind::InvalidInput.into())),
+    };
+    let path = place.as_path();
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(cannot("remove", path, error)),
         _ => {}
     }
     journal.add(Entry::File(path.to_path_buf()))?;
     super::start::has_program(Overlay::PROGRAM)?;
+    let draft = journal.path().with_extension("overlay");
+    journal.add(Entry::File(draft.clone()))?;
+    let draft_path = draft.to_string_lossy();
     let made = std::process::Command::new(Overlay::PROGRAM)
-        .args(overlay.arguments())
+        .args(overlay.arguments(&draft_path))
         .env("LC_ALL", "C")
         .output()
         .map_err(|e| cannot("make", path, e))?;
+    let contents = std::fs::read(&draft);
+    let _ = std::fs::remove_file(&draft);
     if !made.status.success() {
         let said = String::from_utf8_lossy(&made.stderr);
         return Err(fault(
@@ -142,7 +149,14 @@ fn make_overlay(overlay: &Overlay, account: Option<&Account>, journal: &mut Jour
             format!("cannot make the overlay of a transient disk over {}: {}", overlay.base, said.trim()),
         ));
     }
+    let written = contents.and_then(|bytes| new_file(path)?.write_all(&bytes));
+    written.map_err(|e| cannot("make", path, e))?;
     own::hand_over(path, account)
+}
+
+/// A file that was not there, for its owner alone.
+fn new_file(path: &Path) -> std::io::Result<std::fs::File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
 }
 
 /// Puts the value of a secret where QEMU looks for it, unless it is there.
@@ -194,13 +208,7 @@ fn make_secret(
         }
     }
     journal.add(Entry::File(path.to_path_buf()))?;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(&value))
-        .map_err(|e| cannot("write", path, e))?;
+    new_file(path).and_then(|mut file| file.write_all(&value)).map_err(|e| cannot("write", path, e))?;
     own::hand_over(path, account)
 }
 

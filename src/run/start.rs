@@ -166,8 +166,19 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
     let processes = helpers.map(|p| (p.clone(), Loss::of(plan, p))).collect();
     let ready_timeout = options.ready_timeout;
     machine.spare = Some(Spare { starter, processes, ready_timeout, restarts: Vec::new() });
-    machine.await_monitor(&monitor, options.ready_timeout)?;
-    machine.await_running(plan, tokens.iter().any(|t| t == "-S"), options.ready_timeout)?;
+    let paused = tokens.iter().any(|t| t == "-S");
+    let up = machine
+        .await_monitor(&monitor, options.ready_timeout)
+        .and_then(|()| machine.await_running(plan, paused, options.ready_timeout));
+    if let Err(fault) = up {
+        // On a busy host a guest may have powered off before anybody could look; else it is a fault.
+        if !machine.has_ended_well() {
+            return Err(fault);
+        }
+        machine.qmp = None;
+        machine.note(Entry::Ready)?;
+        return Ok(machine);
+    }
     machine.place_threads(plan, groups.as_ref(), say);
     if let Some(qemu) = &machine.qemu {
         qemu.messages.go_live();
@@ -474,6 +485,12 @@ impl Machine {
         let text = helper.messages.text();
         let said = if text.is_empty() { String::new() } else { format!("\n{text}") };
         fault(&codes::HELPER, format!("{program} ({}) {how}: {why}{said}", helper.id))
+    }
+
+    /// Whether QEMU has ended as after a guest's power-off, without a word.
+    fn has_ended_well(&mut self) -> bool {
+        let Some(qemu) = self.qemu.as_mut().filter(|qemu| qemu.has_ended()) else { return false };
+        qemu.reap().is_some_and(|status| status.success()) && qemu.messages.text().is_empty()
     }
 
     /// Why QEMU ended before it was ready.

@@ -1,11 +1,19 @@
 //! The words of the diagnostics: what is wrong, and what to do. Runs only when something is wrong.
 
-use super::suggest::{nearest, switch};
+use super::suggest::{meant, size_unit, switch};
 use super::tables::{self, AttrSlot, ChildSlot, Element, Guard, Name, Part, Text, Type, name_text};
 use super::validate::{Parent, Reporter, State};
 use crate::diag::Span;
 use crate::diag::codes::schema as codes;
 use crate::xml::{Attr, El, Namespace};
+
+/// What an unknown attribute was probably meant to be.
+enum Meant {
+    Attribute(Name),
+    /// The text of the element.
+    Text,
+    Unknown,
+}
 
 pub(super) struct Explainer<'r, 'd> {
     out: &'r mut Reporter<'d>,
@@ -18,7 +26,10 @@ impl<'r, 'd> Explainer<'r, 'd> {
 
     pub fn wrong_root(&mut self, root: El<'_>) {
         let name = root.name();
-        let message = format!("the root element is <{name}>, not <domain>");
+        let message = match root.namespace() {
+            Namespace::None => format!("the root element is <{name}>, not <domain>"),
+            _ => format!("the root element <{name}> is of a namespace that is not the domain format's"),
+        };
         let help = match name {
             _ if root.namespace() != Namespace::None => {
                 "the domain format itself has no namespace: remove the xmlns attribute".to_string()
@@ -37,80 +48,167 @@ impl<'r, 'd> Explainer<'r, 'd> {
         self.out.report(&codes::WRONG_ROOT, root.span(), message).help(help);
     }
 
-    /// Gives the name that was probably meant.
-    pub fn unknown_attribute(&mut self, me: &Parent<'_, '_>, attr: Attr<'_>, inactive: bool) -> Option<Name> {
-        self.out.flagged.add(attr.span());
-        let (el, name) = (tag(me.el), attr.name());
+    /// Reports attributes that the element has not at all (`unknown`) or not in this variant (`foreign`). Takes out of `missing`
+    /// what one of them was probably meant for. Gives whether one was taken for the text.
+    pub fn unknown_attributes(
+        &mut self,
+        me: &Parent<'_, '_>,
+        unknown: &[Attr<'_>],
+        foreign: &[Attr<'_>],
+        missing: &mut Vec<&AttrSlot>,
+    ) -> bool {
+        let mut text_meant = false;
+        let mut guessed: Vec<Name> = Vec::new();
+        for (at, attr) in unknown.iter().enumerate() {
+            self.out.flagged.add(attr.span());
+            // As many are missing as are too many: one is another.
+            let instead = if missing.len() == unknown.len() - at { missing.first().copied() } else { None };
+            match self.unknown_attribute(me, *attr, instead.filter(|s| s.ty().accepts(attr.value()))) {
+                Meant::Attribute(name) => {
+                    missing.retain(|s| s.name != name);
+                    guessed.push(name);
+                }
+                Meant::Text => text_meant = true,
+                Meant::Unknown => {}
+            }
+        }
+        let follows = |attr: &Attr<'_>| slots_of(me, *attr).any(|s| asks_for(me, s.guard, &guessed));
+        let foreign: Vec<Attr<'_>> = foreign.iter().copied().filter(|a| !follows(a)).collect();
+        self.wrong_variants(me, &foreign);
+        text_meant
+    }
+
+    fn unknown_attribute(&mut self, me: &Parent<'_, '_>, attr: Attr<'_>, instead: Option<&AttrSlot>) -> Meant {
+        let (el, name, value) = (tag(me.el), attr.name(), shown(attr.value()));
         if attr.namespace() != Namespace::None {
             let message = format!("{el} takes no attribute of another namespace ('{name}')");
             self.out.report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message).help("remove it");
-            return None;
-        }
-        if inactive {
-            let guards: Vec<u8> =
-                me.def.attrs().iter().filter(|s| name_text(s.name) == name).map(|s| s.guard).collect();
-            let (message, help) = wrong_variant(me, &format!("'{name}'"), &guards);
-            self.out.report(&codes::WRONG_VARIANT, attr.span(), message).help(help);
-            return None;
+            return Meant::Unknown;
         }
         let known = open_attrs(me);
         // An attribute that is set already cannot be the one that was meant.
-        let unset = known.iter().copied().filter(|k| me.el.peek(k).is_none());
-        if let Some(meant) = nearest(name, unset) {
-            let message = format!("{el} has no attribute '{name}'");
-            self.out.report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message).help(format!("did you mean '{meant}'?"));
-            return Some(tables::find_name(Namespace::None, meant));
+        let unset: Vec<&str> = known.iter().copied().filter(|k| me.el.peek(k).is_none()).collect();
+        let mut like = meant(name, unset.iter().copied());
+        // Of several, what it lacks.
+        if let Some(needed) = instead.map(|s| name_text(s.name)).filter(|n| like.contains(n)) {
+            like = vec![needed];
         }
-        if let Some(above) = me.above {
-            // The same element under another condition of its parent: <source file=…> of type='block'.
-            let guards: Vec<u8> = (above.def.children().iter())
-                .filter(|s| s.name == me.def.name && above.states.of(s.guard) == State::No)
-                .filter(|s| s.element().attrs().iter().any(|a| name_text(a.name) == name))
-                .map(|s| s.guard)
-                .collect();
-            if !guards.is_empty() {
-                let (message, help) = wrong_variant(above, &format!("'{name}' of {el}"), &guards);
-                // What only this variant takes stands in for what the other one takes.
-                let other = |k: &&str| {
-                    above
-                        .def
-                        .children()
-                        .iter()
-                        .filter(|s| guards.contains(&s.guard) && s.name == me.def.name)
-                        .any(|s| s.element().attrs().iter().any(|a| name_text(a.name) == *k))
-                };
-                let unset = |k: &&str| me.el.peek(k).is_none();
-                let needed = |k: &&str| me.def.attrs().iter().any(|a| a.required && name_text(a.name) == *k);
-                let mut instead: Vec<&str> = known.iter().copied().filter(|k| needed(k) && unset(k)).collect();
-                if instead.is_empty() {
-                    instead = known.iter().copied().filter(|k| !other(k) && unset(k)).collect();
-                }
-                let help = match (instead.as_slice(), known.as_slice()) {
-                    ([], []) => help,
-                    ([], known) => format!("{help}; here {el} takes {}", list(known)),
-                    (instead, _) => format!("here {el} takes {}; {help}", list(instead)),
-                };
-                self.out.report(&codes::WRONG_VARIANT, attr.span(), message).help(help);
-                return instead.first().map(|n| tables::find_name(Namespace::None, n));
-            }
+        if !like.is_empty() {
+            self.tell_unknown(me, attr, format!("did you mean {}?", or(&like)));
+            return Meant::Attribute(tables::find_name(Namespace::None, like[0]));
+        }
+        if let Some(meant) = self.of_another_variant(me, attr, &known) {
+            return meant;
         }
         if let Some(child) = me.def.children().iter().find(|s| name_text(s.name) == name) {
-            let message = format!("{el} has no attribute '{name}'");
-            self.out
-                .report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message)
-                .help(format!("'{name}' is an element: write {} inside {el}", skeleton(child)));
-            return None;
+            self.tell_unknown(me, attr, format!("'{name}' is an element: write {} inside {el}", skeleton(child)));
+            return Meant::Unknown;
         }
-        let mut help = if known.is_empty() {
-            format!("{el} takes no attributes here")
-        } else {
-            format!("{el} takes {}", list(&known))
+        if me.el.text().trim_ascii().is_empty()
+            && me.def.text().is_some_and(|ty| ty.accepts(attr.value()) && !ty.accepts(""))
+        {
+            let name = name_text(me.def.name);
+            self.tell_unknown(me, attr, format!("its value stands between the tags: write <{name}>{value}</{name}>"));
+            return Meant::Text;
+        }
+        if let Some(slot) = instead {
+            let (missing, doc) = (name_text(slot.name), first_lower(slot.doc.get().trim_end_matches('.')));
+            let help = match slot.ty().is_free() {
+                true => format!("it lacks '{missing}': {doc}"),
+                false => format!("did you mean '{missing}'?"),
+            };
+            self.tell_unknown(me, attr, help);
+            return Meant::Attribute(slot.name);
+        }
+        let takes = match known.as_slice() {
+            [] => format!("{el} takes no attributes here"),
+            known => format!("{el} takes {}", list(known)),
         };
         if let Some(place) = relative_with_attribute(me, name) {
-            help = format!("'{name}' belongs on <{place}>; {help}");
+            self.tell_unknown(me, attr, format!("'{name}' belongs on <{place}>; {takes}"));
+            return Meant::Unknown;
         }
-        self.out.report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), format!("{el} has no attribute '{name}'")).help(help);
-        None
+        // The only one that knows the value as one of its words.
+        let slots = me.def.attrs().iter().filter(|s| me.states.of(s.guard) == State::Yes);
+        let knows: Vec<&AttrSlot> = (slots.filter(|s| unset.contains(&name_text(s.name))))
+            .filter(|s| s.ty().words().iter().any(|w| w.word.get() == attr.value()))
+            .collect();
+        if let [one] = knows.as_slice() {
+            self.tell_unknown(me, attr, format!("did you mean {}='{value}'?", name_text(one.name)));
+            return Meant::Attribute(one.name);
+        }
+        self.tell_unknown(me, attr, takes);
+        Meant::Unknown
+    }
+
+    fn tell_unknown(&mut self, me: &Parent<'_, '_>, attr: Attr<'_>, help: String) {
+        let message = format!("{} has no attribute '{}'", tag(me.el), attr.name());
+        self.out.report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message).help(help);
+    }
+
+    /// Reports attributes that belong to another variant of the element: one report for those of the same reason.
+    fn wrong_variants(&mut self, me: &Parent<'_, '_>, attrs: &[Attr<'_>]) {
+        let mut told: Vec<(String, Vec<Attr<'_>>, Vec<String>)> = Vec::new();
+        for attr in attrs {
+            self.out.flagged.add(attr.span());
+            let guards: Vec<u8> = slots_of(me, *attr).map(|s| s.guard).collect();
+            let (why, help) = wrong_variant(me, &format!("'{}'", attr.name()), &guards);
+            match told.iter_mut().find(|(w, ..)| *w == why) {
+                Some((_, group, helps)) => {
+                    group.push(*attr);
+                    helps.push(help);
+                }
+                None => told.push((why, vec![*attr], vec![help])),
+            }
+        }
+        for (why, group, helps) in told {
+            let [first, others @ ..] = group.as_slice() else { continue };
+            let names: Vec<&str> = group.iter().map(|a| a.name()).collect();
+            let message = format!("{} {}", and(&names), if others.is_empty() { why } else { plural(&why) });
+            let d = self.out.report(&codes::WRONG_VARIANT, first.span(), message);
+            for other in others {
+                d.related(other.span(), "and here");
+            }
+            d.help(helps.join("\n"));
+        }
+    }
+
+    /// The same element under another condition of its parent has the attribute: `<source file=…>` of type='block'.
+    fn of_another_variant(&mut self, me: &Parent<'_, '_>, attr: Attr<'_>, known: &[&'static str]) -> Option<Meant> {
+        let (el, name) = (tag(me.el), attr.name());
+        let above = me.above?;
+        let guards: Vec<u8> = (above.def.children().iter())
+            .filter(|s| s.name == me.def.name && above.states.of(s.guard) == State::No)
+            .filter(|s| s.element().attrs().iter().any(|a| name_text(a.name) == name))
+            .map(|s| s.guard)
+            .collect();
+        if guards.is_empty() {
+            return None;
+        }
+        let (why, help) = wrong_variant(above, &format!("'{name}' of {el}"), &guards);
+        // What only this variant takes stands in for what the other one takes.
+        let other = |k: &&str| {
+            let others = above.def.children().iter().filter(|s| guards.contains(&s.guard) && s.name == me.def.name);
+            others.flat_map(|s| s.element().attrs()).any(|a| name_text(a.name) == *k)
+        };
+        let unset = |k: &&str| me.el.peek(k).is_none();
+        let needed = |k: &&str| me.def.attrs().iter().any(|a| a.required && name_text(a.name) == *k);
+        let fits = |k: &&str| me.def.attrs().iter().any(|a| name_text(a.name) == *k && a.ty().accepts(attr.value()));
+        let pick = |fit: &dyn Fn(&&str) -> bool| -> Vec<&'static str> {
+            known.iter().copied().filter(|k| unset(k) && fit(k)).collect()
+        };
+        let choices = [pick(&|k| needed(k)), pick(&|k| !other(k) && fits(k)), pick(&|k| !other(k))];
+        let instead = choices.into_iter().find(|c| !c.is_empty()).unwrap_or_default();
+        let help = match (instead.as_slice(), known) {
+            ([], []) => help,
+            ([], known) => format!("{help}; here {el} takes {}", list(known)),
+            (instead, _) => format!("here {el} takes {}; {help}", list(instead)),
+        };
+        self.out.report(&codes::WRONG_VARIANT, attr.span(), format!("'{name}' of {el} {why}")).help(help);
+        Some(match instead.first() {
+            Some(name) => Meant::Attribute(tables::find_name(Namespace::None, name)),
+            None => Meant::Unknown,
+        })
     }
 
     pub fn wrong_attribute_value(&mut self, me: &Parent<'_, '_>, slot: &AttrSlot, attr: Attr<'_>) {
@@ -154,6 +252,18 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 .help(format!("write <{name} unit='{unit}'>{number}</{name}>"));
             return;
         }
+        // A name or a path with blanks around it is another one.
+        if !value.is_empty() && ty.accepts(value) {
+            let name = name_text(me.def.name);
+            self.out
+                .report(
+                    &codes::WRONG_VALUE,
+                    me.el.text_span(),
+                    format!("{} has blanks or line breaks around '{}'", tag(me.el), shown(value)),
+                )
+                .help(format!("they would be taken for a part of it: write <{name}>{}</{name}>", shown(value)));
+            return;
+        }
         self.wrong_value(&tag(me.el), value, ty, trimmed(me.el));
     }
 
@@ -171,20 +281,29 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 .help(format!("write '{decimal}'"));
             return;
         }
+        let (is_unit, quoted) = (ty.name.get().ends_with("unit"), shown(value));
         let (code, message) = if value.is_empty() {
             (&codes::WRONG_VALUE, format!("{what} is empty"))
         } else if number.is_some() && ranged {
-            (&codes::OUT_OF_RANGE, format!("{what} is out of range: '{value}'"))
-        } else if ty.name.get().ends_with("unit") {
-            (&codes::WRONG_UNIT, format!("{what} is no known unit: '{value}'"))
+            (&codes::OUT_OF_RANGE, format!("{what} is out of range: '{quoted}'"))
+        } else if is_unit {
+            (&codes::WRONG_UNIT, format!("{what} is no known unit: '{quoted}'"))
         } else {
-            (&codes::WRONG_VALUE, format!("{what} cannot be '{value}'"))
+            (&codes::WRONG_VALUE, format!("{what} cannot be '{quoted}'"))
         };
-        let expected = expected(ty);
-        let meant = switch(value, words.iter().copied()).or_else(|| nearest(value, words.iter().copied()));
-        let help = match meant {
-            Some(meant) => format!("did you mean '{meant}'? Expected {expected}"),
-            None => format!("expected {expected}"),
+        let mut expected = expected(ty);
+        if let Some(bound) = number.and_then(|n| crossed(ty, n)) {
+            expected.push_str(&bound);
+        }
+        let unit = size_unit(value).filter(|u| is_unit && words.contains(u));
+        let bare = words.iter().copied().find(|w| *w == value.trim());
+        let like = match bare.or(unit).or_else(|| switch(value, words.iter().copied())) {
+            Some(one) => vec![one],
+            None => meant(value, words.iter().copied()),
+        };
+        let help = match like.as_slice() {
+            [] => format!("expected {expected}"),
+            like => format!("did you mean {}? Expected {expected}", or(like)),
         };
         self.out.report(code, span, message).help(help);
     }
@@ -194,16 +313,23 @@ impl<'r, 'd> Explainer<'r, 'd> {
         let mut names: Vec<&str> = missing.iter().map(|s| name_text(s.name)).collect();
         names.dedup();
         let what = if names.len() == 1 { "the attribute" } else { "the attributes" };
-        let lines: Vec<String> = missing
-            .iter()
-            .map(|s| {
-                let example = example(s.ty());
-                let doc = s.doc.get();
-                format!("add {}='{example}': {}", name_text(s.name), first_lower(doc.trim_end_matches('.')))
-            })
-            .collect();
+        let add = |s: &AttrSlot| {
+            let doc = first_lower(s.doc.get().trim_end_matches('.'));
+            format!("add {}='{}': {doc}", name_text(s.name), example(s.ty()))
+        };
+        let mut lines: Vec<String> = missing.iter().map(|s| add(s)).collect();
+        let mut lacks = and(&names);
+        // Of a choice, another option may be what is wanted.
+        if let [one] = missing
+            && let others = alternatives(me, one.guard).filter(|s| s.name != one.name).collect::<Vec<_>>()
+            && !others.is_empty()
+        {
+            names.extend(others.iter().map(|s| name_text(s.name)));
+            lacks = or(&names);
+            lines.extend(others.iter().map(|s| format!("or {}", add(s))));
+        }
         self.out
-            .report(&codes::MISSING_ATTRIBUTE, me.el.span(), format!("{el} lacks {what} {}", and(&names)))
+            .report(&codes::MISSING_ATTRIBUTE, me.el.span(), format!("{el} lacks {what} {lacks}"))
             .help(lines.join("\n"));
     }
 
@@ -238,27 +364,38 @@ impl<'r, 'd> Explainer<'r, 'd> {
     }
 
     pub fn unexpected_text(&mut self, me: &Parent<'_, '_>) {
-        let text = me.el.text().trim_ascii();
-        let shown: String = if text.chars().count() > 40 {
-            text.chars().take(40).chain("…".chars()).collect()
-        } else {
-            text.to_string()
-        };
-        let el = tag(me.el);
-        let attrs = open_attrs(me);
-        let children = open_children(me);
+        let (text, el, name) = (me.el.text().trim_ascii(), tag(me.el), name_text(me.def.name));
+        let shown = shown(text);
+        let (attrs, children) = (open_attrs(me), open_children(me));
+        let slots = || me.def.attrs().iter().filter(|s| me.states.of(s.guard) == State::Yes);
+        let unset = |s: &&AttrSlot| me.el.peek(name_text(s.name)).is_none();
         // The attribute that the text was meant for, if only one takes such a value.
-        let picky = me.def.attrs().iter().filter(|s| {
-            let free = matches!(s.ty().name.get(), "text" | "some-text" | "line");
-            me.states.of(s.guard) == State::Yes && !free && s.ty().accepts(text)
+        let fitting: Vec<&AttrSlot> =
+            slots().filter(unset).filter(|s| !s.ty().is_free() && s.ty().accepts(text)).collect();
+        let required: Vec<String> = (slots().filter(|s| s.required).filter(unset))
+            .map(|s| format!(" {}='{}'", name_text(s.name), example(s.ty())))
+            .collect();
+        let sibling = me.above.and_then(|above| {
+            let takes = |n: &&str| above.def.children().iter().any(|s| name_text(s.name) == *n && holds(s, text));
+            meant(name, open_children(above).into_iter().filter(takes)).first().copied()
         });
-        let fitting: Vec<&str> = picky.map(|s| name_text(s.name)).filter(|n| me.el.peek(n).is_none()).collect();
-        let help = match (attrs.as_slice(), children.as_slice()) {
-            _ if fitting.len() == 1 => format!("write <{} {}='{shown}'/>", me.el.name(), fitting[0]),
-            ([], []) => format!("{el} is empty: write <{}/>", me.el.name()),
-            ([], children) => format!("remove it; {el} holds elements: {}", brackets(children)),
-            ([one], []) => format!("write <{} {one}='{shown}'/>", me.el.name()),
-            (attrs, _) => format!("remove it; what {el} says stands in its attributes: {}", list(attrs)),
+        let help = match (attrs.as_slice(), children.as_slice(), fitting.as_slice()) {
+            (.., [one]) => format!("write <{name} {}='{shown}'/>", name_text(one.name)),
+            _ if sibling.is_some_and(|s| !s.is_empty()) => {
+                let sibling = sibling.unwrap_or_default();
+                format!("did you mean <{sibling}>{shown}</{sibling}>?")
+            }
+            _ if children.contains(&text) => format!("write <{text}/>"),
+            ([one], [], _) => format!("write <{name} {one}='{shown}'/>"),
+            _ if !required.is_empty() => format!("write <{name}{}/>", required.concat()),
+            ([], [], _) => format!("{el} is empty: write <{name}/>"),
+            ([], children, _) if children.len() <= 24 => {
+                format!("remove it; {el} holds elements: {}", brackets(children))
+            }
+            (attrs, ..) if me.above.is_some() => {
+                format!("remove it; what {el} says stands in its attributes: {}", list(attrs))
+            }
+            _ => format!("remove it; a remark is written <!-- {shown} -->"),
         };
         self.out
             .report(&codes::UNEXPECTED_TEXT, trimmed(me.el), format!("{el} holds no text, but has '{shown}'"))
@@ -271,23 +408,26 @@ impl<'r, 'd> Explainer<'r, 'd> {
         let (child, parent) = (tag(el), tag(me.el));
         if inactive {
             let guards: Vec<u8> = me.def.children().iter().filter(|s| s.name == name).map(|s| s.guard).collect();
-            let (message, help) = wrong_variant(me, &child, &guards);
-            self.out.report(&codes::WRONG_VARIANT, el.span(), message).help(help);
+            let (why, help) = wrong_variant(me, &child, &guards);
+            self.out.report(&codes::WRONG_VARIANT, el.span(), format!("{child} {why}")).help(help);
             return None;
         }
         let known = open_children(me);
         let plain = el.namespace() == Namespace::None;
         if plain
-            && let Some(meant) = nearest(el.name(), known.iter().copied())
+            && let like = meant_child(me, el.name(), &known)
+            && let [first, ..] = like.as_slice()
             && !paths_of_child(el.name()).iter().any(|p| p == &path(me))
         {
             let message = format!("{parent} has no element {child}");
+            let tags: Vec<String> = like.iter().map(|name| format!("<{name}>")).collect();
+            let like = or_plain(&tags.iter().map(String::as_str).collect::<Vec<_>>());
             let help = match paths_of_child(el.name()).first() {
-                Some(place) => format!("did you mean <{meant}>? ({child} belongs under {place})"),
-                None => format!("did you mean <{meant}>?"),
+                Some(place) => format!("did you mean {like}? ({child} belongs under {place})"),
+                None => format!("did you mean {like}?"),
             };
             self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), message).help(help);
-            return Some(tables::find_name(Namespace::None, meant));
+            return Some(tables::find_name(Namespace::None, first));
         }
         // An element of libvirt's further namespaces, without its prefix or with a misspelt namespace.
         let further = |s: &&ChildSlot| name_text(s.name).split_once(':').is_some_and(|(_, local)| local == el.name());
@@ -370,6 +510,23 @@ fn tag(el: El<'_>) -> String {
     format!("<{prefix}{}>", el.name())
 }
 
+/// A value as it is shown in a message: on one line, and not too long of it.
+fn shown(value: &str) -> String {
+    const MOST: usize = 60;
+    let line: String =
+        value.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
+    if line.chars().count() > MOST { line.chars().take(MOST).chain("…".chars()).collect() } else { line }
+}
+
+/// `are not for …` of `is not for …`.
+fn plural(predicate: &str) -> String {
+    match predicate.split_once(' ') {
+        Some(("is", rest)) => format!("are {rest}"),
+        Some(("does", rest)) => format!("do {rest}"),
+        _ => predicate.to_string(),
+    }
+}
+
 /// `'a', 'b', 'c'`.
 fn list(words: &[&str]) -> String {
     words.iter().map(|w| format!("'{w}'")).collect::<Vec<_>>().join(", ")
@@ -382,6 +539,19 @@ fn brackets(words: &[&str]) -> String {
 fn and(words: &[&str]) -> String {
     let quoted: Vec<String> = words.iter().map(|w| format!("'{w}'")).collect();
     and_plain(&quoted.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn or(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|w| format!("'{w}'")).collect();
+    or_plain(&quoted.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn or_plain(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [one] => one.to_string(),
+        [first @ .., last] => format!("{} or {last}", first.join(", ")),
+    }
 }
 
 fn and_plain(words: &[&str]) -> String {
@@ -447,9 +617,15 @@ fn open_attrs(me: &Parent<'_, '_>) -> Vec<&'static str> {
     distinct(me.def.attrs().iter().filter(|s| me.states.of(s.guard) != State::No).map(|s| name_text(s.name)))
 }
 
-/// The elements that the element may hold here.
+/// The elements that the element may hold here, all options of a choice among them.
 fn open_children(me: &Parent<'_, '_>) -> Vec<&'static str> {
-    distinct(me.def.children().iter().filter(|s| me.states.of(s.guard) != State::No).map(|s| name_text(s.name)))
+    distinct(me.def.children().iter().filter(|s| !closed(me, s.guard)).map(|s| name_text(s.name)))
+}
+
+/// Whether the value of an attribute closes a guard; that another option was taken does not.
+fn closed(me: &Parent<'_, '_>, guard: u8) -> bool {
+    guards_up(me, guard)
+        .any(|(at, g)| matches!(g, Guard::When { .. }) && me.states.of(at) == State::No && !below_option(me, at))
 }
 
 /// Names in their order, each once.
@@ -457,7 +633,7 @@ fn distinct(names: impl Iterator<Item = &'static str>) -> Vec<&'static str> {
     names.collect::<indexmap::IndexSet<_>>().into_iter().collect()
 }
 
-/// Message and help for `what`, which belongs to conditions that do not hold for `me`.
+/// What is wrong with `what` ("is not for …") and what helps: it belongs to conditions that do not hold for `me`.
 fn wrong_variant(me: &Parent<'_, '_>, what: &str, guards: &[u8]) -> (String, String) {
     let el = me.el.name();
     let mut wants: Vec<String> = Vec::new();
@@ -478,8 +654,8 @@ fn wrong_variant(me: &Parent<'_, '_>, what: &str, guards: &[u8]) -> (String, Str
     if wants.is_empty() {
         let rivals = rivals(me, guards);
         let message = match rivals.as_str() {
-            "" => format!("{what} is not allowed here in <{el}>"),
-            rivals => format!("{what} does not go together with {rivals} in <{el}>"),
+            "" => format!("is not allowed here in <{el}>"),
+            rivals => format!("does not go together with {rivals} in <{el}>"),
         };
         let help = match (option, rivals.as_str()) {
             (true, rivals) if !rivals.is_empty() => format!("keep either {what} or {rivals}"),
@@ -488,9 +664,9 @@ fn wrong_variant(me: &Parent<'_, '_>, what: &str, guards: &[u8]) -> (String, Str
         return (message, help);
     }
     let message = if has.is_empty() {
-        format!("{what} is not for this <{el}>")
+        format!("is not for this <{el}>")
     } else {
-        format!("{what} is not for <{el}> with {}", has.join(" and "))
+        format!("is not for <{el}> with {}", has.join(" and "))
     };
     wants.truncate(4);
     (message, format!("{what} is for <{el}> with {}", wants.join(", or ")))
@@ -557,6 +733,70 @@ fn conditions(me: &Parent<'_, '_>, guard: u8) -> (String, Vec<String>, bool) {
     }
     wants.reverse();
     (wants.join(" and "), has, option)
+}
+
+/// The bound that a number crosses, where the words of the type do not tell it.
+fn crossed(ty: &Type, number: i128) -> Option<String> {
+    let bounds = ty.parts().iter().find_map(|p| match p {
+        Part::Int(min, max) | Part::Hex(min, max) => Some((*min, *max)),
+        _ => None,
+    });
+    let (min, max) = bounds?;
+    let (bound, words) = if number > max { (max, "at most") } else { (min, "at least") };
+    let doc = ty.doc.get();
+    let told = [bound.to_string(), format!("{bound:#x}")].iter().any(|b| doc.contains(b)) || bound == 0;
+    (!told && !(min..=max).contains(&number)).then(|| format!(", {words} {bound}"))
+}
+
+/// The slots of an attribute, under whatever condition.
+fn slots_of<'v>(me: &'v Parent<'_, '_>, attr: Attr<'v>) -> impl Iterator<Item = &'static AttrSlot> + 'v {
+    me.def.attrs().iter().filter(move |s| name_text(s.name) == attr.name())
+}
+
+/// Whether a guard asks for one of these attributes.
+fn asks_for(me: &Parent<'_, '_>, guard: u8, names: &[Name]) -> bool {
+    guards_up(me, guard).any(|(_, g)| matches!(g, Guard::When { attr, .. } if names.contains(attr)))
+}
+
+/// A guard and those around it, with their numbers.
+fn guards_up<'v>(me: &'v Parent<'_, '_>, guard: u8) -> impl Iterator<Item = (u8, &'static Guard)> + 'v {
+    let all = me.def.guards();
+    let number = |at: u8| all.get((at as usize).wrapping_sub(1)).map(|g| (at, g));
+    std::iter::successors(number(guard), move |(_, g)| match g {
+        Guard::When { parent, .. } | Guard::Option { parent, .. } => number(*parent),
+    })
+}
+
+/// Whether a guard stands inside an option.
+fn below_option(me: &Parent<'_, '_>, guard: u8) -> bool {
+    guards_up(me, guard).any(|(at, g)| matches!(g, Guard::Option { .. }) && me.states.of(at) == State::No)
+}
+
+/// What the options beside that of `guard` require.
+fn alternatives<'v>(me: &'v Parent<'_, '_>, guard: u8) -> impl Iterator<Item = &'static AttrSlot> + 'v {
+    let siblings = match guards_up(me, guard).next() {
+        Some((at, Guard::Option { index, count, .. })) => {
+            let first = at.saturating_sub(*index);
+            first..first.saturating_add(*count)
+        }
+        _ => 0..0,
+    };
+    me.def.attrs().iter().filter(move |s| s.required && s.guard != guard && siblings.contains(&s.guard))
+}
+
+/// Whether an element of this slot holds such a text.
+fn holds(slot: &ChildSlot, text: &str) -> bool {
+    slot.element().text().is_some_and(|ty| ty.accepts(text))
+}
+
+/// The children that a name was probably meant for: those that belong here, or else any that it has in another variant.
+fn meant_child(me: &Parent<'_, '_>, name: &str, known: &[&'static str]) -> Vec<&'static str> {
+    let plain = |n: &&'static str| !n.contains(':');
+    let like = meant(name, known.iter().copied().filter(plain));
+    if !like.is_empty() {
+        return like;
+    }
+    meant(name, distinct(me.def.children().iter().map(|s| name_text(s.name))).into_iter().filter(plain))
 }
 
 /// A child of this element, or its parent, that takes the attribute.

@@ -1,6 +1,6 @@
 //! The format's reference, for people (terminal, Markdown) and editors (JSON), out of the tables.
 
-use super::tables::{self, Element, Guard, Type, name_text};
+use super::tables::{self, ChildSlot, Element, Guard, Type, name_text};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -54,7 +54,7 @@ pub fn places() -> Vec<Place> {
 
 /// The places whose path ends with `query` (`disk/source`, `/domain/os`); those nearest to the root first.
 pub fn find<'p>(all: &'p [Place], query: &str) -> Vec<&'p Place> {
-    let query = query.trim_matches('/');
+    let query = query.trim_matches(['/', '<', '>']);
     let ending = format!("/{query}");
     let mut hits: Vec<&Place> = all.iter().filter(|p| p.path.ends_with(&ending)).collect();
     hits.sort_by_key(|p| p.path.matches('/').count());
@@ -65,11 +65,27 @@ pub fn find<'p>(all: &'p [Place], query: &str) -> Vec<&'p Place> {
     hits
 }
 
+/// The places that have the attribute with which a query ends: `disk/target/bus`, `disk/target@bus`.
+pub fn with_attribute<'p>(all: &'p [Place], query: &str) -> Vec<&'p Place> {
+    let Some((place, attr)) = query.rsplit_once(['/', '@']) else { return Vec::new() };
+    let has = |p: &&Place| p.variants.iter().any(|v| v.2.attrs().iter().any(|a| name_text(a.name) == attr));
+    find(all, place.trim_end_matches('/')).into_iter().filter(has).collect()
+}
+
 /// What was probably meant by a query that finds nothing.
 pub fn similar(all: &[Place], query: &str) -> Option<String> {
-    let last = query.rsplit('/').next().unwrap_or(query);
-    let names = all.iter().filter_map(|p| p.path.rsplit('/').next());
-    super::suggest::nearest(last, names).map(str::to_string)
+    let name = |p: &'_ Place| p.path.rsplit('/').next().unwrap_or("").to_string();
+    let (above, last) = query.rsplit_once('/').unwrap_or(("", query));
+    // Below an element that there is, what it holds is meant.
+    let below: Vec<String> = (all.iter())
+        .filter(|p| !above.is_empty() && p.path.rsplit_once('/').is_some_and(|(path, _)| path.ends_with(above)))
+        .map(name)
+        .collect();
+    if let [meant, ..] = super::suggest::meant(last, below.iter().map(String::as_str)).as_slice() {
+        return Some(format!("{above}/{meant}"));
+    }
+    let names: Vec<String> = all.iter().map(name).collect();
+    super::suggest::nearest(last, names.iter().map(String::as_str)).map(str::to_string)
 }
 
 /// The condition of a guard: `type='file' and device='lun'`; empty for none.
@@ -132,6 +148,23 @@ fn notes(since: &str, unit: &str, default: &str) -> String {
     if notes.is_empty() { String::new() } else { format!(" [{}]", notes.join("; ")) }
 }
 
+/// Version of a child, and the unit of its text: often another attribute says that.
+fn child_notes(slot: &ChildSlot) -> String {
+    let def = slot.element();
+    let chosen = def.attrs().iter().find(|a| name_text(a.name) == "unit" && !a.default.get().is_empty());
+    match chosen {
+        Some(unit) if def.unit.get().is_empty() => {
+            notes(def.since.get(), &format!("{}, or what its attribute 'unit' says", unit.default.get()), "")
+        }
+        _ => notes(def.since.get(), def.unit.get(), ""),
+    }
+}
+
+/// A switch of two words that need no explanation.
+fn is_switch(ty: &Type) -> bool {
+    matches!(ty.name.get(), "on-off" | "yes-no")
+}
+
 /// A page for the terminal.
 pub fn text_page(place: &Place) -> String {
     let mut out = String::new();
@@ -157,7 +190,7 @@ pub fn text_page(place: &Place) -> String {
             let _ = writeln!(out, "  {:<18} {need}{when}", name_text(slot.name));
             let extra = notes(slot.since.get(), slot.unit.get(), slot.default.get());
             let _ = writeln!(out, "      {}{extra}", slot.doc.get());
-            if slot.ty().words().is_empty() {
+            if slot.ty().words().is_empty() || is_switch(slot.ty()) {
                 let _ = writeln!(out, "      {}", slot.ty().doc.get());
             } else {
                 words_text(&mut out, slot.ty());
@@ -170,7 +203,9 @@ pub fn text_page(place: &Place) -> String {
             let when = condition_text(def, slot.guard);
             let when = if when.is_empty() { String::new() } else { format!("  ({when})") };
             let tag = format!("<{}>", name_text(slot.name));
-            let _ = writeln!(out, "  {tag:<18} {}{when}\n      {}", cardinality(slot.min, slot.max), slot.doc.get());
+            let extra = child_notes(slot);
+            let _ =
+                writeln!(out, "  {tag:<18} {}{when}\n      {}{extra}", cardinality(slot.min, slot.max), slot.doc.get());
         }
         if def.foreign {
             out.push_str("  any elements of other namespaces\n");
@@ -264,7 +299,7 @@ fn markdown_section(out: &mut String, place: &Place) {
         for slot in def.children() {
             let when = condition_text(def, slot.guard);
             let when = if when.is_empty() { String::new() } else { format!(" ({when})") };
-            let what = escape(&format!("{}{when}", slot.doc.get()));
+            let what = escape(&format!("{}{when}{}", slot.doc.get(), child_notes(slot)));
             let _ = writeln!(out, "| `{}` | {} | {what} |", name_text(slot.name), cardinality(slot.min, slot.max));
         }
         if def.foreign {
@@ -276,6 +311,9 @@ fn markdown_section(out: &mut String, place: &Place) {
 fn markdown_type(ty: &Type) -> String {
     let mut parts: Vec<String> =
         (ty.words().iter()).map(|w| format!("`{}` {}", w.word.get(), w.doc.get().trim_end_matches('.'))).collect();
+    if is_switch(ty) {
+        parts = ty.words().iter().map(|w| format!("`{}`", w.word.get())).collect();
+    }
     if ty.has_other_than_words() {
         parts.push(ty.doc.get().to_string());
     }

@@ -1,5 +1,83 @@
 //! What somebody probably meant.
 
+/// What people write who know it from another tool, and the word of the format; first come, first served.
+const ELSEWHERE: &[(&str, &str)] = &[
+    // Architectures, hypervisors, buses, formats.
+    ("amd64", "x86_64"),
+    ("x64", "x86_64"),
+    ("arm64", "aarch64"),
+    ("i386", "i686"),
+    ("x86", "i686"),
+    ("virtualbox", "vbox"),
+    ("kvm", "hvm"),
+    ("ceph", "rbd"),
+    ("img", "raw"),
+    ("hdd", "disk"),
+    ("iso", "cdrom"),
+    ("vtd", "intel"),
+    ("hda", "ich6"),
+    // Networks and sockets.
+    ("nat", "network"),
+    ("tap", "ethernet"),
+    ("macvtap", "direct"),
+    ("slirp", "user"),
+    ("passt", "user"),
+    ("listen", "bind"),
+    // What is done.
+    ("gmt", "utc"),
+    ("local", "localtime"),
+    ("off", "none"),
+    ("reboot", "reset"),
+    ("reboot", "restart"),
+    ("prealloc", "immediate"),
+    ("bind", "strict"),
+    // Attributes.
+    ("port", "service"),
+    ("netmask", "prefix"),
+    ("file", "path"),
+    ("path", "file"),
+    ("path", "dir"),
+    ("ip", "address"),
+    ("size", "unit"),
+];
+
+/// What was probably meant by `word`, best first: nothing, one, or a few that are as likely.
+pub fn meant<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    let all: Vec<&str> = candidates.into_iter().filter(|c| !c.is_empty() && *c != word).collect();
+    let lower = word.to_lowercase();
+    let those = |fits: &dyn Fn(&str) -> bool| -> Vec<&'a str> {
+        let found: Vec<&str> = all.iter().copied().filter(|c| fits(&c.to_lowercase())).collect();
+        if found.len() > 3 { Vec::new() } else { found }
+    };
+    let close = |limit: usize| {
+        nearest(word, all.iter().copied()).filter(|c| distance(&lower, &c.to_lowercase(), limit) <= limit)
+    };
+    let same = those(&|c| c == lower);
+    if !same.is_empty() {
+        return same;
+    }
+    // `xhci` for `qemu-xhci`.
+    let part = those(&|c| lower.len() > 2 && c.split(['-', '_', '.']).any(|part| part == lower));
+    if !part.is_empty() {
+        return part;
+    }
+    if let Some(near) = close(1) {
+        return vec![near];
+    }
+    let known = ELSEWHERE.iter().filter(|(other, _)| *other == lower);
+    if let Some(known) = known.filter_map(|(_, ours)| all.iter().copied().find(|c| c == ours)).next() {
+        return vec![known];
+    }
+    // `addr` for `address`, `hostname` for `name`.
+    let begins = |long: &str, short: &str| short.len() > 2 && long.starts_with(short);
+    let ends = |long: &str, short: &str| short.len() > 3 && long.ends_with(short);
+    let kin = those(&|c| begins(c, &lower) || begins(&lower, c) || ends(c, &lower) || ends(&lower, c));
+    if !kin.is_empty() {
+        return kin;
+    }
+    close(3).into_iter().collect()
+}
+
 /// The candidate nearest to `word`: the same but for case, or a slip or two of the keyboard away.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = word.to_lowercase();
@@ -15,7 +93,12 @@ pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         if candidate.is_empty() || candidate == word {
             continue;
         }
-        let d = distance(&lower, &candidate.to_lowercase(), limit);
+        let meant = candidate.to_lowercase();
+        // In a word of three letters, another first letter makes another word.
+        if lower.len() < 4 && lower.chars().next() != meant.chars().next() {
+            continue;
+        }
+        let d = distance(&lower, &meant, limit);
         if d <= limit && d < candidate.chars().count() && best.is_none_or(|(least, _)| d < least) {
             best = Some((d, candidate));
         }
@@ -57,6 +140,18 @@ pub fn switch<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> 
     candidates.into_iter().find(|c| wanted.contains(c))
 }
 
+/// The unit of size that somebody meant by `gigabytes`, `Gb` or `mb`.
+pub fn size_unit(word: &str) -> Option<&'static str> {
+    const SHORT: &str = "kmgtpe";
+    const LONG: [&str; 6] = ["kilo", "mega", "giga", "tera", "peta", "exa"];
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let word = word.trim().to_lowercase();
+    let long = LONG.iter().position(|l| word.starts_with(l));
+    let short =
+        || SHORT.find(word.get(..1)?).filter(|_| ["b", "ib", "bit", "byte", "bytes", "ig", "eg"].contains(&&word[1..]));
+    UNITS.get(long.or_else(short)?).copied()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,6 +165,14 @@ mod tests {
         assert_eq!(nearest("ring", words), Some("rng"));
         assert_eq!(nearest("turbo", words), None);
         assert_eq!(nearest("", words), None);
+        assert_eq!(meant("xhci", ["ehci", "nec-xhci", "qemu-xhci"]), ["nec-xhci", "qemu-xhci"]);
+        assert_eq!(meant("addr", ["address", "type"]), ["address"]);
+        assert_eq!(meant("hostname", ["transport", "name"]), ["name"]);
+        assert_eq!(meant("img", ["raw", "dmg"]), ["raw"]);
+        assert_eq!(meant("turbo", words), [""; 0]);
+        assert_eq!(size_unit("Gigabytes"), Some("GiB"));
+        assert_eq!(size_unit("gb"), Some("GiB"));
+        assert_eq!(size_unit("mole"), None);
         assert_eq!(switch("True", ["on", "off"]), Some("on"));
         assert_eq!(switch("0", ["yes", "no"]), Some("no"));
     }

@@ -55,9 +55,22 @@ impl Type {
         self.parts().iter().map(Part::words).find(|w| !w.is_empty()).unwrap_or(&[])
     }
 
+    /// Whether nearly any text will do, so that taking a value says nothing about it.
+    pub fn is_free(&self) -> bool {
+        let name = self.name.get();
+        self.parts().iter().any(|p| matches!(p, Part::Text)) || ["text", "some-text", "line", "name"].contains(&name)
+    }
+
     /// Whether there is something else than words.
     pub fn has_other_than_words(&self) -> bool {
         self.parts().iter().any(|p| !matches!(p, Part::Words(..)))
+    }
+
+    /// Whether the type takes the text of an element. Blanks around a number or a word do not count; a path or a name keeps them.
+    pub fn accepts_text(&self, text: &str) -> bool {
+        let bare = text.trim_ascii();
+        let loose = |p: &&Part| !matches!(p, Part::Pattern(_) | Part::Text);
+        self.accepts(text) || bare.len() < text.len() && self.parts().iter().filter(loose).any(|p| p.accepts(bare))
     }
 
     /// Whether the type takes the value.

@@ -139,8 +139,10 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
         }
         let states = self.states(def, attrs, children);
         let me = Parent { el, def, states: &states, above };
-        self.check_attrs(&me, attrs);
-        self.check_text(&me);
+        let text_meant = self.check_attrs(&me, attrs);
+        if !text_meant {
+            self.check_text(&me);
+        }
         self.check_children(&me, children);
         self.attrs.truncate(attrs);
         self.children.truncate(children);
@@ -205,14 +207,13 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
         states
     }
 
-    fn check_attrs(&mut self, me: &Parent<'_, 'd>, from: usize) {
+    /// Gives whether an attribute was taken for the text.
+    fn check_attrs(&mut self, me: &Parent<'_, 'd>, from: usize) -> bool {
         let slots = me.def.attrs();
-        let mut guessed: Vec<Name> = Vec::new();
+        let (mut unknown, mut foreign, mut unsure) = (Vec::new(), Vec::new(), Vec::new());
         for at in from..self.attrs.len() {
             let (name, attr) = self.attrs[at];
-            let mut lenient = false;
-            let mut active: Option<&'static AttrSlot> = None;
-            let mut inactive = false;
+            let (mut active, mut lenient, mut inactive): (Option<&'static AttrSlot>, bool, bool) = (None, false, false);
             if name != NO_NAME {
                 for slot in slots.iter().filter(|s| s.name == name) {
                     match me.states.of(slot.guard) {
@@ -228,24 +229,32 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
             match active {
                 Some(slot) if slot.ty().accepts(attr.value()) => {}
                 // An attribute and its namesake in another option: either will do.
-                Some(_) if lenient => {}
+                _ if lenient => unsure.push((name, attr)),
                 Some(slot) => Explainer::new(&mut self.out).wrong_attribute_value(me, slot, attr),
-                None if lenient => {}
-                None => guessed.extend(Explainer::new(&mut self.out).unknown_attribute(me, attr, inactive)),
+                None if inactive => foreign.push(attr),
+                None => unknown.push(attr),
             }
         }
         let mine = &self.attrs[from..];
-        let missing: Vec<&AttrSlot> = (slots.iter())
-            .filter(|s| s.required && me.states.of(s.guard) == State::Yes)
-            .filter(|s| !mine.iter().any(|(n, _)| *n == s.name) && !guessed.contains(&s.name))
-            // Its value stands as text, and that is reported.
-            .filter(|s| {
-                me.def.text().is_some() || me.el.text().trim().is_empty() || !s.ty().accepts(me.el.text().trim())
-            })
+        // Text where none belongs is reported, and says what it should be.
+        let text_told = me.def.text().is_none() && !me.el.text().trim_ascii().is_empty();
+        let mut missing: Vec<&'static AttrSlot> = (slots.iter())
+            .filter(|s| s.required && me.states.of(s.guard) == State::Yes && !text_told)
+            .filter(|s| !mine.iter().any(|(n, _)| *n == s.name))
             .collect();
+        // An attribute that waits for the one that is missing, with a value of that one.
+        if let ([(name, attr)], [needed]) = (unsure.as_slice(), missing.as_slice())
+            && !needed.ty().is_free()
+            && needed.ty().accepts(attr.value())
+            && !slots.iter().any(|s| s.name == *name && s.ty().accepts(attr.value()))
+        {
+            unknown.push(*attr);
+        }
+        let text_meant = Explainer::new(&mut self.out).unknown_attributes(me, &unknown, &foreign, &mut missing);
         if !missing.is_empty() {
             Explainer::new(&mut self.out).missing_attributes(me, &missing);
         }
+        text_meant
     }
 
     fn check_text(&mut self, me: &Parent<'_, 'd>) {
@@ -260,8 +269,7 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
                     Explainer::new(&mut self.out).unexpected_text(me);
                 }
             }
-            // Blanks around a number or a word do not count; a path keeps them.
-            Some(ty) if ty.accepts(raw) || ty.accepts(raw.trim_ascii()) => {}
+            Some(ty) if ty.accepts_text(raw) => {}
             Some(ty) => Explainer::new(&mut self.out).wrong_text(me, ty),
         }
     }
@@ -272,6 +280,7 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
         let base = self.counts.len();
         self.counts.resize(base + slots.len(), 0);
         let mut guessed: Vec<Name> = Vec::new();
+        let mut strange = false;
         for at in from..to {
             let (name, el) = self.children[at];
             if me.def.foreign {
@@ -297,7 +306,9 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
                 (Some((i, _)), _) => self.counts[base + i] += 1,
                 (None, [(i, _), ..]) => self.counts[base + *i] += 1,
                 (None, []) => {
-                    guessed.extend(Explainer::new(&mut self.out).unknown_element(me, el, name, inactive));
+                    let meant = Explainer::new(&mut self.out).unknown_element(me, el, name, inactive);
+                    strange |= meant.is_none();
+                    guessed.extend(meant);
                 }
             }
         }
@@ -305,6 +316,8 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
             .filter(|(i, s)| self.counts[base + i] < u32::from(s.min) && me.states.of(s.guard) == State::Yes)
             .map(|(_, s)| s)
             .filter(|s| !guessed.contains(&s.name))
+            // The report of the stranger says what belongs there.
+            .filter(|_| !strange || slots.len() > 1)
             .collect();
         if !missing.is_empty() {
             Explainer::new(&mut self.out).missing_elements(me, &missing);

@@ -3,7 +3,7 @@
 use super::document::{AttrData, Document, NIL, Namespace, Node};
 use crate::diag::codes::xml as codes;
 use crate::diag::{Diagnostics, Span};
-use quick_xml::errors::{Error, IllFormedError, SyntaxError};
+use quick_xml::errors::{Error, SyntaxError};
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
 use std::borrow::Cow;
@@ -67,6 +67,7 @@ pub fn parse<'s>(bytes: &'s [u8], diags: &mut Diagnostics) -> Document<'s> {
         open: Vec::new(),
         last_child: Vec::new(),
         prefixes: Vec::new(),
+        undeclared: Vec::new(),
         faults: 0,
         roots: 0,
         stop: false,
@@ -88,6 +89,7 @@ struct Parser<'s, 'd> {
     open: Vec<Open>,
     last_child: Vec<u32>,
     prefixes: Vec<(&'s str, Namespace)>,
+    undeclared: Vec<&'s str>,
     faults: usize,
     roots: usize,
     stop: bool,
@@ -121,7 +123,14 @@ impl<'s> Parser<'s, '_> {
                 Ok(Event::Start(tag)) => self.start(span, tag.name().as_ref().len(), false),
                 Ok(Event::Empty(tag)) => self.start(span, tag.name().as_ref().len(), true),
                 Ok(Event::End(_)) => self.end(span),
-                Ok(Event::Text(_)) => self.text(Cow::Borrowed(&source[before..after]), span),
+                Ok(Event::Text(_)) => {
+                    // quick-xml takes a dangling `&` for text.
+                    if let Some(at) = source[before..after].find('&') {
+                        let at = before + at;
+                        self.unknown_reference("&", Span::new(at, at + 1));
+                    }
+                    self.text(Cow::Borrowed(&source[before..after]), span);
+                }
                 Ok(Event::CData(_)) => {
                     // `<![CDATA[` has 9 bytes, `]]>` 3.
                     let inner = Span::new(before + 9, after - 3);
@@ -139,7 +148,8 @@ impl<'s> Parser<'s, '_> {
                         .help("remove the <!DOCTYPE …> declaration; domain XML needs none");
                 }
                 Ok(Event::Decl(_)) => self.declaration(span),
-                Ok(Event::Comment(_) | Event::PI(_)) => {}
+                Ok(Event::Comment(_)) => self.comment(span),
+                Ok(Event::PI(_)) => {}
                 Ok(Event::Eof) => break,
                 Err(e) => {
                     let at = (reader.error_position() as usize).min(source.len());
@@ -150,6 +160,15 @@ impl<'s> Parser<'s, '_> {
             before = after;
         }
         self.finish();
+    }
+
+    /// XML 1.0, 2.5: `--` ends a comment.
+    fn comment(&mut self, span: Span) {
+        let (start, end) = (span.start as usize + "<!--".len(), span.end as usize - "-->".len());
+        if let Some(at) = self.doc.source.get(start..end).and_then(|inner| inner.find("--")) {
+            self.fault(&codes::SYNTAX, Span::new(start + at, start + at + 2), "'--' may not stand inside a comment")
+                .help("only '-->' ends it: put something between the two dashes, or leave one out");
+        }
     }
 
     /// Checks `<?xml version='1.0' encoding='…'?>`.
@@ -179,30 +198,35 @@ impl<'s> Parser<'s, '_> {
         let rest = &source[at..];
         let line = rest.find('\n').unwrap_or(rest.len());
         let span = Span::new(at, at + line.max(rest.chars().next().map_or(0, char::len_utf8)));
-        let message = match error {
-            Error::Syntax(SyntaxError::UnclosedComment) => {
-                "the comment that begins here is never closed: '-->' is missing"
+        use SyntaxError as S;
+        let (message, help) = match error {
+            Error::Syntax(S::UnclosedComment) => {
+                ("the comment that begins here is never closed: '-->' is missing", "add --> where it ends")
             }
-            Error::Syntax(SyntaxError::UnclosedCData) => {
-                "the CDATA section that begins here is never closed: ']]>' is missing"
+            Error::Syntax(S::UnclosedCData) => {
+                ("the CDATA section that begins here is never closed: ']]>' is missing", "add ]]> where it ends")
             }
-            Error::Syntax(SyntaxError::UnclosedTag) => "the tag that begins here is never closed: '>' is missing",
-            Error::Syntax(SyntaxError::UnclosedSingleQuotedAttributeValue) => {
-                "in the tag that begins here, an attribute value lacks its closing quote (')"
+            Error::Syntax(S::UnclosedTag) => {
+                ("the tag that begins here is never closed: '>' is missing", "add > where it ends")
             }
-            Error::Syntax(SyntaxError::UnclosedDoubleQuotedAttributeValue) => {
-                "in the tag that begins here, an attribute value lacks its closing quote (\")"
+            Error::Syntax(S::UnclosedSingleQuotedAttributeValue) => (
+                "in the tag that begins here, an attribute value lacks its closing quote (')",
+                "add ' where the value ends",
+            ),
+            Error::Syntax(S::UnclosedDoubleQuotedAttributeValue) => (
+                "in the tag that begins here, an attribute value lacks its closing quote (\")",
+                "add \" where the value ends",
+            ),
+            Error::Syntax(S::UnclosedDoctype) => (
+                "the <!DOCTYPE that begins here is never closed, and would not be accepted",
+                "remove it: domain XML needs none",
+            ),
+            Error::Syntax(S::UnclosedPI | S::UnclosedXmlDecl) => {
+                ("the processing instruction that begins here is never closed: '?>' is missing", "add ?> where it ends")
             }
-            Error::Syntax(SyntaxError::UnclosedDoctype) => {
-                "the <!DOCTYPE that begins here is never closed, and would not be accepted"
-            }
-            Error::Syntax(SyntaxError::UnclosedPI | SyntaxError::UnclosedXmlDecl) => {
-                "the processing instruction that begins here is never closed: '?>' is missing"
-            }
-            Error::IllFormed(IllFormedError::DoubleHyphenInComment) => "'--' may not stand inside a comment",
-            _ => "this is not XML",
+            _ => ("this is not XML", "a plain '<' is written &lt;"),
         };
-        self.fault(&codes::SYNTAX, span, message);
+        self.fault(&codes::SYNTAX, span, message).help(help);
     }
 
     fn finish(&mut self) {
@@ -231,6 +255,13 @@ impl<'s> Parser<'s, '_> {
         let open_at = span.start as usize;
         let name_span = Span::new(open_at + 1, open_at + 1 + name_len);
         let qualified = &source[name_span.range()];
+        if qualified.is_empty() {
+            // What follows up to the next '>' was taken for a tag: nothing behind it can be relied on.
+            self.fault(&codes::SYNTAX, Span::new(open_at, open_at + 1), "'<' begins a tag, but no name follows")
+                .help("write &lt; for a plain '<'");
+            self.stop = true;
+            return;
+        }
         if !is_name(qualified) {
             self.fault(
                 &codes::SYNTAX,
@@ -345,7 +376,14 @@ impl<'s> Parser<'s, '_> {
         let Some(open) = self.open.last() else {
             let byte_order_mark = span.start == 0 && &*piece == "\u{feff}";
             if !blank && !byte_order_mark {
-                self.fault(&codes::SYNTAX, span, "text outside the root element");
+                let lead = piece.len() - piece.trim_ascii_start().len();
+                let start = span.start as usize + lead;
+                self.fault(
+                    &codes::SYNTAX,
+                    Span::new(start, start + piece.trim_ascii().len()),
+                    "text outside the root element",
+                )
+                .help("remove it: only comments stand outside <domain>");
             }
             return;
         };
@@ -367,7 +405,10 @@ impl<'s> Parser<'s, '_> {
     }
 
     fn unknown_reference(&mut self, text: &str, span: Span) {
-        if text.ends_with(';') {
+        if text.starts_with("&#") && text.ends_with(';') {
+            self.fault(&codes::ENTITY, span, format!("the reference '{text}' stands for no character that XML allows"))
+                .help("remove it");
+        } else if text.ends_with(';') {
             self.fault(&codes::ENTITY, span, format!("the reference '{text}' names no known entity"))
                 .help("only &lt; &gt; &amp; &quot; &apos; and references such as &#65; are known");
         } else {
@@ -416,7 +457,8 @@ impl<'s> Parser<'s, '_> {
                 } else {
                     name_span
                 };
-                self.fault(&codes::SYNTAX, span, "attributes are separated by blanks and written name='value'");
+                self.fault(&codes::SYNTAX, span, "this is no attribute")
+                    .help("attributes are separated by blanks and written name='value'");
                 break;
             }
             if at >= to || bytes[at] != b'=' {
@@ -435,7 +477,8 @@ impl<'s> Parser<'s, '_> {
             };
             let value_at = at + 1;
             let Some(len) = bytes[value_at..to].iter().position(|&b| b == quote) else {
-                self.fault(&codes::SYNTAX, name_span, format!("the value of '{qualified}' lacks its closing quote"));
+                self.fault(&codes::SYNTAX, name_span, format!("the value of '{qualified}' lacks its closing quote"))
+                    .help(format!("write {qualified}='…'"));
                 break;
             };
             at = value_at + len + 1;
@@ -447,7 +490,8 @@ impl<'s> Parser<'s, '_> {
                 continue;
             }
             if self.doc.attrs[first..].iter().any(|a| source[a.name_span.range()] == *qualified) {
-                self.fault(&codes::SYNTAX, name_span, format!("the attribute '{qualified}' stands twice in this tag"));
+                self.fault(&codes::SYNTAX, name_span, format!("the attribute '{qualified}' stands twice in this tag"))
+                    .help("keep one of them");
                 continue;
             }
             self.doc.attrs.push(AttrData {
@@ -520,7 +564,9 @@ impl<'s> Parser<'s, '_> {
         if prefix.is_empty() {
             return (Namespace::None, local);
         }
-        if prefix != "xml" {
+        if prefix != "xml" && !self.undeclared.contains(&prefix) {
+            // One declaration is missing, however often the prefix is used.
+            self.undeclared.push(prefix);
             self.fault(&codes::NAMESPACE, span, format!("no xmlns:{prefix} attribute declares the prefix '{prefix}'"))
                 .help(if prefix == "qemu" {
                     "add xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0' to <domain>".to_string()

@@ -24,4 +24,19 @@ check "the profile alone denies /etc/shadow" bash -c "! aa-exec -p $P -- cat /et
 check "the profile denies a ptrace of the other" bash -c "! aa-exec -p $P -- perl -e 'exit(syscall(101,0x4206,$b,0,0)==0?0:1)'"
 check "the kernel says that AppArmor denied them" bash -c 'for w in b.img shadow ptrace; do dmesg | grep -q "apparmor=.DENIED.*$w" || exit 1; done'
 stop_guests
+# The runner, whose machine systemd gives a scope.
+if virtc=/mnt/share/virtc; "$virtc" --version >/tmp/check.log 2>&1; then
+  R=/srv/virtc-lab-r; mkdir -p $R; cp /mnt/share/guest $R/
+  check "virtc run -d" "$virtc" run -d /mnt/share/runner.xml
+  check "its guest is ready" soon 60 grep -aq 'lab-guest: ready' $R/serial
+  check "its scope has the device rules of the Plan" bash -c 'u=$(systemctl list-units --plain --no-legend "virtc-run-lab-r-*" | cut -d" " -f1); [ "$(systemctl show -P DevicePolicy $u)" = strict ] && [ "$(systemctl show -P DeviceAllow $u | cut -d" " -f1 | sort | tr "\n" " ")" = "/dev/full /dev/null /dev/random /dev/urandom /dev/zero " ]'
+  check "virtc stop" "$virtc" stop lab-r
+  check "it was shut down by ACPI" grep -aq 'powering off' $R/serial
+  chmod 0666 /dev/hpet
+  sed 's#</domain>#<qemu:commandline><qemu:arg value="-object"/><qemu:arg value="rng-random,id=x,filename=/dev/hpet"/></qemu:commandline></domain>#' /mnt/share/runner.xml >$R/more.xml
+  check "a device that nobody asked for is refused" bash -c "! $virtc run -d $R/more.xml >$R/said 2>&1 && cat $R/said && tr -d '\n │' <$R/said | grep -q '/dev/hpet.*Operationnotpermitted'"
+  check "nothing is left of it" bash -c '! ls -d /run/virtc/lab-r /run/virtc/.machines/lab-r* && ! systemctl list-units --no-legend "virtc-run-*" | grep .'
+else
+  echo "SKIP: the runner: this virtc does not run in the lab: $(tail -1 /tmp/check.log)"
+fi
 echo done

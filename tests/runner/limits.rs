@@ -163,3 +163,37 @@ fn bandwidth_is_shaped() {
     bed.ok(&["stop", "--force", "slow"]);
     bed.assert_nothing_left();
 }
+
+#[test]
+fn a_machine_of_the_system_opens_only_its_devices() {
+    if !has_qemu() || !may_limit() {
+        return;
+    }
+    let one = Path::new("/sys/fs/cgroup/devices/devices.allow").exists();
+    if !one && !Path::new("/run/systemd/system").exists() {
+        eprintln!("SKIPPED: neither systemd nor control groups of version 1");
+        return;
+    }
+    let random = |path: &str| ["-object".to_string(), format!("rng-random,id=rng0,filename={path}")];
+    let machine = |name: &str, path: &str| {
+        let [switch, value] = random(path);
+        let device = ["-device", "virtio-rng-pci,rng=rng0"];
+        let mut bed = Bed::new(name).with_serial_file().with(&[&switch, &value, device[0], device[1]]);
+        bed.plan.instance = virtc::plan::Instance::System;
+        bed
+    };
+    // Every program may read this one.
+    let bed = machine("modest", "/dev/urandom");
+    bed.start();
+    if one {
+        let list = value(&group(&bed.qemu_pid().to_string(), "devices"), ["devices.list", "devices.list"]);
+        assert!(list.contains("c 1:9 rw") && !list.contains("a *:*") && !list.contains("c 5:1 "), "{list}");
+    }
+    bed.ok(&["stop", "--force", "modest"]);
+    bed.assert_nothing_left();
+    // Nothing in the Plan asks for the console.
+    let bed = machine("greedy", "/dev/console");
+    let err = bed.fails(4, &["run", "-d", &bed.plan_file()]);
+    assert!(err.contains("VC1201") && err.contains("/dev/console"), "{err}");
+    bed.assert_nothing_left();
+}

@@ -444,9 +444,11 @@ fn kvm_that_may_not_be_used_is_told() {
     let plan = bed.plan_file();
     std::fs::set_permissions(bed.path("."), std::fs::Permissions::from_mode(0o777)).expect("permissions");
     std::fs::set_permissions(&plan, std::fs::Permissions::from_mode(0o644)).expect("permissions");
-    // A copy, because a stranger may not reach the folder of the build.
+    // A copy, because a stranger may not reach the folder of the build; by another process, because what one of ours has
+    // open for writing at the moment when another test starts a process cannot be executed.
     let program = bed.path("virtc");
-    std::fs::copy(env!("CARGO_BIN_EXE_virtc"), &program).expect("copied");
+    let copied = std::process::Command::new("cp").args([env!("CARGO_BIN_EXE_virtc"), &program]).status();
+    assert!(copied.is_ok_and(|status| status.success()));
     let mut command = std::process::Command::new(program);
     command.args(["run", &plan]).env("VIRTC_RUNTIME_DIR", bed.path("reg")).uid(65123).gid(65123);
     let out = command.output().expect("virtc runs");

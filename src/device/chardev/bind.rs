@@ -20,7 +20,7 @@ impl Part for ChardevSource {
                 cx.diags
                     .error(
                         &schema::WRONG_VALUE,
-                        attr.value_span(),
+                        attr.span(),
                         format!("a character device of type {} is unknown: the type tells what the host's side is", attr.value()),
                     )
                     .help("use pty, file, dev, pipe, unix, tcp, udp, null, vc, stdio, spicevmc, spiceport, qemu-vdagent or dbus");
@@ -130,7 +130,7 @@ impl ChardevSource {
             // What the type has no use for means nothing to libvirt either.
             SourceKind::Null | SourceKind::Vc | SourceKind::Stdio | SourceKind::Spicevmc => el.mark_all(),
         }
-        self.seclabels = el.children_named(SourceSeclabel::ELEMENT).map(|e| SourceSeclabel::read(e, cx)).collect();
+        self.seclabels = crate::domain::seclabel::read_of_source(el, cx);
         self.seclabels.iter_mut().for_each(|l| l.labelskip = None);
         // Attributes of other types are left over when people change the type; libvirt passes over them.
         for attr in el.attrs() {

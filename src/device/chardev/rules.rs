@@ -20,7 +20,6 @@ fn missing(attribute: &str, site: Site, cx: &mut Cx<'_>) {
 
 /// Checks the host's end of the device at `site`.
 pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
-    crate::domain::seclabel::source_rules(&source.seclabels, cx);
     let at = if source.site.is_none() { site } else { source.site };
     let kind = source.kind();
     match kind {

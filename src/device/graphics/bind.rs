@@ -143,7 +143,7 @@ impl Graphics {
         let port: i32 = cx.value(el, attr)?;
         if !(-1..=65535).contains(&port) {
             cx.diags
-                .error(&schema::WRONG_VALUE, attr.value_span(), format!("cannot parse {name} {port} of the display"))
+                .error(&schema::WRONG_VALUE, attr.span(), format!("cannot parse {name} {port} of the display"))
                 .help("a port is a number from 1 to 65535, or -1 to choose one");
             return None;
         }

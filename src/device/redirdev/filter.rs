@@ -51,7 +51,7 @@ fn number<T: TryFrom<u64>>(el: El<'_>, name: &str, what: &str, cx: &mut Binder<'
     };
     let value = value.and_then(|v| T::try_from(v).ok());
     if value.is_none() {
-        cx.diags.error(&schema::WRONG_VALUE, attr.value_span(), format!("cannot parse USB {what} '{text}'"));
+        cx.diags.error(&schema::WRONG_VALUE, attr.span(), format!("cannot parse USB {what} '{text}'"));
     }
     value
 }
@@ -80,11 +80,7 @@ impl Part for UsbRule {
             self.version = version(attr.value().trim());
             if self.version.is_none() {
                 cx.diags
-                    .error(
-                        &codes::REDIRECT,
-                        attr.value_span(),
-                        format!("incorrect USB version format {}", attr.value()),
-                    )
+                    .error(&codes::REDIRECT, attr.span(), format!("incorrect USB version format {}", attr.value()))
                     .help("a version has the form 1.10");
             }
         }

@@ -2,7 +2,7 @@
 super::codes! {
     /// Codes of the XML reader.
     xml {
-        SYNTAX = "VC0001" "syntax" "The text is not well-formed XML: a tag is not closed, an attribute lacks its quotes, or a character stands where none may.\n\nbefore: <name>vm</nam>\nafter:  <name>vm</name>";
+        SYNTAX = "VC0001" "syntax" "The text is not well-formed XML: a tag is not closed, an attribute lacks its quotes, or a character stands where none may.\n\nIn text and in attribute values, a plain & is written &amp; and a plain < is written &lt;. There is no `--` inside a comment.\n\nbefore: <name>vm</nam>\nafter:  <name>vm</name>";
         DOCTYPE = "VC0002" "doctype" "Document type declarations are refused: they can define entities, and domain XML needs none.\n\nRemove the `<!DOCTYPE …>` line.\n\nbefore: <!DOCTYPE domain SYSTEM \"domain.dtd\"><domain type='kvm'>…\nafter:  <domain type='kvm'>…";
         ENTITY = "VC0003" "entity" "Only the five entities of XML (&lt; &gt; &amp; &quot; &apos;) and character references (&#65; &#x41;) are known.\n\nbefore: <title>caf&eacute;</title>\nafter:  <title>café</title>";
         ENCODING = "VC0004" "encoding" "The file is not UTF-8, or its first line says that it is not (`encoding='ISO-8859-1'`).\n\nConvert it, for example with `iconv -f latin1 -t utf-8`, and write encoding='UTF-8' or none.\n\nbefore: a file in ISO 8859-1: <title>café</title> as the byte E9\nafter:  the same in UTF-8";

@@ -143,7 +143,6 @@ fn rules_of(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Vec<Fields<
         for (path, perms) in spelled {
             let mut rule = Fields::new();
             rule.put("path", path).put("perms", Escaped::<ApparmorText>::literal(letters(perms)));
-            rule.word("owner", "");
             rule.maybe::<ApparmorText>("reason", fit.fit(&reason, &cause));
             rules.push(rule);
         }

@@ -12,6 +12,7 @@ mod exec;
 mod limits;
 mod prepare;
 mod sandbox;
+mod scripts;
 
 use super::escape::{Escaped, Language, UnitName, UnitPath, UnitText, UnitWord, format::Systemd};
 use super::fit::Fitter;

@@ -2,6 +2,7 @@
 //! tools of the security modules, run by systemd with full privileges (`+`). And what is undone behind it.
 
 use super::Lines;
+use super::scripts::*;
 use crate::emit::Names;
 use crate::emit::escape::{ApparmorName, Escaped, ExecArg, ExecProgram, SelinuxContext};
 use crate::emit::fit::Fitter;
@@ -10,47 +11,6 @@ use crate::plan::{
     Ready, Role, Sharing,
 };
 use std::collections::BTreeSet;
-
-/// Makes a file from a template when it is missing: `$1` the file, `$2` the template, `$3` its owner.
-const COPY: &str = r#"[ -e "$1" ] || { install -m 0600 -o "${3%%:*}" -g "${3#*:}" -- "$2" "$1"; }"#;
-
-/// Makes files that are not there yet: the owner, then the files.
-const CREATE: &str =
-    r#"o=$1; shift; for f; do [ -e "$f" ] || install -m 0600 -o "${o%%:*}" -g "${o#*:}" /dev/null "$f"; done"#;
-
-/// Labels files: context, file, context, file, … Nothing where SELinux is off.
-const LABEL: &str = r#"[ -e /sys/fs/selinux/enforce ] || exit 0; while [ $# -gt 1 ]; do [ ! -e "$2" ] || chcon -- "$1" "$2"; shift 2; done"#;
-
-/// Gives files the label that the policy has for their place.
-const UNLABEL: &str = r#"[ -e /sys/fs/selinux/enforce ] || exit 0; restorecon -- "$@" || :"#;
-
-/// Gives files to an owner: the owner, then the files.
-const CHOWN: &str = r#"o=$1; shift; for f; do [ ! -e "$f" ] || chown -- "$o" "$f"; done"#;
-
-/// Gives files to owners and notes who had them, a line a file (`-`: it is not there): the note, then owner, file,
-/// owner, file, … A note that is there already is the true one. No guest may write to its folder.
-const REMEMBER: &str = r#"f=$1; shift; if [ -e "$f" ]; then k=/dev/null; else install -d -m 0700 -- "${f%/*}"; k=$f; fi; while [ $# -gt 1 ]; do { stat -L -c %u:%g -- "$2" 2>/dev/null || echo -; } >>"$k"; [ ! -e "$2" ] || chown -- "$1" "$2"; shift 2; done"#;
-
-/// Gives files back to those who had them: the note, then the files in its order.
-const GIVE_BACK: &str = r#"f=$1; shift; [ -e "$f" ] || exit 0; for p; do read -r o || break; [ "$o" = - ] || [ ! -e "$p" ] || chown -- "$o" "$p" || :; done <"$f"; rm -f -- "$f""#;
-
-/// Presses the power button and waits for QEMU to end: `$1` its monitor, `$2` the range of its SELinux context. By
-/// virtc, or by what every Debian has. QEMU may only answer a client of its own range.
-const STOP: &str = r#"[ -S "$1" ] || exit 0; r=; [ -z "$2" ] || [ ! -e /sys/fs/selinux/enforce ] || r="runcon -l $2"; if command -v virtc >/dev/null; then exec $r virtc stop --timeout 90 --socket "$1"; fi; exec $r perl -MIO::Socket::UNIX -e '$s = IO::Socket::UNIX->new(Peer => shift) or exit; alarm 90; <$s>; for (qw(qmp_capabilities system_powerdown)) { print $s qq({"execute":"$_"}\n); <$s> } 1 while <$s>' "$1""#;
-
-/// Removes the socket of a helper, `$1`, and its folder, `$2`, if the service of QEMU, `$3`, is not there to do that. The
-/// folder is a mount point in the unit's own view of the file system, even for a privileged command.
-const SWEEP: &str = r#"rm -f -- "$1"; case $(systemctl is-active "$3") in *ctivating | active) exit 0 ;; esac; [ ! -d "$2" ] || exec nsenter --target 1 --mount -- rmdir --ignore-fail-on-non-empty -- "$2""#;
-
-/// Makes a bridge that is missing: its name, then its addresses.
-const BRIDGE: &str = r#"b=$1; shift; [ ! -e "/sys/class/net/$b" ] || exit 0; ip link add name "$b" type bridge 2>/dev/null || [ -e "/sys/class/net/$b" ]; for a; do ip address replace "$a" dev "$b"; done; ip link set dev "$b" up"#;
-
-/// Waits up to 60 s for a socket, `$1`, as long as the process lives; gives it to QEMU, `$2`.
-const WAIT: &str = r#"i=0; until [ -S "$1" ]; do [ $i -lt 600 ] && kill -0 "$MAINPID" || exit 1; i=$((i+1)); sleep 0.1; done; [ -z "$2" ] || chown -- "$2" "$1""#;
-
-/// Writes rules for what links to devices lead to: the file, then letters, link, letters, link, …
-/// Names below `/dev` belong to the kernel and to udev, and where they lead changes from boot to boot.
-const LINKS: &str = r#"f=$1; shift; umask 022; : >"$f.new"; while [ $# -gt 1 ]; do t=$(readlink -f -- "$2") || t=; case $t in "$2") ;; /dev/*) printf '"%s" %s,\n' "$(printf %s "$t" | sed 's/[]["*?{}^\\]/\\&/g')" "$1" >>"$f.new";; esac; shift 2; done; mv -f -- "$f.new" "$f""#;
 
 /// The lines before the start.
 pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
@@ -87,19 +47,20 @@ pub fn before(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut 
         let own = plan.directories.iter().filter(|d| uses(plan, process, d));
         for directory in own.filter(|d| !by_systemd(&d.path, d.role) || is_lent(process, d)) {
             let mode = format!("0{:o}", directory.mode);
-            let (user, group) = owner.split_once(':').unwrap_or((&owner, &owner));
-            let arguments = ["-d", "-m", &mode, "-o", user, "-g", group, "--", &directory.path];
-            pre.run("+", "/usr/bin/install", &arguments, &directory.cause);
+            pre.caused_script(FOLDER, &[&owner, &mode, &directory.path], &directory.cause);
         }
     }
     if process.role == Role::Qemu {
         for file in &plan.files {
             if let Some(template) = &file.template {
-                pre.run("+", "/bin/sh", &["-ec", COPY, "sh", &file.path, template, &owner], &file.cause);
+                pre.caused_script(COPY, &[&file.path, template, &owner], &file.cause);
             }
         }
         for overlay in &plan.overlays {
-            pre.run("+", Overlay::PROGRAM, &overlay.arguments(), &overlay.cause);
+            let draft = format!("{NOTES}/{}.overlay", plan.uuid);
+            let mut arguments = vec![overlay.path.as_str(), &draft, Overlay::PROGRAM];
+            arguments.extend(overlay.arguments(&draft));
+            pre.caused_script(OVERLAY, &arguments, &overlay.cause);
         }
         for bridge in &plan.bridges {
             let mut arguments = vec![bridge.name.as_str()];
@@ -182,7 +143,7 @@ pub fn after(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>
             post.run("+-", "/bin/rm", &["-rf", "--", &directory.path], &directory.cause);
         }
         for overlay in &plan.overlays {
-            post.run("+-", "/bin/rm", &["-f", "--", &overlay.path], &overlay.cause);
+            post.run("+-", "/bin/sh", &["-ec", REMOVE, "sh", &overlay.path], &overlay.cause);
         }
         for link in plan.links.iter().filter(|l| l.managed && !l.name.is_empty()) {
             post.run("+-", "/usr/sbin/ip", &["link", "delete", "dev", &link.name], &link.cause);
@@ -225,8 +186,7 @@ pub fn uses(plan: &Plan, process: &Process, directory: &Directory) -> bool {
 pub fn wait_for_socket(plan: &Plan, path: &str, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
     // Neither the profile nor the sandbox of the process lets a shell run.
     let owner = if plan.instance == Instance::Session { String::new() } else { owner(plan) };
-    let arguments = ["-ec", WAIT, "sh", path, &owner];
-    Commands { key: "ExecStartPost", fit, lines }.run("+", "/bin/sh", &arguments, &process.cause);
+    Commands { key: "ExecStartPost", fit, lines }.caused_script(WAIT, &[path, &owner], &process.cause);
 }
 
 /// The devices of a process that may be named by a link, and where it leads only the host knows.
@@ -279,7 +239,7 @@ fn given_back<'a>(plan: &'a Plan, process: &Process) -> Vec<(String, &'a str)> {
 
 /// Where it is noted who had the files before; a folder of root's alone.
 fn note(plan: &Plan, process: &Process) -> String {
-    format!("/run/virtc-owners/{}.{}", plan.uuid, process.id)
+    format!("{NOTES}/{}.{}", plan.uuid, process.id)
 }
 
 /// `user:group` of the domain.
@@ -343,30 +303,13 @@ impl Commands<'_, '_> {
 
     /// A line that runs a script of ours as root.
     fn script(&mut self, script: &'static str, arguments: &[&str]) {
+        self.caused_script(script, arguments, &Cause::default());
+    }
+
+    /// The same for an entry of the Plan.
+    fn caused_script(&mut self, script: &'static str, arguments: &[&str], cause: &Cause) {
         let mut all = vec!["-ec", script, "sh"];
         all.extend(arguments);
-        self.run("+", "/bin/sh", &all, &Cause::default());
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::os::unix::fs::symlink;
-    use std::process::Command;
-
-    #[test]
-    fn rules_for_what_links_lead_to() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name).display().to_string();
-        symlink("/dev/null", at("a link")).unwrap();
-        symlink("/etc/shadow", at("elsewhere")).unwrap();
-        symlink("/dev/pts/[x]*", at("odd")).unwrap();
-        let links =
-            ["rwk", &at("a link"), "r", &at("elsewhere"), "rw", &at("odd"), "rw", &at("missing"), "rw", "/dev/zero"];
-        let done = Command::new("/bin/sh").args(["-ec", LINKS, "sh", &at("rules")]).args(links).status().unwrap();
-        assert!(done.success());
-        let rules = std::fs::read_to_string(at("rules")).unwrap();
-        assert_eq!(rules, "\"/dev/null\" rwk,\n\"/dev/pts/\\[x\\]\\*\" rw,\n");
+        self.run("+", "/bin/sh", &all, cause);
     }
 }
