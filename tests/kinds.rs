@@ -10,9 +10,14 @@ use virtc::vocab::Arch;
 
 /// A domain with this in `<domain>` and that in `<devices>`, as libvirt would compile it.
 fn compiled(domain: &str, devices: &str) -> Compiled {
+    booted(domain, "", devices)
+}
+
+/// The same, with this in `<os>`, too.
+fn booted(domain: &str, os: &str, devices: &str) -> Compiled {
     let text = format!(
         "<domain type='qemu'><name>vm</name><memory unit='MiB'>64</memory>{domain}\
-         <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{devices}</devices></domain>"
+         <os><type arch='x86_64' machine='q35'>hvm</type>{os}</os><devices>{devices}</devices></domain>"
     );
     let caps = profiles::default(Arch::X86_64).expect("an embedded profile");
     let options = Options { target: Target::Libvirt, define: true, ..Options::default() };
@@ -51,6 +56,7 @@ fn what_has_no_meaning_is_not_printed() {
             "<source dev='eth0' mode='vepa'/>",
         ),
     ];
+    let cases = cases.into_iter().chain(GUEST_MEANS.iter().map(|(domain, expected)| (*domain, "", *expected)));
     for (domain, devices, expected) in cases {
         let xml = normalised(domain, devices);
         assert!(xml.contains(expected), "{domain}{devices}: {xml}");
@@ -82,8 +88,68 @@ fn contradictions_are_refused_with_the_values_that_contradict() {
         ("", "<graphics type='vnc' passwd='secretsecret'/>", &["12", "8"]),
     ];
     for (domain, devices, words) in cases {
-        let compiled = compiled(domain, devices);
-        let faults: Vec<String> = compiled.diags.iter().map(|d| d.message.clone()).collect();
-        assert!(faults.iter().any(|f| words.iter().all(|w| f.contains(w))), "{domain}{devices}: {faults:?}");
+        refused(&compiled(domain, devices), &format!("{domain}{devices}"), words);
     }
+    for (domain, words) in GUEST_REFUSED {
+        refused(&compiled(domain, ""), domain, words);
+    }
+    for (os, words) in OS_REFUSED {
+        refused(&booted("", os, ""), os, words);
+    }
+}
+
+fn refused(compiled: &Compiled, what: &str, words: &[&str]) {
+    let faults: Vec<String> = compiled.diags.iter().map(|d| d.message.clone()).collect();
+    assert!(faults.iter().any(|f| words.iter().all(|w| f.contains(w))), "{what}: {faults:?}");
+}
+
+/// What the guest itself comes to.
+const GUEST_MEANS: &[(&str, &str)] = &[
+    ("<features><smm state='off'><tseg>16</tseg></smm></features>", "<smm state='off'/>"),
+    ("<features><hyperv mode='passthrough'><relaxed state='on'/></hyperv></features>", "<hyperv mode='passthrough'/>"),
+    ("<features><xen><passthrough state='on' mode='sync_pt'/></xen></features>", "state='on' mode='sync_pt'"),
+    ("<features><capabilities policy='deny'/></features>", "<capabilities policy='deny'/>"),
+    ("<vcpu>3</vcpu><vcpus><vcpu id='0' enabled='yes' order='1'/></vcpus>", "<vcpu placement='static' current='1'>3<"),
+    ("<vcpu>2</vcpu><vcpus><vcpu id='0' enabled='yes'/></vcpus>", "<vcpu id='1' enabled='no' hotpluggable='yes'/>"),
+    ("<vcpu>2</vcpu><cputune><vcpupin vcpu='1' cpuset='0'/><vcpupin vcpu='7' cpuset='0'/></cputune>", "vcpu='1' "),
+    ("<cputune><vcpusched vcpus='0' scheduler='batch' priority='4'/></cputune>", "scheduler='batch'/>"),
+    ("<blkiotune><weight>0</weight></blkiotune><seclabel model='dac'/><title/>", "</memory>"),
+    ("<clock offset='variable' adjustment='x'/>", "adjustment='0'"),
+];
+
+const GUEST_REFUSED: &[(&str, &[&str])] = &[
+    ("<features><kvm><hidden/></kvm></features>", &["'state'", "hidden"]),
+    ("<features><kvm><dirty-ring state='on' size='1000'/></kvm></features>", &["power of 2", "65536"]),
+    ("<features><tcg><tb-cache unit='KiB'>5</tb-cache></tcg></features>", &["multiple", "MiB"]),
+    ("<features><hyperv><vendor_id state='on'/></hyperv></features>", &["'value'", "'vendor_id'"]),
+    ("<vcpu>2</vcpu><vcpus><vcpu id='1' enabled='yes'/></vcpus>", &["vcpu 0", "offline"]),
+    ("<vcpu>2</vcpu><vcpus><vcpu id='0' enabled='yes' order='2'/></vcpus>", &["vcpu0", "first"]),
+    ("<memtune><min_guarantee>5</min_guarantee></memtune>", &["'min_guarantee'"]),
+    ("<blkiotune><device><weight>500</weight></device></blkiotune>", &["path"]),
+    ("<iothreadids><iothread id='1' thread_pool_min='4'/></iothreadids>", &["thread_pool_min", "thread_pool_max"]),
+    ("<cputune><emulatorsched scheduler='rr'/></cputune>", &["'priority'", "'emulatorsched'"]),
+    ("<cputune><memorytune vcpus='0'><node id='0' bandwidth='60'/></memorytune></cputune>", &["KVM"]),
+    ("<launchSecurity type='s390-pv'/>", &["'s390-pv'", "not supported"]),
+    ("<cpu><numa/></cpu>", &["<numa>", "<cell>"]),
+    ("<cpu><feature policy='require' name='avx'/></cpu>", &["no model"]),
+    ("<numatune><memory mode='preferred'/></numatune>", &["nodeset", "'static'"]),
+    ("<clock offset='utc' adjustment='x'/>", &["'x'"]),
+    ("<seclabel type='static'><label>x</label></seclabel>", &["security model", "missing"]),
+    ("<sysinfo type='fwcfg'><entry name='opt/ovmf/x'>1</entry></sysinfo>", &["reserved"]),
+];
+
+const OS_REFUSED: &[(&str, &[&str])] = &[
+    ("<nvram>/x</nvram>", &["loader", "auto"]),
+    ("<loader readonly='yes' type='pflash'>/x</loader>", &["UEFI", "ACPI"]),
+    ("<loader readonly='yes' type='pflash' secure='yes'>/x</loader>", &["SMM"]),
+    ("<bios useserial='yes'/>", &["serial port"]),
+    ("<acpi><table type='slic'>/x</table><table type='slic'>/y</table></acpi>", &["'slic'", "once"]),
+    ("<acpi><table type='rawset'>/x</table></acpi>", &["'rawset'"]),
+];
+
+#[test]
+fn what_is_for_containers_means_nothing_to_a_machine() {
+    let compiled = booted("", "<init>/sbin/init</init><initarg>x</initarg><initenv name='A'>b</initenv>", "");
+    let printed = compiled.domain.as_ref().map(virtc::domain::print).unwrap_or_default();
+    assert!(!compiled.diags.has_errors() && !printed.contains("init"), "{printed}");
 }

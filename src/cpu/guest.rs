@@ -126,6 +126,10 @@ fn host_model(machine: &Machine, env: &Env<'_>) -> Option<Cpu> {
 /// Whether the capabilities come from another machine than the host facts: whatever QEMU uses there, it
 /// cannot run the model of this host's CPU. Then the facts are believed.
 fn is_elsewhere(facts: &HostCpu, env: &Env<'_>) -> bool {
+    let probed = env.caps.host_cpu(Accel::Kvm).and_then(|host| Data::of_host(table(), host).vendor);
+    if probed.is_some() && probed == facts.vendor.as_deref() {
+        return false;
+    }
     let mut known = [Accel::Kvm, Accel::Tcg].into_iter().filter_map(|a| env.caps.cpu(a, &facts.model)).peekable();
     known.peek().is_some() && known.all(|c| c.usable == Usable::No)
 }

@@ -104,10 +104,15 @@ model! {
 }
 
 impl Topology {
+    /// The levels and how many each has, outermost first.
+    pub fn levels(&self) -> [(&'static str, Option<u32>); 5] {
+        let Topology { sockets, dies, clusters, cores, threads, .. } = self;
+        [("sockets", *sockets), ("dies", *dies), ("clusters", *clusters), ("cores", *cores), ("threads", *threads)]
+    }
+
     /// How many CPUs there are in all.
     pub fn cpus(&self) -> u64 {
-        let levels = [self.sockets, self.dies, self.clusters, self.cores, self.threads];
-        levels.iter().map(|n| u64::from(n.unwrap_or(1))).fold(1, u64::saturating_mul)
+        self.levels().iter().map(|(_, n)| u64::from(n.unwrap_or(1))).fold(1, u64::saturating_mul)
     }
 
     /// Threads per core.

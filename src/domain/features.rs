@@ -20,7 +20,7 @@ impl Toggle {
     }
 }
 
-/// A feature that is on when its element stands without a state; printed with the state.
+/// A feature that is on or off. Some are on when their element stands without a state; it is always printed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Switch {
     /// On or off.
@@ -30,6 +30,9 @@ pub struct Switch {
 }
 
 impl Switch {
+    /// Elements that need no state.
+    const ON_BY_ITSELF: [&str; 6] = ["hap", "pvspinlock", "pmu", "vmport", "smm", "vmcoreinfo"];
+
     /// Whether it is on.
     pub fn is_on(&self) -> bool {
         self.state != Some(OnOff::Off)
@@ -44,7 +47,8 @@ impl Switch {
 impl Part for Switch {
     fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         self.site = el.site();
-        self.state = if el.peek("state").is_some() { cx.attr(el, "state") } else { Some(OnOff::On) };
+        let by_itself = Self::ON_BY_ITSELF.iter().any(|name| el.is(name));
+        self.state = if by_itself && el.peek("state").is_none() { Some(OnOff::On) } else { cx.need(el, "state") };
     }
     fn print_attrs(&self, out: &mut XmlWriter) {
         print_attr(out, "state", &self.state);
@@ -180,27 +184,14 @@ impl Part for Tseg {
         }
     }
     fn print_attrs(&self, out: &mut XmlWriter) {
-        out.attr("unit", self.pretty().1);
+        out.attr("unit", self.size.in_largest_unit().1);
     }
     fn print_body(&self, out: &mut XmlWriter) {
-        out.text(&self.pretty().0.to_string());
+        out.text(&self.size.in_largest_unit().0.to_string());
     }
     fn shape(shape: &mut Shape) {
         shape.attr("unit");
         shape.text = true;
-    }
-}
-
-impl Tseg {
-    fn pretty(&self) -> (u64, &'static str) {
-        let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-        let mut value = self.size.0;
-        let mut unit = 0;
-        while value > 0 && value.is_multiple_of(1024) && unit + 1 < units.len() {
-            value /= 1024;
-            unit += 1;
-        }
-        (value, units[unit])
     }
 }
 
@@ -344,11 +335,57 @@ model! {
     }
 }
 
+keywords! {
+    /// `<passthrough mode='…'>` of `<xen>`
+    pub enum XenPassthroughMode { SyncPt = "sync_pt", SharePt = "share_pt" }
+}
+
+model! {
+    /// `<passthrough>` of `<xen>`
+    pub struct XenPassthrough = "passthrough" {
+        part switch: Switch,
+        attr mode: XenPassthroughMode = "mode",
+    }
+}
+
 model! {
     /// `<xen>` switches mean nothing to QEMU, except when it runs Xen guests itself.
     pub struct XenFeatures = "xen" {
-        child e820_host: Toggle = "e820_host",
-        child passthrough: Toggle = "passthrough",
+        child e820_host: Switch = "e820_host",
+        child passthrough: XenPassthrough,
+    }
+}
+
+/// `<capabilities>`: what a container may do. It means nothing to a machine, and is printed as it stands.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContainerCapabilities {
+    /// What holds for those that are not named.
+    pub policy: Option<ContainerPolicy>,
+    /// Each by its name.
+    pub states: Vec<(String, OnOff)>,
+}
+
+keywords! {
+    /// `<capabilities policy='…'>`
+    pub enum ContainerPolicy { Default = "default", Allow = "allow", Deny = "deny" }
+}
+
+impl Part for ContainerCapabilities {
+    fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
+        self.policy = cx.attr(el, "policy");
+        let state = |e: El<'_>| Some((e.name().to_string(), cx.need(e, "state")?));
+        self.states = el.children().inspect(|e| e.mark_all()).filter_map(state).collect();
+    }
+    fn print_attrs(&self, out: &mut XmlWriter) {
+        print_attr(out, "policy", &self.policy);
+    }
+    fn print_body(&self, out: &mut XmlWriter) {
+        for (name, state) in &self.states {
+            out.raw(&format!("<{name} state='{}'/>", state.as_str()));
+        }
+    }
+    fn shape(shape: &mut Shape) {
+        shape.attr("policy");
     }
 }
 
@@ -370,6 +407,7 @@ model! {
         child smm: Smm,
         child ioapic: Ioapic,
         child hpt: Hpt,
+        child capabilities: ContainerCapabilities = "capabilities",
         child vmcoreinfo: Switch = "vmcoreinfo",
         child htm: Switch = "htm",
         child nested_hv: Switch = "nested-hv",

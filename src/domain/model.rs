@@ -253,7 +253,8 @@ macro_rules! bind_field {
         $to = $cx.need($el, $xml)
     };
     (leaf, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
-        $to = $el.child($xml).and_then(|e| $cx.text(e))
+        // An empty element says nothing.
+        $to = $el.child($xml).filter(|e| !e.text().is_empty()).and_then(|e| $cx.text(e))
     };
     (leaves, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
         $to = $el.children_named($xml).filter_map(|e| $cx.text(e)).collect()

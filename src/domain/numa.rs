@@ -2,7 +2,7 @@
 
 use super::memory::AccessMode;
 use super::model::{Binder, Model, Part, Shape, model, print_attr};
-use crate::diag::codes::schema as codes;
+use crate::diag::codes::{machine as numa, schema as codes};
 use crate::vocab::{NumberSet, Size, Value, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
 
@@ -35,7 +35,7 @@ impl<const BYTES: bool> Part for ValueUnit<BYTES> {
     fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         let unit: Option<String> = cx.attr(el, "unit");
         let number: Option<u64> = cx.need(el, "value");
-        let unit = unit.as_deref().unwrap_or("B");
+        let unit = unit.as_deref().unwrap_or(if BYTES { "B" } else { "KiB" });
         if let Some(number) = number {
             match Size::of(number, unit) {
                 Some(size) => self.size = size,
@@ -131,7 +131,14 @@ impl Part for Cell {
         self.access = cx.attr(el, "memAccess");
         self.discard = cx.attr(el, "discard");
         if let Some(distances) = el.child("distances") {
-            self.distances = distances.children_named("sibling").map(|e| Sibling::read(e, cx)).collect();
+            for sibling in distances.children_named("sibling").map(|e| Sibling::read(e, cx)) {
+                // What is said last of a node counts.
+                self.distances.retain(|s| s.id != sibling.id);
+                self.distances.push(sibling);
+            }
+            if self.distances.is_empty() {
+                cx.diags.error(&numa::NUMA, distances.span(), "<distances> of NUMA is without any <sibling>");
+            }
         }
         self.caches = el.children_named("cache").map(|e| NumaCache::read(e, cx)).collect();
     }

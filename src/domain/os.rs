@@ -220,8 +220,19 @@ model! {
 }
 
 keywords! {
-    /// `<table type='…'>`
-    pub enum AcpiTableKind { Slic = "slic", Raw = "raw", Rawset = "rawset" }
+    /// `<table type='…'>`: `rawset` is a file of several tables (Xen).
+    pub enum AcpiTableKind { Slic = "slic", Msdm = "msdm", Raw = "raw", Rawset = "rawset" }
+}
+
+impl AcpiTableKind {
+    /// The signature that the table of the file gets; none if it brings its own header.
+    pub fn signature(self) -> Option<&'static str> {
+        match self {
+            AcpiTableKind::Slic => Some("SLIC"),
+            AcpiTableKind::Msdm => Some("MSDM"),
+            AcpiTableKind::Raw | AcpiTableKind::Rawset => None,
+        }
+    }
 }
 
 model! {
@@ -229,6 +240,25 @@ model! {
     pub struct AcpiTable = "table" {
         need kind: AcpiTableKind = "type",
         text path: String,
+    }
+}
+
+/// What a container starts in place of a machine: it means nothing to a machine, and is forgotten.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContainerInit;
+
+impl ContainerInit {
+    const ELEMENTS: [&str; 6] = ["init", "initarg", "initenv", "initdir", "inituser", "initgroup"];
+}
+
+impl Part for ContainerInit {
+    fn bind(&mut self, el: El<'_>, _: &mut Binder<'_>) {
+        el.children().filter(|e| Self::ELEMENTS.iter().any(|name| e.is(name))).for_each(|e| e.mark_all());
+    }
+    fn print_attrs(&self, _: &mut XmlWriter) {}
+    fn print_body(&self, _: &mut XmlWriter) {}
+    fn shape(shape: &mut Shape) {
+        Self::ELEMENTS.iter().for_each(|name| shape.leaf(name));
     }
 }
 
@@ -252,6 +282,7 @@ model! {
         child bootmenu: BootMenu,
         child bios: Bios,
         child smbios: Smbios,
+        part container: ContainerInit,
     }
 }
 

@@ -1,10 +1,11 @@
 //! `<seclabel>`: how security drivers label the domain, and single sources of it.
 
 use super::Domain;
-use super::model::model;
+use super::model::{Binder, Model, model};
 use crate::diag::codes::security as codes;
 use crate::resolve::Cx;
 use crate::vocab::{YesNo, keywords};
+use crate::xml::El;
 
 keywords! {
     /// Who makes the label of a domain.
@@ -57,15 +58,19 @@ impl Seclabel {
     }
 }
 
-/// Fills in models and drops what only a running domain has.
+/// Fills in models and drops what only a running domain has, or what says nothing: without a type the host decides.
 pub fn defaults(domain: &mut Domain, cx: &mut Cx<'_>) {
     let driver = cx.env.host.instance.security_driver.as_str();
     let only = domain.seclabels.len() == 1;
     for label in &mut domain.seclabels {
-        label.kind.get_or_insert(SeclabelType::Dynamic);
         label.imagelabel = None;
         if only && label.model.is_none() {
+            nameless(label, cx);
             label.model = Some(driver.to_string());
+        }
+        if label.kind == Some(SeclabelType::None) && label.relabel == Some(YesNo::Yes) {
+            let message = "relabel='yes' has no label to give: the type of the label is 'none'";
+            cx.error(&codes::SECLABEL, label.site, message).help("leave relabel='yes' out");
         }
         if label.is_for("none") {
             label.kind = Some(SeclabelType::None);
@@ -73,10 +78,7 @@ pub fn defaults(domain: &mut Domain, cx: &mut Cx<'_>) {
         match label.kind() {
             SeclabelType::None => {
                 // Without a label nothing can be relabelled, so that libvirt does not print it.
-                if label.is_for("none") || label.relabel == Some(YesNo::No) {
-                    label.relabel = None;
-                }
-                (label.label, label.baselabel) = (None, None);
+                (label.relabel, label.label, label.baselabel) = (None, None, None);
             }
             SeclabelType::Dynamic => {
                 label.relabel.get_or_insert(YesNo::Yes);
@@ -88,15 +90,24 @@ pub fn defaults(domain: &mut Domain, cx: &mut Cx<'_>) {
             }
         }
     }
+    domain.seclabels.retain(|l| l.kind.is_some());
 }
 
-/// Drops labels of a source that only say what a running domain could not do.
-pub fn source_defaults(labels: &mut Vec<SourceSeclabel>) {
-    labels.retain(|l| !l.labelskip.is_some_and(YesNo::is_yes));
+/// Only a label that leaves everything to the driver can leave open which driver it is.
+fn nameless(label: &Seclabel, cx: &mut Cx<'_>) {
+    let labelled = label.label.as_deref().is_some_and(|l| !l.is_empty());
+    let message = match label.kind {
+        Some(SeclabelType::Static) if !labelled => "security label is missing: a static label needs a <label>",
+        Some(SeclabelType::None) => return,
+        Some(SeclabelType::Dynamic) if label.baselabel.is_none() => return,
+        _ => "a <seclabel> of the domain needs the security model it is for, which is missing",
+    };
+    cx.error(&codes::SECLABEL, label.site, message).help("add type='dynamic', or model='selinux', 'apparmor' or 'dac'");
 }
 
 /// Checks the labels of the domain.
 pub fn rules(domain: &Domain, cx: &mut Cx<'_>) {
+    overrides(domain, cx);
     let labels = &domain.seclabels;
     let mut models = std::collections::BTreeSet::new();
     for label in labels {
@@ -126,12 +137,6 @@ pub fn rules(domain: &Domain, cx: &mut Cx<'_>) {
                     "leave relabel='no' out, or give a static label",
                 );
             }
-            SeclabelType::None if label.relabel == Some(YesNo::Yes) => {
-                fault(
-                    "relabel='yes' has no label to give: the type of the label is 'none'".to_string(),
-                    "leave relabel='yes' out",
-                );
-            }
             SeclabelType::Static if label.label.as_deref().is_none_or(str::is_empty) => {
                 fault("security label is missing: a static label needs a <label>".to_string(), "add the <label>");
             }
@@ -140,22 +145,54 @@ pub fn rules(domain: &Domain, cx: &mut Cx<'_>) {
     }
 }
 
-/// Checks the labels of one source.
-pub fn source_rules(labels: &[SourceSeclabel], cx: &mut Cx<'_>) {
-    for (i, label) in labels.iter().enumerate() {
-        let span = cx.doc.span_of(label.site);
+/// Checks labels of sources against those of the domain: where the domain keeps out of a driver's way, so does everything in it.
+fn overrides(domain: &Domain, cx: &mut Cx<'_>) {
+    let kept = |l: &&SourceSeclabel| {
+        let own = l.model.is_some().then(|| domain.seclabels.iter().find(|d| d.model == l.model)).flatten();
+        own.is_some_and(|d| !d.relabels())
+    };
+    let Some(devices) = domain.devices.as_ref().filter(|_| !domain.seclabels.is_empty()) else { return };
+    let chardevs = (devices.serials.iter().map(|d| &d.source))
+        .chain(devices.parallels.iter().map(|d| &d.source))
+        .chain(devices.consoles.iter().map(|d| &d.source))
+        .chain(devices.channels.iter().map(|d| &d.source));
+    let disks = devices.disks.iter().map(|d| &d.source.source.seclabels);
+    let labels = disks.chain(chardevs.map(|c| &c.seclabels)).flatten();
+    for label in labels.filter(kept) {
+        let message = "a <seclabel> here overrides that of the domain, and the domain has relabeling off for this model: it would have to be enabled";
+        cx.error(&codes::SECLABEL, label.site, message).help("give the domain's <seclabel> relabel='yes'");
+    }
+}
+
+/// Reads the labels of one source. Those that say nothing are forgotten, as is what only a running domain says.
+pub fn read_of_source(el: El<'_>, cx: &mut Binder<'_>) -> Vec<SourceSeclabel> {
+    let mut labels: Vec<SourceSeclabel> = Vec::new();
+    for child in el.children_named(SourceSeclabel::ELEMENT) {
+        let mut label = SourceSeclabel::read(child, cx);
         let model = label.model.as_deref().unwrap_or("");
-        if labels.iter().take(i).any(|l| l.model == label.model) {
-            let message = format!("a second <seclabel model='{model}'> for this source: one is provided already");
-            cx.diags.error(&codes::SECLABEL, span, message).help("give one label for each model");
+        let mut fault = |message: String, help: &str| {
+            cx.diags.error(&codes::SECLABEL, child.span(), message).help(help);
+        };
+        if label.model.is_some() && labels.iter().any(|l| l.model == label.model) {
+            fault(
+                format!("a second <seclabel model='{model}'> for this source: one is provided already"),
+                "give one label for each model",
+            );
         } else if label.label.is_some() && label.relabel == Some(YesNo::No) {
             let message = format!(
                 "<label> and relabel='no' contradict each other: relabelling is off, so no label can be given (model={model})"
             );
-            cx.diags.error(&codes::SECLABEL, span, message).help("leave out the <label> or relabel='no'");
+            fault(message, "leave out the <label> or relabel='no'");
         } else if label.label.is_none() && label.relabel == Some(YesNo::Yes) {
             let message = format!("relabel='yes' needs a <label>, which is missing (model={model})");
-            cx.diags.error(&codes::SECLABEL, span, message).help("add a <label>, or leave the <seclabel> out");
+            fault(message, "add a <label>, or leave the <seclabel> out");
         }
+        if label.label.is_some() {
+            label.relabel.get_or_insert(YesNo::Yes);
+        }
+        label.labelskip = None;
+        labels.push(label);
     }
+    labels.retain(|l| l.label.is_some() || l.relabel == Some(YesNo::No));
+    labels
 }

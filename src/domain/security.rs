@@ -50,15 +50,20 @@ impl Part for LaunchSecurity {
             return;
         }
         self.kernel_hashes = cx.attr(el, "kernelHashes");
-        self.author_key = cx.attr(el, "authorKey");
-        self.vcek = cx.attr(el, "vcek");
-        let text = |name: &str| el.child(name).map(|e| e.text().trim().to_string());
-        self.dh_cert = text("dhCert");
-        self.session = text("session");
-        self.workarounds = text("guestVisibleWorkarounds");
-        self.id_block = text("idBlock");
-        self.id_auth = text("idAuth");
-        self.host_data = text("hostData");
+        let text = |name: &str| el.child(name).map(|e| e.text().trim().to_string()).filter(|t| !t.is_empty());
+        if self.kind == Some(LaunchKind::SevSnp) {
+            self.author_key = cx.attr(el, "authorKey");
+            self.vcek = cx.attr(el, "vcek");
+            self.workarounds = text("guestVisibleWorkarounds");
+            self.id_block = text("idBlock");
+            self.id_auth = text("idAuth");
+            self.host_data = text("hostData");
+        } else {
+            self.dh_cert = text("dhCert");
+            self.session = text("session");
+        }
+        // What belongs to the other kind is passed over.
+        el.mark_all();
         self.cbitpos = el.child("cbitpos").and_then(|e| cx.text(e));
         self.reduced_phys_bits = el.child("reducedPhysBits").and_then(|e| cx.text(e));
         self.policy = el.child("policy").and_then(|e| cx.text(e));

@@ -34,7 +34,8 @@ impl Part for Entry {
         print_attr(out, "file", &self.file);
     }
     fn print_body(&self, out: &mut XmlWriter) {
-        if let Some(value) = &self.value {
+        // libvirt prints the file alone, though it hands the value to the guest.
+        if let Some(value) = self.value.as_ref().filter(|_| self.file.is_none()) {
             out.text(value);
         }
     }
@@ -83,8 +84,11 @@ impl<const KIND: usize> Part for Table<KIND> {
     fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         self.site = el.site();
         self.entries = el.children_named("entry").map(|e| Entry::read(e, cx)).collect();
+        self.entries.iter_mut().for_each(|e| e.file = None);
         let order = ORDER[KIND.min(ORDER.len() - 1)];
-        if !order.is_empty() {
+        if order.is_empty() {
+            self.entries.iter_mut().for_each(|e| e.name = None);
+        } else {
             // libvirt knows only these names and drops any other.
             self.entries.retain(|e| e.name.as_deref().is_some_and(|n| order.contains(&n)) && e.value.is_some());
             self.entries.sort_by_key(|e| order.iter().position(|n| Some(*n) == e.name.as_deref()));

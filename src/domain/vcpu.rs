@@ -29,6 +29,11 @@ model! {
 }
 
 impl OneVcpu {
+    /// Whether it can be plugged and unplugged while the guest runs.
+    pub fn is_hotpluggable(&self) -> bool {
+        self.hotpluggable.map_or(!self.is_enabled(), YesNo::is_yes)
+    }
+
     /// Whether the CPU is there when the guest starts.
     pub fn is_enabled(&self) -> bool {
         self.enabled.is_none_or(YesNo::is_yes)

@@ -16,10 +16,16 @@ pub fn rtc(lx: &mut Lower<'_>) {
         Some(ClockOffset::Variable) => variable(lx, &clock),
         Some(ClockOffset::Absolute) => iso_time(clock.start.unwrap_or(0)),
     };
+    if let Some(zone) = clock.timezone.clone().filter(|_| clock.offset == Some(ClockOffset::Timezone)) {
+        lx.variables.push(("TZ".into(), zone));
+    }
     let mut props = Props::with("base", base);
     let rtc = clock.timer(TimerName::Rtc);
     match rtc.and_then(|t| t.track) {
-        Some(TimerTrack::Boot | TimerTrack::Wall) | None => {}
+        Some(TimerTrack::Boot) | None => {}
+        Some(TimerTrack::Wall) => {
+            props.set("clock", "host");
+        }
         Some(TimerTrack::Guest) => {
             props.set("clock", "vm");
         }
@@ -62,7 +68,7 @@ pub fn timers(lx: &mut Lower<'_>) {
         match timer.name {
             Some(TimerName::Pit) => {
                 let policy = match timer.tick_policy {
-                    Some(TickPolicy::Delay) if lx.has(Cap::KvmPitLostTickPolicy) => "delay",
+                    Some(TickPolicy::Delay) | None if lx.has(Cap::KvmPitLostTickPolicy) => "delay",
                     Some(TickPolicy::Discard) if lx.has(Cap::KvmPitLostTickPolicy) => "discard",
                     _ => continue,
                 };

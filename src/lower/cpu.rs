@@ -39,25 +39,34 @@ pub fn cpu(lx: &mut Lower<'_>) {
     let mut props = Props::new();
     let site = lx.domain.cpu.as_ref().map_or(lx.domain.site, |c| c.site);
     let Some(cpu) = effective(lx) else { return };
-    if !model(lx, cpu.as_ref(), &mut props) {
-        return;
+    let named = model(lx, cpu.as_ref(), &mut props);
+    flags(lx, &mut props);
+    if named {
+        lx.options("-cpu", props, site, "cpu");
+    } else if !props.is_empty() {
+        let message = format!("CPU flags are requested, but the default CPU of {} is not known", lx.machine.arch);
+        lx.error(&codes::CPU, site, message).help("name the model: <cpu mode='custom'><model>…</model></cpu>");
     }
-    timers(lx, &mut props);
+}
+
+/// What stands behind the model.
+fn flags(lx: &Lower<'_>, props: &mut Props) {
+    timers(lx, props);
     if let Some(features) = &lx.domain.features {
-        guest_features(features, &mut props);
+        guest_features(features, lx.machine.arch, props);
     }
     let hyperv = |p: &&Panic| p.model == Some(PanicModel::Hyperv);
     if lx.devices.panics.iter().find(hyperv).is_some() {
         props.bare("hv-crash");
     }
     if let Some(features) = &lx.domain.features {
-        kvm_features(features, &mut props);
-        props.maybe("pmu", features.pmu.as_ref().map(Switch::state));
+        kvm_features(features, props);
+        // POWER always has it, and no switch.
+        props.maybe("pmu", features.pmu.as_ref().filter(|_| !lx.machine.arch.is_ppc64()).map(Switch::state));
     }
     if let Some(cpu) = &lx.domain.cpu {
-        caches(cpu, &mut props);
+        caches(cpu, props);
     }
-    lx.options("-cpu", props, site, "cpu");
 }
 
 /// The CPU as QEMU is told. None after an error; nothing inside if the guest has the CPU that QEMU gives it.
@@ -157,16 +166,16 @@ fn timers(lx: &Lower<'_>, props: &mut Props) {
 }
 
 /// End of interrupt, spin locks, Hyper-V.
-fn guest_features(features: &Features, props: &mut Props) {
+fn guest_features(features: &Features, arch: Arch, props: &mut Props) {
     props.maybe("kvm-pv-eoi", features.apic.as_ref().and_then(|a| a.eoi));
     props.maybe("kvm-pv-unhalt", features.pvspinlock.as_ref().map(Switch::state));
     if let Some(hyperv) = &features.hyperv {
-        enlightenments(hyperv, props);
+        enlightenments(hyperv, arch, props);
     }
 }
 
 /// Enlightenments for Windows guests.
-fn enlightenments(hyperv: &Hyperv, props: &mut Props) {
+fn enlightenments(hyperv: &Hyperv, arch: Arch, props: &mut Props) {
     fn on(props: &mut Props, key: &'static str, switch: Option<&Switch>) {
         if switch.is_some_and(Switch::is_on) {
             props.set(key, true);
@@ -201,8 +210,11 @@ fn enlightenments(hyperv: &Hyperv, props: &mut Props) {
     on(props, "hv-ipi", hyperv.ipi.as_ref());
     on(props, "hv-evmcs", hyperv.evmcs.as_ref());
     on(props, "hv-avic", hyperv.avic.as_ref());
-    on(props, "hv-emsr-bitmap", hyperv.emsr_bitmap.as_ref());
-    on(props, "hv-xmm-input", hyperv.xmm_input.as_ref());
+    // Only on x86 libvirt spells them as QEMU does.
+    let (emsr, xmm) =
+        if arch.is_x86() { ("hv-emsr-bitmap", "hv-xmm-input") } else { ("hv-emsr_bitmap", "hv-xmm_input") };
+    on(props, emsr, hyperv.emsr_bitmap.as_ref());
+    on(props, xmm, hyperv.xmm_input.as_ref());
 }
 
 /// What KVM offers to the guest.

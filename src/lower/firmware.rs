@@ -41,12 +41,8 @@ fn needs_format_node(lx: &Lower<'_>, nvram: &Nvram) -> bool {
 pub fn pflash(lx: &mut Lower<'_>) {
     let Some(os) = &lx.domain.os else { return };
     if os.no_firmware {
-        let kind = os.firmware.map_or("", |k| k.as_str());
-        let message = format!(
-            "unable to find '{kind}' firmware among the host's descriptors: none is compatible with this machine type, secure boot and format"
-        );
-        lx.error(&codes::NO_FIRMWARE, os.site, message)
-            .help("compare what <os> and <features> ask for with the descriptors in /usr/share/qemu/firmware");
+        let (site, message) = (os.site, crate::resolve::no_firmware(os));
+        lx.error(&codes::NO_FIRMWARE, site, message).help(crate::resolve::NO_FIRMWARE_HELP);
         return;
     }
     if !is_pflash(lx) {
@@ -176,17 +172,7 @@ pub fn boot(lx: &mut Lower<'_>) {
     for table in &os.acpi {
         let Some(path) = &table.path else { continue };
         let mut props = Props::new();
-        match table.kind {
-            Some(AcpiTableKind::Slic) => {
-                props.set("sig", "SLIC").set("file", path);
-            }
-            Some(AcpiTableKind::Raw) => {
-                props.set("data", path);
-            }
-            _ => {
-                props.set("file", path);
-            }
-        }
+        props.maybe("sig", table.kind.and_then(AcpiTableKind::signature)).set("file", path);
         lx.touch(path, Grant::BOOT_FILE, table.site, "acpi table");
         lx.options("-acpitable", props, table.site, "acpi table");
     }
@@ -194,11 +180,16 @@ pub fn boot(lx: &mut Lower<'_>) {
 
 /// `-smbios`
 pub fn smbios(lx: &mut Lower<'_>) {
-    let mode = lx.domain.os.as_ref().and_then(|os| os.smbios.as_ref()).and_then(|s| s.mode);
-    if mode != Some(SmbiosMode::Sysinfo) {
+    let Some(smbios) = lx.domain.os.as_ref().and_then(|os| os.smbios.clone()) else { return };
+    if smbios.mode != Some(SmbiosMode::Sysinfo) {
         return;
     }
-    let Some(info) = lx.domain.sysinfo.iter().find(|s| s.kind == Some(SysinfoKind::Smbios)).cloned() else { return };
+    let Some(info) = lx.domain.sysinfo.iter().find(|s| s.kind == Some(SysinfoKind::Smbios)).cloned() else {
+        let message =
+            "<smbios mode='sysinfo'> needs a <sysinfo type='smbios'>, but no sysinfo is available in the domain";
+        lx.error(&codes::SMBIOS, smbios.site, format!("{message} '{}'", lx.domain.name()));
+        return;
+    };
     let mut table = |number: u8, site: Site, pairs: Vec<(&'static str, &str)>| {
         if pairs.is_empty() {
             return;
@@ -223,16 +214,23 @@ pub fn smbios(lx: &mut Lower<'_>) {
         let keys = ["manufacturer", "product", "version", "serial", "uuid", "sku", "family"].map(|k| (k, k));
         table(1, system.site, pairs(system, &keys));
     }
+    // libvirt always tells who made a board or a chassis: nobody, if the XML does not say.
+    fn made<'t>(mut pairs: Vec<(&'static str, &'t str)>) -> Vec<(&'static str, &'t str)> {
+        if pairs.first().is_some_and(|(key, _)| *key != "manufacturer") {
+            pairs.insert(0, ("manufacturer", ""));
+        }
+        pairs
+    }
     for board in &info.base_boards {
         let keys = ["manufacturer", "product", "version", "serial", "asset", "location"].map(|k| (k, k));
-        table(2, board.site, pairs(board, &keys));
+        table(2, board.site, made(pairs(board, &keys)));
     }
     if let Some(chassis) = &info.chassis {
         let keys = ["manufacturer", "version", "serial", "asset", "sku"].map(|k| (k, k));
-        table(3, chassis.site, pairs(chassis, &keys));
+        table(3, chassis.site, made(pairs(chassis, &keys)));
     }
     if let Some(oem) = &info.oem_strings {
-        table(11, oem.site, oem.entries.iter().filter_map(|e| e.value.as_deref().map(|v| ("value", v))).collect());
+        table(11, oem.site, oem.entries.iter().map(|e| ("value", e.value.as_deref().unwrap_or_default())).collect());
     }
 }
 
@@ -247,11 +245,15 @@ pub fn fwcfg(lx: &mut Lower<'_>) {
         .collect();
     for entry in entries {
         let mut props = Props::with("name", entry.name.unwrap_or_default());
-        if let Some(file) = entry.file {
-            lx.touch(&file, Grant::BOOT_FILE, entry.site, "fw_cfg");
-            props.set("file", file);
-        } else {
-            props.set("string", entry.value.unwrap_or_default());
+        // With both, the value counts.
+        match (entry.value, entry.file) {
+            (None, Some(file)) => {
+                lx.touch(&file, Grant::BOOT_FILE, entry.site, "fw_cfg");
+                props.set("file", file);
+            }
+            (value, _) => {
+                props.set("string", value.unwrap_or_default());
+            }
         }
         lx.options("-fw_cfg", props, entry.site, "sysinfo fwcfg");
     }

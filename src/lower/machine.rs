@@ -3,13 +3,14 @@
 use super::Lower;
 use crate::caps::Cap;
 use crate::device::memory::MemoryModel;
+use crate::diag::codes::machine as codes;
 use crate::domain::DomainKind;
 use crate::domain::cpu::CpuMode;
-use crate::domain::features::{IoapicDriver, Switch};
+use crate::domain::features::{Features, GicVersion, IoapicDriver, Switch};
 use crate::host::Seccomp;
 use crate::plan::{Arg, Props};
 use crate::resolve::Board;
-use crate::vocab::{OnOff, YesNo};
+use crate::vocab::{Arch, OnOff, YesNo};
 
 /// `-compat`: what QEMU does about deprecated things, if the XML or the host says.
 pub fn compat(lx: &mut Lower<'_>) {
@@ -64,6 +65,12 @@ pub fn machine(lx: &mut Lower<'_>) {
     }
     switch(&mut props, "vmport", features.and_then(|f| f.vmport.as_ref()));
     switch(&mut props, "smm", features.and_then(|f| f.smm.as_ref()).map(|s| &s.switch));
+    if !lx.machine.arch.is_s390()
+        && let Some(keywrap) = lx.domain.keywrap.as_ref().filter(|k| !k.ciphers.is_empty())
+    {
+        let message = "<keywrap>: 'aes-key-wrap' and 'dea-key-wrap' are available on the architecture s390x only";
+        lx.error(&codes::SECURITY, keywrap.site, message);
+    }
     for cipher in lx.domain.keywrap.iter().flat_map(|k| &k.ciphers) {
         if let (Some(name), Some(state)) = (cipher.name, cipher.state) {
             props.set(format!("{name}-key-wrap"), state);
@@ -81,7 +88,7 @@ pub fn machine(lx: &mut Lower<'_>) {
             None => {}
         }
         if lx.machine.board == Board::Virt && lx.machine.arch.is_arm() {
-            props.maybe("gic-version", f.gic.as_ref().and_then(|g| g.version).map(|v| v.as_str()));
+            props.maybe("gic-version", gic_version(lx, f));
         }
         if let Some(hpt) = &f.hpt {
             props.maybe("resize-hpt", hpt.resizing.map(|r| r.as_str()));
@@ -124,6 +131,9 @@ pub fn machine(lx: &mut Lower<'_>) {
     }
     props.maybe("loadparm", lx.loadparm());
     super::firmware::machine_options(lx, &mut props);
+    if lx.domain.os.as_ref().and_then(|os| os.bios.as_ref()).is_some_and(|b| b.use_serial == Some(YesNo::Yes)) {
+        props.set("graphics", false);
+    }
     props.maybe("pcspk-audiodev", crate::device::sound::speaker(lx.devices));
     let hpet = lx.domain.clock.as_ref().and_then(|c| c.timer(crate::domain::clock::TimerName::Hpet));
     if lx.machine.arch.is_x86()
@@ -137,6 +147,20 @@ pub fn machine(lx: &mut Lower<'_>) {
     }
     let site = lx.domain.os.as_ref().and_then(|os| os.kind.as_ref()).map_or(lx.domain.site, |t| t.site);
     lx.options("-machine", props, site, "machine");
+}
+
+/// The version of the interrupt controller. libvirt takes it that QEMU's program for 32 bits has no choice.
+fn gic_version(lx: &mut Lower<'_>, features: &Features) -> Option<&'static str> {
+    let gic = features.gic.as_ref()?;
+    let version = gic.version?;
+    if !lx.env.is_libvirt() || lx.env.caps.arch == Arch::Aarch64 {
+        return Some(version.as_str());
+    }
+    if version != GicVersion::V2 {
+        let message = format!("the option gic-version='{version}' is not available with this QEMU binary");
+        lx.error(&codes::FEATURE, gic.site, message);
+    }
+    None
 }
 
 impl Lower<'_> {
@@ -177,9 +201,7 @@ impl Lower<'_> {
     /// Whether attributes of the memory of NUMA nodes are told to the guest.
     pub fn has_hmat(&self) -> bool {
         self.numa().is_some_and(|n| {
-            n.cells.iter().any(|c| !c.caches.is_empty() || c.cpus.is_none())
-                && (n.interconnects.as_ref().is_some_and(|i| !i.list.is_empty())
-                    || n.cells.iter().any(|c| !c.caches.is_empty()))
+            n.interconnects.as_ref().is_some_and(|i| !i.list.is_empty()) || n.cells.iter().any(|c| !c.caches.is_empty())
         })
     }
 }

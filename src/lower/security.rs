@@ -1,7 +1,6 @@
 //! Guests that the host cannot read.
 
 use super::{Grant, Lower};
-use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
 use crate::domain::security::{LaunchKind, LaunchSecurity};
 use crate::plan::Props;
@@ -11,16 +10,6 @@ use crate::vocab::YesNo;
 pub fn launch(lx: &mut Lower<'_>) {
     let Some(security) = &lx.domain.launch_security else { return };
     let Some(kind) = security.kind else { return };
-    let (cap, name) = match kind {
-        LaunchKind::Sev => (Cap::SevGuest, "SEV"),
-        LaunchKind::SevSnp => (Cap::SevSnpGuest, "SEV-SNP"),
-        LaunchKind::S390Pv => (Cap::S390PvGuest, "S390 protected virtualization"),
-    };
-    if !lx.has(cap) {
-        let message = format!("<launchSecurity>: this QEMU binary knows no {name} guests (launch security)");
-        lx.error(&codes::SECURITY, security.site, message);
-        return;
-    }
     match kind {
         LaunchKind::Sev => sev(lx, security),
         LaunchKind::SevSnp => snp(lx, security),
@@ -44,13 +33,13 @@ fn common(lx: &mut Lower<'_>, security: &LaunchSecurity, kind: &'static str) -> 
     };
     let mut props = Props::with("qom-type", kind);
     props.set("id", "lsec0").set("cbitpos", cbitpos).set("reduced-phys-bits", reduced);
-    props.maybe("policy", security.policy);
     lx.touch("/dev/sev", Grant::SYSTEM_NODE, security.site, "launchSecurity");
     Some(props)
 }
 
 fn sev(lx: &mut Lower<'_>, security: &LaunchSecurity) {
     let Some(mut props) = common(lx, security, "sev-guest") else { return };
+    props.maybe("policy", security.policy);
     // The values are put into these files before the start.
     if security.dh_cert.is_some() {
         props.set("dh-cert-file", format!("{}/dh_cert.base64", lx.paths.lib));
@@ -64,11 +53,12 @@ fn sev(lx: &mut Lower<'_>, security: &LaunchSecurity) {
 
 fn snp(lx: &mut Lower<'_>, security: &LaunchSecurity) {
     let Some(mut props) = common(lx, security, "sev-snp-guest") else { return };
+    props.maybe("kernel-hashes", security.kernel_hashes.map(YesNo::is_yes));
+    props.maybe("policy", security.policy);
     props.maybe("guest-visible-workarounds", security.workarounds.clone());
     props.maybe("id-block", security.id_block.clone());
     props.maybe("id-auth", security.id_auth.clone());
     props.maybe("host-data", security.host_data.clone());
-    props.maybe("kernel-hashes", security.kernel_hashes.map(YesNo::is_yes));
     props.maybe("author-key-enabled", security.author_key.map(YesNo::is_yes));
     props.maybe("vcek-disabled", security.vcek.map(|v| !v.is_yes()));
     lx.object(props, security.site, "launchSecurity");

@@ -9,6 +9,9 @@ use crate::vocab::OnOff;
 
 /// Fills in mode, match, check, fallback, and the CPU of a machine that has none.
 pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    if let Some(cpu) = domain.cpu.as_ref().filter(|c| c.model_name().is_none()) {
+        without_model(cpu, cx);
+    }
     if domain.cpu.as_ref().is_none_or(|c| !c.names_a_cpu()) {
         default_model(domain, machine, cx);
     }
@@ -47,7 +50,7 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         }
         CpuMode::HostPassthrough | CpuMode::Maximum => {
             cpu.model = None;
-            if machine.arch.is_x86() && cx.has(Cap::CpuMigratable) {
+            if mode == CpuMode::HostPassthrough && machine.arch.is_x86() && cx.has(Cap::CpuMigratable) {
                 cpu.migratable.get_or_insert(OnOff::On);
             }
         }
@@ -65,6 +68,16 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             CpuMode::Custom if machine.accel == Accel::Tcg => CpuCheck::None,
             CpuMode::Custom => CpuCheck::Partial,
         });
+    }
+}
+
+/// What cannot be said of a CPU without a model.
+fn without_model(cpu: &Cpu, cx: &mut Cx<'_>) {
+    if cpu.vendor.is_some() {
+        cx.error(&codes::CPU, cpu.site, "<vendor> restricts a CPU <model>, and none is specified");
+    } else if let Some(feature) = cpu.features.first().filter(|_| cpu.mode() == CpuMode::Custom) {
+        let message = "<feature> changes a CPU <model>: the list is non-empty, and no model is specified";
+        cx.error(&codes::CPU, feature.site, message);
     }
 }
 
@@ -86,11 +99,8 @@ fn default_model(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let Some(model) = of_accel.cpus.iter().find(|c| c.type_name == wanted).map(|c| &*c.name) else { return };
     let cpu = domain.cpu.get_or_insert_with(Cpu::default);
     if model == "host" && machine.accel == Accel::Kvm {
-        cpu.mode = Some(if arch.is_s390() && caps.host_cpu(Accel::Kvm).is_some() {
-            CpuMode::HostModel
-        } else {
-            CpuMode::HostPassthrough
-        });
+        let described = caps.host_cpu(Accel::Kvm).is_some() && cx.env.host.machine.arch.runs(arch);
+        cpu.mode = Some(if arch.is_s390() && described { CpuMode::HostModel } else { CpuMode::HostPassthrough });
         return;
     }
     // QEMU for s390x names 'host' as the default of emulated machines too, which have 'qemu'.

@@ -152,8 +152,10 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     if let Some(loader) = &mut os.loader
         && os.firmware.is_none()
         && loader.path.is_some()
+        && loader.kind.is_none()
     {
-        loader.kind.get_or_insert(LoaderKind::Rom);
+        loader.kind = Some(LoaderKind::Rom);
+        loader.format.get_or_insert(FirmwareFormat::Raw);
     }
     let before = cx.diags.iter().count();
     validate(os, cx);
@@ -163,9 +165,6 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let automatic = os.firmware.is_some();
     let is_rom = |l: &Loader| l.path.is_some() && l.kind != Some(LoaderKind::Pflash);
     if !automatic && os.loader.as_ref().is_none_or(is_rom) {
-        if let Some(loader) = &mut os.loader {
-            loader.format.get_or_insert(FirmwareFormat::Raw);
-        }
         return;
     }
     let descriptors = cx.env.host.files.firmware.iter().filter_map(|f| Descriptor::read(&f.text));
@@ -185,6 +184,11 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
                 loader.format.get_or_insert(FirmwareFormat::Raw);
             }
             os.no_firmware = true;
+            // An old domain is told when it is to start.
+            if define {
+                let (site, message) = (os.site, no_firmware(os));
+                cx.error(&codes::NO_FIRMWARE, site, message).help(NO_FIRMWARE_HELP);
+            }
             return;
         }
         None => by_custom(os, cx),
@@ -194,6 +198,19 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         variable_store(os, &name, cx);
     }
 }
+
+/// That no descriptor fits, and what to do.
+pub fn no_firmware(os: &Os) -> String {
+    let kind = os.firmware.map_or("", |k| k.as_str());
+    format!(
+        "unable to find '{kind}' firmware among the host's descriptors: none is compatible with this machine type, \
+         secure boot and format"
+    )
+}
+
+/// What to do when no descriptor fits.
+pub const NO_FIRMWARE_HELP: &str =
+    "compare what <os> and <features> ask for with the descriptors in /usr/share/qemu/firmware";
 
 /// What contradicts itself.
 fn validate(os: &Os, cx: &mut Cx<'_>) {
@@ -222,12 +239,11 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
             return fault(os.site, format!("cannot use <firmware>: {message}"));
         }
         None => {
-            if let Some(loader) = loader
-                && path.is_none()
-            {
+            let site = loader.map(|l| l.site).or(os.nvram.as_ref().map(|n| n.site));
+            if let (Some(site), None) = (site, path) {
                 let message =
                     "no path is specified for the <loader>, and automatic (auto) selection of firmware is disabled";
-                return fault(loader.site, message.to_string());
+                return fault(site, message.to_string());
             }
         }
     }
@@ -401,8 +417,10 @@ fn variable_store(os: &mut Os, name: &str, cx: &Cx<'_>) {
         return;
     }
     let nvram = os.nvram.get_or_insert_with(Nvram::default);
-    let format = *nvram.format.get_or_insert(nvram.template_format.unwrap_or(FirmwareFormat::Raw));
-    if nvram.source.is_some() || nvram.path.is_some() {
+    let own = nvram.source.is_some() || nvram.path.is_some();
+    let of_template = nvram.template_format.filter(|_| !own);
+    let format = *nvram.format.get_or_insert(of_template.or(loader.format).unwrap_or(FirmwareFormat::Raw));
+    if own {
         return;
     }
     // New domains get the extension of the template; old ones keep that of all raw files before.

@@ -7,10 +7,10 @@ use crate::domain::Domain;
 use crate::domain::features::{Features, Gic, GicVersion, HypervMode};
 use crate::domain::memory::Amount;
 use crate::domain::numa::{Cell, Sibling};
-use crate::domain::tuning::NumaMode;
-use crate::domain::vcpu::{IoThread, Placement};
+use crate::domain::tuning::{BlkioDevice, NumaMode};
+use crate::domain::vcpu::{IoThread, OneVcpu, Placement};
 use crate::vocab::{NumberSet, OnOff, Size, Value, YesNo};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Completes everything of a domain that is not a device.
 pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -23,6 +23,7 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
     memory(domain, cx);
     iothreads(domain, cx);
+    vcpus(domain, cx);
     placement(domain);
     genid(domain, cx);
     numa(domain);
@@ -117,6 +118,28 @@ fn memory(domain: &mut Domain, cx: &mut Cx<'_>) {
     }
 }
 
+/// Once one CPU is spoken of, all are: those left out are to be plugged in later. How many are there follows.
+fn vcpus(domain: &mut Domain, cx: &mut Cx<'_>) {
+    let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
+    if domain.vcpus.is_empty() || count > MAX_VCPUS {
+        return;
+    }
+    let mut given: BTreeMap<u32, OneVcpu> = domain.vcpus.iter().filter_map(|v| Some((v.id?, v.clone()))).collect();
+    let absent = |id| OneVcpu { id: Some(id), enabled: Some(YesNo::No), ..OneVcpu::default() };
+    let mut all: Vec<OneVcpu> = (0..count).map(|id| given.remove(&id).unwrap_or_else(|| absent(id))).collect();
+    all.extend(given.into_values());
+    super::vcpu_rules::order(&all, cx);
+    for vcpu in &mut all {
+        vcpu.hotpluggable = Some(vcpu.is_hotpluggable().into());
+        vcpu.order.take_if(|order| *order == 0);
+    }
+    if let Some(vcpu) = &mut domain.vcpu {
+        let enabled = all.iter().filter(|v| v.is_enabled()).count() as u32;
+        vcpu.current = (enabled < count).then_some(enabled);
+    }
+    domain.vcpus = all;
+}
+
 /// More I/O threads than any host has processors for.
 const MOST_IOTHREADS: u32 = 4096;
 
@@ -145,11 +168,8 @@ fn iothreads(domain: &mut Domain, cx: &mut Cx<'_>) {
 /// Placement of CPUs and memory on the host.
 fn placement(domain: &mut Domain) {
     // Memory where numad says, and CPUs wherever: then CPUs too where numad says.
-    let auto_memory = domain
-        .numatune
-        .as_ref()
-        .and_then(|n| n.memory.as_ref())
-        .is_some_and(|m| m.placement == Some(Placement::Auto) || (m.placement.is_none() && m.nodeset.is_none()));
+    let auto_memory =
+        domain.numatune.as_ref().and_then(|n| n.memory.as_ref()).is_some_and(|m| m.placement == Some(Placement::Auto));
     if let Some(vcpu) = &mut domain.vcpu
         && auto_memory
         && vcpu.cpuset.is_none()
@@ -200,8 +220,7 @@ fn numa(domain: &mut Domain) {
     }
     let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1).min(MAX_VCPUS);
     let Some(numa) = domain.cpu.as_mut().and_then(|c| c.numa.as_mut()) else { return };
-    let named: std::collections::BTreeSet<u32> =
-        numa.cells.iter().filter_map(|c| c.cpus.as_ref()).flat_map(|s| s.iter()).collect();
+    let named: BTreeSet<u32> = numa.cells.iter().filter_map(|c| c.cpus.as_ref()).flat_map(|s| s.iter()).collect();
     let missing: Vec<u32> = (0..count).filter(|n| !named.contains(n)).collect();
     if let Some(first) = numa.cells.first_mut()
         && !missing.is_empty()
@@ -232,8 +251,9 @@ fn numa(domain: &mut Domain) {
 /// More CPUs than any machine type of QEMU takes.
 const MAX_VCPUS: u32 = 16384;
 
-/// Scheduling is told for each thread by itself.
+/// Scheduling is told for each thread by itself; of CPUs that are not there nothing is.
 fn schedulers(domain: &mut Domain) {
+    let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
     let Some(tune) = &mut domain.cputune else { return };
     fn split<T: Clone>(list: &mut Vec<T>, set: impl Fn(&mut T) -> &mut Option<NumberSet>) {
         let mut single: Vec<(u32, T)> = Vec::new();
@@ -248,13 +268,20 @@ fn schedulers(domain: &mut Domain) {
         single.sort_by_key(|(number, _)| *number);
         *list = single.into_iter().map(|(_, one)| one).collect();
     }
+    let there = |vcpu: u32| vcpu < count;
+    tune.vcpupins.retain(|p| p.vcpu.is_none_or(there));
+    for set in tune.cachetunes.iter_mut().map(|c| &mut c.vcpus).chain(tune.memorytunes.iter_mut().map(|m| &mut m.vcpus))
+    {
+        set.iter_mut().for_each(|s| s.0.retain(|v| there(*v)));
+    }
+    for monitor in tune.cachetunes.iter_mut().flat_map(|c| &mut c.monitors) {
+        monitor.vcpus.iter_mut().for_each(|s| s.0.retain(|v| there(*v)));
+    }
+    let nobody = |vcpus: &Option<NumberSet>| vcpus.as_ref().is_some_and(|s| s.0.is_empty());
+    tune.cachetunes.retain(|c| !(nobody(&c.vcpus) || (c.caches.is_empty() && c.monitors.is_empty())));
+    tune.memorytunes.retain(|m| !(nobody(&m.vcpus) || (m.nodes.is_empty() && m.monitors.is_empty())));
     split(&mut tune.vcpuscheds, |s| &mut s.vcpus);
     split(&mut tune.iothreadscheds, |s| &mut s.iothreads);
-    for sched in &mut tune.vcpuscheds {
-        if sched.scheduler.is_some_and(|s| s.has_priority()) {
-            sched.priority.get_or_insert(0);
-        }
-    }
     tune.vcpupins.sort_by_key(|p| p.vcpu);
 }
 
@@ -270,6 +297,11 @@ fn tidy(domain: &mut Domain) {
     }
     if domain.cputune.as_ref().is_some_and(|c| c.is_empty()) {
         domain.cputune = None;
+    }
+    if let Some(tune) = &mut domain.blkiotune {
+        let says_nothing =
+            |d: &BlkioDevice| *d == BlkioDevice { path: d.path.clone(), site: d.site, ..BlkioDevice::default() };
+        tune.devices.retain(|d| d.path.is_none() || !says_nothing(d));
     }
     if let Some(tune) = &mut domain.memtune {
         // As much as a 64-bit number of bytes can count, in KiB, is no limit.

@@ -14,15 +14,22 @@ mod consoles;
 pub mod controllers;
 mod cpu;
 pub mod defaults;
+mod feature_rules;
 mod firmware;
 mod guest;
 mod guest_rules;
 mod machine;
 pub mod memory;
+mod numa_rules;
+mod os_rules;
 mod place_rules;
 mod rules;
 mod scope;
+mod security_rules;
+mod tuning_rules;
+mod vcpu_rules;
 
+pub use firmware::{NO_FIRMWARE_HELP, no_firmware};
 pub use machine::{Board, Machine};
 
 use crate::caps::{Cap, Capabilities, Flags};

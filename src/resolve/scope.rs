@@ -15,12 +15,20 @@ use crate::device::video::VideoType;
 use crate::domain::Domain;
 use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
 use crate::domain::cpu::CpuMode;
-use crate::vocab::YesNo;
+use crate::domain::features::{ContainerPolicy, Features, Hyperv, HypervMode};
+use crate::domain::sysinfo::{Sysinfo, SysinfoKind};
+use crate::domain::tuning::{Blkiotune, Cputune, Scheduler};
+use crate::vocab::{Size, YesNo};
 
 /// Forgets what has no meaning where it stands.
 pub fn limit(domain: &mut Domain) {
     if let Some(clock) = &mut domain.clock {
         self::clock(clock);
+    }
+    for (_, one) in
+        domain.cpu.iter_mut().flat_map(|c| &mut c.numa).flat_map(|n| &mut n.interconnects).flat_map(|i| &mut i.list)
+    {
+        one.cache = one.cache.filter(|level| *level != 0);
     }
     if let Some(cpu) = &mut domain.cpu
         && cpu.mode() != CpuMode::Custom
@@ -33,14 +41,119 @@ pub fn limit(domain: &mut Domain) {
         vcpu.current = None;
     }
     domain.default_iothread.take_if(|t| t.thread_pool_min.is_none() && t.thread_pool_max.is_none());
-    if let Some(teardown) = domain.features.as_mut().and_then(|f| f.async_teardown.as_mut()) {
-        teardown.enabled.get_or_insert(YesNo::Yes);
+    domain.sysinfo.iter_mut().for_each(sysinfo);
+    if let Some(features) = &mut domain.features {
+        self::features(features);
+    }
+    if let Some(tune) = &mut domain.blkiotune {
+        blkio(tune);
+    }
+    if let Some(tune) = &mut domain.cputune {
+        cputune(tune);
+    }
+    if let Some(tune) = &mut domain.numatune {
+        tune.memory.take_if(|m| m.mode.is_none() && m.placement.is_none() && m.nodeset.is_none());
     }
     if let Some(max) = &mut domain.max_memory {
         max.slots = max.slots.filter(|n| *n != 0);
     }
     if let Some(devices) = &mut domain.devices {
         self::devices(devices);
+    }
+}
+
+/// Zero stands for no limit.
+fn blkio(tune: &mut Blkiotune) {
+    tune.weight = tune.weight.filter(|n| *n != 0);
+    for d in &mut tune.devices {
+        for limit in [&mut d.weight, &mut d.read_iops, &mut d.write_iops] {
+            *limit = limit.filter(|n| *n != 0);
+        }
+        for limit in [&mut d.read_bytes, &mut d.write_bytes] {
+            *limit = limit.filter(|n| *n != 0);
+        }
+    }
+}
+
+/// Zero stands for no limit, and only two of the schedulers have priorities.
+fn cputune(tune: &mut Cputune) {
+    for group in &mut tune.cachetunes {
+        // Only a running domain has one.
+        group.id = None;
+        for cache in &mut group.caches {
+            let size = Size::of(cache.size.unwrap_or(0), cache.unit.as_deref().unwrap_or("KiB"));
+            if let Some((value, unit)) = size.map(Size::in_largest_unit) {
+                (cache.size, cache.unit) = (Some(value), Some(unit.to_string()));
+            }
+        }
+    }
+    for period in [&mut tune.period, &mut tune.global_period, &mut tune.emulator_period, &mut tune.iothread_period] {
+        *period = period.filter(|n| *n != 0);
+    }
+    for quota in [&mut tune.quota, &mut tune.global_quota, &mut tune.emulator_quota, &mut tune.iothread_quota] {
+        *quota = quota.filter(|n| *n != 0);
+    }
+    let vcpus = tune.vcpuscheds.iter_mut().map(|s| (s.scheduler, &mut s.priority));
+    let iothreads = tune.iothreadscheds.iter_mut().map(|s| (s.scheduler, &mut s.priority));
+    let emulator = tune.emulatorsched.iter_mut().map(|s| (s.scheduler, &mut s.priority));
+    for (scheduler, priority) in vcpus.chain(iothreads).chain(emulator) {
+        *priority = priority.filter(|_| scheduler.is_some_and(Scheduler::has_priority));
+    }
+}
+
+/// Tables belong to SMBIOS, entries to QEMU's firmware configuration.
+fn sysinfo(info: &mut Sysinfo) {
+    if info.kind == Some(SysinfoKind::Fwcfg) {
+        *info = Sysinfo {
+            kind: info.kind,
+            entries: std::mem::take(&mut info.entries),
+            site: info.site,
+            ..Sysinfo::default()
+        };
+    } else {
+        info.entries.clear();
+        info.base_boards.retain(|b| !b.is_empty());
+    }
+}
+
+/// What is switched off has no details.
+fn features(f: &mut Features) {
+    if let Some(teardown) = &mut f.async_teardown {
+        teardown.enabled.get_or_insert(YesNo::Yes);
+    }
+    if let Some(hyperv) = &mut f.hyperv {
+        enlightenments(hyperv);
+    }
+    if let Some(ring) = f.kvm.as_mut().and_then(|k| k.dirty_ring.as_mut()) {
+        ring.size = ring.size.filter(|_| ring.switch.is_on());
+    }
+    if let Some(smm) = &mut f.smm {
+        smm.tseg.take_if(|_| !smm.switch.is_on());
+    }
+    if let Some(pass) = f.xen.as_mut().and_then(|x| x.passthrough.as_mut()) {
+        pass.mode = pass.mode.filter(|_| pass.switch.is_on());
+    }
+    f.tcg.take_if(|t| t.tb_cache.as_ref().is_none_or(|c| c.kib() == 0));
+    f.hpt.take_if(|h| h.resizing.is_none() && h.max_page_size.is_none());
+    f.capabilities.take_if(|c| c.policy.is_none_or(|p| p == ContainerPolicy::Default) && c.states.is_empty());
+}
+
+/// Who passes all enlightenments through names none.
+fn enlightenments(h: &mut Hyperv) {
+    if h.mode == Some(HypervMode::Passthrough) {
+        *h = Hyperv { mode: h.mode, site: h.site, ..Hyperv::default() };
+    }
+    if let Some(spinlocks) = &mut h.spinlocks {
+        spinlocks.retries = spinlocks.retries.filter(|_| spinlocks.switch.is_on());
+    }
+    if let Some(stimer) = &mut h.stimer {
+        stimer.direct.take_if(|_| !stimer.switch.is_on());
+    }
+    if let Some(flush) = h.tlbflush.as_mut().filter(|f| !f.switch.is_on()) {
+        (flush.direct, flush.extended) = (None, None);
+    }
+    if let Some(vendor) = &mut h.vendor_id {
+        vendor.value.take_if(|_| !vendor.switch.is_on());
     }
 }
 
@@ -119,7 +232,7 @@ fn devices(devices: &mut Devices) {
 /// An adjustment in seconds makes a clock that follows UTC or the local time a variable one; the other attributes belong to one kind each.
 fn clock(clock: &mut Clock) {
     let offset = clock.offset.unwrap_or(ClockOffset::Utc);
-    let adjusted = clock.adjustment.as_ref().is_some_and(|a| a != "reset");
+    let adjusted = clock.adjustment.as_ref().is_some_and(|a| a.trim().parse::<i64>().is_ok());
     match offset {
         ClockOffset::Utc | ClockOffset::Localtime if adjusted => {
             clock.basis = Some(if offset == ClockOffset::Utc { ClockBasis::Utc } else { ClockBasis::Localtime });

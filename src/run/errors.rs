@@ -50,10 +50,7 @@ const MEANINGS: &[(&[&str], &str)] = &[
     ),
     (&["failed to initialize kvm"], "KVM does not work here; emulate with <domain type='qemu'>"),
     (&["kvm", "not a cpu"], "KVM does not work here; emulate with <domain type='qemu'>"),
-    (
-        &["the host lacks a CPU feature that is asked for"],
-        "the CPU model asks for a feature that this host does not have",
-    ),
+    (&["host doesn't support requested feature"], "the CPU model asks for a feature that this host does not have"),
     (
         &["failed to get", "lock"],
         "another process uses this image: is the machine running elsewhere? <shareable/> or <readonly/> allow sharing",

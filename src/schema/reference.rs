@@ -1,6 +1,6 @@
 //! The format's reference, for people (terminal, Markdown) and editors (JSON), out of the tables.
 
-use super::tables::{self, Element, Guard, Type, name_text};
+use super::tables::{self, ChildSlot, Element, Guard, Type, name_text};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -148,6 +148,23 @@ fn notes(since: &str, unit: &str, default: &str) -> String {
     if notes.is_empty() { String::new() } else { format!(" [{}]", notes.join("; ")) }
 }
 
+/// Version of a child, and the unit of its text: often another attribute says that.
+fn child_notes(slot: &ChildSlot) -> String {
+    let def = slot.element();
+    let chosen = def.attrs().iter().find(|a| name_text(a.name) == "unit" && !a.default.get().is_empty());
+    match chosen {
+        Some(unit) if def.unit.get().is_empty() => {
+            notes(def.since.get(), &format!("{}, or what its attribute 'unit' says", unit.default.get()), "")
+        }
+        _ => notes(def.since.get(), def.unit.get(), ""),
+    }
+}
+
+/// A switch of two words that need no explanation.
+fn is_switch(ty: &Type) -> bool {
+    matches!(ty.name.get(), "on-off" | "yes-no")
+}
+
 /// A page for the terminal.
 pub fn text_page(place: &Place) -> String {
     let mut out = String::new();
@@ -173,7 +190,7 @@ pub fn text_page(place: &Place) -> String {
             let _ = writeln!(out, "  {:<18} {need}{when}", name_text(slot.name));
             let extra = notes(slot.since.get(), slot.unit.get(), slot.default.get());
             let _ = writeln!(out, "      {}{extra}", slot.doc.get());
-            if slot.ty().words().is_empty() {
+            if slot.ty().words().is_empty() || is_switch(slot.ty()) {
                 let _ = writeln!(out, "      {}", slot.ty().doc.get());
             } else {
                 words_text(&mut out, slot.ty());
@@ -186,7 +203,9 @@ pub fn text_page(place: &Place) -> String {
             let when = condition_text(def, slot.guard);
             let when = if when.is_empty() { String::new() } else { format!("  ({when})") };
             let tag = format!("<{}>", name_text(slot.name));
-            let _ = writeln!(out, "  {tag:<18} {}{when}\n      {}", cardinality(slot.min, slot.max), slot.doc.get());
+            let extra = child_notes(slot);
+            let _ =
+                writeln!(out, "  {tag:<18} {}{when}\n      {}{extra}", cardinality(slot.min, slot.max), slot.doc.get());
         }
         if def.foreign {
             out.push_str("  any elements of other namespaces\n");
@@ -280,7 +299,7 @@ fn markdown_section(out: &mut String, place: &Place) {
         for slot in def.children() {
             let when = condition_text(def, slot.guard);
             let when = if when.is_empty() { String::new() } else { format!(" ({when})") };
-            let what = escape(&format!("{}{when}", slot.doc.get()));
+            let what = escape(&format!("{}{when}{}", slot.doc.get(), child_notes(slot)));
             let _ = writeln!(out, "| `{}` | {} | {what} |", name_text(slot.name), cardinality(slot.min, slot.max));
         }
         if def.foreign {
@@ -292,6 +311,9 @@ fn markdown_section(out: &mut String, place: &Place) {
 fn markdown_type(ty: &Type) -> String {
     let mut parts: Vec<String> =
         (ty.words().iter()).map(|w| format!("`{}` {}", w.word.get(), w.doc.get().trim_end_matches('.'))).collect();
+    if is_switch(ty) {
+        parts = ty.words().iter().map(|w| format!("`{}`", w.word.get())).collect();
+    }
     if ty.has_other_than_words() {
         parts.push(ty.doc.get().to_string());
     }

@@ -28,6 +28,17 @@ fn unit(name: &str) -> Option<u64> {
 pub struct Size(pub u64);
 
 impl Size {
+    /// Number and unit, in the largest unit that gives a whole number.
+    pub fn in_largest_unit(self) -> (u64, &'static str) {
+        const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+        let (mut value, mut unit) = (self.0, 0);
+        while value > 0 && value.is_multiple_of(1024) && unit + 1 < UNITS.len() {
+            value /= 1024;
+            unit += 1;
+        }
+        (value, UNITS[unit])
+    }
+
     /// `number` of `unit_name`; none for an unknown unit or more than 2^64 bytes.
     pub fn of(number: u64, unit_name: &str) -> Option<Size> {
         number.checked_mul(unit(unit_name)?).map(Size)

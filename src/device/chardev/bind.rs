@@ -130,7 +130,7 @@ impl ChardevSource {
             // What the type has no use for means nothing to libvirt either.
             SourceKind::Null | SourceKind::Vc | SourceKind::Stdio | SourceKind::Spicevmc => el.mark_all(),
         }
-        self.seclabels = el.children_named(SourceSeclabel::ELEMENT).map(|e| SourceSeclabel::read(e, cx)).collect();
+        self.seclabels = crate::domain::seclabel::read_of_source(el, cx);
         // Attributes of other types are left over when people change the type; libvirt passes over them.
         for attr in el.attrs() {
             attr.mark();

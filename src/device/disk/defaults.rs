@@ -58,7 +58,6 @@ fn layer(layer: &mut Option<Box<Layer>>) {
 }
 
 fn source(source: &mut StorageSource) {
-    crate::domain::seclabel::source_defaults(&mut source.seclabels);
     encryption(&mut source.encryption);
     if let Some(store) = &mut source.data_store {
         encryption(&mut store.source.encryption);

@@ -9,7 +9,6 @@ use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
 use crate::domain::memory::AccessMode;
 use crate::resolve::Cx;
-use crate::vocab::YesNo;
 
 /// Checks one image of a chain.
 pub fn image(
@@ -31,28 +30,6 @@ pub fn image(
     }
     if let Some(encryption) = encryption {
         self::encryption(encryption, source, format, cx);
-    }
-    let names: Vec<Option<&str>> = source.seclabels.iter().map(|s| s.model.as_deref()).collect();
-    for (i, label) in source.seclabels.iter().enumerate() {
-        if names.len() > 1 && label.model.is_none() {
-            cx.error(
-                &codes::SECLABEL,
-                label.site,
-                "multiple <seclabel> in one source: each needs the security model it is for, which is missing",
-            )
-            .help("add model='selinux' or model='dac'");
-        }
-        if label.model.is_some() && names[..i].contains(&label.model.as_deref()) {
-            let model = label.model.as_deref().unwrap_or("");
-            cx.error(&codes::SECLABEL, label.site, format!("a second <seclabel model='{model}'> is provided here"));
-        }
-        if label.relabel == Some(YesNo::No) && label.label.is_some() {
-            cx.error(
-                &codes::SECLABEL,
-                label.site,
-                "<label> and relabel='no' contradict each other: relabelling is off, so no label can be given",
-            );
-        }
     }
     for slice in &source.slices {
         let (offset, size) = (slice.offset.unwrap_or(0), slice.size.unwrap_or(0));

@@ -235,7 +235,7 @@ impl Part for StorageSource {
         if let Some(slices) = el.child("slices") {
             self.slices = slices.children_named("slice").map(|s| Slice::read(s, cx)).collect();
         }
-        self.seclabels = el.children_named("seclabel").map(|s| SourceSeclabel::read(s, cx)).collect();
+        self.seclabels = crate::domain::seclabel::read_of_source(el, cx);
         self.auth = el.child("auth").map(|a| Auth::read(a, cx));
         self.encryption = el.child("encryption").map(|e| Encryption::read(e, cx));
         self.reservations = el.child("reservations").map(|r| Reservations::read(r, cx));

@@ -308,7 +308,7 @@ fn lun(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         cx.error(
             &codes::NEEDS_QEMU,
             disk.site,
-            "<disk device='lun'> on the virtio bus: QEMU's device can't support SCSI emulation with 'virtio-blk'",
+            "<disk device='lun'>: QEMU can't support SCSI emulation with 'virtio-blk'",
         )
         .help("use <target bus='scsi'/>");
     }

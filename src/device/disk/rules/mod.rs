@@ -40,7 +40,6 @@ pub fn disk(disk: &Disk, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 /// The images of the disk.
 fn source(disk: &Disk, cx: &mut Cx<'_>) {
     let format = disk.driver(|d| d.format);
-    crate::domain::seclabel::source_rules(&disk.source.seclabels, cx);
     source_rules::image(&disk.source, format, disk.auth(), disk.encryption(), disk.is_readonly(), cx);
     if disk.driver.as_ref().is_some_and(|d| d.metadata_cache.is_some()) && format != Some(Format::Qcow2) {
         cx.error(&codes::FORMAT, disk.site, "<metadata_cache> is about the tables of qcow2 images");

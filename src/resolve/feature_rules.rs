@@ -1,0 +1,166 @@
+//! Checks of `<features>`.
+
+use super::{Board, Cx, Machine};
+use crate::caps::{Accel, Cap};
+use crate::diag::codes::machine as codes;
+use crate::domain::Domain;
+use crate::domain::features::{Features, Hyperv};
+use crate::xml::Site;
+
+/// Features that the machine, or this QEMU, does not have.
+pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    let Some(f) = &domain.features else { return };
+    by_machine(f, machine, cx);
+    by_qemu(f, machine, cx);
+    let mut faults: Vec<(Site, String)> = Vec::new();
+    ranges(f, machine, &mut faults);
+    if let Some(hyperv) = &f.hyperv {
+        enlightenments(hyperv, &mut faults);
+    }
+    for (site, message) in faults {
+        cx.error(&codes::FEATURE, site, message);
+    }
+    ps2(f, domain, cx);
+    if f.acpi
+        && machine.arch == crate::vocab::Arch::Aarch64
+        && machine.board == Board::Virt
+        && !super::os_rules::has_uefi(domain)
+    {
+        cx.error(&codes::FEATURE, f.site, "<acpi/> on this architecture comes from UEFI: choose such firmware");
+    }
+}
+
+/// Where each feature is.
+fn by_machine(f: &Features, machine: &Machine, cx: &mut Cx<'_>) {
+    let pseries = machine.board == Board::Pseries;
+    let arm_virt = machine.board == Board::Virt && machine.arch.is_arm();
+    let riscv_virt = machine.board == Board::Virt && machine.arch.is_riscv();
+    let x86 = machine.arch.is_x86();
+    let where_it_is = [
+        ("'hpt' does", f.hpt.is_some(), pseries),
+        ("'htm' does", f.htm.is_some(), pseries),
+        ("'nested-hv' does", f.nested_hv.is_some(), pseries),
+        ("'ccf-assist' does", f.ccf_assist.is_some(), pseries),
+        ("'cfpc' does", f.cfpc.is_some(), pseries),
+        ("'sbbc' does", f.sbbc.is_some(), pseries),
+        ("'ibs' does", f.ibs.is_some(), pseries),
+        ("'gic' does", f.gic.is_some(), arm_virt),
+        ("'ras', a feature of ARM Virt machines, does", f.ras.is_some(), arm_virt),
+        ("'aia' does", f.aia.is_some(), riscv_virt),
+        ("'pvspinlock' does", f.pvspinlock.is_some(), x86),
+        ("'ioapic' does", f.ioapic.is_some(), x86),
+        ("the attribute 'eoi' of 'apic' does", f.apic.as_ref().is_some_and(|a| a.eoi.is_some()), x86),
+        ("Hyper-V ('hyperv') does", f.hyperv.is_some(), x86 || arm_virt),
+    ];
+    for (what, _, _) in where_it_is.iter().filter(|(_, is_there, possible)| *is_there && !possible) {
+        let message = format!(
+            "<features>: {what} not exist on the architecture '{}' with the machine type '{}'",
+            machine.arch, machine.name
+        );
+        cx.error(&codes::FEATURE, f.site, message);
+    }
+    // Whether a machine has ACPI stands in the capabilities; older ones do not say.
+    let of_machine = cx.env.caps.accel(machine.accel).and_then(|a| a.machines.iter().find(|m| m.name == machine.name));
+    let acpi = of_machine.and_then(|m| m.acpi).unwrap_or(!machine.arch.is_s390());
+    if f.acpi && !acpi {
+        cx.error(
+            &codes::FEATURE,
+            f.site,
+            format!("<acpi/> is set, and the machine type '{}' has no ACPI", machine.name),
+        );
+    }
+    if machine.arch.is_ppc64() && f.pmu.as_ref().is_some_and(|p| !p.is_on()) {
+        cx.error(
+            &codes::FEATURE,
+            f.site,
+            format!("<pmu>: on the architecture '{}' it is always enabled", machine.arch),
+        );
+    }
+}
+
+/// What this QEMU cannot do.
+fn by_qemu(f: &Features, machine: &Machine, cx: &mut Cx<'_>) {
+    let x86 = machine.arch.is_x86();
+    let teardown = f.async_teardown.as_ref().is_some_and(|a| a.enabled.is_some_and(|e| e.is_yes()));
+    let lacks = [
+        ("vmport", f.vmport.is_some() && !x86),
+        // Standalone, older QEMUs are asked with a switch of their own.
+        ("asynchronous teardown", teardown && cx.env.is_libvirt() && !cx.has(Cap::RunWithAsyncTeardown)),
+        ("vmcoreinfo", f.vmcoreinfo.as_ref().is_some_and(|v| v.is_on()) && !cx.has(Cap::Vmcoreinfo)),
+        ("a switch for the ps2 feature", f.ps2.is_some() && !(x86 && cx.has(Cap::MachineI8042Opt))),
+    ];
+    for (what, _) in lacks.iter().filter(|(_, lacks)| *lacks) {
+        cx.error(&codes::FEATURE, f.site, format!("<features>: this QEMU binary has no {what} available"));
+    }
+}
+
+/// Sizes.
+fn ranges(f: &Features, machine: &Machine, faults: &mut Vec<(Site, String)>) {
+    if let Some(tseg) = f.smm.as_ref().and_then(|s| s.tseg.as_ref()) {
+        if machine.board != Board::Q35 {
+            faults.push((tseg.site, "<tseg> belongs to SMM of the q35 machine type, no other has it".to_string()));
+        } else if !tseg.size.0.is_multiple_of(1 << 20) {
+            faults.push((tseg.site, "<tseg> of SMM: the size is counted in whole MiB".to_string()));
+        }
+    }
+    if let Some(tcg) = &f.tcg {
+        if machine.accel != Accel::Tcg {
+            let message = format!(
+                "<tcg> tunes the emulator, and the domain is of type '{}': the features are incompatible",
+                machine.accel.as_str()
+            );
+            faults.push((tcg.site, message));
+        } else if tcg.tb_cache.as_ref().is_some_and(|c| !c.kib().is_multiple_of(1024)) {
+            faults.push((tcg.site, "<tb-cache>: the size is counted in whole MiB, an integer multiple".to_string()));
+        }
+    }
+    if let Some(ring) = f.kvm.as_ref().and_then(|k| k.dirty_ring.as_ref()).filter(|r| r.switch.is_on()) {
+        let fits = ring.size.is_some_and(|s| s.is_power_of_two() && (1024..=65536).contains(&s));
+        let message = match ring.size {
+            None => "a 'dirty-ring' that is on needs the attribute 'size', which is missing",
+            Some(_) => "<dirty-ring size>: a dirty ring has a power of 2 of entries, from 1024 to 65536",
+        };
+        if !fits {
+            faults.push((ring.site, message.to_string()));
+        }
+    }
+}
+
+/// Values of enlightenments.
+fn enlightenments(hyperv: &Hyperv, faults: &mut Vec<(Site, String)>) {
+    if let Some(spinlocks) = hyperv.spinlocks.as_ref().filter(|s| s.switch.is_on()) {
+        let message = match spinlocks.retries {
+            None => Some("'spinlocks' that are on need the attribute 'retries', which is missing"),
+            Some(retries) if retries < 0xfff => {
+                Some("<spinlocks retries>: Hyper-V guests take a count of 4095 or more")
+            }
+            Some(_) => None,
+        };
+        faults.extend(message.map(|m| (spinlocks.site, m.to_string())));
+    }
+    if let Some(vendor) = hyperv.vendor_id.as_ref().filter(|v| v.switch.is_on()) {
+        let message = match &vendor.value {
+            None => Some("'vendor_id' of HyperV is on, and its attribute 'value' is missing"),
+            Some(value) if value.len() > 12 || value.contains(',') => {
+                Some("the hyperv vendor_id has at most 12 characters, and no ','")
+            }
+            Some(_) => None,
+        };
+        faults.extend(message.map(|m| (vendor.site, m.to_string())));
+    }
+}
+
+/// Without the controller of keyboard and mouse there is neither, nor what pretends to be one.
+fn ps2(f: &Features, domain: &Domain, cx: &mut Cx<'_>) {
+    if f.ps2.as_ref().is_none_or(|p| p.is_on()) {
+        return;
+    }
+    if f.vmport.as_ref().is_some_and(|v| v.is_on()) {
+        cx.error(&codes::FEATURE, f.site, "<vmport> works through the ps2 controller, and the ps2 feature is disabled");
+    }
+    let inputs = domain.devices.as_ref().map_or(&[][..], |d| &d.inputs);
+    if let Some(input) = inputs.iter().find(|i| i.bus == Some(crate::device::input::InputBus::Ps2)) {
+        let message = "there are inputs on the ps2 bus, and the ps2 feature is disabled";
+        cx.error(&codes::FEATURE, input.site, message);
+    }
+}
