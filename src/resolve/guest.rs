@@ -88,7 +88,9 @@ fn node_for_hotplug(domain: &mut Domain, cx: &mut Cx<'_>) {
         crate::device::memory::assign_slots(&mut devices.memories);
     }
     let has_nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).is_some_and(|n| !n.cells.is_empty());
-    if has_nodes || domain.max_memory.is_none() || !cx.env.options.define {
+    // Machines of s390x have no NUMA.
+    let arch = domain.os.as_ref().and_then(|os| os.arch());
+    if has_nodes || domain.max_memory.is_none() || !cx.env.options.define || arch.is_some_and(|a| a.is_s390()) {
         return;
     }
     let total = domain.memory.as_ref().map_or(0, |m| m.amount.size.0);

@@ -21,7 +21,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How many ports are looked at for a free one.
 const AUTO_PORTS: usize = 1000;
 
-/// How often something that gives no sign is looked at.
+/// How often something that gives no sign is looked at. A watch of the folder (inotify) was tried and measured: to close it
+/// costs 10 ms and more, because the kernel waits until nobody can be looking at it, and QEMU answers only when
+/// its main loop runs, whenever the connection was made.
 const GLANCE: Duration = Duration::from_millis(1);
 
 /// A machine that runs, with all that belongs to it. Dropping it ends the machine and tidies up.
