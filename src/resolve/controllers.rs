@@ -118,6 +118,16 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     };
     match devices.controllers.iter_mut().find(|c| c.is(ControllerKind::Pci) && c.index() == 0) {
         Some(found) => match found.model {
+            None if cx.env.options.define && !found.site.is_none() => {
+                let site = found.site;
+                cx.error(
+                    &codes::CONTROLLERS,
+                    site,
+                    format!(
+                        "the PCI controller with index='0' must be model='{root}' on this machine type, and here no model was found ('(null)')"
+                    ),
+                );
+            }
             None => found.model = Some(root),
             Some(model) if model != root => {
                 let site = found.site;

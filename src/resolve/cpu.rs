@@ -50,6 +50,7 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         }
         CpuMode::HostPassthrough | CpuMode::Maximum => {
             cpu.model = None;
+            cpu.vendor = None;
             if mode == CpuMode::HostPassthrough && machine.arch.is_x86() && cx.has(Cap::CpuMigratable) {
                 cpu.migratable.get_or_insert(OnOff::On);
             }
@@ -73,7 +74,8 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
 
 /// What cannot be said of a CPU without a model.
 fn without_model(cpu: &Cpu, cx: &mut Cx<'_>) {
-    if cpu.vendor.is_some() {
+    let passes = matches!(cpu.mode(), CpuMode::HostPassthrough | CpuMode::Maximum);
+    if cpu.vendor.is_some() && !passes {
         cx.error(&codes::CPU, cpu.site, "<vendor> restricts a CPU <model>, and none is specified");
     } else if let Some(feature) = cpu.features.first().filter(|_| cpu.mode() == CpuMode::Custom) {
         let message = "<feature> changes a CPU <model>: the list is non-empty, and no model is specified";

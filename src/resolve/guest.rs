@@ -59,15 +59,24 @@ fn features(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
 }
 
-/// More CPUs than an 8-bit APIC id can name need interrupt remapping: new domains of q35 get it.
+/// More CPUs than an 8-bit APIC id can name need interrupt remapping: new domains of q35 get it. It takes an I/O APIC
+/// that QEMU emulates.
 fn interrupts_beyond_255(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     use crate::device::iommu::{Iommu, IommuDriver, IommuModel};
     use crate::domain::features::{Ioapic, IoapicDriver};
     let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
-    if !cx.env.options.define || machine.board != Board::Q35 || count <= 255 {
+    if !cx.env.options.define || machine.board != Board::Q35 {
         return;
     }
     let devices = domain.devices.get_or_insert_default();
+    if count <= 255 {
+        let remaps = |i: &Iommu| i.driver.as_ref().is_some_and(|d| d.intremap == Some(OnOff::On));
+        if devices.iommus.iter().any(remaps) {
+            let ioapic = domain.features.get_or_insert_default().ioapic.get_or_insert_with(Ioapic::default);
+            ioapic.driver.get_or_insert(IoapicDriver::Qemu);
+        }
+        return;
+    }
     if devices.iommus.is_empty() {
         devices.iommus.push(Iommu { model: Some(IommuModel::Intel), ..Iommu::default() });
     }
@@ -88,7 +97,9 @@ fn node_for_hotplug(domain: &mut Domain, cx: &mut Cx<'_>) {
         crate::device::memory::assign_slots(&mut devices.memories);
     }
     let has_nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).is_some_and(|n| !n.cells.is_empty());
-    if has_nodes || domain.max_memory.is_none() || !cx.env.options.define {
+    // Machines of s390x have no NUMA.
+    let arch = domain.os.as_ref().and_then(|os| os.arch());
+    if has_nodes || domain.max_memory.is_none() || !cx.env.options.define || arch.is_some_and(|a| a.is_s390()) {
         return;
     }
     let total = domain.memory.as_ref().map_or(0, |m| m.amount.size.0);

@@ -17,6 +17,15 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     super::os_rules::check(domain, machine, cx);
     boot(domain, cx);
     lifecycle(domain, cx);
+    if let Some(pm) = domain
+        .pm
+        .as_ref()
+        .filter(|pm| !machine.arch.is_x86() && (pm.suspend_to_mem.is_some() || pm.suspend_to_disk.is_some()))
+    {
+        let message =
+            "<pm>: setting the sleep states of ACPI (S3/S4) is a matter of x86 boards, it is not supported here";
+        cx.error(&codes::LIFECYCLE, pm.site, message);
+    }
     clock(domain, machine, cx);
     timers(domain, cx);
     if let Some(cpu) = &domain.cpu {

@@ -71,7 +71,8 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
 }
 
 fn ide(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
-    if !machine.has_builtin_ide() {
+    // QEMU's isapc has one, but libvirt does not know.
+    if !machine.has_builtin_ide() || (machine.board == Board::Isapc && cx.env.is_libvirt()) {
         let message = "this machine type has no IDE, nor has this QEMU binary a device for IDE controllers";
         cx.error(&general::NOT_BY_QEMU, c.site, message);
     } else if c.index() != 0 {

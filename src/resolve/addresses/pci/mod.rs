@@ -54,8 +54,33 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
 }
 
-/// Without any PCI bus, a PCI address is a fault.
-fn report_busless(devices: &Devices, _: &Machine, cx: &mut Cx<'_>) {
+/// Without any PCI bus, a PCI address is a fault, and so is a device that can be nowhere else.
+fn report_busless(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
+    let mut homeless: Vec<Site> = Vec::new();
+    let env = cx.env;
+    let mut look = |d: &mut dyn Device, plug: Plug| {
+        let needs = matches!(plug, Plug::Pci | Plug::Pcie | Plug::RootComplex | Plug::Virtio(_));
+        if needs && !d.info().has_address() {
+            homeless.push(d.site());
+        }
+    };
+    for controller in &mut devices.controllers {
+        let plug = controller.plug(machine, &env);
+        look(controller, plug);
+    }
+    order::pci_before_controllers(devices, machine, &env, &mut look);
+    order::pci_behind_controllers(devices, machine, &env, &mut look);
+    // Boards of ARM and RISC-V without PCI have devices of their own, in places of which nothing is known.
+    homeless.retain(|_| !machine.arch.is_arm() && !machine.arch.is_riscv());
+    // libvirt's own additions need a bus, too; standalone, they are left out.
+    homeless.retain(|site| env.is_libvirt() || !site.is_none());
+    for site in homeless {
+        cx.error(
+            &codes::NO_BUS,
+            site,
+            format!("this device needs PCI buses, and a machine of type '{}' has none available", machine.name),
+        );
+    }
     devices.each(&mut |d| {
         if let Some(pci) = d.info().pci()
             && cx.span(d.info().address_site()) != crate::diag::Span::NONE
