@@ -125,6 +125,8 @@ fn contradictions_are_refused_with_the_values_that_contradict() {
             "<controller type='pci' index='0' model='pcie-root'><target chassisNr='4'/></controller>",
             &["'chassisNr'", "'none'"],
         ),
+        ("", "<iommu model='intel'><driver eim='on'/></iommu>", &["eim", "interrupt remapping"]),
+        ("", "<controller type='pci' index='0'/>", &["'pcie-root'"]),
         ("", "<memballoon model='virtio'/><memballoon model='virtio'/>", &["second <memballoon>"]),
         ("", "<interface type='network'/>", &["type='network'", "<source>"]),
         ("", "<interface type='user'><ip address='10.0.0.1' prefix='48'/></interface>", &["'48'"]),
