@@ -55,6 +55,52 @@ fn what_has_no_meaning_is_not_printed() {
             "<interface type='direct'><source dev='eth0' bridge='b'/><target dev='macvtap3'/></interface>",
             "<source dev='eth0' mode='vepa'/>",
         ),
+        ("", "<graphics type='spice' port='-1' defaultMode='any'/>", "<graphics type='spice' port='-1' autoport='no'>"),
+        ("", "<graphics type='vnc' autoport='no'><gl enable='no'/></graphics>", "<graphics type='vnc' autoport='no'>"),
+        ("", "<graphics type='vnc'><listen type='none' address='::1'/></graphics>", "<listen type='none'/>"),
+        ("", "<memballoon model='none'><alias name='ua-b'/></memballoon>", "<memballoon model='none'/>"),
+        (
+            "",
+            "<tpm model='tpm-crb'><backend type='emulator' version='2.0' persistent_state='no'/></tpm>",
+            "<backend type='emulator' version='2.0'/>",
+        ),
+        (
+            "",
+            "<sound model='ac97'><rom bar='on'/><boot order='1'/><alias name='ua-s'/></sound>",
+            "<sound model='ac97'>\n      <alias name='ua-s'/>\n      <address",
+        ),
+        (
+            "",
+            "<channel type='pty'><source><mouse mode='server'/></source><target type='virtio' name='a' port='7'/><address type='isa'/></channel>",
+            "<target type='virtio' name='a'/>\n      <address type='virtio-serial' controller='0' bus='0' port='1'/>",
+        ),
+        (
+            "",
+            "<video><driver vgaconf='io'/><model type='qxl' vram64='0'/></video>",
+            "vgamem='16384' heads='1' primary='yes'/>",
+        ),
+        (
+            "",
+            "<interface type='direct'><source dev='e'/><virtualport type='midonet'><parameters interfaceid='09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f' profileid='p'/></virtualport></interface>",
+            "<parameters interfaceid='09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f'/>",
+        ),
+        (
+            "",
+            "<disk type='network'><source protocol='rbd' name='p/i'><host name='h' transport='tcp'/></source><target dev='vda'/></disk>",
+            "<host name='h'/>",
+        ),
+        // What is not PCI Express by name is taken for it; crypto is the other way round.
+        (
+            "",
+            "<interface type='user'><model type='tulip'/></interface>",
+            "bus='0x01' slot='0x00' function='0x0'/>\n    </interface>",
+        ),
+        ("", "<crypto model='virtio' type='qemu'><backend model='builtin'/></crypto>", "model='pcie-to-pci-bridge'"),
+        (
+            "",
+            "<controller type='scsi' index='0' model='virtio-scsi'/><disk type='file'><source file='/x'/><target dev='sdk' bus='scsi'/></disk>",
+            "<controller type='scsi' index='1' model='lsilogic'>",
+        ),
     ];
     let cases = cases.into_iter().chain(GUEST_MEANS.iter().map(|(domain, expected)| (*domain, "", *expected)));
     for (domain, devices, expected) in cases {
@@ -79,6 +125,8 @@ fn contradictions_are_refused_with_the_values_that_contradict() {
             "<controller type='pci' index='0' model='pcie-root'><target chassisNr='4'/></controller>",
             &["'chassisNr'", "'none'"],
         ),
+        ("", "<iommu model='intel'><driver eim='on'/></iommu>", &["eim", "interrupt remapping"]),
+        ("", "<controller type='pci' index='0'/>", &["'pcie-root'"]),
         ("", "<memballoon model='virtio'/><memballoon model='virtio'/>", &["second <memballoon>"]),
         ("", "<interface type='network'/>", &["type='network'", "<source>"]),
         ("", "<interface type='user'><ip address='10.0.0.1' prefix='48'/></interface>", &["'48'"]),
@@ -86,6 +134,51 @@ fn contradictions_are_refused_with_the_values_that_contradict() {
         ("", "<disk type='file'><source file='/x'/><target dev='vda1' bus='virtio'/></disk>", &["'vda1'", "partition"]),
         ("", "<channel type='spicevmc'><target type='virtio'/></channel>", &["'spicevmc'", "spice display"]),
         ("", "<graphics type='vnc' passwd='secretsecret'/>", &["12", "8"]),
+        ("", "<graphics type='dbus'/><graphics type='rdp' multiUser='yes'/>", &["RDP", "'multiUser'"]),
+        ("", "<graphics type='vnc'><listen type='address' network='n'/></graphics>", &["'network'"]),
+        (
+            "",
+            "<rng model='virtio'><backend model='random'/><backend model='builtin'/></rng>",
+            &["only one <backend>", "<rng>"],
+        ),
+        (
+            "",
+            "<input type='tablet' bus='usb'><address type='pci' bus='0x00' slot='0x08'/></input>",
+            &["USB", "address"],
+        ),
+        ("", "<memballoon model='virtio'><address type='unassigned'/></memballoon>", &["'unassigned'", "hostdevs"]),
+        ("", "<memballoon model='virtio'><address type='ccw'/></memballoon>", &["CCW"]),
+        ("", "<smartcard mode='host'><address type='pci' slot='0x08'/></smartcard>", &["'ccid'"]),
+        (
+            "",
+            "<controller type='virtio-serial'/><channel type='pty'><target type='virtio'/><address type='virtio-serial' port='0x1'/></channel>",
+            &["'0x1'", "integer"],
+        ),
+        ("", "<pstore backend='acpi-erst'><path>/x</path><size unit='KiB'>5</size></pstore>", &["pstore", "size"]),
+        ("", "<audio id='1' type='spice'/>", &["spice graphics"]),
+        ("", "<audio id='1' type='alsa'><input voices='0'/></audio>", &["voices"]),
+        (
+            "",
+            "<hostdev mode='subsystem' type='usb' rawio='yes'><source><vendor id='1'/><product id='2'/></source></hostdev>",
+            &["'rawio'", "'usb'"],
+        ),
+        ("", "<interface type='user'><teaming type='persistent' persistent='ua-x'/></interface>", &["persistent"]),
+        ("", "<interface type='ethernet'><source><route address='::1'/></source></interface>", &["'::1'", "ipv4"]),
+        (
+            "",
+            "<interface type='direct'><source dev='e'/><virtualport type='openvswitch'><parameters instanceid='09b11c53-8b5c-4eeb-8f00-d84eaa0aaa4f'/></virtualport></interface>",
+            &["instanceid", "'openvswitch'"],
+        ),
+        (
+            "",
+            "<disk type='file'><transient shareBacking='yes'/><source file='/x'/><target dev='sda' bus='sata'/></disk>",
+            &["'sata'"],
+        ),
+        (
+            "",
+            "<serial type='unix'><source mode='bind' path='/s'><seclabel model='dac' relabel='no'><label>l</label></seclabel></source></serial>",
+            &["relabel", "dac"],
+        ),
     ];
     for (domain, devices, words) in cases {
         refused(&compiled(domain, devices), &format!("{domain}{devices}"), words);

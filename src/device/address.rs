@@ -338,7 +338,7 @@ impl AddressPart {
             }
             AddressKind::VirtioMmio => Some(Address::VirtioMmio),
             AddressKind::Isa => Some(Address::Isa { iobase: cx.attr(el, "iobase"), irq: cx.attr(el, "irq") }),
-            AddressKind::Dimm => Some(Address::Dimm { slot: cx.attr(el, "slot"), base: cx.attr(el, "base") }),
+            AddressKind::Dimm => Some(Address::Dimm { slot: cx.need(el, "slot"), base: cx.attr(el, "base") }),
             AddressKind::Unassigned => Some(Address::Unassigned),
         };
     }

@@ -89,6 +89,29 @@ model! {
     }
 }
 
+/// Children that a device has once, and that a model reads the first of.
+const ONCE: [(&str, &str); 7] = [
+    ("crypto", "backend"),
+    ("rng", "backend"),
+    ("tpm", "backend"),
+    ("serial", "protocol"),
+    ("parallel", "protocol"),
+    ("console", "protocol"),
+    ("channel", "protocol"),
+];
+
+/// Refuses a second child of those that a device has once.
+pub fn only_one(el: El<'_>, cx: &mut Binder<'_>) {
+    for (_, child) in ONCE.iter().filter(|(name, _)| el.is(name)) {
+        for second in el.children_named(child).skip(1) {
+            let message =
+                format!("only one {child} element of a {} device is supported: it is allowed once", el.name());
+            cx.diags.error(&crate::diag::codes::schema::DUPLICATE, second.span(), message);
+            second.mark_all();
+        }
+    }
+}
+
 impl DeviceInfo {
     /// Forgets what means nothing for devices of this element: a boot order where nothing can be booted from, an
     /// option ROM of what is no card of its own.

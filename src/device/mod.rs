@@ -113,6 +113,7 @@ macro_rules! devices {
                 self.site = el.site();
                 self.emulator = el.child("emulator").and_then(|e| cx.text(e));
                 $(self.$field = el.children_named(<$ty>::ELEMENT).map(|e| {
+                    info::only_one(e, cx);
                     let mut device = <$ty>::read(e, cx);
                     device.info_mut().forget_for(<$ty>::ELEMENT);
                     device

@@ -190,6 +190,11 @@ pub fn smbios(lx: &mut Lower<'_>) {
         lx.error(&codes::SMBIOS, smbios.site, format!("{message} '{}'", lx.domain.name()));
         return;
     };
+    if let Some(second) = info.base_boards.get(1).filter(|_| lx.env.is_libvirt()) {
+        let message = "<sysinfo> has more than one <baseBoard>: libvirt has qemu support one entry of that type (Type 2) of SMBIOS";
+        lx.error(&codes::SMBIOS, second.site, message);
+        return;
+    }
     let mut table = |number: u8, site: Site, pairs: Vec<(&'static str, &str)>| {
         if pairs.is_empty() {
             return;

@@ -117,7 +117,9 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
         .help("QEMU boots systems of type 'hvm'; the others are containers and guests of other hypervisors");
         return None;
     }
-    let arch = *kind.arch.get_or_insert(cx.env.caps.arch);
+    // libvirt takes the host's, whatever the emulator is for.
+    let own = if cx.env.is_libvirt() { cx.env.host.machine.arch } else { cx.env.caps.arch };
+    let arch = *kind.arch.get_or_insert(own);
     if !cx.env.caps.arch.runs(arch) {
         let (site, qemu) = (kind.site, cx.env.caps.arch);
         cx.error_at(

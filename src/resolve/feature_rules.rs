@@ -4,22 +4,26 @@ use super::{Board, Cx, Machine};
 use crate::caps::{Accel, Cap};
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
-use crate::domain::features::{Features, Hyperv};
+use crate::domain::features::{Features, Hyperv, IoapicDriver};
+use crate::vocab::OnOff;
 use crate::xml::Site;
 
 /// Features that the machine, or this QEMU, does not have.
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-    let Some(f) = &domain.features else { return };
-    by_machine(f, machine, cx);
-    by_qemu(f, machine, cx);
     let mut faults: Vec<(Site, String)> = Vec::new();
-    ranges(f, machine, &mut faults);
-    if let Some(hyperv) = &f.hyperv {
-        enlightenments(hyperv, &mut faults);
+    remapping(domain, &mut faults);
+    if let Some(f) = &domain.features {
+        ranges(f, machine, &mut faults);
+        if let Some(hyperv) = &f.hyperv {
+            enlightenments(hyperv, &mut faults);
+        }
     }
     for (site, message) in faults {
         cx.error(&codes::FEATURE, site, message);
     }
+    let Some(f) = &domain.features else { return };
+    by_machine(f, machine, cx);
+    by_qemu(f, machine, cx);
     ps2(f, domain, cx);
     if f.acpi
         && machine.arch == crate::vocab::Arch::Aarch64
@@ -91,6 +95,24 @@ fn by_qemu(f: &Features, machine: &Machine, cx: &mut Cx<'_>) {
     ];
     for (what, _) in lacks.iter().filter(|(_, lacks)| *lacks) {
         cx.error(&codes::FEATURE, f.site, format!("<features>: this QEMU binary has no {what} available"));
+    }
+}
+
+/// What remapping of interrupts builds on.
+fn remapping(domain: &Domain, faults: &mut Vec<(Site, String)>) {
+    let split =
+        domain.features.as_ref().and_then(|f| f.ioapic.as_ref()).and_then(|i| i.driver) == Some(IoapicDriver::Qemu);
+    for iommu in domain.devices.iter().flat_map(|d| &d.iommus) {
+        let Some(driver) = &iommu.driver else { continue };
+        let remaps = driver.intremap == Some(OnOff::On);
+        if remaps && !split {
+            let message = "intremap='on': the IOMMU remaps interrupts of a split I/O APIC only, so <features> needs <ioapic driver='qemu'/>";
+            faults.push((iommu.site, message.to_string()));
+        }
+        if driver.eim == Some(OnOff::On) && !remaps {
+            let message = "eim='on' of the IOMMU extends interrupt remapping, which is not enabled: add intremap='on'";
+            faults.push((iommu.site, message.to_string()));
+        }
     }
 }
 

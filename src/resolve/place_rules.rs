@@ -32,6 +32,10 @@ fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
         };
         cx.error(&codes::KIND, site, message);
     }
+    if family == "smart card" && kind != AddressKind::Ccid {
+        let message = "a smart card must use the 'ccid' address type: its controllers have no other places";
+        cx.error(&codes::KIND, site, message);
+    }
     let on_pci = matches!(kind, AddressKind::Pci | AddressKind::Unassigned);
     if let Some(acpi) = info.acpi.as_ref().filter(|a| a.index.is_some() && !on_pci) {
         cx.error(&support::NOT_BY_QEMU, acpi.site, "an ACPI index is only supported for PCI devices");

@@ -305,7 +305,6 @@ fn audio(a: &mut Audio) {
         a.dsp_policy = None;
     }
     a.dsp_policy = a.dsp_policy.filter(|p| *p != 0);
-    a.timer_period = a.timer_period.filter(|p| *p != 0);
     if kind != T::Pipewire {
         a.runtime_dir = None;
     }
@@ -330,8 +329,7 @@ fn audio(a: &mut Audio) {
             d.stream_name = None;
             d.latency = None;
         }
-        d.voices = d.voices.filter(|v| *v != 0);
-        d.buffer_length = d.buffer_length.filter(|l| *l != 0);
+        d.buffer_count = d.buffer_count.filter(|c| *c != 0);
         d.latency = d.latency.filter(|l| *l != 0);
     }
 }

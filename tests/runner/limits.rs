@@ -169,7 +169,7 @@ fn a_machine_of_the_system_opens_only_its_devices() {
     if !has_qemu() || !may_limit() {
         return;
     }
-    let one = Path::new("/sys/fs/cgroup/devices/devices.allow").exists();
+    let one = rustix::fs::access("/sys/fs/cgroup/devices/devices.allow", rustix::fs::Access::WRITE_OK).is_ok();
     if !one && !Path::new("/run/systemd/system").exists() {
         eprintln!("SKIPPED: neither systemd nor control groups of version 1");
         return;

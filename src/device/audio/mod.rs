@@ -138,7 +138,37 @@ impl Family for Audio {
         if self.kind() == AudioType::Dbus && !cx.has(crate::caps::Cap::DisplayDbus) {
             cx.error(&support::NOT_BY_QEMU, self.site, "<audio type='dbus'>: this QEMU binary was built without it");
         }
+        if self.timer_period == Some(0) {
+            cx.error_at(
+                &codes::AUDIO,
+                self.site,
+                "timerPeriod",
+                "timerPeriod='0' of <audio>: a period of zero is not permitted",
+            );
+        }
+        if self.kind() == AudioType::Spice
+            && !domain.devices.iter().flat_map(|d| &d.graphics).any(|g| g.is(super::graphics::GraphicsKind::Spice))
+        {
+            cx.error(
+                &codes::AUDIO,
+                self.site,
+                "Spice audio is not supported without spice graphics: nobody would hear it",
+            )
+            .help("add <graphics type='spice'/>");
+        }
         for direction in [&self.input, &self.output].into_iter().flatten() {
+            let settings = direction.settings.as_ref();
+            for (name, value) in [
+                ("voices", direction.voices),
+                ("bufferLength", direction.buffer_length),
+                ("frequency", settings.and_then(|s| s.frequency)),
+                ("channels", settings.and_then(|s| s.channels)),
+            ] {
+                if value == Some(0) {
+                    let message = format!("{name}='0' of an <audio> direction: zero is not permitted");
+                    cx.error_at(&codes::AUDIO, direction.site, name, message);
+                }
+            }
             let fixed = direction.fixed_settings == Some(YesNo::Yes);
             if fixed && direction.mixing_engine == Some(YesNo::No) {
                 cx.error(

@@ -68,6 +68,9 @@ impl Family for Channel {
     fn defaults(&mut self, _: &Machine, cx: &mut Cx<'_>) {
         if let Some(target) = &mut self.target {
             target.state = None;
+            if target.kind != Some(ChannelTargetType::Guestfwd) {
+                (target.address, target.port) = (None, None);
+            }
         }
         if self.source.kind() != SourceKind::Unix {
             return;

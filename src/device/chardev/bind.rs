@@ -131,10 +131,12 @@ impl ChardevSource {
             SourceKind::Null | SourceKind::Vc | SourceKind::Stdio | SourceKind::Spicevmc => el.mark_all(),
         }
         self.seclabels = crate::domain::seclabel::read_of_source(el, cx);
+        self.seclabels.iter_mut().for_each(|l| l.labelskip = None);
         // Attributes of other types are left over when people change the type; libvirt passes over them.
         for attr in el.attrs() {
             attr.mark();
         }
+        ["reconnect", "clipboard", "mouse"].iter().filter_map(|name| el.child(name)).for_each(|e| e.mark_all());
     }
 
     fn bind_reconnect(&mut self, el: El<'_>, cx: &mut Binder<'_>) {

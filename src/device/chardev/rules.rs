@@ -4,7 +4,6 @@ use super::{ChardevSource, Peer, Protocol, SourceKind};
 use crate::caps::Cap;
 use crate::diag::codes::{chardev as codes, general as support};
 use crate::resolve::Cx;
-use crate::vocab::YesNo;
 use crate::xml::Site;
 
 /// Refuses a UNIX socket without a path; only channels get a generated one.
@@ -76,7 +75,7 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
     {
         cx.error(&support::NOT_BY_QEMU, at, format!("this QEMU binary has no chardev of type '{kind}'"));
     }
-    if source.listens() && source.reconnect.is_some_and(|r| r.enabled == YesNo::Yes) {
+    if source.listens() && source.reconnect.is_some() {
         cx.error(&codes::RECONNECT, at, "<reconnect>: only a chardev with mode='connect' can do so").help(
             "remove <reconnect>, or use mode='connect' with the path of a socket on which another program listens",
         );

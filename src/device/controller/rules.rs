@@ -41,7 +41,7 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
     if let Some(driver) = &c.driver {
         let virtio = matches!(c.plug_of_kind(), Plug::Virtio(_));
         driver.virtio.rules(virtio, cx);
-        if c.is(ControllerKind::Scsi) && !virtio {
+        if !(c.is(ControllerKind::Scsi) && virtio) {
             let only = [
                 ("queues", driver.queues),
                 ("cmd_per_lun", driver.cmd_per_lun),

@@ -24,6 +24,12 @@ pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
     } else if disk.readonly {
         disk.snapshot = disk.snapshot.filter(|s| *s != SnapshotLocation::No);
     }
+    if let Some(transient) = &mut disk.transient {
+        transient.share_backing = transient.share_backing.filter(|s| s.is_yes());
+    }
+    if let Some(driver) = &mut disk.driver {
+        driver.queue_size = driver.queue_size.filter(|s| *s > 0);
+    }
     let mut kind = kind;
     if device == DiskDevice::Cdrom && kind == StorageKind::Network && disk.source.is_empty() {
         // Without a medium there is no server.

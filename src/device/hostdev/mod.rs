@@ -76,6 +76,20 @@ impl Hostdev {
         self.kind.unwrap_or(HostdevType::Pci)
     }
 
+    /// Forgets what other kinds of devices have.
+    fn tidy(&mut self) {
+        let kind = self.kind();
+        if kind != HostdevType::Scsi {
+            (self.readonly, self.shareable) = (false, false);
+        }
+        if !matches!(kind, HostdevType::Mdev | HostdevType::Pci) {
+            (self.display, self.ramfb) = (None, None);
+        }
+        if kind != HostdevType::Pci {
+            self.driver = None;
+        }
+    }
+
     fn virtio_model(&self) -> VirtioModel {
         match self.model {
             Some(HostdevModel::VirtioTransitional) => VirtioModel::Transitional,
@@ -89,6 +103,7 @@ impl Family for Hostdev {
     fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
         self.mode.get_or_insert(HostdevMode::Subsystem);
         self.managed.get_or_insert(YesNo::No);
+        self.tidy();
         if self.kind() == HostdevType::Mdev && self.model == Some(HostdevModel::VfioPci) {
             self.display.get_or_insert(OnOff::Off);
         }

@@ -1,7 +1,8 @@
 //! Checks of a host device.
 
-use super::{Hostdev, HostdevModel, HostdevSource, HostdevType};
+use super::{Hostdev, HostdevMode, HostdevModel, HostdevSource, HostdevType};
 use crate::device::address::Address;
+use crate::device::interface::TeamingType;
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
 use crate::resolve::{Cx, Machine};
@@ -42,6 +43,14 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         };
         cx.error(&codes::HOSTDEV, h.info.address_site(), message);
     }
+    if h.mode == Some(HostdevMode::Capabilities) {
+        let message = format!(
+            "<hostdev mode='capabilities'> is for containers: '{}' is an invalid value for its attribute 'type'",
+            h.kind()
+        );
+        cx.error_at(&codes::HOSTDEV, h.site, "mode", message);
+    }
+    foreign(h, cx);
     match h.kind() {
         HostdevType::Mdev => mediated(h, domain, cx),
         HostdevType::Usb => {
@@ -98,5 +107,36 @@ fn mediated(h: &Hostdev, _: &Domain, cx: &mut Cx<'_>) {
     }
     if model != HostdevModel::VfioPci && (h.display.is_some() || h.ramfb.is_some()) {
         cx.error(&codes::HOSTDEV, h.site, "'display' of a <hostdev> is for a mediated device of model='vfio-pci'");
+    }
+}
+
+/// What the kind of the device has no use for.
+fn foreign(h: &Hostdev, cx: &mut Cx<'_>) {
+    let kind = h.kind();
+    let scsi = kind == HostdevType::Scsi;
+    let pci = kind == HostdevType::Pci;
+    let wrong = [
+        ("model", h.model.is_some() && (pci || scsi || kind == HostdevType::Usb), "mdev and scsi_host devices"),
+        ("rawio", h.rawio.is_some() && !scsi, "a scsi host device"),
+        ("sgio", h.sgio.is_some() && !scsi, "a scsi host device"),
+    ];
+    for (name, _, whose) in wrong.iter().filter(|(_, wrong, _)| *wrong) {
+        let message =
+            format!("the attribute '{name}' of <hostdev> is only supported for {whose}, not with type='{kind}'");
+        cx.error_at(&codes::HOSTDEV, h.site, name, message);
+    }
+    if let Some(teaming) = &h.teaming {
+        if !pci {
+            let message = "<teaming> is only supported for pci hostdev devices: the guest joins network cards";
+            cx.error(&codes::HOSTDEV, teaming.site, message);
+        } else if teaming.kind != Some(TeamingType::Transient) {
+            let message = "the <teaming> of hostdev devices must have type='transient': they are the ones that leave";
+            cx.error_at(&codes::HOSTDEV, teaming.site, "type", message);
+        }
+    }
+    if let HostdevSource::Pci { write_filtering: Some(_), .. } = h.source {
+        let message =
+            "writeFiltering: QEMU filters writes to the configuration space by itself, the setting is not supported";
+        cx.error(&general::NOT_BY_QEMU, h.site, message);
     }
 }

@@ -76,6 +76,12 @@ impl Part for HostdevSource {
             return;
         };
         let address = source.child("address");
+        if kind != Some(HostdevType::Usb)
+            && let Some(policy) = source.attr("startupPolicy")
+        {
+            let message = "startupPolicy is about devices that come and go: setting it is only allowed for USB devices";
+            cx.diags.error(&codes::WRONG_VALUE, policy.span(), message);
+        }
         *self = match kind {
             Some(HostdevType::Pci) => {
                 let write_filtering = cx.attr(source, "writeFiltering");

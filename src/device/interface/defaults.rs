@@ -1,10 +1,10 @@
 //! What the XML of an interface leaves open.
 
-use super::{Interface, InterfaceType, MacAddress, NicModel};
+use super::{Interface, InterfaceType, MacAddress, NetBackendType, NicModel};
 use crate::caps::Cap;
 use crate::diag::codes::network as codes;
 use crate::resolve::{Board, Cx, Machine};
-use crate::vocab::{Arch, Mac, sum};
+use crate::vocab::{Arch, Mac, YesNo, sum};
 
 /// Fills in MAC address and model.
 pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) {
@@ -28,6 +28,12 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
                 let parameters = port.parameters.get_or_insert_with(Default::default);
                 parameters.interfaceid.get_or_insert_with(|| new("interfaceid"));
             }
+            Some("midonet") => {
+                if let Some(given) = &mut port.parameters {
+                    let (interfaceid, site) = (given.interfaceid.take(), given.site);
+                    *given = super::PortParameters { interfaceid, site, ..Default::default() };
+                }
+            }
             Some("802.1Qbg") => {
                 if let Some(parameters) = &mut port.parameters {
                     parameters.instanceid.get_or_insert_with(|| new("instanceid"));
@@ -35,6 +41,15 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
             }
             _ => {}
         }
+    }
+    if let Some(reconnect) = &mut interface.source.fields.reconnect {
+        reconnect.timeout = reconnect.timeout.filter(|_| reconnect.enabled == Some(YesNo::Yes));
+    }
+    if let Some(vlan) = interface.vlan.as_mut().filter(|v| v.tags.len() > 1) {
+        vlan.trunk.get_or_insert(YesNo::Yes);
+    }
+    if let Some(backend) = interface.backend.as_mut().filter(|b| b.kind != Some(NetBackendType::Passt)) {
+        (backend.log_file, backend.hostname, backend.fqdn) = (None, None, None);
     }
     // libvirt writes the family of an address down.
     for ip in interface.ips.iter_mut().chain(&mut interface.source.fields.ips) {

@@ -22,6 +22,7 @@ pub fn interface(interface: &Interface, domain: &Domain, _: &Machine, cx: &mut C
         .help("add <backend type='passt'/>");
     }
     complete(interface, cx);
+    for_hosts(interface, cx);
     port_profile(interface, cx);
     addresses(interface, cx);
     for_type(interface, domain, cx);
@@ -190,6 +191,25 @@ fn port_profile(interface: &Interface, cx: &mut Cx<'_>) {
         "midonet" => p.is_none_or(|p| p.interfaceid.is_none()).then_some("interfaceid"),
         _ => None,
     };
+    let fields = p.map(|p| {
+        [
+            ("managerid", &p.managerid),
+            ("typeid", &p.typeid),
+            ("typeidversion", &p.typeidversion),
+            ("instanceid", &p.instanceid),
+            ("interfaceid", &p.interfaceid),
+            ("profileid", &p.profileid),
+        ]
+    });
+    let known: &[&str] = match name {
+        "802.1Qbg" => &["managerid", "typeid", "typeidversion", "instanceid"],
+        "802.1Qbh" => &["profileid"],
+        _ => &["interfaceid", "profileid"],
+    };
+    for (extra, _) in fields.iter().flatten().filter(|(n, v)| v.is_some() && !known.contains(n)) {
+        let message = format!("<virtualport type='{name}'> has no {extra}: this extra parameter is unsupported");
+        cx.error_at(&codes::NOT_FOR_TYPE, p.map_or(port.site, |p| p.site), extra, message);
+    }
     if let Some(missing) = missing {
         let message = format!("<virtualport type='{name}'> needs {missing} in its <parameters>, which is missing");
         cx.error(&codes::INCOMPLETE, port.site, message);
@@ -301,6 +321,10 @@ fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
         }
     }
     if let Some(teaming) = &interface.teaming {
+        if teaming.kind == Some(TeamingType::Persistent) && teaming.persistent.is_some() {
+            let message = "the attribute persistent of <teaming> names the partner of a transient one: not allowed with type='persistent'";
+            cx.error_at(&codes::NOT_FOR_TYPE, teaming.site, "persistent", message);
+        }
         match teaming.kind {
             Some(TeamingType::Persistent) if !interface.is_virtio() => {
                 let message = format!(
@@ -322,4 +346,54 @@ fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
 
 fn takes_tap(kind: InterfaceType) -> bool {
     matches!(kind, InterfaceType::Network | InterfaceType::Bridge | InterfaceType::Ethernet | InterfaceType::Direct)
+}
+
+/// What is for interfaces that libvirt sets up on the host itself, or for devices of the host.
+fn for_hosts(interface: &Interface, cx: &mut Cx<'_>) {
+    let kind = interface.kind();
+    let fields = &interface.source.fields;
+    if kind != InterfaceType::Ethernet && !(fields.ips.is_empty() && fields.routes.is_empty()) {
+        let message = format!(
+            "<ip> and <route> in <source> are set up on the host's side: only supported on an interface of type 'ethernet', not '{kind}'"
+        );
+        cx.error(&codes::NOT_FOR_TYPE, interface.source.site, message);
+    }
+    if let Some(driver) = &interface.driver
+        && kind != InterfaceType::Hostdev
+        && let Some(name) = driver.name.filter(|n| !matches!(n, super::Backend::Qemu | super::Backend::Vhost))
+    {
+        let message = format!(
+            "<driver name='{name}'> is for interfaces of type 'hostdev': an invalid value for the attribute 'name' of the element 'driver' here"
+        );
+        cx.error_at(&codes::NOT_FOR_TYPE, driver.site, "name", message);
+    }
+    for ip in interface.ips.iter().filter(|ip| ip.peer.is_some()) {
+        cx.error_at(&codes::ADDRESS, ip.site, "peer", "the guest's <ip> cannot have a peer: it is invalid to set one");
+    }
+    for route in interface.routes.iter().chain(&fields.routes) {
+        destination(route, cx);
+    }
+}
+
+/// The family, prefix and netmask of a route must be those of its address.
+fn destination(route: &super::Route, cx: &mut Cx<'_>) {
+    use std::net::IpAddr;
+    let Some(text) = route.address.as_deref() else { return };
+    let Ok(address) = text.parse::<IpAddr>() else { return };
+    let family = route.family.as_deref().unwrap_or("ipv4");
+    if (family == "ipv6") != address.is_ipv6() {
+        let message = format!(
+            "a <route> of the family {family} leads to the address '{text}', which is of the other: not allowed by its definition"
+        );
+        cx.error(&codes::ADDRESS, route.site, message);
+    }
+    let most = if address.is_ipv6() { 128 } else { 32 };
+    if let Some(prefix) = route.prefix.filter(|p| *p > most) {
+        let message = format!("invalid prefix {prefix} of a <route>: it must be 0 - {most}");
+        cx.error_at(&codes::ADDRESS, route.site, "prefix", message);
+    }
+    if route.prefix.is_some() && route.netmask.is_some() {
+        let message = "the definition of a <route> has both a prefix and a netmask: it cannot";
+        cx.error_at(&codes::ADDRESS, route.site, "netmask", message);
+    }
 }

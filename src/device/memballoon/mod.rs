@@ -59,7 +59,11 @@ impl Memballoon {
 }
 
 impl Family for Memballoon {
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
+    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
+        if !self.is_present() {
+            *self = Memballoon { model: self.model, site: self.site, ..Memballoon::default() };
+        }
+    }
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
         match self.model {

@@ -86,6 +86,39 @@ impl MemoryDevice {
         self.model.unwrap_or(MemoryModel::Dimm)
     }
 
+    /// Forgets what other models have.
+    fn tidy(&mut self) {
+        use MemoryModel::{Dimm, Nvdimm, SgxEpc, VirtioMem, VirtioPmem};
+        let model = self.model();
+        let by_path = matches!(model, Nvdimm | VirtioPmem);
+        if !by_path {
+            self.uuid = None;
+        }
+        if let Some(source) = &mut self.source {
+            if by_path {
+                (source.nodemask, source.pagesize) = (None, None);
+            } else {
+                (source.path, source.alignsize, source.pmem) = (None, None, false);
+            }
+            if model != Nvdimm {
+                (source.alignsize, source.pmem) = (None, false);
+            }
+            if model == SgxEpc {
+                source.pagesize = None;
+            }
+        }
+        let Some(target) = &mut self.target else { return };
+        if model != VirtioMem {
+            (target.block, target.requested, target.current, target.dynamic_memslots) = (None, None, None, None);
+        }
+        if matches!(model, Dimm | Nvdimm | SgxEpc) {
+            target.address = None;
+        }
+        if model != Nvdimm {
+            (target.label, target.readonly) = (None, false);
+        }
+    }
+
     /// Its size in KiB, as the XML says.
     pub fn kib(&self) -> u64 {
         self.target.as_ref().and_then(|t| t.size.as_ref()).map_or(0, Amount::kib)
@@ -186,7 +219,9 @@ impl Family for MemoryDevice {
         }
     }
 
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
+    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
+        self.tidy();
+    }
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         rules::check(self, domain, machine, cx);

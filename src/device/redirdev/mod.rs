@@ -37,6 +37,8 @@ device!(Redirdev, "redirected device");
 impl Family for Redirdev {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
         self.bus.get_or_insert(RedirBus::Usb);
+        // libvirt reads no labels here.
+        self.source.seclabels.clear();
     }
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {

@@ -45,6 +45,8 @@ impl Part for Backend {
         if self.model == Some(RngSource::Egd) {
             let mut source = ChardevSource::default();
             source.bind(el, cx);
+            // libvirt reads no labels here.
+            source.seclabels.clear();
             self.source = Some(Box::new(source));
         } else {
             self.path = cx.text(el);

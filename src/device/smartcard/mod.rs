@@ -50,7 +50,11 @@ impl Part for Smartcard {
         self.site = el.site();
         self.mode = cx.need(el, "mode");
         match self.mode {
-            Some(SmartcardMode::Passthrough) => self.source.bind(el, cx),
+            Some(SmartcardMode::Passthrough) => {
+                self.source.bind(el, cx);
+                // libvirt reads no labels here.
+                self.source.seclabels.clear();
+            }
             Some(SmartcardMode::HostCertificates) => {
                 self.certificates = el.children_named("certificate").filter_map(|e| cx.text(e)).collect();
                 self.database = el.child("database").and_then(|e| cx.text(e));

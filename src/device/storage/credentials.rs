@@ -42,6 +42,10 @@ impl Part for SecretRef {
         self.kind = cx.attr(el, "type");
         let usage: Option<String> = cx.attr(el, "usage");
         let uuid: Option<Uuid> = cx.attr(el, "uuid");
+        if usage.is_some() == uuid.is_some() {
+            let message = "<secret> is found by its uuid or by its usage: either of them is expected, not both";
+            cx.diags.error(&crate::diag::codes::schema::WRONG_VALUE, el.span(), message);
+        }
         self.name = uuid.map(SecretName::Uuid).or(usage.map(SecretName::Usage));
     }
     fn print_attrs(&self, out: &mut XmlWriter) {

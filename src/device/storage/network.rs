@@ -123,9 +123,9 @@ model! {
 impl From<IscsiSource> for StorageSource {
     fn from(source: IscsiSource) -> StorageSource {
         let IscsiSource { protocol, name, hosts, auth, initiator, site } = source;
-        let parts = NetworkParts { hosts, initiator, site, ..NetworkParts::default() };
+        let mut parts = NetworkParts { hosts, initiator, site, ..NetworkParts::default() };
+        parts.tidy(protocol);
         let mut network = Network { protocol, name, parts, site, ..Network::default() };
-        network.complete_ports();
         network.complete_iscsi();
         let location = Location::Network(Box::new(network));
         StorageSource { kind: StorageKind::Network, location, auth, site, ..StorageSource::default() }
@@ -160,6 +160,7 @@ impl Part for Network {
         self.tls = cx.attr(el, "tls");
         self.tls_hostname = cx.attr(el, "tlsHostname");
         self.parts.bind(el, cx);
+        self.parts.tidy(self.protocol);
         self.complete_ports();
     }
     fn print_attrs(&self, out: &mut XmlWriter) {
@@ -184,6 +185,24 @@ impl Part for Network {
     fn shape(shape: &mut Shape) {
         ["protocol", "name", "query", "tls", "tlsHostname"].into_iter().for_each(|name| shape.attr(name));
         NetworkParts::shape(shape);
+    }
+}
+
+impl NetworkParts {
+    /// Forgets what goes without saying, and what the protocol has no use for.
+    fn tidy(&mut self, protocol: Option<Protocol>) {
+        for host in &mut self.hosts {
+            host.transport = host.transport.filter(|t| *t != Transport::Tcp);
+            if host.transport == Some(Transport::Unix) {
+                host.port = None;
+            }
+        }
+        if protocol != Some(Protocol::Ssh) {
+            self.known_hosts = None;
+            if let Some(identity) = &mut self.identity {
+                (identity.username, identity.keyfile, identity.agentsock) = (None, None, None);
+            }
+        }
     }
 }
 

@@ -267,6 +267,9 @@ fn login(auth: &Auth, network: &Network, cx: &mut Cx<'_>) {
 fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Format>, cx: &mut Cx<'_>) {
     let site = encryption.site;
     let kind = encryption.format.unwrap_or(EncryptionFormat::Luks);
+    if encryption.ivgen.is_some() && encryption.cipher.is_none() {
+        cx.error(&codes::ENCRYPTION, site, "<ivgen> belongs to a <cipher>, which is missing beside the ivgen element");
+    }
     if encryption.cipher.is_some() && kind == EncryptionFormat::Luks {
         cx.error(&codes::ENCRYPTION, site, "<cipher> is chosen when an image is made; here it is unnecessary")
             .help("the image says how it is encrypted: remove <cipher>");

@@ -125,6 +125,27 @@ model! {
 
 device!(Tpm, "tpm");
 
+impl Backend {
+    /// Forgets what other backends have.
+    fn tidy(&mut self) {
+        if self.kind != Some(TpmBackend::Passthrough) {
+            self.device = None;
+        }
+        if self.kind != Some(TpmBackend::Emulator) {
+            (self.version, self.persistent_state, self.debug) = (None, None, None);
+            (self.encryption, self.profile) = (None, None);
+            self.banks = PcrBanks::default();
+        }
+        self.persistent_state = self.persistent_state.filter(|p| p.is_yes());
+        if let Some(source) = self.source.as_mut().filter(|_| self.kind == Some(TpmBackend::Emulator)) {
+            source.mode = None;
+        }
+        if self.kind == Some(TpmBackend::Passthrough) {
+            self.source = None;
+        }
+    }
+}
+
 impl Tpm {
     /// What is behind it.
     pub fn backend(&self) -> Option<TpmBackend> {
@@ -137,6 +158,7 @@ impl Family for Tpm {
         let usual = if machine.board == Board::Pseries { TpmModel::Spapr } else { TpmModel::Tis };
         let model = *self.model.get_or_insert(usual);
         let Some(backend) = &mut self.backend else { return };
+        backend.tidy();
         if backend.kind == Some(TpmBackend::Emulator) {
             let modern = matches!(model, TpmModel::Crb | TpmModel::Spapr) || !machine.arch.is_x86();
             backend.version.get_or_insert(if modern { TpmVersion::V20 } else { TpmVersion::V12 });

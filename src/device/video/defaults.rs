@@ -45,7 +45,11 @@ fn default_type(machine: &Machine, cx: &Cx<'_>) -> Option<VideoType> {
 
 /// Chooses the model and the sizes of its memory.
 pub fn video(video: &mut Video, machine: &Machine, cx: &mut Cx<'_>) {
+    if let Some(driver) = &mut video.driver {
+        driver.vgaconf = None;
+    }
     let model = video.model.get_or_insert_default();
+    model.vram64 = model.vram64.filter(|v| *v > 0);
     if model.kind.is_none() {
         model.kind = default_type(machine, cx);
     }

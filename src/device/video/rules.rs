@@ -43,6 +43,19 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     if model.ram.is_some() && kind != VideoType::Qxl {
         cx.error_at(&codes::VIDEO, site, "ram", "ram: this is for the video type qxl; the memory of others is vram");
     }
+    if model.vgamem.is_some() && kind != VideoType::Qxl {
+        cx.error_at(
+            &codes::VIDEO,
+            site,
+            "vgamem",
+            "vgamem is an attribute of the video type qxl: only supported there",
+        );
+    }
+    let node = model.acceleration.as_ref().filter(|a| a.rendernode.is_some() && !video.is_vhost_user());
+    if let Some(acceleration) = node {
+        let message = "the rendernode of <acceleration> is for the driver 'vhostuser': unsupported without it";
+        cx.error_at(&codes::VIDEO, acceleration.site, "rendernode", message);
+    }
     if model.heads.is_some_and(|h| h > 1) && !matches!(kind, VideoType::Qxl | VideoType::Virtio) {
         let message = format!("'heads': the video type '{kind}' has one, not multiple");
         cx.error_at(&codes::VIDEO, site, "heads", message);

@@ -13,8 +13,8 @@ pub fn chardev(disk: &Disk, socket: &SocketSource, lx: &mut Lower<'_>) -> String
     let path = socket.path.clone().unwrap_or_default();
     let mut props = Props::new();
     props.bare("socket").set("id", id.clone()).set("path", path.clone());
-    if let Some(reconnect) = socket.reconnect.as_ref().filter(|r| r.enabled.is_some_and(YesNo::is_yes)) {
-        let seconds = reconnect.timeout.unwrap_or(0);
+    if let Some(reconnect) = &socket.reconnect {
+        let seconds = if reconnect.enabled.is_some_and(YesNo::is_yes) { reconnect.timeout.unwrap_or(0) } else { 0 };
         if lx.has(Cap::ChardevReconnectMiliseconds) {
             props.set("reconnect-ms", u64::from(seconds) * 1000);
         } else {

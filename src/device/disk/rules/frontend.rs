@@ -142,6 +142,8 @@ fn address(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
 /// Options that only some buses have.
 fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     let site = disk.site;
+    // QEMU's SATA disks have world-wide names, too; libvirt does not say so.
+    let strict = cx.env.is_libvirt();
     let driver = disk.driver.as_ref();
     let target = disk.target.as_ref();
     let mut refuse = |wrong: bool, message: String| {
@@ -189,7 +191,7 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         "'product': a scsi disk shows one to the guest, others have none".to_string(),
     );
     refuse(
-        disk.wwn.is_some() && !scsi && !ata,
+        disk.wwn.is_some() && !scsi && bus != DiskBus::Ide && (strict || !ata),
         "'wwn': ide and scsi disks have a world wide name, others have none".to_string(),
     );
     refuse(

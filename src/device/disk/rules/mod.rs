@@ -109,7 +109,15 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
         if disk.is_readonly() {
             cx.error(&codes::TRANSIENT, site, format!("read only disk '{dev}' cannot be transient"));
         }
-        if disk.kind() == StorageKind::VhostUser || disk.kind() == StorageKind::Dir {
+        let shared = transient.share_backing.is_some();
+        if shared && !matches!(disk.bus(), Some(super::DiskBus::Virtio | super::DiskBus::Usb | super::DiskBus::Scsi)) {
+            let message = format!(
+                "shareBacking of <transient>: a disk on the bus '{bus}' doesn't support sharing its backing image"
+            );
+            cx.error_at(&codes::TRANSIENT, site, "shareBacking", message);
+        }
+        let by_libvirt = cx.env.is_libvirt() && disk.kind() != StorageKind::File;
+        if by_libvirt || matches!(disk.kind(), StorageKind::VhostUser | StorageKind::Dir) {
             cx.error(
                 &codes::TRANSIENT,
                 site,

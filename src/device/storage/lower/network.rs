@@ -118,7 +118,8 @@ fn iscsi(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Pro
     };
     let host = network.parts.hosts.first()?;
     let address = host.name.as_deref().unwrap_or("");
-    let port = host.port.unwrap_or(3260);
+    // The port of a host device is not filled in; libvirt writes 0 then.
+    let port = host.port.unwrap_or(if lx.env.is_libvirt() { 0 } else { 3260 });
     let portal = if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
     let mut props = Props::driver("iscsi");
     props.set("portal", portal).set("target", target.to_string()).set("lun", lun).set("transport", "tcp");
