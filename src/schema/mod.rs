@@ -9,5 +9,7 @@ pub mod reference;
 mod suggest;
 pub mod tables;
 mod validate;
+mod variants;
+mod words;
 
 pub use validate::{Flagged, Watch, validate, validate_watched};
