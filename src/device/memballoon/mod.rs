@@ -61,7 +61,7 @@ impl Memballoon {
 impl Family for Memballoon {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
         if !self.is_present() {
-            *self = Memballoon { model: self.model, site: self.site, ..Memballoon::default() };
+            (self.info, self.driver) = (DeviceInfo::default(), None);
         }
     }
 
