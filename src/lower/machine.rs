@@ -157,7 +157,7 @@ fn gic_version(lx: &mut Lower<'_>, features: &Features) -> Option<&'static str> 
         return Some(version.as_str());
     }
     if version != GicVersion::V2 {
-        let message = format!("the option gic-version='{version}' is not available with this QEMU binary");
+        let message = format!("<gic version>: this QEMU binary has no gic-version='{version}'");
         lx.error(&codes::FEATURE, gic.site, message);
     }
     None

@@ -124,7 +124,7 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
                     &codes::CONTROLLERS,
                     site,
                     format!(
-                        "the PCI controller with index='0' must be model='{root}' on this machine type, and here no model was found ('(null)')"
+                        "this machine type begins with model='{root}' at index='0' of its PCI controllers, and this controller has no model ('(null)')"
                     ),
                 );
             }

@@ -190,7 +190,7 @@ fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             TimerName::Tsc | TimerName::Kvmclock | TimerName::Hypervclock => x86 || timer.present.is_none(),
             TimerName::Armvtimer => machine.arch.is_arm() && domain.kind() == DomainKind::Kvm,
             TimerName::Hpet if !x86 && timer.present.is_some_and(|p| p.is_yes()) => {
-                let message = "the hpet timer is not supported by this architecture";
+                let message = "<timer name='hpet'>: this architecture has no hpet";
                 cx.error(&codes::TIMER, timer.site, message);
                 true
             }
@@ -359,7 +359,8 @@ fn numatune(domain: &Domain, cx: &mut Cx<'_>) {
         let of_memory = memory.and_then(|m| m.mode);
         let restrictive = Some(NumaMode::Restrictive);
         if node.mode == restrictive && of_memory != restrictive {
-            let message = "'restrictive' mode is required in the memory element when mode is 'restrictive' in the memnode element";
+            let message =
+                "a <memnode> has the mode 'restrictive': then <memory> of <numatune> is required to have it, too";
             cx.error(&codes::NUMATUNE, node.site, message);
         } else if of_memory == restrictive && node.mode != restrictive {
             let message =

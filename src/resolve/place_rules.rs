@@ -26,7 +26,8 @@ fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
     }
     if kind == AddressKind::Unassigned && !of_host {
         let message = if family == "disk" {
-            "a virtio disk cannot have an address of type 'unassigned'".to_string()
+            "<address type='unassigned'> leaves a device out of the machine, and a virtio disk has to be in it"
+                .to_string()
         } else {
             format!("an address of type 'unassigned' is for hostdevs only: it is not supported for this {family}")
         };
@@ -38,7 +39,11 @@ fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
     }
     let on_pci = matches!(kind, AddressKind::Pci | AddressKind::Unassigned);
     if let Some(acpi) = info.acpi.as_ref().filter(|a| a.index.is_some() && !on_pci) {
-        cx.error(&support::NOT_BY_QEMU, acpi.site, "an ACPI index is only supported for PCI devices");
+        cx.error(
+            &support::NOT_BY_QEMU,
+            acpi.site,
+            "<acpi index> is the number that firmware gives a PCI device; this device is none",
+        );
     }
     if let Some(rom) = info.rom.as_ref().filter(|_| !on_pci) {
         cx.error(

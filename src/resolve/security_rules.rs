@@ -16,7 +16,7 @@ pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
     let ciphers = domain.keywrap.as_ref().map_or(&[][..], |k| &k.ciphers);
     for (i, cipher) in ciphers.iter().enumerate() {
         if let Some(name) = cipher.name.filter(|name| ciphers.iter().take(i).any(|c| c.name == Some(*name))) {
-            let message = format!("<keywrap>: a domain has no more than one <cipher> node with the name {name}");
+            let message = format!("<keywrap>: two <cipher> have the name {name}; which state holds?");
             cx.error(&codes::SECURITY, cipher.site, message);
         }
     }

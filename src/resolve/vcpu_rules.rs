@@ -93,7 +93,7 @@ fn single(vcpus: &[OneVcpu], count: u32, fault: &mut dyn FnMut(String)) {
     for vcpu in vcpus.iter().skip(1).filter(|v| !v.is_hotpluggable()) {
         if !vcpu.is_enabled() {
             return fault(format!(
-                "vcpu '{}' would never be there: it is offline, and not hotpluggable",
+                "vcpu '{}' has enabled='no' and hotpluggable='no': it is offline and would never be there",
                 vcpu.id.unwrap_or(0)
             ));
         }

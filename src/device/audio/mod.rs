@@ -152,7 +152,7 @@ impl Family for Audio {
             cx.error(
                 &codes::AUDIO,
                 self.site,
-                "Spice audio is not supported without spice graphics: nobody would hear it",
+                "<audio type='spice'> goes through a spice display: without graphics of that type nobody would hear it",
             )
             .help("add <graphics type='spice'/>");
         }

@@ -183,8 +183,7 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         }
     }
     if matches!(c.model, Some(M::PciRoot | M::PcieRoot)) && (c.info.has_address() || c.info.address.wanted.is_some()) {
-        let message =
-            "pci-root and pcie-root are where all addresses begin: these controllers should not have an address";
+        let message = "pci-root and pcie-root are where all addresses begin, so they have no <address> of their own";
         cx.error(&codes::CONTROLLERS, c.info.address_site(), message).help("remove the <address>");
     }
     options(c, &target, machine, cx);

@@ -27,7 +27,7 @@ pub fn filesystem(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
         return;
     }
     if let Some(boot) = fs.info.boot.as_ref().filter(|_| !fs.is_virtiofs()) {
-        cx.error(&codes::FILESYSTEM, boot.site, "the boot order of a filesystem is only supported for virtiofs");
+        cx.error(&codes::FILESYSTEM, boot.site, "<boot order>: of filesystems, virtiofs alone can be booted from");
     }
     match fs.driver() {
         FsDriver::Path | FsDriver::Handle => nine_p(fs, cx),

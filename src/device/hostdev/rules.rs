@@ -62,7 +62,7 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
     }
     let boot = h.info.boot.as_ref().filter(|_| h.kind() == HostdevType::ScsiHost);
     if let Some(boot) = boot {
-        let message = "booting from assigned devices is not supported by vhost SCSI devices";
+        let message = "<boot order>: a vhost SCSI device cannot be booted from";
         cx.error(&general::NOT_BY_QEMU, boot.site, message);
     }
     if h.ramfb.is_some_and(|r| r.is_on()) {
@@ -127,7 +127,7 @@ fn foreign(h: &Hostdev, cx: &mut Cx<'_>) {
     }
     if let Some(teaming) = &h.teaming {
         if !pci {
-            let message = "<teaming> is only supported for pci hostdev devices: the guest joins network cards";
+            let message = "<teaming> joins network cards in the guest: of hostdev devices, pci ones can be such";
             cx.error(&codes::HOSTDEV, teaming.site, message);
         } else if teaming.kind != Some(TeamingType::Transient) {
             let message = "the <teaming> of hostdev devices must have type='transient': they are the ones that leave";

@@ -91,7 +91,7 @@ impl Family for Watchdog {
         }
         let kind = self.info.address.address.as_ref().map(Address::kind);
         if model == WatchdogModel::I6300esb && kind.is_some_and(|k| k != AddressKind::Pci) {
-            let message = format!("{model} model of watchdog can go only on PCI bus");
+            let message = format!("a watchdog of model {model} is a PCI card: it has no place on another bus");
             cx.error(&codes::UNSUPPORTED_MODEL, self.info.address_site(), message);
         }
         let same = domain.devices.iter().flat_map(|d| &d.watchdogs).filter(|w| w.model == self.model);
