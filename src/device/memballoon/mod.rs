@@ -61,7 +61,7 @@ impl Memballoon {
 impl Family for Memballoon {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
         if !self.is_present() {
-            (self.info, self.driver) = (DeviceInfo::default(), None);
+            self.info = DeviceInfo::default();
         }
     }
 
@@ -82,7 +82,7 @@ impl Family for Memballoon {
             cx.error_at(&support::NOT_BY_QEMU, self.site, "model", message);
         }
         if let Some(driver) = &self.driver {
-            driver.virtio.rules(self.is_present(), cx);
+            driver.virtio.rules(true, cx);
         }
     }
 
