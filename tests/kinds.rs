@@ -155,7 +155,7 @@ fn contradictions_are_refused_with_the_values_that_contradict() {
             &["'0x1'", "integer"],
         ),
         ("", "<pstore backend='acpi-erst'><path>/x</path><size unit='KiB'>5</size></pstore>", &["pstore", "size"]),
-        ("", "<audio id='1' type='spice'/>", &["spice graphics"]),
+        ("", "<audio id='1' type='spice'/>", &["spice", "graphics"]),
         ("", "<audio id='1' type='alsa'><input voices='0'/></audio>", &["voices"]),
         (
             "",
