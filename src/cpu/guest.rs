@@ -61,8 +61,8 @@ pub fn definite(cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result<Cpu, Faul
 fn unsupported(mode: CpuMode, machine: &Machine, env: &Env<'_>) -> Fault {
     let kind = if machine.accel == Accel::Tcg { "qemu" } else { machine.accel.as_str() };
     Fault::Mode(format!(
-        "CPU mode '{mode}' is not supported by the hypervisor for a domain of type '{kind}' and architecture {} on a host of architecture {} ({} {kind} domain on {} host)",
-        machine.arch, env.host.machine.arch, machine.arch, env.host.machine.arch
+        "<cpu mode='{mode}'>: a {} {kind} domain has no such CPU from its hypervisor on this {} host",
+        machine.arch, env.host.machine.arch
     ))
 }
 

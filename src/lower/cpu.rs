@@ -1,7 +1,7 @@
 //! `-cpu` and `-smp`.
 
 use super::Lower;
-use crate::caps::Cap;
+use crate::caps::{Accel, Cap};
 use crate::cpu::guest::{self, Fault};
 use crate::device::panic::{Panic, PanicModel};
 use crate::diag::codes::machine as codes;
@@ -75,13 +75,32 @@ fn effective(lx: &mut Lower<'_>) -> Option<Option<Cpu>> {
     match guest::definite(cpu, lx.machine, &lx.env) {
         Ok(cpu) => Some(Some(cpu)),
         Err(fault) => {
-            let (code, message) = match fault {
-                Fault::Incompatible(message) => (&codes::CPU_HOST, message),
-                Fault::Mode(message) | Fault::Wrong(message) => (&codes::CPU, message),
+            let (code, message, help) = match fault {
+                Fault::Incompatible(message) => (&codes::CPU_HOST, message, None),
+                Fault::Mode(message) => (&codes::CPU, message, mode_help(cpu.mode(), lx)),
+                Fault::Wrong(message) => (&codes::CPU, message, None),
             };
-            lx.error(code, cpu.site, message);
+            let diagnostic = lx.error(code, cpu.site, message);
+            if let Some(help) = help {
+                diagnostic.help(help);
+            }
             None
         }
+    }
+}
+
+/// What to do where the guest cannot have a CPU of this mode.
+fn mode_help(mode: CpuMode, lx: &Lower<'_>) -> Option<&'static str> {
+    match mode {
+        CpuMode::HostModel if lx.machine.accel != Accel::Tcg => Some(
+            "the host facts and capabilities in use do not know the host's processor: take those of the machine that is to run \
+             the guest (there: virtc probe host > host.kdl, virtc probe qemu > qemu.kdl; then --host host.kdl --caps qemu.kdl), \
+             or mode='host-passthrough', which needs neither",
+        ),
+        CpuMode::HostModel | CpuMode::HostPassthrough => {
+            Some("an emulated CPU is not the host's: take mode='maximum', or a model")
+        }
+        CpuMode::Maximum | CpuMode::Custom => None,
     }
 }
 

@@ -42,7 +42,8 @@ pub fn pflash(lx: &mut Lower<'_>) {
     let Some(os) = &lx.domain.os else { return };
     if os.no_firmware {
         let (site, message) = (os.site, crate::resolve::no_firmware(os));
-        lx.error(&codes::NO_FIRMWARE, site, message).help(crate::resolve::NO_FIRMWARE_HELP);
+        let help = crate::resolve::no_firmware_help(lx.env.host);
+        lx.error(&codes::NO_FIRMWARE, site, message).help(help);
         return;
     }
     if !is_pflash(lx) {

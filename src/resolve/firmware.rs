@@ -8,6 +8,7 @@ use crate::domain::os::{
     FirmwareFeature, FirmwareFeatureName, FirmwareFormat, FirmwareKind, Loader, LoaderKind, Nvram, Os,
 };
 use crate::domain::security::LaunchKind;
+use crate::host::Host;
 use crate::vocab::{Arch, OnOff, YesNo};
 use crate::xml::Site;
 use serde_json::Value as Json;
@@ -187,7 +188,8 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             // An old domain is told when it is to start.
             if define {
                 let (site, message) = (os.site, no_firmware(os));
-                cx.error(&codes::NO_FIRMWARE, site, message).help(NO_FIRMWARE_HELP);
+                let help = no_firmware_help(cx.env.host);
+                cx.error(&codes::NO_FIRMWARE, site, message).help(help);
             }
             return;
         }
@@ -209,8 +211,14 @@ pub fn no_firmware(os: &Os) -> String {
 }
 
 /// What to do when no descriptor fits.
-pub const NO_FIRMWARE_HELP: &str =
-    "compare what <os> and <features> ask for with the descriptors in /usr/share/qemu/firmware";
+pub fn no_firmware_help(host: &Host) -> &'static str {
+    if host.files.firmware.is_empty() {
+        "the host facts in use list no firmware: take those of the machine that is to run the guest (there: virtc probe host \
+         > host.kdl; then --host host.kdl), or name the files in <loader> and <nvram>"
+    } else {
+        "compare what <os> and <features> ask for with the descriptors in /usr/share/qemu/firmware"
+    }
+}
 
 /// What contradicts itself.
 fn validate(os: &Os, cx: &mut Cx<'_>) {

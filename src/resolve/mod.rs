@@ -29,7 +29,7 @@ mod security_rules;
 mod tuning_rules;
 mod vcpu_rules;
 
-pub use firmware::{NO_FIRMWARE_HELP, no_firmware};
+pub use firmware::{no_firmware, no_firmware_help};
 pub use machine::{Board, Machine};
 
 use crate::caps::{Cap, Capabilities, Flags};
