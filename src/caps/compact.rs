@@ -27,7 +27,7 @@ struct Parser<'t, 'd, K: Fn(&'t str) -> Str> {
     diags: &'d mut Diagnostics,
     /// Makes a word last: borrows it or copies it.
     keep: K,
-    /// Whether there is a `%` anywhere.
+    /// Whether there is a `%` in the line.
     escapes: bool,
     failed: bool,
     caps: Capabilities,
@@ -57,14 +57,13 @@ struct Line<'t> {
 impl<'t> Line<'t> {
     /// The next word.
     fn word(&mut self) -> Option<&'t str> {
-        let rest = self.rest.trim_start_matches(' ');
-        if rest.is_empty() {
-            self.rest = rest;
-            return None;
-        }
-        let end = memchr::memchr(b' ', rest.as_bytes()).unwrap_or(rest.len());
-        self.rest = &rest[end..];
-        Some(&rest[..end])
+        // Words are short: a loop finds their ends sooner than a search that is made for long texts.
+        let bytes = self.rest.as_bytes();
+        let start = bytes.iter().position(|b| *b != b' ').unwrap_or(bytes.len());
+        let end = bytes[start..].iter().position(|b| *b == b' ').map_or(bytes.len(), |n| start + n);
+        let word = &self.rest[start..end];
+        self.rest = &self.rest[end..];
+        (!word.is_empty()).then_some(word)
     }
 }
 
@@ -74,7 +73,7 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
             text,
             diags,
             keep,
-            escapes: memchr::memchr(b'%', text.as_bytes()).is_some(),
+            escapes: false,
             failed: false,
             caps: Capabilities::new(Arch::X86_64, Version(0)),
             arch: None,
@@ -96,7 +95,9 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
         let mut first = true;
         while start < text.len() {
             let end = memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |n| start + n);
-            let body = text[start..end].trim_end_matches('\r');
+            let body = &text[start..end];
+            let body = body.strip_suffix('\r').unwrap_or(body);
+            self.escapes = memchr::memchr(b'%', body.as_bytes()).is_some();
             let mut line = Line { rest: body, span: Span::new(start, start + body.len()) };
             start = end + 1;
             if std::mem::take(&mut first) {
