@@ -15,7 +15,7 @@ use crate::domain::Domain;
 use crate::domain::memory::Amount;
 use crate::domain::model::{Binder, Part, Shape, model};
 use crate::lower::Lower;
-use crate::resolve::{Cx, Env, Machine};
+use crate::resolve::{Board, Cx, Env, Machine};
 use crate::vocab::{Hex, OnOff, keywords};
 use crate::xml::{El, XmlWriter};
 
@@ -297,8 +297,12 @@ impl Family for Controller {
         defaults::model(self, machine, cx);
     }
 
-    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
-        self.plug_of_kind()
+    fn plug(&self, machine: &Machine, _: &Env<'_>) -> Plug {
+        match self.kind {
+            // The one on the board of a machine without PCI.
+            Some(ControllerKind::Ide) if machine.board == Board::Isapc => Plug::Nowhere,
+            _ => self.plug_of_kind(),
+        }
     }
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
