@@ -7,7 +7,7 @@
 
 use super::Lower;
 use crate::domain::seclabel::SourceSeclabel;
-use crate::plan::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing, Text};
+use crate::plan::{Access, Cause, LabelRole, OwnerRule, PathKind, Perms, Sharing, Socket, SocketRole, Text};
 use crate::vocab::YesNo;
 use crate::xml::Site;
 
@@ -162,6 +162,12 @@ impl Lower<'_> {
     /// Adds a use of a path by QEMU to the access closure.
     pub fn touch(&mut self, path: &str, grant: Grant, site: Site, what: impl Into<Text>) {
         self.touch_by("qemu", path, grant, site, what);
+    }
+
+    /// Adds the socket at which a helper of the domain, by its id, serves QEMU.
+    pub fn listens(&mut self, helper: &str, path: &str, cause: &Cause) {
+        let (path, process) = (path.to_string(), helper.to_string());
+        self.plan.sockets.push(Socket { role: SocketRole::Helper, path, process, cause: cause.clone() });
     }
 
     /// Adds a use of a path by the process with this id.

@@ -4,7 +4,7 @@ use super::lower::what;
 use super::{CacheMode, Filesystem, IdRange, SandboxMode};
 use crate::diag::codes::storage as codes;
 use crate::lower::{Grant, Lower};
-use crate::plan::{Arg, Process, Ready, Role, Socket, SocketRole};
+use crate::plan::{Arg, Process, Ready, Role};
 use crate::vocab::OnOff;
 
 /// The one in C that came with QEMU up to 7.2, where Debian 12 has it. It takes other options.
@@ -28,12 +28,7 @@ pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
     let args = if program == OF_QEMU { of_qemu(fs, socket, lx) } else { in_rust(fs, socket, lx) };
     let grant = if fs.readonly { Grant::READ_ONLY_SHARE } else { Grant::SHARE };
     lx.touch_by(&id, fs.dir(), grant, fs.site, what(fs));
-    lx.plan.sockets.push(Socket {
-        role: SocketRole::Helper,
-        path: socket.to_string(),
-        process: id.clone(),
-        cause: cause.clone(),
-    });
+    lx.listens(&id, socket, &cause);
     let system = lx.plan.instance == crate::plan::Instance::System;
     // What the server needs to act for any user of the guest (virtiofsd's documentation, "capabilities").
     let mut capabilities = vec![

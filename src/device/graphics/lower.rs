@@ -444,12 +444,7 @@ fn bus(graphics: &Graphics, lx: &mut Lower<'_>) {
 }
 
 fn helper(path: &str, args: Vec<Arg>, cause: Cause, lx: &mut Lower<'_>) {
-    lx.plan.sockets.push(Socket {
-        role: SocketRole::Helper,
-        path: path.to_string(),
-        process: "dbus".to_string(),
-        cause: cause.clone(),
-    });
+    lx.listens("dbus", path, &cause);
     lx.plan.processes.push(Process {
         role: Role::Dbus,
         id: "dbus".to_string(),

@@ -3,7 +3,7 @@
 use super::{Interface, InterfaceType, PortForward};
 use crate::caps::Cap;
 use crate::lower::{Grant, Lower};
-use crate::plan::{Arg, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::plan::{Arg, Process, Props, Ready, Role};
 
 /// Where Debian and Fedora install it.
 const PROGRAM: &str = "/usr/bin/passt";
@@ -57,7 +57,7 @@ pub fn start(interface: &Interface, lx: &mut Lower<'_>) -> String {
         lx.touch_by(&process, log, Grant::LOG, interface.site, "passt log");
     }
     lx.touch(&socket, Grant::PEER_SOCKET, interface.site, format!("interface {id}"));
-    lx.plan.sockets.push(Socket { role: SocketRole::Helper, path: socket.clone(), process, cause });
+    lx.listens(&process, &socket, &cause);
     socket
 }
 

@@ -3,7 +3,7 @@
 use super::{Tpm, TpmSourceKind, TpmVersion};
 use crate::diag::codes::{emit, hostdev as codes};
 use crate::lower::{Grant, Lower};
-use crate::plan::{Arg, Directory, DirectoryRole, PathKind, Process, Ready, Role, Socket, SocketRole};
+use crate::plan::{Arg, Directory, DirectoryRole, PathKind, Process, Ready, Role};
 
 /// Checks that the host's emulator can do it, and gives the socket on which QEMU talks to it. For a
 /// standalone guest the emulator becomes a process of the Plan.
@@ -88,12 +88,7 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
         args.push(Arg::text("--key", text, cause.clone()));
     }
     lx.touch_by(&id, &state, Grant::HELPER_STATE.on(kind), tpm.site, "tpm: state");
-    lx.plan.sockets.push(Socket {
-        role: SocketRole::Helper,
-        path: socket.clone(),
-        process: id.clone(),
-        cause: cause.clone(),
-    });
+    lx.listens(&id, &socket, &cause);
     lx.touch(&socket, Grant::HELPER_SOCKET, tpm.site, "tpm");
     let accounts = &lx.env.host.process;
     lx.plan.processes.push(Process {

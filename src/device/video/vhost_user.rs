@@ -4,7 +4,7 @@ use super::Video;
 use crate::diag::codes::display as codes;
 use crate::host::{VhostUserHelper, VhostUserKind};
 use crate::lower::{Grant, Lower};
-use crate::plan::{Arg, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::plan::{Arg, Process, Props, Ready, Role};
 
 /// The helper that serves GPUs and can do what is asked: the first by descriptor.
 fn helper<'a>(video: &Video, lx: &Lower<'a>) -> Option<&'a VhostUserHelper> {
@@ -66,12 +66,7 @@ pub fn chardev(video: &Video, lx: &mut Lower<'_>) -> Option<String> {
     let ready = if lx.env.is_libvirt() { Ready::Started } else { Ready::Socket(path.clone()) };
     if !lx.env.is_libvirt() {
         let what = format!("video adapter {}", video.info.id);
-        lx.plan.sockets.push(Socket {
-            role: SocketRole::Helper,
-            path: path.clone(),
-            process: process.clone(),
-            cause: cause.clone(),
-        });
+        lx.listens(&process, &path, &cause);
         lx.touch(&path, Grant::PEER_SOCKET, video.site, what);
     }
     lx.plan.processes.push(Process {

@@ -16,7 +16,7 @@ use crate::device::storage::{Format, Layer, Location, StorageKind, StorageSource
 use crate::diag::codes::storage as codes;
 use crate::host::Host;
 use crate::lower::{Grant, Lower};
-use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Socket, SocketRole, Text};
+use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Text};
 use crate::resolve::Board;
 use crate::vocab::{OnOff, YesNo};
 
@@ -153,12 +153,7 @@ pub fn reservations(lx: &mut Lower<'_>) {
     }
     let cause = lx.cause(site, what);
     let id = "pr-helper0".to_string();
-    lx.plan.sockets.push(Socket {
-        role: SocketRole::Helper,
-        path: path.clone(),
-        process: id.clone(),
-        cause: cause.clone(),
-    });
+    lx.listens(&id, &path, &cause);
     lx.plan.processes.push(Process {
         role: Role::PrHelper,
         id,

@@ -4,7 +4,7 @@ use super::{network, secrets};
 use crate::device::storage::{Auth, Network, Protocol, StorageSource};
 use crate::host::SecretUsage;
 use crate::lower::{Grant, Lower};
-use crate::plan::{Arg, PathKind, Process, Props, Ready, Role, Secret, Socket, SocketRole, Text};
+use crate::plan::{Arg, PathKind, Process, Props, Ready, Role, Secret, Text};
 
 /// The plugin that serves a protocol.
 fn plugin_of(protocol: Protocol) -> Option<&'static str> {
@@ -102,12 +102,7 @@ impl Fetched<'_> {
             let grant = if kind == PathKind::Socket { Grant::PEER_SOCKET } else { Grant::LOADER };
             lx.touch_by(&id, &path, grant, self.source.site, what.clone());
         }
-        lx.plan.sockets.push(Socket {
-            role: SocketRole::Helper,
-            path: socket.clone(),
-            process: id.clone(),
-            cause: cause.clone(),
-        });
+        lx.listens(&id, &socket, &cause);
         lx.plan.processes.push(Process {
             role: Role::Nbdkit,
             id,
