@@ -10,7 +10,7 @@ use virtc::compile::{Until, compile};
 use virtc::diag::{Diagnostics, Severity};
 use virtc::emit::argv::{Format, write};
 use virtc::host::Host;
-use virtc::resolve::{Cx, Env, Options};
+use virtc::stage::{Cx, Env, Options};
 use virtc::vocab::Arch;
 
 const MINIMAL: &str = "<domain type='qemu'>

@@ -17,7 +17,7 @@ use virtc::compile::{Until, compile};
 use virtc::emit::argv::{Format, write};
 use virtc::host::Host;
 use virtc::plan::Target;
-use virtc::resolve::Options;
+use virtc::stage::Options;
 
 /// Rounds over the whole suite; single domains take more.
 const ROUNDS: usize = 5;

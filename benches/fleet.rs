@@ -10,7 +10,7 @@ use virtc::compile::{Until, compile};
 use virtc::emit::argv::{Format, write};
 use virtc::fleet::{Member, conflicts};
 use virtc::host::Host;
-use virtc::resolve::Options;
+use virtc::stage::Options;
 use virtc::vocab::Arch;
 
 const DOMAINS: u32 = 10_000;

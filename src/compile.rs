@@ -8,7 +8,8 @@ use crate::domain::{self, Domain};
 use crate::host::Host;
 use crate::lower;
 use crate::plan::{Plan, Target};
-use crate::resolve::{self, Cx, Env, Options};
+use crate::resolve;
+use crate::stage::{Cx, Env, Options};
 use crate::xml;
 
 /// What a compilation gives.

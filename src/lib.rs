@@ -1,4 +1,5 @@
 //! virtc compiles libvirt domain XML to everything that a Linux host needs to run the machine.
+pub mod bind;
 pub mod caps;
 pub mod cli;
 pub mod compile;
@@ -18,5 +19,6 @@ pub mod report;
 pub mod resolve;
 pub mod run;
 pub mod schema;
+pub mod stage;
 pub mod vocab;
 pub mod xml;

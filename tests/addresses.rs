@@ -9,7 +9,7 @@ use virtc::compile::{Until, compile};
 use virtc::device::Devices;
 use virtc::host::Host;
 use virtc::plan::{Arg, ArgValue, Process, Target};
-use virtc::resolve::Options;
+use virtc::stage::Options;
 
 /// Devices to choose from.
 const POOL: &[&str] = &[

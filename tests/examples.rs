@@ -11,8 +11,8 @@ use virtc::compile::{Until, compile};
 use virtc::emit::argv::tokens;
 use virtc::host::Host;
 use virtc::plan::{Arg, ArgValue, Form, Plan, Props};
-use virtc::resolve::Options;
 use virtc::run::qmp::Qmp;
+use virtc::stage::Options;
 use virtc::vocab::Arch;
 
 const QEMU: &str = "/usr/bin/qemu-system-x86_64";

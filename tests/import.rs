@@ -9,7 +9,7 @@ use virtc::emit::argv::{Format, tokens, write};
 use virtc::host::Host;
 use virtc::import;
 use virtc::plan::Plan;
-use virtc::resolve::Options;
+use virtc::stage::Options;
 
 fn plan(xml: &[u8], name: &str) -> Plan {
     let caps = Choice::default_profile();

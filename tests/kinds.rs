@@ -5,7 +5,7 @@ use virtc::caps::profiles;
 use virtc::compile::{Compiled, Until, compile};
 use virtc::host::Host;
 use virtc::plan::Target;
-use virtc::resolve::Options;
+use virtc::stage::Options;
 use virtc::vocab::Arch;
 
 /// A domain with this in `<domain>` and that in `<devices>`, as libvirt would compile it.

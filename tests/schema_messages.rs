@@ -7,7 +7,7 @@ use virtc::caps::profiles;
 use virtc::compile::{Until, compile};
 use virtc::diag::render::{MessageFormat, render};
 use virtc::host::Host;
-use virtc::resolve::Options;
+use virtc::stage::Options;
 use virtc::vocab::Arch;
 
 /// A domain with `devices` inside `<devices>` and `top` beside it.

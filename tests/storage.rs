@@ -6,7 +6,7 @@ use virtc::compile::{Compiled, Until, compile};
 use virtc::emit::argv::tokens;
 use virtc::host::Host;
 use virtc::plan::{LabelRole, PathKind, Plan, Role, Target};
-use virtc::resolve::Options;
+use virtc::stage::Options;
 use virtc::vocab::Arch;
 
 /// A domain with these devices, compiled for a standalone machine or as libvirt would.

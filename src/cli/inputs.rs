@@ -6,7 +6,7 @@ use crate::compile::{Compiled, Until, compile};
 use crate::diag::Diagnostics;
 use crate::diag::render::{Report, render_all};
 use crate::host::{DescriptorFile, Host, HostFiles, InstanceMode, files_needed, in_order};
-use crate::resolve::Options;
+use crate::stage::Options;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 

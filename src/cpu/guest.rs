@@ -6,7 +6,7 @@ use super::{FeatureSet, Table, knows_feature, table};
 use crate::caps::{Accel, Cap, PropertyValue, Usable};
 use crate::domain::cpu::{Cpu, CpuCheck, CpuFallback, CpuFeature, CpuMatch, CpuMode, CpuModel, FeaturePolicy};
 use crate::host::HostCpu;
-use crate::resolve::{Env, Machine};
+use crate::stage::{Env, Machine};
 use crate::vocab::OnOff;
 
 /// Features that the kernel or the guest switches, not QEMU; and one that QEMU has taken back.

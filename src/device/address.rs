@@ -1,7 +1,7 @@
 //! `<address>`: where a device sits on its bus.
 
+use crate::bind::{Binder, Part, Shape};
 use crate::diag::codes::schema as codes;
-use crate::domain::model::{Binder, Part, Shape};
 use crate::vocab::{Hex, OnOff, Value, keywords};
 use crate::xml::{El, Site, XmlWriter};
 

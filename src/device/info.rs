@@ -1,7 +1,7 @@
 //! What every device can have: boot order, alias, option ROM, ACPI index, address.
 
 use super::address::{Address, AddressPart, PciAddress};
-use crate::domain::model::{Binder, Model, Part, Shape, model};
+use crate::bind::{Binder, Model, Part, Shape, model};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::{El, Site, XmlWriter};
 

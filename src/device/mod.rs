@@ -12,6 +12,7 @@ pub mod console;
 pub mod controller;
 pub mod crypto;
 pub mod disk;
+pub mod family;
 pub mod filesystem;
 pub mod graphics;
 pub mod hostdev;
@@ -41,12 +42,9 @@ pub mod virtio;
 pub mod vsock;
 pub mod watchdog;
 
-use crate::domain::model::{Binder, Model, Part, Shape};
-use crate::lower::Lower;
-use crate::resolve::{Cx, Env, Machine};
+use crate::bind::{Binder, Model, Part, Shape};
 use crate::xml::{El, Site, XmlWriter};
 use info::DeviceInfo;
-use plug::Plug;
 
 /// What the passes over all devices ask of each.
 pub trait Device {
@@ -58,21 +56,6 @@ pub trait Device {
     fn info(&self) -> &DeviceInfo;
     /// The same, to be filled in.
     fn info_mut(&mut self) -> &mut DeviceInfo;
-}
-
-/// A device family: what the stages ask of it. Each method is one stage.
-pub trait Family: Model + Device {
-    /// Fills in what the format leaves open (bus, model, driver…), before addresses are assigned.
-    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>);
-    /// What it has to be plugged into, for those that the address passes place
-    /// (`resolve::addresses` has the order in which families are served).
-    fn plug(&self, _machine: &Machine, _env: &Env<'_>) -> Plug {
-        Plug::Nowhere
-    }
-    /// Checks the complete device. `domain` is the whole, for checks across devices.
-    fn rules(&self, domain: &crate::domain::Domain, machine: &Machine, cx: &mut Cx<'_>);
-    /// Adds its arguments, accesses and helpers to the Plan.
-    fn lower(&self, lx: &mut Lower<'_>);
 }
 
 /// Declares that a struct with an `info` and a `site` field is a device.
@@ -142,16 +125,6 @@ macro_rules! devices {
             pub fn each_mut(&mut self, f: &mut dyn FnMut(&mut dyn Device)) {
                 $(self.$field.iter_mut().for_each(|d| f(d));)*
             }
-
-            /// Runs the defaults of every device.
-            pub fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
-                $(self.$field.iter_mut().for_each(|d| d.defaults(machine, cx));)*
-            }
-
-            /// Runs the rules of every device.
-            pub fn rules(&self, domain: &crate::domain::Domain, machine: &Machine, cx: &mut Cx<'_>) {
-                $(self.$field.iter().for_each(|d| d.rules(domain, machine, cx));)*
-            }
         }
     };
 }
@@ -160,36 +133,45 @@ impl Model for Devices {
     const ELEMENT: &'static str = "devices";
 }
 
-devices! {
-    disks: disk::Disk,
-    controllers: controller::Controller,
-    leases: lease::Lease,
-    filesystems: filesystem::Filesystem,
-    interfaces: interface::Interface,
-    smartcards: smartcard::Smartcard,
-    serials: serial::Serial,
-    parallels: parallel::Parallel,
-    consoles: console::Console,
-    channels: channel::Channel,
-    inputs: input::Input,
-    tpms: tpm::Tpm,
-    graphics: graphics::Graphics,
-    sounds: sound::Sound,
-    audios: audio::Audio,
-    videos: video::Video,
-    hostdevs: hostdev::Hostdev,
-    redirdevs: redirdev::Redirdev,
-    redirfilters: redirdev::RedirFilter,
-    hubs: hub::Hub,
-    watchdogs: watchdog::Watchdog,
-    memballoons: memballoon::Memballoon,
-    rngs: rng::Rng,
-    nvrams: nvram::Nvram,
-    panics: panic::Panic,
-    shmems: shmem::Shmem,
-    memories: memory::MemoryDevice,
-    cryptos: crypto::Crypto,
-    iommus: iommu::Iommu,
-    vsocks: vsock::Vsock,
-    pstores: pstore::Pstore,
+/// The table of families: one row each. It is expanded where the families are listed: here for the model, in
+/// [`family`] for what the passes ask.
+macro_rules! families {
+    ($list:ident) => {
+        $list! {
+            disks: disk::Disk,
+            controllers: controller::Controller,
+            leases: lease::Lease,
+            filesystems: filesystem::Filesystem,
+            interfaces: interface::Interface,
+            smartcards: smartcard::Smartcard,
+            serials: serial::Serial,
+            parallels: parallel::Parallel,
+            consoles: console::Console,
+            channels: channel::Channel,
+            inputs: input::Input,
+            tpms: tpm::Tpm,
+            graphics: graphics::Graphics,
+            sounds: sound::Sound,
+            audios: audio::Audio,
+            videos: video::Video,
+            hostdevs: hostdev::Hostdev,
+            redirdevs: redirdev::Redirdev,
+            redirfilters: redirdev::RedirFilter,
+            hubs: hub::Hub,
+            watchdogs: watchdog::Watchdog,
+            memballoons: memballoon::Memballoon,
+            rngs: rng::Rng,
+            nvrams: nvram::Nvram,
+            panics: panic::Panic,
+            shmems: shmem::Shmem,
+            memories: memory::MemoryDevice,
+            cryptos: crypto::Crypto,
+            iommus: iommu::Iommu,
+            vsocks: vsock::Vsock,
+            pstores: pstore::Pstore,
+        }
+    };
 }
+pub(crate) use families;
+
+families!(devices);

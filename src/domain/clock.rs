@@ -1,6 +1,6 @@
 //! `<clock>`: what time the guest sees.
 
-use super::model::model;
+use crate::bind::model;
 use crate::vocab::{YesNo, keywords};
 
 keywords! {

@@ -1,7 +1,7 @@
 //! `<cpu>`: the CPU that the guest sees.
 
-use super::model::{Binder, Model, Part, Shape, model};
 use super::numa::GuestNuma;
+use crate::bind::{Binder, Model, Part, Shape, model};
 use crate::vocab::{OnOff, keywords};
 use crate::xml::{El, XmlWriter};
 
@@ -73,8 +73,8 @@ impl Part for CpuModel {
         self.name = if name.is_empty() { None } else { Some(name.to_string()) };
     }
     fn print_attrs(&self, out: &mut XmlWriter) {
-        super::model::print_attr(out, "fallback", &self.fallback);
-        super::model::print_attr(out, "vendor_id", &self.vendor_id);
+        crate::bind::print_attr(out, "fallback", &self.fallback);
+        crate::bind::print_attr(out, "vendor_id", &self.vendor_id);
     }
     fn print_body(&self, out: &mut XmlWriter) {
         if let Some(name) = &self.name {

@@ -1,7 +1,7 @@
 //! `<features>`: what the machine can do. The fields stand in libvirt's order.
 
 use super::memory::Amount;
-use super::model::{Binder, Model, Part, Shape, model, print_attr};
+use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::diag::codes::schema as codes;
 use crate::vocab::{OnOff, Size, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
@@ -316,7 +316,7 @@ impl Part for Tcg {
     fn print_attrs(&self, _: &mut XmlWriter) {}
     fn print_body(&self, out: &mut XmlWriter) {
         if let Some(size) = &self.tb_cache {
-            super::model::print_as("tb-cache", size, out);
+            crate::bind::print_as("tb-cache", size, out);
         }
     }
     fn shape(shape: &mut Shape) {

@@ -1,6 +1,6 @@
 //! Names, metadata and what happens at the end of a run.
 
-use super::model::{Binder, Model, Part, Shape, model};
+use crate::bind::{Binder, Model, Part, Shape, model};
 use crate::vocab::{Uuid, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
 

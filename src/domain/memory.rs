@@ -1,6 +1,6 @@
 //! Amounts of memory.
 
-use super::model::{Binder, Model, Part, Shape, model, print_attr};
+use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::diag::codes::schema as codes;
 use crate::vocab::{NumberSet, OnOff, Size, Value, keywords};
 use crate::xml::{El, Site, XmlWriter};

@@ -9,7 +9,6 @@ pub mod cpu;
 pub mod features;
 pub mod general;
 pub mod memory;
-pub mod model;
 pub mod numa;
 pub mod os;
 pub mod qemu;
@@ -19,12 +18,12 @@ pub mod sysinfo;
 pub mod tuning;
 pub mod vcpu;
 
+use crate::bind::{Binder, Model, Part, model};
 use crate::device::Devices;
 use crate::diag::Diagnostics;
 use crate::diag::codes::{general as support, schema};
 use crate::vocab::{Uuid, keywords};
 use crate::xml::{Document, Namespace, XmlWriter};
-use model::{Binder, Model, Part, model};
 
 keywords! {
     /// `<domain type='…'>`: which hypervisor runs the guest.

@@ -1,7 +1,7 @@
 //! `<numa>` of `<cpu>`: the guest's NUMA nodes, their distances and memory attributes.
 
 use super::memory::AccessMode;
-use super::model::{Binder, Model, Part, Shape, model, print_attr};
+use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::diag::codes::{machine as numa, schema as codes};
 use crate::vocab::{NumberSet, Size, Value, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
@@ -227,7 +227,7 @@ impl Part for Interconnects {
     fn print_attrs(&self, _: &mut XmlWriter) {}
     fn print_body(&self, out: &mut XmlWriter) {
         for (bandwidth, one) in &self.list {
-            super::model::print_as(if *bandwidth { "bandwidth" } else { "latency" }, one, out);
+            crate::bind::print_as(if *bandwidth { "bandwidth" } else { "latency" }, one, out);
         }
     }
     fn shape(shape: &mut Shape) {

@@ -1,6 +1,6 @@
 //! `<os>`: machine type, firmware, boot.
 
-use super::model::{Binder, Model, Part, Shape, model, print_attr};
+use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::device::storage::{StorageKind, StorageSource};
 use crate::diag::codes::schema as codes;
 use crate::vocab::{Arch, YesNo, keywords};
@@ -171,7 +171,7 @@ impl Part for Nvram {
     }
     fn print_body(&self, out: &mut XmlWriter) {
         if let Some(source) = &self.source {
-            super::model::print_as("source", source, out);
+            crate::bind::print_as("source", source, out);
         } else if let Some(path) = &self.path {
             out.text(path);
         }

@@ -1,6 +1,6 @@
 //! The `qemu:` namespace: arguments, capabilities, overrides and deprecation behaviour.
 
-use super::model::{Binder, Part, Shape};
+use crate::bind::{Binder, Part, Shape};
 use crate::diag::codes::schema as codes;
 use crate::vocab::keywords;
 use crate::xml::{El, Namespace, Site, XmlWriter};

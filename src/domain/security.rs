@@ -1,6 +1,6 @@
 //! `<launchSecurity>` and `<keywrap>`: guests that the host cannot read.
 
-use super::model::{Binder, Model, Part, Shape, model, print_attr};
+use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::vocab::{OnOff, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
 

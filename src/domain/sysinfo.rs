@@ -1,6 +1,6 @@
 //! `<sysinfo>`: what the guest reads from SMBIOS or from QEMU's firmware configuration.
 
-use super::model::{Binder, Model, Part, Shape, model, print_attr};
+use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::vocab::keywords;
 use crate::xml::{El, Site, XmlWriter};
 

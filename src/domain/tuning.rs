@@ -1,8 +1,8 @@
 //! Limits and placement on the host: `<memtune>`, `<cputune>`, `<numatune>`, `<blkiotune>`, `<resource>`.
 
 use super::memory::Amount;
-use super::model::{Binder, Model, Part, Shape, model};
 use super::vcpu::Placement;
+use crate::bind::{Binder, Model, Part, Shape, model};
 use crate::vocab::{NumberSet, Value, keywords};
 use crate::xml::{El, XmlWriter};
 

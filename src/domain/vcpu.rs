@@ -1,6 +1,6 @@
 //! Virtual CPUs and I/O threads.
 
-use super::model::model;
+use crate::bind::model;
 use crate::vocab::{NumberSet, YesNo, keywords};
 
 keywords! {

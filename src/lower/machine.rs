@@ -9,7 +9,7 @@ use crate::domain::cpu::CpuMode;
 use crate::domain::features::{Features, GicVersion, IoapicDriver, Switch};
 use crate::host::Seccomp;
 use crate::plan::{Arg, Props};
-use crate::resolve::Board;
+use crate::stage::Board;
 use crate::vocab::{Arch, OnOff, YesNo};
 
 /// `-compat`: what QEMU does about deprecated things, if the XML or the host says.

@@ -1,14 +1,7 @@
 //! What the host facts say about the paths of the closure: links, and file systems without labels.
 
 use super::Lower;
-use crate::device::storage::Format;
-use crate::diag::codes::security as codes;
-use crate::lower::Grant;
-use crate::plan::{Access, LabelRole};
-use crate::xml::Site;
-
-/// The longest chain that is followed.
-const MAX_CHAIN: usize = 200;
+use crate::plan::LabelRole;
 
 /// Notes where the paths of the closure really lead, and which of them cannot be labelled.
 pub fn settle(lx: &mut Lower<'_>) {
@@ -31,52 +24,5 @@ pub fn settle(lx: &mut Lower<'_>) {
     }
     if let Some(selinux) = &mut lx.plan.confinement.selinux {
         selinux.unlabelled = unlabelled;
-    }
-}
-
-/// Grants what headers of images name, where the host facts hold the headers (`--probe-backing`): from an
-/// image downwards, as QEMU opens them when the XML does not end the chain.
-pub fn chain(path: &str, format: Format, what: &str, site: Site, lx: &mut Lower<'_>) {
-    let host = lx.env.host;
-    if host.images.is_empty() || !format.has_backing() {
-        return;
-    }
-    let mut seen = vec![path.to_string()];
-    let mut named: Vec<String> = Vec::new();
-    let mut now = path.to_string();
-    while let Some(image) = host.image(&now).or_else(|| host.image(&host.resolve(&now)?)) {
-        if let Some(data) = &image.data_file {
-            let grant = if seen.len() == 1 { Grant::IMAGE } else { Grant::BACKING };
-            touch(data, grant, &now, what, site, &mut named, lx);
-        }
-        let Some(backing) = &image.backing else { break };
-        if seen.contains(backing) || seen.len() > MAX_CHAIN {
-            let message =
-                format!("disk {what}: the chain of '{path}' does not end: the header of '{now}' names '{backing}'");
-            lx.error(&codes::PROBED, site, message).help("name the layers of the chain in <backingStore>");
-            return;
-        }
-        touch(backing, Grant::BACKING, &now, what, site, &mut named, lx);
-        if image.backing_format.as_deref() == Some("raw") {
-            break;
-        }
-        now = backing.clone();
-        seen.push(backing.clone());
-    }
-    if !named.is_empty() {
-        let span = lx.doc.span_of(site);
-        let message = format!("disk {what}: granted because headers of images name them: {}", named.join(", "));
-        lx.diags
-            .note(&codes::PROBED, span, message)
-            .help("a guest that once wrote a header has chosen what it names; <backingStore/> in the XML ends a chain");
-    }
-}
-
-/// One file that a header names.
-fn touch(path: &str, grant: Grant, by: &str, what: &str, site: Site, named: &mut Vec<String>, lx: &mut Lower<'_>) {
-    let disk = |a: &Access| a.path == path && a.process == "qemu" && a.cause.what.starts_with("disk");
-    if !lx.plan.access.iter().any(disk) {
-        lx.touch(path, grant, site, format!("disk {what}, by the header of {by}"));
-        named.push(format!("'{path}'"));
     }
 }

@@ -1,11 +1,11 @@
 //! Ids of the devices in QEMU, derived from kind, position and address.
 
-use super::{Board, Machine};
 use crate::device::Device;
 use crate::device::address::Address;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::disk::{Disk, DiskBus};
 use crate::domain::Domain;
+use crate::stage::{Board, Machine};
 
 /// Gives every device its id: the user's alias, or one derived as libvirt does.
 pub fn assign(domain: &mut Domain, machine: &Machine) {

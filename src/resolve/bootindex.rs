@@ -1,10 +1,10 @@
 //! The boot order: `<boot order>` of the devices, or `<boot dev>` of `<os>` spread over them.
 
-use super::Cx;
 use crate::device::disk::DiskDevice;
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
 use crate::domain::os::BootDevice;
+use crate::stage::Cx;
 use crate::vocab::YesNo;
 use crate::xml::Site;
 

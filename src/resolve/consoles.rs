@@ -3,12 +3,12 @@
 //! The oldest form of the format had only `<console>` for the serial port of a machine; since then each is
 //! derived from the other where one is missing. The ports of both are numbered here.
 
-use super::Cx;
 use crate::device::Devices;
 use crate::device::console::{Console, ConsoleTarget, ConsoleTargetType};
 use crate::device::serial::{Serial, SerialTargetType};
 use crate::diag::codes::chardev as codes;
 use crate::domain::Domain;
+use crate::stage::Cx;
 
 /// Numbers the ports that have no number: one more than the highest of all.
 fn number<'a>(ports: impl Iterator<Item = &'a mut Option<u32>>) {

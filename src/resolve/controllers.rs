@@ -1,13 +1,14 @@
 //! Controllers that a board has anyway, or that a device needs.
 
-use super::{Board, Cx, Machine};
+use crate::device::Devices;
 use crate::device::address::{Address, DriveAddress};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel, automatic_usb};
 use crate::device::disk::DiskBus;
+use crate::device::family::Family;
 use crate::device::hostdev::HostdevType;
-use crate::device::{Devices, Family};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
+use crate::stage::{Board, Cx, Machine};
 use std::mem;
 
 /// Gives every controller an index, and puts those of one type in the order of their indexes.

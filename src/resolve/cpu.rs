@@ -1,10 +1,10 @@
 //! The guest's CPU: what the format leaves open.
 
-use super::{Cx, Machine};
 use crate::caps::{Accel, Cap};
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::cpu::{Cpu, CpuCheck, CpuFallback, CpuFeature, CpuMatch, CpuMode, CpuModel, FeaturePolicy};
+use crate::stage::{Cx, Machine};
 use crate::vocab::OnOff;
 
 /// Fills in mode, match, check, fallback, and the CPU of a machine that has none.

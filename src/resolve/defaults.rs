@@ -1,7 +1,8 @@
 //! First pass: what the XML leaves open.
 
-use super::{Board, Cx, Machine, consoles, controllers, cpu, firmware, guest};
+use super::{consoles, controllers, cpu, firmware, guest};
 use crate::caps::{Accel, Cap};
+use crate::device::family;
 use crate::device::memballoon::{Memballoon, MemballoonModel};
 use crate::device::{audio, input, video};
 use crate::diag::codes::{general as support, machine as codes};
@@ -9,6 +10,7 @@ use crate::domain::general::{CrashAction, LifecycleAction};
 use crate::domain::os::{Boot, BootDevice, Os, OsKind};
 use crate::domain::vcpu::{Placement, Vcpu};
 use crate::domain::{Domain, DomainKind, clock};
+use crate::stage::{Board, Cx, Machine};
 use crate::vocab::{Uuid, sum, sum_from};
 use crate::xml::Site;
 
@@ -17,7 +19,7 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     super::scope::limit(domain);
     general(domain, cx);
     super::guest_rules::boot_parameters(domain, cx);
-    crate::domain::seclabel::defaults(domain, cx);
+    super::seclabel::defaults(domain, cx);
     let machine = machine(domain, cx)?;
     firmware::choose(domain, &machine, cx);
     cpu::defaults(domain, &machine, cx);
@@ -26,7 +28,7 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     consoles::pair(domain, cx);
     audio::add_default(domain, cx);
     let mut devices = domain.devices.take().unwrap_or_default();
-    input::add_implicit(domain, &mut devices, &machine);
+    input::family::add_implicit(domain, &mut devices, &machine);
     video::add_implicit(&mut devices, cx);
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
     crate::device::disk::sort(&mut devices.disks);
@@ -35,9 +37,9 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     if devices.memballoons.is_empty() && machine.has_default_balloon() {
         devices.memballoons.push(Memballoon { model: Some(MemballoonModel::Virtio), ..Memballoon::default() });
     }
-    crate::device::watchdog::add_board(&mut devices.watchdogs, &machine);
-    crate::device::panic::add_board(&mut devices.panics, &machine);
-    devices.defaults(&machine, cx);
+    crate::device::watchdog::family::add_board(&mut devices.watchdogs, &machine);
+    crate::device::panic::family::add_board(&mut devices.panics, &machine);
+    family::defaults(&mut devices, &machine, cx);
     domain.devices = Some(devices);
     controllers::add_implied(domain, &machine, cx);
     Some(machine)

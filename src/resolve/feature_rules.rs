@@ -1,10 +1,10 @@
 //! Checks of `<features>`.
 
-use super::{Board, Cx, Machine};
 use crate::caps::{Accel, Cap};
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::features::{Features, Hyperv, IoapicDriver};
+use crate::stage::{Board, Cx, Machine};
 use crate::vocab::OnOff;
 use crate::xml::Site;
 

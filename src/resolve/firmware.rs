@@ -1,6 +1,5 @@
 //! Which firmware the guest has: by path, chosen from the descriptors of the host, or by old custom.
 
-use super::{Cx, Machine};
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::features::Smm;
@@ -9,6 +8,7 @@ use crate::domain::os::{
 };
 use crate::domain::security::LaunchKind;
 use crate::host::Host;
+use crate::stage::{Cx, Machine};
 use crate::vocab::{Arch, OnOff, YesNo};
 use crate::xml::Site;
 use serde_json::Value as Json;

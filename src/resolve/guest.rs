@@ -1,6 +1,5 @@
 //! Features, memory, CPUs, clock: what the format leaves open.
 
-use super::{Board, Cx, Machine};
 use crate::caps::Accel;
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
@@ -9,6 +8,7 @@ use crate::domain::memory::Amount;
 use crate::domain::numa::{Cell, Sibling};
 use crate::domain::tuning::{BlkioDevice, NumaMode};
 use crate::domain::vcpu::{IoThread, OneVcpu, Placement};
+use crate::stage::{Board, Cx, Machine};
 use crate::vocab::{NumberSet, OnOff, Size, Value, YesNo};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     if let Some(devices) = &mut domain.devices
         && cx.env.options.define
     {
-        crate::device::memory::align_sizes(&mut devices.memories, machine);
+        crate::device::memory::family::align_sizes(&mut devices.memories, machine);
     }
     memory(domain, cx);
     iothreads(domain, cx);
@@ -103,7 +103,7 @@ fn node_for_hotplug(domain: &mut Domain, cx: &mut Cx<'_>) {
         return;
     }
     let total = domain.memory.as_ref().map_or(0, |m| m.amount.size.0);
-    let memory = Size(total.saturating_sub(super::memory::devices_kib(domain) * 1024));
+    let memory = Size(total.saturating_sub(crate::stage::sizes::devices_kib(domain) * 1024));
     let cell = Cell { id: Some(0), cpus: Some((0..count).collect()), memory, has_memory: true, ..Cell::default() };
     let numa = domain.cpu.get_or_insert_default().numa.get_or_insert_default();
     numa.cells.push(cell);
@@ -116,7 +116,7 @@ fn node_for_hotplug(domain: &mut Domain, cx: &mut Cx<'_>) {
 
 /// Memory and what the balloon leaves of it.
 fn memory(domain: &mut Domain, cx: &mut Cx<'_>) {
-    let devices = super::memory::devices_kib(domain);
+    let devices = crate::stage::sizes::devices_kib(domain);
     let nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).map_or(0, |n| n.kib());
     let memory = domain.memory.get_or_insert_with(Default::default);
     if nodes > 0 && (memory.amount.kib() == 0 || cx.env.options.define) {
@@ -245,7 +245,7 @@ fn numa(domain: &mut Domain) {
             .map(|src| {
                 let to = |dst: &u32| Sibling {
                     id: Some(*dst),
-                    value: Some(super::memory::distance(numa, *src, *dst)),
+                    value: Some(crate::stage::sizes::distance(numa, *src, *dst)),
                     ..Sibling::default()
                 };
                 ids.iter().map(to).collect()

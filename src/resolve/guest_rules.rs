@@ -1,6 +1,5 @@
 //! Checks of everything that is not a device.
 
-use super::{Cx, Machine};
 use crate::diag::codes::machine as codes;
 use crate::domain::clock::{ClockOffset, TickPolicy, TimerName, TimerTrack};
 use crate::domain::cpu::{CacheMode, Cpu, CpuMode, PhysAddrMode};
@@ -8,6 +7,7 @@ use crate::domain::general::{CrashAction, LifecycleAction};
 use crate::domain::tuning::NumaMode;
 use crate::domain::vcpu::Placement;
 use crate::domain::{Domain, DomainKind};
+use crate::stage::{Cx, Machine};
 use crate::vocab::YesNo;
 use std::collections::BTreeSet;
 
@@ -274,7 +274,7 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
 fn memory(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let site = domain.memory.as_ref().map_or(domain.site, |m| m.amount.site);
     let total = domain.memory.as_ref().map_or(0, |m| m.amount.kib());
-    if total.saturating_sub(super::memory::devices_kib(domain)) == 0 {
+    if total.saturating_sub(crate::stage::sizes::devices_kib(domain)) == 0 {
         cx.error(&codes::MEMORY, site, "how much memory? Say it in <memory>, or in the cells of <numa>");
     }
     let Some(max) = &domain.max_memory else { return };

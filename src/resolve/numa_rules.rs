@@ -1,10 +1,10 @@
 //! Checks of `<numa>` of `<cpu>`.
 
-use super::Cx;
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::cpu::Cpu;
 use crate::domain::numa::{Cell, GuestNuma};
+use crate::stage::Cx;
 use crate::xml::Site;
 use std::collections::BTreeSet;
 

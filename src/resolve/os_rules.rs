@@ -1,11 +1,11 @@
 //! Checks of `<os>` and `<sysinfo>`.
 
-use super::{Board, Cx, Machine};
 use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::os::{AcpiTableKind, FirmwareKind, LoaderKind, Os};
 use crate::domain::sysinfo::{Entry, SysinfoKind};
+use crate::stage::{Board, Cx, Machine};
 use crate::vocab::{OnOff, YesNo};
 
 /// Checks firmware, boot files and SMBIOS.

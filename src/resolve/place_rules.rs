@@ -1,9 +1,9 @@
 //! Checks of the places that the XML gives to devices, whatever the device is.
 
-use super::{Cx, Machine};
 use crate::device::address::AddressKind;
 use crate::device::{Device, Devices};
 use crate::diag::codes::{address as codes, general as support};
+use crate::stage::{Cx, Machine};
 
 /// Checks type and extras of every address.
 pub fn check(devices: &Devices, machine: &Machine, cx: &mut Cx<'_>) {

@@ -1,21 +1,21 @@
 //! Third pass: semantic checks of the complete domain.
 
-use super::{Cx, Machine};
-use crate::device::Devices;
 use crate::device::chardev::{ChardevSource, SourceKind};
 use crate::device::graphics::GraphicsKind;
+use crate::device::{Devices, family};
 use crate::diag::codes::general as support;
 use crate::domain::Domain;
+use crate::stage::{Cx, Machine};
 use crate::xml::Site;
 
 /// Checks everything; the families check their own devices.
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-    crate::domain::seclabel::rules(domain, cx);
+    super::seclabel::rules(domain, cx);
     super::guest_rules::check(domain, machine, cx);
     if let Some(devices) = &domain.devices {
         spice(devices, cx);
         super::place_rules::check(devices, machine, cx);
-        devices.rules(domain, machine, cx);
+        family::rules(devices, domain, machine, cx);
     }
 }
 

@@ -1,10 +1,10 @@
 //! Checks of `<launchSecurity>` and `<keywrap>`.
 
-use super::Cx;
 use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::security::{LaunchKind, LaunchSecurity};
+use crate::stage::Cx;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 

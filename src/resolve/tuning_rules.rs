@@ -1,9 +1,9 @@
 //! Checks of limits and pins: `<blkiotune>`, `<memtune>`, `<cputune>`, I/O threads, `<resource>`, `<perf>`.
 
-use super::Cx;
 use crate::diag::codes::machine as codes;
 use crate::domain::tuning::{Cputune, Scheduler};
 use crate::domain::{Domain, DomainKind};
+use crate::stage::Cx;
 use crate::vocab::NumberSet;
 use crate::xml::Site;
 use std::collections::BTreeSet;

@@ -1,9 +1,9 @@
 //! Checks of `<vcpu>` and `<vcpus>`.
 
-use super::{Board, Cx, Machine};
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::vcpu::OneVcpu;
+use crate::stage::{Board, Cx, Machine};
 use crate::vocab::YesNo;
 
 /// How many CPUs there are.

@@ -378,7 +378,7 @@ fn json_type(ty: &Type) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::model::Shape;
+    use crate::bind::Shape;
 
     #[test]
     fn every_definition_has_a_place_and_every_entry_a_doc() {

@@ -22,9 +22,9 @@ use virtc::compile::{Until, compile};
 use virtc::diag::Diagnostics;
 use virtc::host::{Host, InstanceMode};
 use virtc::plan::{Instance, Plan};
-use virtc::resolve::Options;
 use virtc::run::qmp::Qmp;
 use virtc::run::registry::Registry;
+use virtc::stage::Options;
 use virtc::vocab::Arch;
 
 /// Domains that do not start with Debian 12's QEMU on a plain host: what virtc or QEMU says, and the file whose

@@ -17,8 +17,8 @@ use virtc::diag::Diagnostics;
 use virtc::emit::argv::tokens;
 use virtc::host::Host;
 use virtc::plan::{Plan, Target};
-use virtc::resolve::Options;
 use virtc::run::qmp::{Duplex, Qmp};
+use virtc::stage::Options;
 use virtc::vocab::Arch;
 
 /// What QEMU 7.2 does not know because it came later, or had gone before: the place, and the version. Newer

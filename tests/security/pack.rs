@@ -12,7 +12,7 @@ use virtc::compile::{Until, compile};
 use virtc::diag::{Diagnostics, Severity};
 use virtc::host::{DescriptorFile, Host, HostFiles, files_needed, in_order};
 use virtc::plan::{Access, Plan};
-use virtc::resolve::Options;
+use virtc::stage::Options;
 
 /// The folder of the security pack; none, and a line that says so, when it is not given.
 pub fn folder() -> Option<PathBuf> {

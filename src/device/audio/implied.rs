@@ -5,7 +5,7 @@ use crate::device::Devices;
 use crate::device::graphics::GraphicsKind;
 use crate::diag::codes::display as codes;
 use crate::domain::Domain;
-use crate::resolve::Cx;
+use crate::stage::Cx;
 use crate::xml::Site;
 
 /// Adds the backend that follows from the display, as it was before the format had `<audio>`: silence,

@@ -3,8 +3,8 @@
 use super::{Audio, AudioDirection, AudioType};
 use crate::caps::Version;
 use crate::diag::codes::general;
-use crate::lower::{Grant, Lower};
 use crate::plan::{PathKind, Props};
+use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
 
 /// Adds a backend, the variables that it reads, and the devices that it opens.

@@ -1,18 +1,14 @@
 //! Audio backends: where the sound of the guest's sound cards goes on the host.
 
+pub(crate) mod family;
 mod implied;
 mod lower;
 
-pub use implied::{add_default, find};
-
+use super::device;
 use super::info::DeviceInfo;
-use super::{Family, device};
-use crate::diag::codes::{display as codes, general as support};
-use crate::domain::Domain;
-use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::bind::model;
 use crate::vocab::{YesNo, keywords};
+pub use implied::{add_default, find};
 
 keywords! {
     /// `<audio type='…'>`
@@ -120,72 +116,5 @@ impl Audio {
     /// The backend.
     pub fn kind(&self) -> AudioType {
         self.kind.unwrap_or(AudioType::None)
-    }
-}
-
-impl Family for Audio {
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
-
-    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
-        let id = self.id.unwrap_or(0);
-        if self.id == Some(0) {
-            cx.error_at(&codes::AUDIO, self.site, "id", "the id of an <audio> backend must be greater than 0");
-        }
-        let twins = domain.devices.iter().flat_map(|d| &d.audios).filter(|a| a.id == self.id);
-        if twins.take_while(|a| a.site != self.site).count() > 0 {
-            cx.error_at(&codes::AUDIO, self.site, "id", format!("duplicate audio id '{id}'"));
-        }
-        if self.kind() == AudioType::Dbus && !cx.has(crate::caps::Cap::DisplayDbus) {
-            cx.error(&support::NOT_BY_QEMU, self.site, "<audio type='dbus'>: this QEMU binary was built without it");
-        }
-        if self.timer_period == Some(0) {
-            cx.error_at(
-                &codes::AUDIO,
-                self.site,
-                "timerPeriod",
-                "timerPeriod='0' of <audio>: a period of zero is not permitted",
-            );
-        }
-        if self.kind() == AudioType::Spice
-            && !domain.devices.iter().flat_map(|d| &d.graphics).any(|g| g.is(super::graphics::GraphicsKind::Spice))
-        {
-            cx.error(
-                &codes::AUDIO,
-                self.site,
-                "<audio type='spice'> goes through a spice display: without graphics of that type nobody would hear it",
-            )
-            .help("add <graphics type='spice'/>");
-        }
-        for direction in [&self.input, &self.output].into_iter().flatten() {
-            let settings = direction.settings.as_ref();
-            for (name, value) in [
-                ("voices", direction.voices),
-                ("bufferLength", direction.buffer_length),
-                ("frequency", settings.and_then(|s| s.frequency)),
-                ("channels", settings.and_then(|s| s.channels)),
-            ] {
-                if value == Some(0) {
-                    let message = format!("{name}='0' of an <audio> direction: zero is not permitted");
-                    cx.error_at(&codes::AUDIO, direction.site, name, message);
-                }
-            }
-            let fixed = direction.fixed_settings == Some(YesNo::Yes);
-            if fixed && direction.mixing_engine == Some(YesNo::No) {
-                cx.error(
-                    &codes::AUDIO,
-                    direction.site,
-                    "fixedSettings='yes' is done by the mixing engine, which is off",
-                )
-                .help("set mixingEngine='yes'");
-            }
-            if !fixed && direction.settings.is_some() {
-                cx.error(&codes::AUDIO, direction.site, "audio settings are only used with fixedSettings='yes'")
-                    .help("set fixedSettings='yes'");
-            }
-        }
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        lower::audio(self, lx);
     }
 }

@@ -1,8 +1,8 @@
 //! Reading and printing `<source>`, `<protocol>` and `<log>`.
 
 use super::{ChardevSource, Log, Peer, Reconnect, SourceKind, SourceMode};
+use crate::bind::{Binder, Model, Part, Shape, print_attr};
 use crate::diag::codes::{chardev as codes, schema};
-use crate::domain::model::{Binder, Model, Part, Shape, print_attr};
 use crate::domain::seclabel::SourceSeclabel;
 use crate::vocab::YesNo;
 use crate::xml::{El, XmlWriter};

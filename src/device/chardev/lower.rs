@@ -2,8 +2,8 @@
 
 use super::{ChardevSource, MouseMode, Protocol, SourceKind};
 use crate::caps::Cap;
-use crate::lower::{Grant, Lower, tls};
 use crate::plan::{LabelRole, OwnerRule, Props, Socket, SocketRole};
+use crate::stage::{Grant, Lower, tls};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
 

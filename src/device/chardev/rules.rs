@@ -3,7 +3,7 @@
 use super::{ChardevSource, Peer, Protocol, SourceKind};
 use crate::caps::Cap;
 use crate::diag::codes::{chardev as codes, general as support};
-use crate::resolve::Cx;
+use crate::stage::Cx;
 use crate::xml::Site;
 
 /// Refuses a UNIX socket without a path; only channels get a generated one.

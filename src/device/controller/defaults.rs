@@ -2,7 +2,7 @@
 
 use super::{Controller, ControllerKind, ControllerModel};
 use crate::caps::Cap;
-use crate::resolve::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine};
 use crate::vocab::Arch;
 
 /// Chooses the model by machine and capabilities.

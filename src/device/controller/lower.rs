@@ -3,9 +3,9 @@
 use super::{Controller, ControllerKind, ControllerModel};
 use crate::caps::Cap;
 use crate::diag::codes::{address, general};
-use crate::lower::Lower;
 use crate::plan::{Prop, Props};
-use crate::resolve::Board;
+use crate::stage::Board;
+use crate::stage::Lower;
 use crate::vocab::OnOff;
 
 /// The kinds of controllers in the order in which libvirt puts them on the command line.

@@ -1,23 +1,20 @@
 //! Controllers: the buses that other devices are plugged into.
 
 mod defaults;
+pub(crate) mod family;
 mod lower;
 mod rules;
 
-pub use defaults::automatic_usb;
-pub use lower::{all as lower_all, smartcard_readers};
-
+use super::device;
 use super::info::{DeviceInfo, Master};
 use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioOptions;
-use super::{Family, device};
-use crate::domain::Domain;
+use crate::bind::{Binder, Part, Shape, model};
 use crate::domain::memory::Amount;
-use crate::domain::model::{Binder, Part, Shape, model};
-use crate::lower::Lower;
-use crate::resolve::{Board, Cx, Env, Machine};
 use crate::vocab::{Hex, OnOff, keywords};
 use crate::xml::{El, XmlWriter};
+pub use defaults::automatic_usb;
+pub use lower::{all as lower_all, smartcard_readers};
 
 keywords! {
     /// `<controller type='…'>`
@@ -189,7 +186,7 @@ impl Part for PciHole {
     fn print_attrs(&self, _: &mut XmlWriter) {}
     fn print_body(&self, out: &mut XmlWriter) {
         if let Some(amount) = &self.0 {
-            crate::domain::model::print_as("pcihole64", amount, out);
+            crate::bind::print_as("pcihole64", amount, out);
         }
     }
     fn shape(shape: &mut Shape) {
@@ -289,27 +286,5 @@ impl Controller {
     /// Whether it is this kind.
     pub fn is(&self, kind: ControllerKind) -> bool {
         self.kind == Some(kind)
-    }
-}
-
-impl Family for Controller {
-    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
-        defaults::model(self, machine, cx);
-    }
-
-    fn plug(&self, machine: &Machine, _: &Env<'_>) -> Plug {
-        match self.kind {
-            // The one on the board of a machine without PCI.
-            Some(ControllerKind::Ide) if machine.board == Board::Isapc => Plug::Nowhere,
-            _ => self.plug_of_kind(),
-        }
-    }
-
-    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-        rules::controller(self, domain, machine, cx);
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        lower::controller(self, lx);
     }
 }

@@ -6,7 +6,7 @@ use crate::device::address::Address;
 use crate::device::plug::Plug;
 use crate::diag::codes::{address as codes, general, machine as machine_codes};
 use crate::domain::Domain;
-use crate::resolve::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine};
 
 /// Whether controllers of this type come in this model at all.
 fn belongs(kind: ControllerKind, model: ControllerModel) -> bool {

@@ -3,7 +3,7 @@
 use super::{Disk, DiskBus};
 use crate::device::address::{Address, DriveAddress};
 use crate::diag::codes::storage as codes;
-use crate::resolve::Cx;
+use crate::stage::Cx;
 
 /// Gives a disk without an address the one that the name of its target implies.
 pub fn imply(disk: &mut Disk, cx: &mut Cx<'_>) {

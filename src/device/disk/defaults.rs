@@ -2,7 +2,7 @@
 
 use super::{Disk, DiskBus, DiskDevice, Driver, SnapshotLocation, address};
 use crate::device::storage::{Encryption, EncryptionEngine, Format, Layer, Location, StorageKind, StorageSource};
-use crate::resolve::{Cx, Machine};
+use crate::stage::{Cx, Machine};
 
 /// Fills in type, device, bus, driver, and the drive address that the target name implies.
 pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {

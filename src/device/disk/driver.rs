@@ -1,8 +1,8 @@
 //! `<driver>` of a disk: how QEMU reads the image and serves the guest.
 
+use crate::bind::model;
 use crate::device::storage::{Format, MetadataCache};
 use crate::device::virtio::VirtioOptions;
-use crate::domain::model::model;
 use crate::vocab::{OnOff, keywords};
 
 keywords! {

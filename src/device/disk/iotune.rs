@@ -1,6 +1,6 @@
 //! Throttling: `<iotune>` of a disk and `<throttlegroup>` of the domain.
 
-use crate::domain::model::model;
+use crate::bind::model;
 use crate::plan::Props;
 
 model! {

@@ -3,23 +3,21 @@
 mod address;
 mod defaults;
 pub mod driver;
+pub(crate) mod family;
 pub mod iotune;
 mod lower;
 mod rules;
 
-pub use driver::{Cache, DetectZeroes, Discard, Driver, IoMode};
-pub use iotune::{Limits, ThrottleFilter, ThrottleGroup};
-
+use super::device;
 use super::info::DeviceInfo;
-use super::plug::{Plug, VirtioModel};
+use super::plug::VirtioModel;
 use super::storage::{Auth, Encryption, Layer, StorageKind, StorageSource, bind_backing};
-use super::{Family, device};
-use crate::domain::Domain;
-use crate::domain::model::{Binder, Part, Shape, model, print_as};
-use crate::lower::Lower;
-use crate::resolve::{Cx, Env, Machine};
+use crate::bind::{Binder, Part, Shape, model, print_as};
 use crate::vocab::{OnOff, YesNo, keywords};
 use crate::xml::{El, XmlWriter};
+pub use driver::{Cache, DetectZeroes, Discard, Driver, IoMode};
+pub use iotune::{Limits, ThrottleFilter, ThrottleGroup};
+pub use lower::{capabilities, floppy_controller, node_numbers, reservations, throttle_groups};
 
 keywords! {
     /// `<disk device='…'>`: what the guest sees.
@@ -293,27 +291,3 @@ pub fn sort(disks: &mut Vec<Disk>) {
     let mut old: Vec<Option<Disk>> = disks.drain(..).map(Some).collect();
     disks.extend(order.iter().filter_map(|k| old[k.2].take()));
 }
-
-impl Family for Disk {
-    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
-        match self.bus() {
-            Some(DiskBus::Virtio) => Plug::Virtio(self.model.unwrap_or_default()),
-            Some(DiskBus::Usb) => Plug::Usb,
-            _ => Plug::Nowhere,
-        }
-    }
-
-    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
-        defaults::disk(self, machine, cx);
-    }
-
-    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-        rules::disk(self, domain, machine, cx);
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        lower::disk(self, lx);
-    }
-}
-
-pub use lower::{capabilities, floppy_controller, node_numbers, reservations, throttle_groups};

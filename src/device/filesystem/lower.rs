@@ -2,8 +2,8 @@
 
 use super::{AccessMode, Filesystem, FsDriver, MultiDevs, virtiofsd};
 use crate::diag::codes::storage as codes;
-use crate::lower::{Grant, Lower};
 use crate::plan::Props;
+use crate::stage::{Grant, Lower};
 use crate::vocab::Value;
 
 /// Adds what one shared directory needs.

@@ -1,18 +1,16 @@
 //! Shared directories: 9p, virtiofs, and MTP over USB.
 
 mod defaults;
+pub(crate) mod family;
 mod lower;
 mod rules;
 mod virtiofsd;
 
+use super::device;
 use super::info::DeviceInfo;
-use super::plug::{Plug, VirtioModel};
+use super::plug::VirtioModel;
 use super::virtio::VirtioOptions;
-use super::{Family, device};
-use crate::domain::Domain;
-use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::resolve::{Cx, Env, Machine};
+use crate::bind::model;
 use crate::vocab::{OnOff, Value, keywords};
 
 keywords! {
@@ -219,26 +217,5 @@ impl Filesystem {
     /// Whether virtiofs serves it, for which the guest's memory must be shared.
     pub fn is_virtiofs(&self) -> bool {
         self.driver() == FsDriver::Virtiofs
-    }
-}
-
-impl Family for Filesystem {
-    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
-        match self.driver() {
-            FsDriver::Mtp => Plug::Usb,
-            _ => Plug::Virtio(self.model.unwrap_or_default()),
-        }
-    }
-
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
-        defaults::filesystem(self);
-    }
-
-    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
-        rules::filesystem(self, domain, cx);
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        lower::filesystem(self, lx);
     }
 }

@@ -5,7 +5,7 @@ use crate::caps::Cap;
 use crate::device::address::Address;
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
-use crate::resolve::Cx;
+use crate::stage::Cx;
 
 /// Checks one shared directory.
 pub fn filesystem(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {

@@ -3,8 +3,8 @@
 use super::lower::what;
 use super::{CacheMode, Filesystem, IdRange, SandboxMode};
 use crate::diag::codes::storage as codes;
-use crate::lower::{Grant, Lower};
 use crate::plan::{Arg, Process, Ready, Role};
+use crate::stage::{Grant, Lower};
 use crate::vocab::OnOff;
 
 /// The one in C that came with QEMU up to 7.2, where Debian 12 has it. It takes other options.

@@ -2,9 +2,9 @@
 //! had attributes in place of `<listen>`.
 
 use super::{Gl, Graphics, GraphicsKind, Listen, ListenKind, SpiceOptions};
+use crate::bind::{Binder, Model, Part, Shape, print_attr};
 use crate::device::sound::AudioRef;
 use crate::diag::codes::{display as codes, schema};
-use crate::domain::model::{Binder, Model, Part, Shape, print_attr};
 use crate::vocab::{Value, YesNo};
 use crate::xml::{El, XmlWriter};
 

@@ -1,7 +1,7 @@
 //! What a display has when the XML does not say.
 
 use super::{Graphics, GraphicsKind, ListenKind};
-use crate::resolve::Cx;
+use crate::stage::Cx;
 
 /// Completes one display.
 pub fn graphics(graphics: &mut Graphics, cx: &mut Cx<'_>) {

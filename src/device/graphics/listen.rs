@@ -1,6 +1,6 @@
 //! `<listen>`: where a display waits for clients.
 
-use crate::domain::model::model;
+use crate::bind::model;
 use crate::vocab::keywords;
 
 keywords! {

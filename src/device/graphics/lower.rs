@@ -5,8 +5,8 @@ use super::{Graphics, GraphicsKind, Listen, ListenKind};
 use crate::device::{audio, interface};
 use crate::diag::codes::{display as codes, network};
 use crate::host::Service;
-use crate::lower::{Grant, Lower, tls};
 use crate::plan::{Arg, AutoPort, Cause, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::stage::{Grant, Lower, tls};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
 

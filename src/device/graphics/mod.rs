@@ -2,22 +2,19 @@
 
 mod bind;
 mod defaults;
+pub(crate) mod family;
 mod listen;
 mod lower;
 mod rdp;
 mod rules;
 mod spice;
 
-pub use listen::{Listen, ListenKind};
-pub use spice::SpiceOptions;
-
+use super::device;
 use super::info::DeviceInfo;
-use super::{Family, device};
-use crate::domain::Domain;
-use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
 use crate::vocab::{YesNo, keywords};
 use crate::xml::Site;
+pub use listen::{Listen, ListenKind};
+pub use spice::SpiceOptions;
 
 keywords! {
     /// `<graphics type='…'>`
@@ -134,19 +131,5 @@ impl Graphics {
             }
             _ => false,
         }
-    }
-}
-
-impl Family for Graphics {
-    fn defaults(&mut self, _: &Machine, cx: &mut Cx<'_>) {
-        defaults::graphics(self, cx);
-    }
-
-    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
-        rules::graphics(self, domain, cx);
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        lower::graphics(self, lx);
     }
 }

@@ -3,8 +3,8 @@
 use super::lower::{Endpoint, bus_address, endpoint};
 use super::{Graphics, GraphicsKind};
 use crate::diag::codes::display as codes;
-use crate::lower::{Grant, Lower};
 use crate::plan::{Arg, PathKind, Process, Role};
+use crate::stage::{Grant, Lower};
 
 /// The id of the server among the processes of a domain.
 const ID: &str = "rdp";

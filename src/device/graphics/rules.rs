@@ -4,7 +4,7 @@ use super::{Graphics, GraphicsKind, ListenKind};
 use crate::caps::Cap;
 use crate::diag::codes::{display as codes, general as support};
 use crate::domain::Domain;
-use crate::resolve::Cx;
+use crate::stage::Cx;
 
 /// Checks one display.
 pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {

@@ -1,6 +1,6 @@
 //! What only SPICE has: channels, compression, the agent.
 
-use crate::domain::model::model;
+use crate::bind::model;
 use crate::vocab::{OnOff, YesNo, keywords};
 
 keywords! {

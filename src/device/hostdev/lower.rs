@@ -9,8 +9,8 @@ use crate::device::interface::Interface;
 use crate::device::storage::{StorageSource, lower as storage};
 use crate::diag::codes::hostdev as codes;
 use crate::host::PciAddress;
-use crate::lower::{Grant, Lower};
 use crate::plan::{PathKind, Props};
+use crate::stage::{Grant, Lower};
 use crate::vocab::OnOff;
 use crate::xml::Site;
 

@@ -5,7 +5,7 @@ use crate::device::address::Address;
 use crate::device::interface::TeamingType;
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
-use crate::resolve::{Cx, Machine};
+use crate::stage::{Cx, Machine};
 
 /// Checks one host device.
 pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {

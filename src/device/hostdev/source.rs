@@ -1,9 +1,9 @@
 //! `<source>` of a host device: which device of the host it is.
 
+use crate::bind::{Binder, Part, Shape, print_as, print_attr};
 use crate::device::address::bind_pci;
 use crate::device::storage::{IscsiSource, Location, StorageSource};
 use crate::diag::codes::schema as codes;
-use crate::domain::model::{Binder, Part, Shape, print_as, print_attr};
 use crate::host::PciAddress;
 use crate::vocab::{Uuid, Value, keywords};
 use crate::xml::{El, XmlWriter};

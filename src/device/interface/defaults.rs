@@ -3,7 +3,7 @@
 use super::{Interface, InterfaceType, MacAddress, NetBackendType, NicModel};
 use crate::caps::Cap;
 use crate::diag::codes::network as codes;
-use crate::resolve::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine};
 use crate::vocab::{Arch, Mac, YesNo, sum};
 
 /// Fills in MAC address and model.

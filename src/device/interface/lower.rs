@@ -4,9 +4,9 @@ use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxM
 use crate::caps::{Accel, Cap};
 use crate::diag::codes::general as support;
 use crate::host::{ForwardMode, Network, Plug, VhostNetPolicy};
-use crate::lower::{Grant, Lower};
 use crate::plan::{Bridge, Link, LinkKind, Props};
-use crate::resolve::Env;
+use crate::stage::Env;
+use crate::stage::{Grant, Lower};
 use crate::vocab::{OnOff, base36, sum};
 
 /// Adds one interface.

@@ -1,22 +1,18 @@
 //! Network interfaces.
 
 mod defaults;
+pub(crate) mod family;
 mod lower;
 mod passt;
 mod rules;
 mod source;
 
+use super::device;
+use super::info::DeviceInfo;
+use crate::bind::model;
+use crate::vocab::{Mac, OnOff, YesNo, keywords};
 pub use lower::network;
 pub use source::NetSource;
-
-use super::info::DeviceInfo;
-use super::plug::{Plug, VirtioModel};
-use super::{Family, device};
-use crate::domain::Domain;
-use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::resolve::{Cx, Env, Machine};
-use crate::vocab::{Mac, OnOff, YesNo, keywords};
 
 keywords! {
     /// `<interface type='…'>`: what the interface is connected to.
@@ -395,31 +391,3 @@ const CONVENTIONAL: [&str; 12] = [
     "vmxnet2",
     "vmxnet3",
 ];
-
-impl Family for Interface {
-    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
-        defaults::interface(self, machine, cx);
-    }
-
-    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
-        match self.model() {
-            _ if self.is_host_device() => Plug::Pcie,
-            "virtio" => Plug::Virtio(VirtioModel::Virtio),
-            "virtio-transitional" => Plug::Virtio(VirtioModel::Transitional),
-            "virtio-non-transitional" => Plug::Virtio(VirtioModel::NonTransitional),
-            "usb-net" => Plug::Usb,
-            "spapr-vlan" => Plug::SpaprVio(0x1000),
-            "lan9118" | "smc91c111" => Plug::Nowhere,
-            model if CONVENTIONAL.contains(&model) => Plug::Pci,
-            _ => Plug::Pcie,
-        }
-    }
-
-    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-        rules::interface(self, domain, machine, cx);
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        lower::interface(self, lx);
-    }
-}

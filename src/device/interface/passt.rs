@@ -2,8 +2,8 @@
 
 use super::{Interface, InterfaceType, PortForward};
 use crate::caps::Cap;
-use crate::lower::{Grant, Lower};
 use crate::plan::{Arg, Process, Props, Ready, Role};
+use crate::stage::{Grant, Lower};
 
 /// Where Debian and Fedora install it.
 const PROGRAM: &str = "/usr/bin/passt";

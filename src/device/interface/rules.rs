@@ -3,8 +3,8 @@
 use super::{Interface, InterfaceType, TeamingType};
 use crate::diag::codes::network as codes;
 use crate::domain::Domain;
-use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::stage::Lower;
+use crate::stage::{Cx, Machine};
 use crate::vocab::YesNo;
 
 /// Checks one interface.

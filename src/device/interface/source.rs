@@ -1,8 +1,8 @@
 //! `<source>` of an interface: its attributes depend on the type of the interface.
 
 use super::{Ip, Route};
+use crate::bind::{Binder, Part, Shape, model};
 use crate::device::address::{PciAddress, bind_pci, print_pci, print_zpci};
-use crate::domain::model::{Binder, Part, Shape, model};
 use crate::xml::{El, Site, XmlWriter};
 
 model! {

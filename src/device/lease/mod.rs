@@ -1,11 +1,10 @@
 //! `<lease>`: a lock that the host holds while the guest runs. QEMU does not know of it.
 
+pub(crate) mod family;
+
+use super::device;
 use super::info::DeviceInfo;
-use super::{Family, device};
-use crate::domain::Domain;
-use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
+use crate::bind::model;
 
 model! {
     /// `<target>` of a lease.
@@ -26,11 +25,3 @@ model! {
 }
 
 device!(Lease, "lease");
-
-impl Family for Lease {
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
-
-    fn rules(&self, _: &Domain, _: &Machine, _: &mut Cx<'_>) {}
-
-    fn lower(&self, _: &mut Lower<'_>) {}
-}

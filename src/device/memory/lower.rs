@@ -3,9 +3,9 @@
 use super::{MemoryDevice, MemoryModel};
 use crate::caps::Cap;
 use crate::device::address::Address;
-use crate::lower::memory::{self, BackendRequest};
-use crate::lower::{Grant, Lower};
 use crate::plan::{Prop, Props};
+use crate::stage::backend::{self, BackendRequest};
+use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
 
 /// Adds one memory device.
@@ -36,13 +36,13 @@ pub fn device(device: &MemoryDevice, lx: &mut Lower<'_>) {
         site: device.site,
         ..BackendRequest::default()
     };
-    let Some(mut backend) = memory::backend(lx, &request) else { return };
+    let Some(mut backend) = backend::backend(lx, &request) else { return };
     // Memory of virtio-mem is touched block by block, as the guest gets it.
     let by_device = virtio_mem && matches!(backend.props.get("prealloc"), Some(Prop::Bool(true)));
     if by_device {
         backend.props.0.retain(|(key, _)| key != "prealloc" && key != "prealloc-threads");
     }
-    memory::add(lx, backend, device.site);
+    backend::add(lx, backend, device.site);
     if device.model() == MemoryModel::SgxEpc {
         lx.touch("/dev/sgx_vepc", Grant::SGX_MEMORY, device.site, "memory: enclaves");
         lx.touch("/dev/sgx_provision", Grant::SGX_PROVISION, device.site, "memory: enclaves");

@@ -1,17 +1,14 @@
 //! Memory devices: DIMMs, NVDIMMs, virtio-mem, virtio-pmem, enclaves.
 
+pub(crate) mod family;
 mod lower;
 mod rules;
 
+use super::device;
 use super::info::DeviceInfo;
-use super::plug::{Plug, VirtioModel};
-use super::{Family, device};
+use crate::bind::model;
 use crate::device::address::Address;
-use crate::domain::Domain;
 use crate::domain::memory::{AccessMode, Amount};
-use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::{Hex, NumberSet, Uuid, YesNo, keywords};
 
 keywords! {
@@ -129,20 +126,6 @@ impl MemoryDevice {
         self.target.as_ref()?.label.as_ref()?.size.as_ref().map(Amount::kib)
     }
 
-    /// Its size in KiB as QEMU gets it: whole huge pages; on POWER whole logical memory blocks, of which an
-    /// NVDIMM has as many as fit beside its label.
-    pub fn aligned_kib(&self, machine: &Machine) -> u64 {
-        let to = if machine.arch.is_ppc64() { 256 * 1024 } else { 2048 };
-        if self.model() == MemoryModel::Nvdimm && machine.arch.is_ppc64() {
-            let label = self.label_kib().unwrap_or(0);
-            return self.kib().saturating_sub(label) / to * to + label;
-        }
-        match self.model() {
-            MemoryModel::SgxEpc => self.kib(),
-            _ => self.kib().div_ceil(to).saturating_mul(to),
-        }
-    }
-
     /// The guest node.
     pub fn node(&self) -> Option<u32> {
         self.target.as_ref().and_then(|t| t.node)
@@ -187,16 +170,6 @@ pub fn assign_slots(devices: &mut [MemoryDevice]) {
     }
 }
 
-/// Gives the devices of a new domain the sizes that they will really have, where those are far apart: POWER.
-pub fn align_sizes(devices: &mut [MemoryDevice], machine: &Machine) {
-    for device in devices.iter_mut().filter(|_| machine.arch.is_ppc64()) {
-        let kib = device.aligned_kib(machine);
-        if let Some(size) = device.target.as_mut().and_then(|t| t.size.as_mut()) {
-            size.size.0 = kib * 1024;
-        }
-    }
-}
-
 /// Gives each device its id: by slot, or counted by model.
 pub fn ids(devices: &[MemoryDevice]) -> Vec<String> {
     let mut counts = [0u32; MemoryModel::ALL.len()];
@@ -209,25 +182,4 @@ pub fn ids(devices: &[MemoryDevice]) -> Vec<String> {
             format!("{}{number}", device.id_prefix())
         })
         .collect()
-}
-
-impl Family for MemoryDevice {
-    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
-        match self.model() {
-            MemoryModel::VirtioMem | MemoryModel::VirtioPmem => Plug::Virtio(VirtioModel::Virtio),
-            _ => Plug::Nowhere,
-        }
-    }
-
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
-        self.tidy();
-    }
-
-    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-        rules::check(self, domain, machine, cx);
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        lower::device(self, lx);
-    }
 }

@@ -4,7 +4,7 @@ use super::{MemoryDevice, MemoryModel};
 use crate::caps::Cap;
 use crate::diag::codes::{general, machine as codes};
 use crate::domain::Domain;
-use crate::resolve::{Cx, Machine};
+use crate::stage::{Cx, Machine};
 
 /// Checks one device; the first also checks all against each other.
 pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {

@@ -1,14 +1,11 @@
 //! Parallel ports.
 
-use super::chardev::{self, Chardev, ChardevSource};
+pub(crate) mod family;
+
+use super::chardev::ChardevSource;
+use super::device;
 use super::info::DeviceInfo;
-use super::{Family, device};
-use crate::diag::codes::chardev as codes;
-use crate::domain::Domain;
-use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::plan::Props;
-use crate::resolve::{Cx, Machine};
+use crate::bind::model;
 
 model! {
     /// `<target>` of a parallel port.
@@ -27,30 +24,3 @@ model! {
 }
 
 device!(Parallel, "parallel port");
-
-impl Family for Parallel {
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
-
-    fn rules(&self, _: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-        chardev::rules(&self.source, self.site, cx);
-        chardev::unix_needs_path(&self.source, self.source.site, cx);
-        if machine.arch.is_s390() || machine.board == crate::resolve::Board::Pseries {
-            cx.error(&codes::UNSUPPORTED, self.site, "this machine has no parallel ports")
-                .help("remove the <parallel> device");
-        }
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        let of = Chardev {
-            id: &self.info.id,
-            site: self.site,
-            family: "parallel port",
-            spicevmc: "vdagent",
-            generated: None,
-        };
-        let id = chardev::chardev(&self.source, of, lx);
-        let mut props = Props::driver("isa-parallel");
-        props.set("chardev", id).set("id", self.info.id.clone());
-        lx.device(props, self);
-    }
-}

@@ -1,17 +1,11 @@
 //! `<pstore>`: storage that survives a crash of the guest's kernel.
 
-use super::address::{Address, AddressKind};
+pub(crate) mod family;
+
+use super::device;
 use super::info::DeviceInfo;
-use super::plug::Plug;
-use super::{Family, device};
-use crate::caps::Cap;
-use crate::diag::codes::{general, hostdev as codes};
-use crate::domain::Domain;
+use crate::bind::model;
 use crate::domain::memory::Amount;
-use crate::domain::model::model;
-use crate::lower::{Grant, Lower};
-use crate::plan::{NewFile, Props};
-use crate::resolve::{Cx, Env, Machine};
 use crate::vocab::keywords;
 
 keywords! {
@@ -30,65 +24,3 @@ model! {
 }
 
 device!(Pstore, "pstore");
-
-impl Family for Pstore {
-    fn defaults(&mut self, _: &Machine, cx: &mut Cx<'_>) {
-        let _ = cx;
-    }
-
-    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
-        Plug::Pci
-    }
-
-    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-        // libvirt does not ask.
-        let strict = !cx.env.is_libvirt();
-        if strict && !machine.arch.is_x86() {
-            cx.error(
-                &codes::UNSUPPORTED_MODEL,
-                self.site,
-                "<pstore backend='acpi-erst'>: this architecture has no such device",
-            );
-        }
-        if strict && !domain.features.as_ref().is_some_and(|f| f.acpi) {
-            cx.error(&codes::UNSUPPORTED_MODEL, self.site, "pstore with backend 'acpi-erst' requires ACPI")
-                .help("add <acpi/> to <features>");
-        }
-        if !cx.has(Cap::AcpiErst) {
-            cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU binary has no acpi-erst device");
-        }
-        let kind = self.info.address.address.as_ref().map(Address::kind);
-        if let Some(kind) = kind.filter(|k| *k != AddressKind::Pci) {
-            let message = format!(
-                "the ACPI ERST device of a pstore must reside on a PCI bus, not at an address of type '{kind}'"
-            );
-            cx.error(&codes::VALUE, self.info.address_site(), message);
-        }
-        if let Some(size) = self.size.as_ref().filter(|s| s.kib() < 4 || !s.kib().is_power_of_two()) {
-            let message = "invalid size of an ACPI ERST pstore device: it must be a power of two and at least 4 KiB";
-            cx.error(&codes::VALUE, size.site, message);
-        }
-        if self.size.is_none() {
-            cx.error(&codes::VALUE, self.site, "pstore needs a <size>");
-        }
-        if self.path.is_none() {
-            cx.error(&codes::VALUE, self.site, "pstore needs a <path>");
-        }
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        let path = self.path.clone().unwrap_or_default();
-        let id = &self.info.id;
-        let mut object = Props::with("qom-type", "memory-backend-file");
-        object.set("id", format!("mem{id}")).set("mem-path", path.clone());
-        object.set("size", self.size.as_ref().map_or(0, |s| s.kib() * 1024)).set("share", true);
-        lx.object(object, self.site, "pstore");
-        lx.touch(&path, Grant::MEMORY_FILE, self.site, "pstore");
-        let cause = lx.cause(self.site, "pstore");
-        lx.plan.files.push(NewFile { path, template: None, cause });
-        let mut props = Props::driver("acpi-erst");
-        props.set("id", id.clone()).set("memdev", format!("mem{id}"));
-        lx.address(&mut props, &self.info);
-        lx.device(props, self);
-    }
-}

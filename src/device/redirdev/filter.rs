@@ -1,12 +1,9 @@
 //! `<redirfilter>`: which devices a client may redirect.
 
+use crate::bind::{Binder, Model, Part, Shape, model};
+use crate::device::device;
 use crate::device::info::DeviceInfo;
-use crate::device::{Family, device};
 use crate::diag::codes::{chardev as codes, schema};
-use crate::domain::Domain;
-use crate::domain::model::{Binder, Model, Part, Shape, model};
-use crate::lower::Lower;
-use crate::resolve::{Cx, Machine};
 use crate::vocab::YesNo;
 use crate::xml::{El, Site, XmlWriter};
 use std::fmt::Write;
@@ -138,14 +135,6 @@ impl RedirFilter {
         }
         text
     }
-}
-
-impl Family for RedirFilter {
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
-
-    fn rules(&self, _: &Domain, _: &Machine, _: &mut Cx<'_>) {}
-
-    fn lower(&self, _: &mut Lower<'_>) {}
 }
 
 #[cfg(test)]

@@ -5,8 +5,8 @@ use crate::device::address::Address;
 use crate::device::chardev::{Chardev, SourceKind, chardev};
 use crate::device::graphics::GraphicsKind;
 use crate::diag::codes::chardev as codes;
-use crate::lower::Lower;
 use crate::plan::Props;
+use crate::stage::Lower;
 
 /// Adds the character device and the port.
 pub fn serial(serial: &Serial, lx: &mut Lower<'_>) {

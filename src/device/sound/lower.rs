@@ -2,8 +2,8 @@
 
 use super::{CodecType, Sound, SoundModel};
 use crate::device::audio;
-use crate::lower::Lower;
 use crate::plan::Props;
+use crate::stage::Lower;
 use crate::vocab::YesNo;
 
 /// Adds a sound card and its codecs.

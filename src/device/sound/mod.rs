@@ -1,17 +1,12 @@
 //! Sound cards.
 
+pub(crate) mod family;
 mod lower;
 
 use super::info::DeviceInfo;
-use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioDriver;
-use super::{Family, audio, device};
-use crate::caps::Cap;
-use crate::diag::codes::{display as codes, general as support};
-use crate::domain::Domain;
-use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::resolve::{Cx, Env, Machine};
+use super::{audio, device};
+use crate::bind::model;
 use crate::vocab::{YesNo, keywords};
 
 keywords! {
@@ -68,78 +63,4 @@ pub fn speaker(devices: &super::Devices) -> Option<String> {
     let speaker = devices.sounds.iter().find(|s| s.model == Some(SoundModel::Pcspk))?;
     let backend = audio::find(devices, speaker.audio.as_ref().and_then(|a| a.id))?;
     Some(format!("audio{}", backend.id.unwrap_or(1)))
-}
-
-impl Family for Sound {
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
-        if self.model == Some(SoundModel::Virtio) {
-            // QEMU's own default: one stream in, one out.
-            self.streams.get_or_insert(2);
-        }
-    }
-
-    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
-        match self.model {
-            Some(SoundModel::Sb16 | SoundModel::Pcspk | SoundModel::Ich7) | None => Plug::Nowhere,
-            Some(SoundModel::Es1370 | SoundModel::Ac97 | SoundModel::Ich6 | SoundModel::Ich9) => Plug::Pci,
-            Some(SoundModel::Usb) => Plug::Usb,
-            Some(SoundModel::Virtio) => Plug::Virtio(VirtioModel::Virtio),
-        }
-    }
-
-    fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
-        let Some(model) = self.model else { return };
-        let cap = match model {
-            SoundModel::Usb => Some(Cap::UsbAudio),
-            SoundModel::Ich9 => Some(Cap::Ich9IntelHda),
-            SoundModel::Virtio => Some(Cap::VirtioSound),
-            SoundModel::Ich7 => {
-                cx.error_at(&support::NOT_BY_QEMU, self.site, "model", "<sound model='ich7'>: qemu has no such card")
-                    .help("use model='ich6' or 'ich9'");
-                None
-            }
-            _ => None,
-        };
-        if let Some(cap) = cap
-            && !cx.has(cap)
-        {
-            cx.error_at(
-                &support::NOT_BY_QEMU,
-                self.site,
-                "model",
-                format!("<sound model='{model}'>: this QEMU binary was built without the card"),
-            );
-        }
-        if self.multichannel.is_some() && model != SoundModel::Usb {
-            cx.error_at(
-                &codes::SOUND,
-                self.site,
-                "multichannel",
-                format!("multichannel setting is only supported by model 'usb', not by '{model}'"),
-            );
-        }
-        if self.streams.is_some() && model != SoundModel::Virtio {
-            cx.error_at(
-                &codes::SOUND,
-                self.site,
-                "streams",
-                format!("streams setting is only supported by model 'virtio', not by '{model}'"),
-            );
-        }
-        if let Some(driver) = &self.driver {
-            driver.virtio.rules(model == SoundModel::Virtio, cx);
-        }
-        if let Some(audio) = &self.audio
-            && let Some(devices) = &domain.devices
-            && audio::find(devices, audio.id).is_none()
-        {
-            let id = audio.id.unwrap_or(0);
-            cx.error(&codes::AUDIO, audio.site, format!("<audio id='{id}'>: no <audio> has this id"))
-                .help(format!("add <audio id='{id}' type='…'/>"));
-        }
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        lower::sound(self, lx);
-    }
 }

@@ -1,6 +1,6 @@
 //! Credentials and encryption of a source.
 
-use crate::domain::model::{Binder, Part, Shape, model};
+use crate::bind::{Binder, Part, Shape, model};
 use crate::host::SecretUsage;
 use crate::vocab::{Uuid, keywords};
 use crate::xml::{El, Site, XmlWriter};

@@ -3,7 +3,7 @@
 use super::credentials::Auth;
 use super::kinds::{Protocol, StorageKind, Transport};
 use super::source::{Location, StorageSource};
-use crate::domain::model::{Binder, Part, Shape, model};
+use crate::bind::{Binder, Part, Shape, model};
 use crate::vocab::YesNo;
 use crate::xml::{El, Site, XmlWriter};
 

@@ -8,7 +8,7 @@ use crate::caps::Cap;
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
 use crate::domain::memory::AccessMode;
-use crate::resolve::Cx;
+use crate::stage::Cx;
 
 /// Checks one image of a chain.
 pub fn image(

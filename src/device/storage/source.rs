@@ -3,9 +3,9 @@
 use super::credentials::{Auth, Encryption};
 use super::kinds::{Format, StartupPolicy, StorageKind, VolumeMode};
 use super::network::Network;
+use crate::bind::{Binder, Model, Part, Shape, model, print_as, print_attr};
 use crate::device::address::{PciAddress, bind_pci, print_pci};
 use crate::diag::codes::schema;
-use crate::domain::model::{Binder, Model, Part, Shape, model, print_as, print_attr};
 use crate::domain::seclabel::SourceSeclabel;
 use crate::vocab::{YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};

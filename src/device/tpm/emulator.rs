@@ -2,8 +2,8 @@
 
 use super::{Tpm, TpmSourceKind, TpmVersion};
 use crate::diag::codes::{emit, hostdev as codes};
-use crate::lower::{Grant, Lower};
 use crate::plan::{Arg, Directory, DirectoryRole, PathKind, Process, Ready, Role};
+use crate::stage::{Grant, Lower};
 
 /// Checks that the host's emulator can do it, and gives the socket on which QEMU talks to it. For a
 /// standalone guest the emulator becomes a process of the Plan.

@@ -4,7 +4,7 @@ use super::{Tpm, TpmBackend, TpmModel, TpmVersion};
 use crate::caps::Cap;
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
-use crate::resolve::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine};
 
 /// Checks one TPM.
 pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {

@@ -4,7 +4,7 @@ use super::{Video, VideoModel, VideoType};
 use crate::caps::Cap;
 use crate::device::Devices;
 use crate::diag::codes::display as codes;
-use crate::resolve::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine};
 use crate::vocab::YesNo;
 
 /// Adds an adapter to a domain with a display, and puts the primary one first.

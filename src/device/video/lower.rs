@@ -3,8 +3,8 @@
 use super::{Video, VideoType, vhost_user};
 use crate::caps::Cap;
 use crate::device::plug::VirtioModel;
-use crate::lower::Lower;
 use crate::plan::Props;
+use crate::stage::Lower;
 use crate::vocab::OnOff;
 
 /// Adds one adapter.

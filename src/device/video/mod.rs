@@ -1,22 +1,17 @@
 //! Video adapters.
 
 mod defaults;
+pub(crate) mod family;
 mod lower;
 mod rules;
 mod vhost_user;
 
-pub use defaults::add_implicit;
-
+use super::device;
 use super::info::DeviceInfo;
-use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioOptions;
-use super::{Family, device};
-use crate::caps::Cap;
-use crate::domain::Domain;
-use crate::domain::model::model;
-use crate::lower::Lower;
-use crate::resolve::{Cx, Env, Machine};
+use crate::bind::model;
 use crate::vocab::{OnOff, YesNo, keywords};
+pub use defaults::add_implicit;
 
 keywords! {
     /// `<model type='…'>` of a video adapter.
@@ -116,37 +111,9 @@ impl Video {
         self.driver.as_ref().and_then(|d| d.name) == Some(VideoBackend::VhostUser)
     }
 
-    /// Whether it is a virtio adapter with the registers of a VGA.
-    pub fn is_vga(&self, env: &Env<'_>) -> bool {
-        self.is_primary() && env.has(if self.is_vhost_user() { Cap::VhostUserVga } else { Cap::VirtioVga })
-    }
-
     /// Whether the guest's 3D is accelerated.
     pub fn has_3d(&self) -> bool {
         let acceleration = self.model.as_ref().and_then(|m| m.acceleration.as_ref());
         acceleration.and_then(|a| a.accel3d) == Some(YesNo::Yes)
-    }
-}
-
-impl Family for Video {
-    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
-        defaults::video(self, machine, cx);
-    }
-
-    fn plug(&self, machine: &Machine, _: &Env<'_>) -> Plug {
-        match self.kind() {
-            None | Some(VideoType::None | VideoType::Ramfb) => Plug::Nowhere,
-            Some(VideoType::Virtio) => Plug::Virtio(VirtioModel::Virtio),
-            Some(VideoType::Bochs) if machine.has_pcie_root() => Plug::Pcie,
-            Some(_) => Plug::Pci,
-        }
-    }
-
-    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-        rules::video(self, domain, machine, cx);
-    }
-
-    fn lower(&self, lx: &mut Lower<'_>) {
-        lower::video(self, lx);
     }
 }

@@ -5,7 +5,7 @@ use crate::caps::Cap;
 use crate::device::address::Address;
 use crate::diag::codes::{display as codes, general as support};
 use crate::domain::Domain;
-use crate::resolve::{Cx, Machine};
+use crate::stage::{Cx, Machine};
 use crate::vocab::{OnOff, YesNo};
 
 /// Checks one adapter.

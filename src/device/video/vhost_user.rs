@@ -3,8 +3,8 @@
 use super::Video;
 use crate::diag::codes::display as codes;
 use crate::host::{VhostUserHelper, VhostUserKind};
-use crate::lower::{Grant, Lower};
 use crate::plan::{Arg, Process, Props, Ready, Role};
+use crate::stage::{Grant, Lower};
 
 /// The helper that serves GPUs and can do what is asked: the first by descriptor.
 fn helper<'a>(video: &Video, lx: &Lower<'a>) -> Option<&'a VhostUserHelper> {

@@ -1,7 +1,7 @@
 //! What `<qemu:commandline>` hands through, and `<qemu:capabilities>` changes.
 
 use crate::diag::codes::security as codes;
-use crate::lower::Lower;
+use crate::stage::Lower;
 use crate::xml::Site;
 
 /// Environment variables that make QEMU load other code, or that another part of virtc sets.

@@ -2,8 +2,8 @@
 
 use crate::device::smartcard::SmartcardMode;
 use crate::diag::codes::{emit, security as codes, xml};
-use crate::lower::Lower;
 use crate::plan::{Arg, ArgValue, PathKind, Prop, Props};
+use crate::stage::Lower;
 use crate::xml::Site;
 
 /// Linux starts no program with a longer argument (MAX_ARG_STRLEN).

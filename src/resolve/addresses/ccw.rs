@@ -6,7 +6,7 @@ use crate::device::address::{Address, CcwAddress};
 use crate::device::plug::Plug;
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
-use crate::resolve::{Cx, Machine};
+use crate::stage::{Cx, Machine};
 
 /// The channel subsystem of virtual devices.
 const VIRTUAL: u32 = 0xfe;

@@ -5,7 +5,7 @@ use crate::device::Device;
 use crate::device::address::Address;
 use crate::device::plug::Plug;
 use crate::domain::Domain;
-use crate::resolve::{Cx, Machine};
+use crate::stage::{Cx, Machine};
 
 /// Puts the virtio devices of a board without PCI on its transports, which QEMU numbers itself.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {

@@ -3,10 +3,11 @@
 //! Where a device ends up depends on who was served before it, so this order is part of what a guest
 //! sees. It is libvirt's: behind the controllers come file systems, interfaces, sounds, …
 
+use crate::device::family::Family;
 use crate::device::interface::{Interface, InterfaceType};
 use crate::device::plug::Plug;
-use crate::device::{Device, Devices, Family};
-use crate::resolve::{Env, Machine};
+use crate::device::{Device, Devices};
+use crate::stage::{Env, Machine};
 
 /// A visitor of devices and what they are to be plugged into.
 pub type Visit<'a> = &'a mut dyn FnMut(&mut dyn Device, Plug);

@@ -6,7 +6,8 @@ use crate::device::console::ConsoleTargetType;
 use crate::device::controller::{Controller, ControllerKind};
 use crate::device::{Device, Devices};
 use crate::diag::codes::address as codes;
-use crate::resolve::{Cx, Machine, controllers};
+use crate::resolve::controllers;
+use crate::stage::{Cx, Machine};
 
 /// Ports of a controller that does not say how many it has (QEMU's default).
 const PORTS: u32 = 31;

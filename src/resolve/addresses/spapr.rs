@@ -6,7 +6,7 @@ use crate::device::address::Address;
 use crate::device::plug::Plug;
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
-use crate::resolve::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine};
 
 /// Gives the devices of a pSeries machine their registers: from that of their kind upwards.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {

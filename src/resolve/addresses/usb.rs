@@ -8,7 +8,7 @@ use crate::device::plug::Plug;
 use crate::device::{Device, Devices};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
-use crate::resolve::{Cx, Machine};
+use crate::stage::{Cx, Machine};
 use crate::xml::Site;
 
 /// Ports of QEMU's `usb-hub`.

@@ -4,7 +4,7 @@ use crate::device::Device;
 use crate::device::address::{Address, Zpci};
 use crate::diag::codes::{address as codes, general};
 use crate::domain::Domain;
-use crate::resolve::{Cx, Machine};
+use crate::stage::{Cx, Machine};
 
 /// Gives the PCI devices of an S/390 their identifiers: the lowest that are free.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {

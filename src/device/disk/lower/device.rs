@@ -5,9 +5,9 @@ use crate::device::address::{Address, DriveAddress};
 use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::disk::driver::{ErrorPolicy, ReadErrorPolicy, ThreadQueues};
 use crate::device::disk::{Disk, DiskBus, DiskDevice, Translation};
-use crate::lower::Lower;
 use crate::plan::{Prop, Props};
-use crate::resolve::Board;
+use crate::stage::Board;
+use crate::stage::Lower;
 use crate::vocab::OnOff;
 
 /// What serves the drive.

@@ -1,8 +1,8 @@
 //! Nodes above an image: copy-on-read, throttling.
 
 use crate::device::disk::Disk;
-use crate::lower::Lower;
 use crate::plan::Props;
+use crate::stage::Lower;
 use crate::vocab::OnOff;
 
 /// Whether the limits of `<iotune>` are a filter: libvirt sets them over the monitor instead.

@@ -2,9 +2,9 @@
 
 use crate::device::address::Address;
 use crate::device::disk::{Disk, DiskBus};
-use crate::lower::Lower;
 use crate::plan::Props;
-use crate::resolve::Board;
+use crate::stage::Board;
+use crate::stage::Lower;
 use crate::xml::Site;
 
 /// Adds the controller where the board has none, or the boot order of the one it has.

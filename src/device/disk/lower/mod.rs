@@ -15,9 +15,9 @@ use crate::device::storage::lower::{Chain, ChainOptions, Found, chain, find, is_
 use crate::device::storage::{Format, Layer, Location, StorageKind, StorageSource};
 use crate::diag::codes::storage as codes;
 use crate::host::Host;
-use crate::lower::{Grant, Lower};
 use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Text};
-use crate::resolve::Board;
+use crate::stage::Board;
+use crate::stage::{Grant, Lower};
 use crate::vocab::{OnOff, YesNo};
 
 /// The first number of the nodes of each disk, in the order of the disks. The last disk gets the lowest

@@ -3,8 +3,8 @@
 use crate::device::disk::Disk;
 use crate::device::storage::StorageKind;
 use crate::device::storage::lower::{Backend, Chain, ChainOptions, Use, backend, objects, touch};
-use crate::lower::Lower;
 use crate::plan::Props;
+use crate::stage::Lower;
 
 /// Adds the `-drive` of an SD card.
 pub fn drive(disk: &Disk, chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mut Lower<'_>) {

@@ -5,8 +5,8 @@ use crate::device::disk::{Disk, DiskBus};
 use crate::device::storage::lower::Chain;
 use crate::device::storage::{Format, Layer, LayerFormat, Location, StorageKind, StorageSource};
 use crate::diag::codes::general as support;
-use crate::lower::Lower;
 use crate::plan::{Directory, DirectoryRole, Overlay as Image, OwnerRule};
+use crate::stage::Lower;
 
 /// Whether the disk gets an overlay.
 pub fn applies(disk: &Disk, libvirt: bool) -> bool {

@@ -3,8 +3,8 @@
 use crate::caps::Cap;
 use crate::device::disk::Disk;
 use crate::device::storage::SocketSource;
-use crate::lower::{Grant, Lower};
 use crate::plan::Props;
+use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
 
 /// Adds the `-chardev` of the backend's socket; gives its id.

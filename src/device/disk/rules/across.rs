@@ -5,7 +5,7 @@ use crate::device::disk::{Disk, DiskBus};
 use crate::device::hostdev::HostdevType;
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
-use crate::resolve::Cx;
+use crate::stage::Cx;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Compares the disks with each other: each with the first one that has the same thing. One pass over maps,

@@ -6,7 +6,7 @@ use crate::device::disk::{Cache, Disk, DiskBus, DiskDevice, IoMode, Sgio};
 use crate::device::storage::{Protocol, StartupPolicy, StorageKind};
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
-use crate::resolve::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine};
 
 /// Checks bus, device, address and options.
 pub fn check(disk: &Disk, machine: &Machine, cx: &mut Cx<'_>) {

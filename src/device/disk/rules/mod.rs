@@ -10,7 +10,7 @@ use crate::caps::Cap;
 use crate::device::storage::{Format, Layer, StorageKind, rules as source_rules};
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
-use crate::resolve::{Cx, Machine};
+use crate::stage::{Cx, Machine};
 use crate::vocab::OnOff;
 
 /// Checks one disk.

@@ -3,7 +3,7 @@
 use crate::device::disk::{Disk, Limits};
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
-use crate::resolve::Cx;
+use crate::stage::Cx;
 
 /// Checks the limits of a disk.
 pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {

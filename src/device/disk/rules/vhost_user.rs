@@ -5,7 +5,7 @@ use crate::device::disk::{Disk, DiskBus, SnapshotLocation};
 use crate::device::storage::{Location, StorageKind};
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
-use crate::resolve::Cx;
+use crate::stage::Cx;
 
 /// Checks one disk.
 pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {

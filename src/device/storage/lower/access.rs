@@ -3,8 +3,8 @@
 use crate::device::storage::{Location, Protocol, StorageKind, StorageSource, Transport};
 use crate::diag::codes::storage as codes;
 use crate::host::PciAddress;
-use crate::lower::{Grant, Lower};
 use crate::plan::PathKind;
+use crate::stage::{Grant, Lower};
 use crate::xml::Site;
 
 /// How an image is used.

@@ -3,8 +3,8 @@
 use super::network;
 use crate::device::storage::{Auth, Encryption, Location, StorageKind, StorageSource};
 use crate::diag::codes::storage as codes;
-use crate::lower::Lower;
 use crate::plan::Props;
+use crate::stage::Lower;
 
 /// What the storage node depends on.
 pub struct Backend<'a> {

@@ -3,8 +3,8 @@
 use super::{network, secrets};
 use crate::device::storage::{Auth, Network, Protocol, StorageSource};
 use crate::host::SecretUsage;
-use crate::lower::{Grant, Lower};
 use crate::plan::{Arg, PathKind, Process, Props, Ready, Role, Secret, Text};
+use crate::stage::{Grant, Lower};
 
 /// The plugin that serves a protocol.
 fn plugin_of(protocol: Protocol) -> Option<&'static str> {

@@ -4,8 +4,8 @@ use super::backend::Backend;
 use super::secrets;
 use crate::device::storage::{EncryptionEngine, Network, Protocol, StorageHost, Transport};
 use crate::diag::codes::storage as codes;
-use crate::lower::Lower;
 use crate::plan::{Prop, Props};
+use crate::stage::Lower;
 
 /// The properties of the node of a network image. None after a fault.
 pub fn node(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Props> {

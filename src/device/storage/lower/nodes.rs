@@ -7,8 +7,8 @@ use crate::caps::Cap;
 use crate::device::storage::{
     Auth, Encryption, EncryptionEngine, EncryptionFormat, Format, Layer, Location, StorageKind, StorageSource,
 };
-use crate::lower::Lower;
 use crate::plan::{Prop, Props};
+use crate::stage::Lower;
 
 /// What a disk says about every image of its chain.
 #[derive(Clone, Copy, Debug, Default)]
@@ -136,7 +136,7 @@ pub fn chain(chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mut Lower<'_>) 
     top.data = data_file(&top, options, lx);
     let node = self::image(&top, below, options, lx);
     if let Some((path, format, site)) = headers {
-        crate::lower::real::chain(&path, format, options.disk, site, lx);
+        crate::stage::chain::chain(&path, format, options.disk, site, lx);
     }
     node
 }

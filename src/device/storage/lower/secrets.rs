@@ -3,8 +3,8 @@
 use super::backend::pr_manager;
 use crate::device::storage::{Auth, Encryption, EncryptionEngine, Network, Protocol, StorageSource};
 use crate::host::SecretUsage;
-use crate::lower::{Grant, Lower};
 use crate::plan::{PathKind, Props};
+use crate::stage::{Grant, Lower};
 
 /// Id of the secret with the password; the node of a host device has only one.
 pub fn auth_id(node: &str) -> String {

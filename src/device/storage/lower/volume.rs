@@ -6,7 +6,7 @@ use crate::device::storage::{
 };
 use crate::diag::codes::storage as codes;
 use crate::host::{Host, PoolKind, StoragePool, VolumeKind};
-use crate::lower::Lower;
+use crate::stage::Lower;
 
 /// What became of a source.
 pub enum Found {

@@ -5,11 +5,12 @@ use super::bus::Connect;
 use super::topology::Fault;
 use crate::device::address::PciAddress;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
+use crate::device::family::Family;
 use crate::device::plug::Plug;
 use crate::device::sound::SoundModel;
-use crate::device::{Device, Devices, Family};
+use crate::device::{Device, Devices};
 use crate::diag::codes::address as codes;
-use crate::resolve::Board;
+use crate::stage::Board;
 use crate::vocab::OnOff;
 
 fn at(slot: u32, function: u32) -> PciAddress {

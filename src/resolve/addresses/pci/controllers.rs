@@ -4,7 +4,7 @@ use crate::caps::Cap;
 use crate::device::Devices;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel, PciDriver};
 use crate::diag::codes::address as codes;
-use crate::resolve::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine};
 
 /// Fills in `<model name>` and `<target>` of the PCI controllers, now that they have addresses.
 pub fn complete(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {

@@ -1,7 +1,7 @@
 //! Where the files of a domain are.
 
 use crate::domain::Domain;
-use crate::resolve::Env;
+use crate::stage::Env;
 
 /// A longer name of a domain is not part of the paths of sockets: its beginning and the UUID stand for it.
 const LONGEST_IN_SOCKETS: usize = 48;

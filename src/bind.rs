@@ -197,32 +197,32 @@ macro_rules! model {
         $(#[$meta])*
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $name {
-            $($(#[$fmeta])* $(#[doc = concat!("`", $xml, "`")])? pub $field: $crate::domain::model::field_type!($kind $ty),)*
+            $($(#[$fmeta])* $(#[doc = concat!("`", $xml, "`")])? pub $field: $crate::bind::field_type!($kind $ty),)*
             /// Where it stands in the source.
             pub site: $crate::xml::Site,
         }
 
-        impl $crate::domain::model::Part for $name {
+        impl $crate::bind::Part for $name {
             #[allow(unused_variables)]
-            fn bind(&mut self, el: $crate::xml::El<'_>, cx: &mut $crate::domain::model::Binder<'_>) {
+            fn bind(&mut self, el: $crate::xml::El<'_>, cx: &mut $crate::bind::Binder<'_>) {
                 self.site = el.site();
-                $($crate::domain::model::bind_field!($kind, self.$field, el, cx, $ty $(, $xml)?);)*
+                $($crate::bind::bind_field!($kind, self.$field, el, cx, $ty $(, $xml)?);)*
             }
             #[allow(unused_variables)]
             fn print_attrs(&self, out: &mut $crate::xml::XmlWriter) {
-                $($crate::domain::model::print_attr_field!($kind, &self.$field, out $(, $xml)?);)*
+                $($crate::bind::print_attr_field!($kind, &self.$field, out $(, $xml)?);)*
             }
             #[allow(unused_variables)]
             fn print_body(&self, out: &mut $crate::xml::XmlWriter) {
-                $($crate::domain::model::print_body_field!($kind, &self.$field, out $(, $xml)?);)*
+                $($crate::bind::print_body_field!($kind, &self.$field, out $(, $xml)?);)*
             }
             #[allow(unused_variables)]
-            fn shape(shape: &mut $crate::domain::model::Shape) {
-                $($crate::domain::model::shape_field!($kind, shape, $ty $(, $xml)?);)*
+            fn shape(shape: &mut $crate::bind::Shape) {
+                $($crate::bind::shape_field!($kind, shape, $ty $(, $xml)?);)*
             }
         }
 
-        $(impl $crate::domain::model::Model for $name {
+        $(impl $crate::bind::Model for $name {
             const ELEMENT: &'static str = $element;
         })?
     };
@@ -267,23 +267,23 @@ macro_rules! bind_field {
     };
     (child, $to:expr, $el:ident, $cx:ident, $ty:ty) => {
         $to = $el
-            .child(<$ty as $crate::domain::model::Model>::ELEMENT)
-            .map(|e| <$ty as $crate::domain::model::Model>::read(e, $cx))
+            .child(<$ty as $crate::bind::Model>::ELEMENT)
+            .map(|e| <$ty as $crate::bind::Model>::read(e, $cx))
     };
     (child, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
         $to = $el.child($xml).map(|e| {
             let mut part = <$ty>::default();
-            $crate::domain::model::Part::bind(&mut part, e, $cx);
+            $crate::bind::Part::bind(&mut part, e, $cx);
             part
         })
     };
     (mark, $to:expr, $el:ident, $cx:ident, $ty:ty $(, $xml:literal)?) => {
-        $crate::domain::model::bind_field!(child, $to, $el, $cx, $ty $(, $xml)?)
+        $crate::bind::bind_field!(child, $to, $el, $cx, $ty $(, $xml)?)
     };
     (many, $to:expr, $el:ident, $cx:ident, $ty:ty) => {
         $to = $el
-            .children_named(<$ty as $crate::domain::model::Model>::ELEMENT)
-            .map(|e| <$ty as $crate::domain::model::Model>::read(e, $cx))
+            .children_named(<$ty as $crate::bind::Model>::ELEMENT)
+            .map(|e| <$ty as $crate::bind::Model>::read(e, $cx))
             .collect()
     };
     (many, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
@@ -291,7 +291,7 @@ macro_rules! bind_field {
             .children_named($xml)
             .map(|e| {
                 let mut part = <$ty>::default();
-                $crate::domain::model::Part::bind(&mut part, e, $cx);
+                $crate::bind::Part::bind(&mut part, e, $cx);
                 part
             })
             .collect()
@@ -299,13 +299,13 @@ macro_rules! bind_field {
     (list, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
         if let Some(list) = $el.child($xml) {
             $to = list
-                .children_named(<$ty as $crate::domain::model::Model>::ELEMENT)
-                .map(|e| <$ty as $crate::domain::model::Model>::read(e, $cx))
+                .children_named(<$ty as $crate::bind::Model>::ELEMENT)
+                .map(|e| <$ty as $crate::bind::Model>::read(e, $cx))
                 .collect()
         }
     };
     (part, $to:expr, $el:ident, $cx:ident, $ty:ty) => {
-        $crate::domain::model::Part::bind(&mut $to, $el, $cx)
+        $crate::bind::Part::bind(&mut $to, $el, $cx)
     };
     (extra, $to:expr, $el:ident, $cx:ident, $ty:ty) => {};
 }
@@ -313,13 +313,13 @@ pub(crate) use bind_field;
 
 macro_rules! print_attr_field {
     (attr, $from:expr, $out:ident, $xml:literal) => {
-        $crate::domain::model::print_attr($out, $xml, $from)
+        $crate::bind::print_attr($out, $xml, $from)
     };
     (need, $from:expr, $out:ident, $xml:literal) => {
-        $crate::domain::model::print_attr($out, $xml, $from)
+        $crate::bind::print_attr($out, $xml, $from)
     };
     (part, $from:expr, $out:ident) => {
-        $crate::domain::model::Part::print_attrs($from, $out)
+        $crate::bind::Part::print_attrs($from, $out)
     };
     ($kind:ident, $from:expr, $out:ident $(, $xml:literal)?) => {};
 }
@@ -348,45 +348,45 @@ macro_rules! print_body_field {
     };
     (child, $from:expr, $out:ident) => {
         if let Some(part) = $from {
-            $crate::domain::model::print_sparse($crate::domain::model::element_of(part), part, $out);
+            $crate::bind::print_sparse($crate::bind::element_of(part), part, $out);
         }
     };
     (child, $from:expr, $out:ident, $xml:literal) => {
         if let Some(part) = $from {
-            $crate::domain::model::print_sparse($xml, part, $out);
+            $crate::bind::print_sparse($xml, part, $out);
         }
     };
     (mark, $from:expr, $out:ident) => {
         if let Some(part) = $from {
-            $crate::domain::model::Model::print(part, $out);
+            $crate::bind::Model::print(part, $out);
         }
     };
     (mark, $from:expr, $out:ident, $xml:literal) => {
         if let Some(part) = $from {
-            $crate::domain::model::print_as($xml, part, $out);
+            $crate::bind::print_as($xml, part, $out);
         }
     };
     (many, $from:expr, $out:ident) => {
         for part in $from {
-            $crate::domain::model::Model::print(part, $out);
+            $crate::bind::Model::print(part, $out);
         }
     };
     (many, $from:expr, $out:ident, $xml:literal) => {
         for part in $from {
-            $crate::domain::model::print_as($xml, part, $out);
+            $crate::bind::print_as($xml, part, $out);
         }
     };
     (list, $from:expr, $out:ident, $xml:literal) => {
         if !$from.is_empty() {
             $out.start($xml);
             for part in $from {
-                $crate::domain::model::Model::print(part, $out);
+                $crate::bind::Model::print(part, $out);
             }
             $out.end();
         }
     };
     (part, $from:expr, $out:ident) => {
-        $crate::domain::model::Part::print_body($from, $out)
+        $crate::bind::Part::print_body($from, $out)
     };
     ($kind:ident, $from:expr, $out:ident $(, $xml:literal)?) => {};
 }
@@ -412,27 +412,27 @@ macro_rules! shape_field {
         $shape.text = true
     };
     (child, $shape:ident, $ty:ty) => {
-        $shape.child::<$ty>(<$ty as $crate::domain::model::Model>::ELEMENT)
+        $shape.child::<$ty>(<$ty as $crate::bind::Model>::ELEMENT)
     };
     (child, $shape:ident, $ty:ty, $xml:literal) => {
         $shape.child::<$ty>($xml)
     };
     (mark, $shape:ident, $ty:ty $(, $xml:literal)?) => {
-        $crate::domain::model::shape_field!(child, $shape, $ty $(, $xml)?)
+        $crate::bind::shape_field!(child, $shape, $ty $(, $xml)?)
     };
     (many, $shape:ident, $ty:ty) => {
-        $shape.child::<$ty>(<$ty as $crate::domain::model::Model>::ELEMENT)
+        $shape.child::<$ty>(<$ty as $crate::bind::Model>::ELEMENT)
     };
     (many, $shape:ident, $ty:ty, $xml:literal) => {
         $shape.child::<$ty>($xml)
     };
     (list, $shape:ident, $ty:ty, $xml:literal) => {{
-        let mut list = $crate::domain::model::Shape::default();
-        list.child::<$ty>(<$ty as $crate::domain::model::Model>::ELEMENT);
+        let mut list = $crate::bind::Shape::default();
+        list.child::<$ty>(<$ty as $crate::bind::Model>::ELEMENT);
         $shape.children.push(($xml, list));
     }};
     (part, $shape:ident, $ty:ty) => {
-        <$ty as $crate::domain::model::Part>::shape($shape)
+        <$ty as $crate::bind::Part>::shape($shape)
     };
     (extra, $shape:ident, $ty:ty) => {};
 }

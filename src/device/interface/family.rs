@@ -1,0 +1,36 @@
+//! Network interfaces: what the passes ask of the family.
+
+use super::{CONVENTIONAL, Interface, defaults, lower, rules};
+use crate::device::family::Family;
+use crate::device::plug::{Plug, VirtioModel};
+use crate::domain::Domain;
+use crate::stage::Lower;
+use crate::stage::{Cx, Env, Machine};
+
+impl Family for Interface {
+    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
+        defaults::interface(self, machine, cx);
+    }
+
+    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+        match self.model() {
+            _ if self.is_host_device() => Plug::Pcie,
+            "virtio" => Plug::Virtio(VirtioModel::Virtio),
+            "virtio-transitional" => Plug::Virtio(VirtioModel::Transitional),
+            "virtio-non-transitional" => Plug::Virtio(VirtioModel::NonTransitional),
+            "usb-net" => Plug::Usb,
+            "spapr-vlan" => Plug::SpaprVio(0x1000),
+            "lan9118" | "smc91c111" => Plug::Nowhere,
+            model if CONVENTIONAL.contains(&model) => Plug::Pci,
+            _ => Plug::Pcie,
+        }
+    }
+
+    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+        rules::interface(self, domain, machine, cx);
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        lower::interface(self, lx);
+    }
+}

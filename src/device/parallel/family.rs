@@ -1,0 +1,37 @@
+//! Parallel ports: what the passes ask of the family.
+
+use super::Parallel;
+use crate::device::chardev::{self, Chardev};
+use crate::device::family::Family;
+use crate::diag::codes::chardev as codes;
+use crate::domain::Domain;
+use crate::plan::Props;
+use crate::stage::Lower;
+use crate::stage::{Cx, Machine};
+
+impl Family for Parallel {
+    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
+
+    fn rules(&self, _: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+        chardev::rules(&self.source, self.site, cx);
+        chardev::unix_needs_path(&self.source, self.source.site, cx);
+        if machine.arch.is_s390() || machine.board == crate::stage::Board::Pseries {
+            cx.error(&codes::UNSUPPORTED, self.site, "this machine has no parallel ports")
+                .help("remove the <parallel> device");
+        }
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        let of = Chardev {
+            id: &self.info.id,
+            site: self.site,
+            family: "parallel port",
+            spicevmc: "vdagent",
+            generated: None,
+        };
+        let id = chardev::chardev(&self.source, of, lx);
+        let mut props = Props::driver("isa-parallel");
+        props.set("chardev", id).set("id", self.info.id.clone());
+        lx.device(props, self);
+    }
+}

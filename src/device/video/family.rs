@@ -1,0 +1,39 @@
+//! Video adapters: what the passes ask of the family.
+
+use super::{Video, VideoType, defaults, lower, rules};
+use crate::caps::Cap;
+use crate::device::family::Family;
+use crate::device::plug::{Plug, VirtioModel};
+use crate::domain::Domain;
+use crate::stage::Lower;
+use crate::stage::{Cx, Env, Machine};
+
+impl Video {
+    /// Whether it is a virtio adapter with the registers of a VGA.
+    pub fn is_vga(&self, env: &Env<'_>) -> bool {
+        self.is_primary() && env.has(if self.is_vhost_user() { Cap::VhostUserVga } else { Cap::VirtioVga })
+    }
+}
+
+impl Family for Video {
+    fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
+        defaults::video(self, machine, cx);
+    }
+
+    fn plug(&self, machine: &Machine, _: &Env<'_>) -> Plug {
+        match self.kind() {
+            None | Some(VideoType::None | VideoType::Ramfb) => Plug::Nowhere,
+            Some(VideoType::Virtio) => Plug::Virtio(VirtioModel::Virtio),
+            Some(VideoType::Bochs) if machine.has_pcie_root() => Plug::Pcie,
+            Some(_) => Plug::Pci,
+        }
+    }
+
+    fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+        rules::video(self, domain, machine, cx);
+    }
+
+    fn lower(&self, lx: &mut Lower<'_>) {
+        lower::video(self, lx);
+    }
+}

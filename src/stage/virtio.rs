@@ -1,0 +1,77 @@
+//! What lowering and rules of all virtio devices share.
+
+use crate::device::address::{Address, AddressKind};
+use crate::device::info::DeviceInfo;
+use crate::device::plug::VirtioModel;
+use crate::device::virtio::VirtioOptions;
+use crate::diag::codes::{address, general as codes};
+use crate::plan::Props;
+use crate::stage::Cx;
+use crate::stage::Lower;
+use crate::vocab::OnOff;
+
+impl VirtioOptions {
+    /// Adds QEMU's properties. They stand right behind the driver.
+    pub fn lower(&self, props: &mut Props, _: &Lower<'_>) {
+        props.maybe("iommu_platform", self.iommu.map(OnOff::is_on));
+        props.maybe("ats", self.ats.map(OnOff::is_on));
+        props.maybe("packed", self.packed.map(OnOff::is_on));
+        props.maybe("page-per-vq", self.page_per_vq.map(OnOff::is_on));
+    }
+
+    /// Checks the options of a device; `is_virtio` tells whether it is one.
+    pub fn rules(&self, is_virtio: bool, cx: &mut Cx<'_>) {
+        let options =
+            [("iommu", self.iommu), ("ats", self.ats), ("packed", self.packed), ("page_per_vq", self.page_per_vq)];
+        for (name, _) in options.iter().filter(|(_, v)| v.is_some()) {
+            if !is_virtio {
+                cx.error_at(
+                    &codes::NOT_BY_QEMU,
+                    self.site,
+                    name,
+                    format!("'{name}' of <driver> is an option of virtio devices"),
+                );
+            }
+        }
+    }
+}
+
+/// Where a virtio device can be.
+const TRANSPORTS: [AddressKind; 4] =
+    [AddressKind::Pci, AddressKind::Ccw, AddressKind::VirtioMmio, AddressKind::Unassigned];
+
+impl Lower<'_> {
+    /// Refuses a virtio device at a place that is none of virtio's.
+    pub fn virtio_place(&mut self, base: &str, info: &DeviceInfo) {
+        let kind = info.address.address.as_ref().map(Address::kind);
+        if let Some(kind) = kind.filter(|k| !TRANSPORTS.contains(k)) {
+            let message = format!(
+                "unexpected address type for '{base}': a virtio device cannot be at an address of type '{kind}'"
+            );
+            self.error(&address::KIND, info.address_site(), message)
+                .help("remove the <address>, and virtc chooses one");
+        }
+    }
+
+    /// The properties of a virtio device up to its options: `base` is `virtio-rng` or `vhost-vsock`;
+    /// transport and model are added to it.
+    pub fn virtio_device(
+        &mut self,
+        base: &str,
+        info: &DeviceInfo,
+        model: VirtioModel,
+        options: Option<&VirtioOptions>,
+    ) -> Props {
+        self.virtio_place(base, info);
+        let suffix = match model {
+            VirtioModel::Virtio => "",
+            VirtioModel::Transitional => "-transitional",
+            VirtioModel::NonTransitional => "-non-transitional",
+        };
+        let mut props = Props::driver(self.virtio_driver(base, info, suffix));
+        if let Some(options) = options {
+            options.lower(&mut props, self);
+        }
+        props
+    }
+}
