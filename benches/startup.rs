@@ -3,6 +3,13 @@
 //!
 //!     cargo bench --bench startup
 
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+#[path = "../examples/guest/image.rs"]
+#[allow(dead_code)]
+mod image;
+
 #[path = "../tests/runner/bed.rs"]
 #[allow(dead_code)]
 mod bed;
@@ -25,7 +32,7 @@ fn by_hand(bed: &Bed) -> Duration {
     let monitor = format!("{run}/monitor.sock");
     let tokens = argv::tokens(bed.plan.qemu().expect("a QEMU"));
     let begin = Instant::now();
-    let mut qemu = Command::new(bed::QEMU).args(tokens).stdin(Stdio::null()).spawn().expect("QEMU");
+    let mut qemu = Command::new(common::QEMU).args(tokens).stdin(Stdio::null()).spawn().expect("QEMU");
     let mut qmp = loop {
         match Qmp::connect(Path::new(&monitor), Duration::from_secs(20)) {
             Ok(qmp) => break qmp,
@@ -71,7 +78,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 
 fn main() {
     // cargo test runs benches, too, and asks for nothing then.
-    if !std::env::args().any(|a| a == "--bench") || !bed::has_qemu() {
+    if !std::env::args().any(|a| a == "--bench") || !common::has_qemu() {
         return;
     }
     let rounds = std::env::var("VIRTC_ROUNDS").ok().and_then(|n| n.parse().ok()).unwrap_or(ROUNDS);

@@ -1,10 +1,11 @@
 //! The command line as a user meets it: exit statuses, messages, and no partial output.
 
+use crate::common;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 
 fn virtc(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_virtc")).args(args).env("NO_COLOR", "1").output().expect("virtc starts")
+    common::virtc().args(args).output().expect("virtc starts")
 }
 
 fn stderr(output: &Output) -> String {

@@ -1,9 +1,10 @@
 //! `virtc explain --denial`: what a refusal of AppArmor or SELinux has to do with a domain. The answers are
 //! snapshots; read them as someone would whose guest does not start.
 
+use crate::common;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 const WEB: &str = "<domain type='qemu'>
   <name>web</name>
@@ -50,7 +51,7 @@ fn explain(args: &[&str], input: &str) -> (Option<i32>, String) {
 }
 
 fn explain_in(folder: &Path, args: &[&str], input: &str) -> (Option<i32>, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_virtc"))
+    let mut child = common::virtc()
         .arg("explain")
         .args(args)
         .current_dir(folder)
@@ -78,7 +79,7 @@ fn apparmor(profile: &str, rest: &str) -> String {
 fn context() -> String {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("web.xml"), WEB).expect("a file");
-    let built = Command::new(env!("CARGO_BIN_EXE_virtc")).current_dir(&folder).args(["build", "web.xml"]).status();
+    let built = common::virtc().current_dir(&folder).args(["build", "web.xml"]).status();
     assert!(built.is_ok_and(|s| s.success()));
     let labels = std::fs::read_to_string(folder.path().join("out/usr/share/virtc/web/selinux/labels")).expect("labels");
     let line = labels.lines().find(|l| l.contains("(the processes)")).expect("the processes");
@@ -194,7 +195,7 @@ fn json_has_the_place_and_the_verdict() {
 fn a_built_tree_answers_too() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("web.xml"), WEB).expect("a file");
-    let built = Command::new(env!("CARGO_BIN_EXE_virtc")).current_dir(&folder).args(["build", "web.xml"]).status();
+    let built = common::virtc().current_dir(&folder).args(["build", "web.xml"]).status();
     assert!(built.is_ok_and(|s| s.success()));
     let line = apparmor("", "operation=\"open\" name=\"/srv/iso/install.iso\" requested_mask=\"w\" denied_mask=\"w\"");
     let plan = "out/usr/share/virtc/web/plan.json";

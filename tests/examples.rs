@@ -1,6 +1,7 @@
 //! Every example is started for real: Debian's QEMU, emulated, from the standalone command line; what QEMU
 //! then says of itself is held against the Plan.
 
+use crate::common::has_qemu;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -14,8 +15,6 @@ use virtc::plan::{Arg, ArgValue, Form, Plan, Props};
 use virtc::run::qmp::Qmp;
 use virtc::stage::Options;
 use virtc::vocab::Arch;
-
-const QEMU: &str = "/usr/bin/qemu-system-x86_64";
 
 fn examples() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -178,16 +177,6 @@ fn compare(plan: &Plan, qmp: &mut Qmp<std::os::unix::net::UnixStream>) {
     }
 }
 
-fn qemu_is_here() -> bool {
-    let here = Path::new(QEMU).exists();
-    if !here {
-        let message = "qemu-system-x86_64 is not installed (Debian: apt-get install qemu-system-x86 ovmf)";
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
-        eprintln!("SKIP: {message}");
-    }
-    here
-}
-
 fn prepare(dir: &Path) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let made = Command::new(root.join("examples/prepare")).arg(dir).output().expect("examples/prepare runs");
@@ -197,7 +186,7 @@ fn prepare(dir: &Path) -> PathBuf {
 
 #[test]
 fn every_example_runs_and_is_what_the_plan_says() {
-    if !qemu_is_here() {
+    if !has_qemu() {
         return;
     }
     for file in examples() {

@@ -1,11 +1,12 @@
 //! Many domains at once: conflicts between them, and only what changed is compiled anew.
 
+use crate::common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
 fn virtc(arguments: &[&str], files: &[PathBuf], folder: &Path) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_virtc"))
+    common::virtc()
         .args(["build", "--color", "never", "-o"])
         .arg(folder.join("out"))
         .args(arguments)
@@ -189,24 +190,16 @@ fn only_what_changed(program: &str, arguments: &[&str], machines: &[&str]) {
     assert!(times().iter().zip(&second).all(|(new, old)| new > old), "{program}: host facts are for all");
 }
 
-fn there(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").output().is_ok_and(|o| o.status.success());
-    if !found {
-        eprintln!("SKIP: {program} is not installed");
-    }
-    found
-}
-
 #[test]
 fn make_compiles_what_changed() {
-    if there("make") {
+    if common::tool("make", "make").is_some() {
         only_what_changed("make", &[], &["server", "desktop", "storage", "windows", "direct-kernel", "commandline"]);
     }
 }
 
 #[test]
 fn ninja_compiles_what_changed() {
-    if there("ninja") {
+    if common::tool("ninja", "ninja-build").is_some() {
         // ninja takes no variables from outside: virtc has to be on the path.
         let binary = Path::new(env!("CARGO_BIN_EXE_virtc")).parent().expect("a folder");
         let path = std::env::join_paths(

@@ -1,23 +1,9 @@
 //! The stored trees of the examples: what virtc makes today is what is stored, and the programs that read
 //! the files accept them without a word.
 
+use crate::common::{self, root, tool};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// A program, or a note that says what to install; in CI it must be there.
-fn tool(name: &str, package: &str) -> Option<PathBuf> {
-    let found = ["/usr/bin", "/usr/sbin", "/sbin"].iter().map(|f| Path::new(f).join(name)).find(|p| p.exists());
-    if found.is_none() {
-        let message = format!("{name} is not installed (Debian: apt-get install {package})");
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "{message}");
-        eprintln!("SKIP: {message}");
-    }
-    found
-}
 
 fn text(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
@@ -36,7 +22,7 @@ fn files(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Vec<PathBuf> {
 
 #[test]
 fn the_examples_compile_to_the_stored_trees() {
-    let output = Command::new(env!("CARGO_BIN_EXE_virtc"))
+    let output = common::virtc()
         .current_dir(root())
         .args(["golden", "check", "examples", "--stored", "golden"])
         .output()

@@ -1,6 +1,7 @@
 //! What a host says about the paths of a domain: links, headers of images, file systems without labels; and pairs of
 //! categories that domains of one build would share.
 
+use crate::common;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -29,7 +30,7 @@ impl Place {
     /// Builds; gives the status and what was said, on one line.
     fn build(&self, args: &[&str]) -> (Option<i32>, String) {
         let _ = std::fs::remove_dir_all(self.root.join("out"));
-        let output = Command::new(env!("CARGO_BIN_EXE_virtc"))
+        let output = common::virtc()
             .args(["build", "--color", "never", "-o", "out"])
             .args(args)
             .current_dir(&self.root)
@@ -111,9 +112,7 @@ fn links_to_devices_are_followed_at_each_start() {
 
 #[test]
 fn headers_are_followed_only_when_asked() {
-    if !Path::new("/usr/bin/qemu-img").exists() {
-        assert!(std::env::var("CI").as_deref() != Ok("true"), "qemu-img is not installed");
-        eprintln!("SKIP: qemu-img is not installed (Debian: apt-get install qemu-utils)");
+    if !common::has("/usr/bin/qemu-img", "qemu-utils") {
         return;
     }
     let place = Place::new();
@@ -151,7 +150,7 @@ fn headers_are_followed_only_when_asked() {
         "apparmor=\"DENIED\" operation=\"open\" profile=\"libvirt-{UUID}\" name=\"{}\" requested_mask=\"r\" denied_mask=\"r\"",
         place.path("base.raw")
     );
-    let output = Command::new(env!("CARGO_BIN_EXE_virtc"))
+    let output = common::virtc()
         .args(["explain", "vm.xml", "--denial", &line])
         .current_dir(&place.root)
         .output()

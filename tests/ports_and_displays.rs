@@ -1,8 +1,9 @@
 //! Ports, displays, sound and input as a standalone machine has them: no descriptors of a parent, sockets by
 //! path, passwords by file; and what the format derives from older forms.
 
+use crate::common;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Runs virtc on a domain with these devices; gives standard output and standard error.
 fn virtc(command: &str, devices: &str, options: &[&str]) -> (String, String) {
@@ -10,7 +11,7 @@ fn virtc(command: &str, devices: &str, options: &[&str]) -> (String, String) {
         "<domain type='qemu'><name>t</name><memory unit='MiB'>64</memory><vcpu>1</vcpu>\
          <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{devices}</devices></domain>"
     );
-    let mut child = Command::new(env!("CARGO_BIN_EXE_virtc"))
+    let mut child = common::virtc()
         .arg(command)
         .arg("-")
         .args(options)

@@ -7,6 +7,7 @@
 //! VIRTC_RNG where libvirt's schemas are, VIRTC_SEED another seed. Differences that are meant are in
 //! `tests/schema/known-differences.txt`, each with its reason.
 
+use crate::common::{self, Dice};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,22 +15,6 @@ use std::process::Command;
 use virtc::diag::{Diagnostics, Severity};
 use virtc::schema::{self, tables};
 use virtc::xml::{self, El};
-
-/// A repeatable source of choices (xorshift64*).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, below: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % below.max(1)
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
-        if from.is_empty() { None } else { from.get(self.roll(from.len())) }
-    }
-}
 
 struct Base {
     name: String,
@@ -486,12 +471,11 @@ fn matches(pattern: &str, text: &str) -> bool {
 
 #[test]
 fn random_mutations_get_the_verdict_of_libvirts_grammar() {
-    let xmllint = Command::new("xmllint").arg("--version").output().is_ok();
-    let (Some(grammar), true) = (grammar(), xmllint) else {
-        eprintln!(
-            "skipped: needs xmllint (Debian: libxml2-utils) and libvirt's schemas (Debian: libvirt0, or VIRTC_RNG=…/domain.rng)"
-        );
+    if common::tool("xmllint", "libxml2-utils").is_none() {
         return;
+    }
+    let Some(grammar) = grammar() else {
+        return common::skip("libvirt's grammar (apt-get install libvirt0, or VIRTC_RNG=…/domain.rng)");
     };
     let mut bases = Vec::new();
     domains(&root().join("examples"), &mut bases);

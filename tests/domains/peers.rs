@@ -1,6 +1,6 @@
 //! The programs that a domain talks to: block servers, an entropy gatherer, a user-space switch.
 
-use crate::place::run;
+use super::place::run;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;

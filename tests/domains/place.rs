@@ -1,7 +1,8 @@
 //! Where one domain runs: a folder with the files that its XML names, the programs it talks to, and a registry
 //! of its own.
 
-use crate::peers::Peers;
+use super::peers::Peers;
+use crate::common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -201,7 +202,7 @@ impl Place {
                 self.peers.loop_device(device);
             }
             None => {
-                eprintln!("{}: no loop device here, the disk is a file", self.name);
+                common::skip("a loop device (the disk is a file)");
                 self.text =
                     self.text.replace("<disk type='block'", "<disk type='file'").replace("source dev=", "source file=");
                 std::fs::copy(self.path("c.img"), self.path("loop")).expect("copied");
@@ -216,16 +217,16 @@ impl Place {
 
     /// A virtc command in this place.
     pub fn virtc(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_virtc"));
+        let mut command = common::virtc();
         command
             .args(args)
             .env("VIRTC_RUNTIME_DIR", self.registry())
             .env("XDG_STATE_HOME", self.dir.path().join("state"));
-        command.env("NO_COLOR", "1").stdin(Stdio::null());
+        command.stdin(Stdio::null());
         command
     }
 
-    /// Starts the domain; the status and what virtc says. As root it is alone in a network namespace that has
+    /// Starts the domain; the status and what virtc says. Where that is allowed, it is alone in a network namespace that has
     /// the bridge of the domains: ports are free there, and the host keeps its network.
     pub fn start(&self) -> (bool, String) {
         let [file, host, secrets] = ["vm.xml", "host.kdl", "secrets"].map(|name| self.path(name));
@@ -242,7 +243,7 @@ impl Place {
             "--ready-timeout",
             "60",
         ]);
-        let mut command = if rustix::process::geteuid().is_root() {
+        let mut command = if common::makes_networks() {
             let mut command = Command::new("unshare");
             // passt needs a default route.
             let make = "ip link set lo up && ip link add vtestbr0 type bridge && ip address add 192.0.2.9/24 dev vtestbr0 && \

@@ -1,6 +1,7 @@
 //! The CIL modules compile; file_contexts name what the Plan labels.
 
 use super::{plans, tools};
+use crate::common;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -47,8 +48,8 @@ fn debians_policy() -> Option<PathBuf> {
         root.join("usr/share/selinux/default/virt.pp.bz2").exists() && root.join("usr/libexec/selinux/hll/pp").exists()
     });
     if found.is_none() {
-        eprintln!(
-            "SKIP: Debian's policy is not there (packages selinux-policy-default, policycoreutils; tests/run unpacks them)"
+        common::skip(
+            "Debian's SELinux policy (packages selinux-policy-default and policycoreutils, which tests/run unpacks)",
         );
     }
     found

@@ -1,8 +1,7 @@
 //! A place for one test: a registry and a run-time directory of its own, the tiny guest, and Plans.
 
-#[path = "../../examples/guest/image.rs"]
-pub mod image;
-
+use crate::common::{QEMU, virtc};
+use crate::image;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -12,23 +11,6 @@ use tempfile::TempDir;
 use virtc::plan::{
     Arg, Cause, Directory, DirectoryRole, Form, Instance, Plan, Process, Props, Ready, Role, Socket, SocketRole,
 };
-
-pub const QEMU: &str = "/usr/bin/qemu-system-x86_64";
-
-/// Whether a program is there. In CI it must be; elsewhere the test says what to install.
-pub fn has(program: &str, package: &str) -> bool {
-    if Path::new(program).exists() {
-        return true;
-    }
-    assert!(std::env::var_os("CI").is_none(), "{program} is missing: apt-get install {package}");
-    eprintln!("SKIPPED: {program} is missing: apt-get install {package}");
-    false
-}
-
-/// Whether real machines can be started.
-pub fn has_qemu() -> bool {
-    has(QEMU, "qemu-system-x86")
-}
 
 /// Waits until `done` gives something.
 pub fn until<T>(what: &str, mut done: impl FnMut() -> Option<T>) -> T {
@@ -143,8 +125,8 @@ impl Bed {
 
     /// A virtc command in this place.
     pub fn virtc(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_virtc"));
-        command.args(args).env("VIRTC_RUNTIME_DIR", self.registry()).env("NO_COLOR", "1").stdin(Stdio::null());
+        let mut command = virtc();
+        command.args(args).env("VIRTC_RUNTIME_DIR", self.registry()).stdin(Stdio::null());
         command
     }
 
@@ -196,10 +178,12 @@ impl Bed {
         std::fs::read(self.path("serial")).map(|b| String::from_utf8_lossy(&b).into_owned()).unwrap_or_default()
     }
 
-    /// Waits until the guest has said something this many times.
+    /// Waits until the guest has said something this many times, each on a line that it has ended.
     pub fn await_serial(&self, text: &str, times: usize) {
         until(&format!("{text} in {:?}", self.serial()), || {
-            (self.serial().matches(text).count() >= times).then_some(())
+            let said = self.serial();
+            let whole = said.rfind('\n').map_or("", |end| &said[..end]);
+            (whole.matches(text).count() >= times).then_some(())
         });
     }
 

@@ -1,6 +1,7 @@
 //! `virtc deploy` and `virtc package`, as far as they need no systemd.
 
-use crate::bed::{Bed, QEMU, has};
+use super::bed::Bed;
+use crate::common::{QEMU, has};
 use std::path::Path;
 use std::process::Command;
 

@@ -5,7 +5,9 @@
 //! two runs of the tests do not meet in /run. As root each runs in a network namespace of its own, with the
 //! bridges that it asks for: the host keeps its network, and ports are free.
 
-use crate::bed::{Bed, has, has_qemu, image, until};
+use super::bed::{Bed, until};
+use crate::common::{given, has, has_qemu, makes_networks};
+use crate::image;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -48,7 +50,7 @@ fn renamed(xml: &str) -> String {
 fn start(bed: &Bed) {
     let file = bed.plan_file();
     let bridges: BTreeSet<&String> = bed.plan.links.iter().filter_map(|l| l.over.as_ref()).collect();
-    let out = if !rustix::process::geteuid().is_root() {
+    let out = if !makes_networks() {
         bed.call(&["run", "-d", &file])
     } else {
         let make: String =
@@ -180,8 +182,7 @@ fn runs(example: &str) {
     prepare();
     let mut bed = Bed::new("example");
     bed.plan = plan(&bed, example);
-    if !bed.plan.links.is_empty() && !rustix::process::geteuid().is_root() {
-        eprintln!("SKIPPED: {example} needs root for its interfaces");
+    if !bed.plan.links.is_empty() && !given(makes_networks(), "root that may make network interfaces") {
         return;
     }
     start(&bed);
@@ -249,7 +250,7 @@ fn the_direct_kernel_prints_and_powers_off() {
     }
     child.stdin.as_mut().expect("a pipe").write_all(b"q").expect("typed");
     output.read_to_string(&mut seen).expect("output");
-    let (status, _, err) = crate::bed::finish(child);
+    let (status, _, err) = super::bed::finish(child);
     assert_eq!(status, Some(0), "{err}");
     assert!(seen.contains(image::GREETING) && seen.contains(image::FAREWELL), "{seen:?}");
 }

@@ -1,6 +1,8 @@
 //! Start, the ends that a guest can come to, stop.
 
-use crate::bed::{Bed, finish, has, has_qemu, image, kill, until};
+use super::bed::{Bed, finish, kill, until};
+use crate::common::{has, has_qemu};
+use crate::image;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -12,8 +14,7 @@ fn starts_and_shuts_the_guest_down() {
     }
     let bed = Bed::new("web").with_serial_file();
     bed.start();
-    bed.await_guest();
-    assert!(bed.serial().contains("command line: test=1"), "{}", bed.serial());
+    bed.await_serial("command line: test=1", 1);
     assert_eq!(bed.state(), "running");
     let mode = std::fs::metadata(bed.path("run")).expect("the run-time directory").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);

@@ -1,6 +1,7 @@
 //! Limits that the runner sets itself: control groups, CPUs, scheduling, bandwidth.
 
-use crate::bed::{Bed, cause, has, has_qemu, kill, until};
+use super::bed::{Bed, cause, kill, until};
+use crate::common::{self, has, has_qemu, has_tun, is_root};
 use std::path::{Path, PathBuf};
 use virtc::plan::{Limits, Link, LinkKind, ThreadCpus, ThreadSchedule};
 
@@ -8,11 +9,8 @@ use virtc::plan::{Limits, Link, LinkKind, ThreadCpus, ThreadSchedule};
 fn may_limit() -> bool {
     let root = rustix::process::geteuid().is_root();
     let writable = |path: &str| rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok();
-    if root && (writable("/sys/fs/cgroup/cgroup.subtree_control") || writable("/sys/fs/cgroup/cpu")) {
-        return true;
-    }
-    eprintln!("SKIPPED: needs root and control groups");
-    false
+    let groups = writable("/sys/fs/cgroup/cgroup.subtree_control") || writable("/sys/fs/cgroup/cpu");
+    common::given(root && groups, "control groups that may be changed")
 }
 
 /// The folder of the group in which a process (or a thread: `PID/task/TID`) is, for a controller.
@@ -131,8 +129,7 @@ fn what_is_not_in_force_is_told() {
 
 #[test]
 fn bandwidth_is_shaped() {
-    let root = rustix::process::geteuid().is_root();
-    if !has_qemu() || !root || !Path::new("/dev/net/tun").exists() || !has("/usr/sbin/tc", "iproute2") {
+    if !has_qemu() || !is_root() || !has_tun(false) || !has("/usr/sbin/tc", "iproute2") {
         return;
     }
     let mut bed = Bed::new("slow").with_serial_file();
@@ -171,8 +168,7 @@ fn a_machine_of_the_system_opens_only_its_devices() {
     }
     let one = rustix::fs::access("/sys/fs/cgroup/devices/devices.allow", rustix::fs::Access::WRITE_OK).is_ok();
     if !one && !Path::new("/run/systemd/system").exists() {
-        eprintln!("SKIPPED: neither systemd nor control groups of version 1");
-        return;
+        return common::skip("systemd, or control groups of version 1");
     }
     let random = |path: &str| ["-object".to_string(), format!("rng-random,id=rng0,filename={path}")];
     let machine = |name: &str, path: &str| {

@@ -1,20 +1,13 @@
 //! What is made before the start and given back after the stop: owners, secrets, helpers, interfaces.
 
-use crate::bed::{Bed, cause, finish, has, has_qemu, kill, until};
+use super::bed::{Bed, cause, finish, kill, until};
+use crate::common::{has, has_qemu, has_tun, is_root};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use virtc::plan::{
     Access, Arg, Confinement, Form, LabelRole, Link, LinkKind, NewFile, OwnerRule, PathKind, Perms, Process, Props,
     Ready, Role, Secret, Sharing, Socket, SocketRole,
 };
-
-pub fn is_root() -> bool {
-    let root = rustix::process::geteuid().is_root();
-    if !root {
-        eprintln!("SKIPPED: needs root");
-    }
-    root
-}
 
 fn disk_access(path: &str) -> Access {
     Access {
@@ -304,7 +297,7 @@ fn a_device_that_dies_powers_the_guest_off() {
     let (status, _, err) = finish(child);
     assert_eq!(status, Some(4), "{err}");
     assert!(err.contains("VC1210") && err.contains("swtpm-tpm0") && err.contains("SIGKILL"), "{err}");
-    assert!(bed.serial().contains(crate::bed::image::FAREWELL), "the guest was not asked: {err}");
+    assert!(bed.serial().contains(crate::image::FAREWELL), "the guest was not asked: {err}");
     bed.assert_nothing_left();
 }
 
@@ -385,7 +378,7 @@ fn taps_are_made_and_removed_or_the_commands_are_told() {
     bed.plan.links.push(link);
     let netdev = format!("tap,id=n0,ifname={name},script=no,downscript=no");
     let mut bed = bed.with(&["-netdev", &netdev, "-device", "e1000,netdev=n0"]);
-    let may = is_root() && Path::new("/dev/net/tun").exists() && has("/usr/sbin/ip", "iproute2");
+    let may = is_root() && has_tun(false) && has("/usr/sbin/ip", "iproute2");
     if may {
         bed.start();
         let device = format!("/sys/class/net/{name}");

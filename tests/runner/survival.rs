@@ -1,7 +1,8 @@
 //! SIGKILL at any moment: what is left is found and removed.
 
-use crate::bed::{Bed, cause, finish, has_qemu, kill, until};
-use crate::surroundings::{confined, is_root};
+use super::bed::{Bed, cause, finish, kill, until};
+use super::surroundings::confined;
+use crate::common::{has_qemu, has_tun, is_root};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -38,7 +39,7 @@ fn the_runner_is_killed() {
     let err = bed.fails(4, &["run", &bed.plan_file()]);
     assert!(err.contains("VC1211") && err.contains("virtc stop orphan"), "{err}");
     bed.ok(&["stop", "orphan"]);
-    assert!(bed.serial().contains(crate::bed::image::FAREWELL));
+    assert!(bed.serial().contains(crate::image::FAREWELL));
     bed.assert_nothing_left();
 
     // clean ends it, too.
@@ -134,7 +135,8 @@ fn cycles() {
         (meta.uid(), meta.gid(), meta.mode())
     };
     // Root changes owners, makes a tap and control groups; others have their processes and files.
-    let bed = if is_root() {
+    let root = is_root();
+    let bed = if root {
         confined("cycle")
     } else {
         let bed = Bed::new("cycle").with_serial_file();
@@ -142,7 +144,7 @@ fn cycles() {
         bed.with(&["-drive", &drive])
     };
     let tap = format!("vc{}", std::process::id());
-    let bed = if is_root() && Path::new("/dev/net/tun").exists() { with_tap(bed, &tap) } else { bed };
+    let bed = if root && has_tun(true) { with_tap(bed, &tap) } else { bed };
     let before = disk(&bed);
     // Any sequence will do; the seed is printed, so that a failure can be seen again.
     let mut seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").subsec_nanos() | 1;

@@ -1,6 +1,7 @@
 //! `virtc monitor` and `virtc attach`.
 
-use crate::bed::{Bed, QEMU, has_qemu, kill, until};
+use super::bed::{Bed, kill, until};
+use crate::common::{QEMU, has_qemu};
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
@@ -87,7 +88,7 @@ fn a_machine_of_a_unit_is_found_by_its_run_time_directory() {
     let mut qemu = start();
     bed.await_guest();
     bed.ok(&["stop", "--socket", &socket]);
-    assert!(bed.serial().contains(crate::bed::image::FAREWELL));
+    assert!(bed.serial().contains(crate::image::FAREWELL));
     assert!(qemu.wait().expect("a child").success());
     assert!(bed.fails(4, &["stop", "--socket", &socket]).contains("VC1205"));
 }

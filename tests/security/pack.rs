@@ -1,10 +1,11 @@
 //! The packs, and virtc run on their domains.
 
+use crate::common;
 use rayon::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use virtc::caps::Capabilities;
@@ -17,9 +18,7 @@ use virtc::stage::Options;
 /// The folder of the security pack; none, and a line that says so, when it is not given.
 pub fn folder() -> Option<PathBuf> {
     let folder = std::env::var_os("VIRTC_SECURITY_PACK").map(PathBuf::from);
-    if folder.is_none() {
-        eprintln!("SKIP: VIRTC_SECURITY_PACK does not name the security pack");
-    }
+    common::given(folder.is_some(), "the security pack");
     folder
 }
 
@@ -176,7 +175,7 @@ impl Surroundings {
         let out = root.path().join("out");
         let start = Instant::now();
         let errors = root.path().join("stderr");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_virtc"))
+        let mut child = common::virtc()
             .args(["build", "--color", "never", "-o"])
             .arg(&out)
             .args(

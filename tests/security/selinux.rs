@@ -2,10 +2,10 @@
 
 use super::pack::{self, Outcome, Surroundings};
 use super::{labels, ratchet};
+use crate::common;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 #[test]
@@ -101,7 +101,7 @@ fn build(daemon: &str, domains: &[String]) -> (Outcome, Vec<(String, String)>) {
         std::fs::write(folder.path().join(format!("{i:03}.xml")), domain).expect("a file");
     }
     let out = folder.path().join("out");
-    let output = Command::new(env!("CARGO_BIN_EXE_virtc"))
+    let output = common::virtc()
         .args(["build", "--color", "never", "--host"])
         .arg(&host)
         .arg("-o")

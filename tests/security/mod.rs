@@ -1,7 +1,7 @@
 //! Confinement scored against oracles: what libvirt's own code and tools do with the same domains.
 //!
 //! `VIRTC_SECURITY_PACK` names the folder of the security pack (with the conformance pack beside it);
-//! without it the tests print SKIP. What passes once must pass always: `passing.txt` lists it, and
+//! without it the tests are skipped. What passes once must pass always: `passing.txt` lists it, and
 //! `VIRTC_BLESS=1` adds to it. Differences that are meant are in `differences.txt`, each with its reason.
 
 mod access;

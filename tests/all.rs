@@ -1,0 +1,22 @@
+//! Every test that starts no virtual machine: one program, because linking many takes longer than running them.
+//! `cargo test --test all storage::` runs those of one module.
+
+mod common;
+
+mod addresses;
+mod cli;
+mod denial;
+mod emit;
+mod fleet;
+mod golden;
+mod host_paths;
+mod import;
+mod kinds;
+mod ports_and_displays;
+mod probe;
+mod qapi;
+mod schema_coverage;
+mod schema_messages;
+mod schema_mutations;
+mod security;
+mod storage;
