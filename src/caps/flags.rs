@@ -3,7 +3,7 @@
 use crate::vocab::keywords;
 
 keywords! {
-    /// Something that a QEMU can do, by the name that libvirt 11.3 gives it in its capability cache
+    /// Something that a QEMU can do, by the name that libvirt (11.3 and 12.8) gives it in its capability cache
     /// and that `<qemu:capabilities>` uses. The order of declaration is the order of the cache file.
     /// A variant is the name in CamelCase, cut where it holds anything but letters and digits;
     /// capitals stay (`VGA`), and a leading digit gets a `V`.
@@ -481,10 +481,37 @@ keywords! {
         QueryCpuModelExpansionDeprecatedProps = "query-cpu-model-expansion.deprecated-props",
         MigrateIncomingExitOnError = "migrate-incoming.exit-on-error",
         VirtioMemCcw = "virtio-mem-ccw",
-        BlockdevSetActive = "blockdev-set-active",
         MachineVirtAia = "machine.virt.aia",
+        BlockdevSetActive = "blockdev-set-active",
         Shim = "shim",
         VirtioScsiIothreadMapping = "virtio-scsi.iothread-mapping",
+        BusFloppy = "bus-floppy",
+        MachineVirtHighmemMmioSize = "machine.virt.highmem-mmio-size",
+        Nvme = "nvme",
+        NvmeNs = "nvme-ns",
+        AmdIommu = "amd-iommu",
+        AmdIommuPciId = "amd-iommu.pci-id",
+        UsbBot = "usb-bot",
+        TdxGuest = "tdx-guest",
+        QomListGet = "qom-list-get",
+        AcpiGenericInitiator = "acpi-generic-initiator",
+        DiskTimedStats = "disk-timed-stats",
+        QueryAccelerators = "query-accelerators",
+        Mshv = "mshv",
+        VirtioIommuAwBits = "virtio-iommu.aw-bits",
+        ScsiBlockMigratePr = "scsi-block.migrate-pr",
+        Iommufd = "iommufd",
+        UefiVars = "uefi-vars",
+        QueryBlockFlat = "query-block-flat",
+        AmdIommuXtsup = "amd-iommu.xtsup",
+        BlockdevMirrorTargetIsZero = "blockdev-mirror.target-is-zero",
+        ObjectMonitorQmp = "object-monitor-qmp",
+        ArmSmmuv3 = "arm-smmuv3",
+        ArmSmmuv3SmmuPerBus = "arm-smmuv3.smmu_per_bus",
+        ArmSmmuv3Accel = "arm-smmuv3.accel",
+        ArmSmmuv3Cmdqv = "arm-smmuv3.cmdqv",
+        IothreadPollWeight = "iothread.poll-weight",
+        WinDmpGuestAware = "win-dmp.guest-aware",
     }
 }
 

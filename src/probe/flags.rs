@@ -1,6 +1,6 @@
 //! How each capability flag is found out: one line a flag.
 //!
-//! The flags are those that libvirt 11.3 sets for QEMU 6.2 and newer; the sources were worked out by
+//! The flags are those that libvirt 11.3 and 12.8 set for QEMU 6.2 and newer; the sources were worked out by
 //! comparing what libvirt stores for a binary with what the same binary answers.
 
 use crate::caps::Cap::{self, *};
@@ -37,6 +37,8 @@ const BALLOON: &[&str] = &["virtio-balloon-pci", "virtio-balloon-ccw", "virtio-b
 const VIOMMU: &[&str] = &["virtio-iommu-pci"];
 const VMEM: &[&str] = &["virtio-mem-pci", "virtio-mem-ccw"];
 const IOMMU: &[&str] = &["intel-iommu"];
+const AMD_IOMMU: &[&str] = &["amd-iommu"];
+const SMMU: &[&str] = &["arm-smmuv3"];
 
 /// The table.
 pub const FLAGS: &[(Cap, Source)] = &[
@@ -276,6 +278,32 @@ pub const FLAGS: &[(Cap, Source)] = &[
     (MachineVirtAia, MachineProperty("virt", "aia")),
     (Shim, Option("machine", "shim")),
     (VirtioScsiIothreadMapping, Property(SCSI, "iothread-vq-mapping")),
+    (BusFloppy, Type(&["floppy-bus"])),
+    (MachineVirtHighmemMmioSize, MachineProperty("virt", "highmem-mmio-size")),
+    (Nvme, Type(&["nvme"])),
+    (NvmeNs, Type(&["nvme-ns"])),
+    (AmdIommu, Type(AMD_IOMMU)),
+    (AmdIommuPciId, Property(AMD_IOMMU, "pci-id")),
+    (UsbBot, Type(&["usb-bot"])),
+    (TdxGuest, Type(&["tdx-guest"])),
+    (QomListGet, Command("qom-list-get")),
+    (AcpiGenericInitiator, Type(&["acpi-generic-initiator"])),
+    (DiskTimedStats, Property(&["scsi-hd"], "stats-intervals")),
+    (QueryAccelerators, Command("query-accelerators")),
+    (VirtioIommuAwBits, Property(VIOMMU, "aw-bits")),
+    (ScsiBlockMigratePr, Property(&["scsi-block"], "migrate-pr")),
+    (Iommufd, Type(&["iommufd"])),
+    (UefiVars, Type(&["uefi-vars-x64", "uefi-vars-sysbus"])),
+    (QueryBlockFlat, Path("query-block arg flat")),
+    (AmdIommuXtsup, Property(AMD_IOMMU, "xtsup")),
+    (BlockdevMirrorTargetIsZero, Path("blockdev-mirror arg target-is-zero")),
+    (ObjectMonitorQmp, Type(&["monitor-qmp"])),
+    (ArmSmmuv3, Type(SMMU)),
+    (ArmSmmuv3SmmuPerBus, Property(SMMU, "smmu_per_bus")),
+    (ArmSmmuv3Accel, Property(SMMU, "accel")),
+    (ArmSmmuv3Cmdqv, Property(SMMU, "cmdqv")),
+    (IothreadPollWeight, Path("object-add arg +iothread poll-weight")),
+    (WinDmpGuestAware, Path("dump-guest-memory arg format =win-dmp $allowed-by-guest")),
 ];
 
 #[cfg(test)]

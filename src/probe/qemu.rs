@@ -162,8 +162,16 @@ pub fn probe(binary: &Path, kvm: bool) -> Result<Probed> {
     if caps.sgx.is_none() {
         caps.flags.set(Cap::SgxEpc, false);
     }
+    if !caps.has(Cap::Kvm) || !has_tdx() {
+        caps.flags.set(Cap::TdxGuest, false);
+    }
     caps.accels = accels.into();
     Ok(Probed { caps, remarks })
+}
+
+/// Whether the kernel runs guests in Intel's trust domains.
+fn has_tdx() -> bool {
+    std::fs::read_to_string("/sys/module/kvm_intel/parameters/tdx").is_ok_and(|value| value.starts_with(['Y', '1']))
 }
 
 /// Makes what was asked of a binary here, without KVM, hold for any host of its architecture: this is how

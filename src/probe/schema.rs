@@ -23,7 +23,7 @@ impl Schema {
 
     /// Follows a path of words: a command, then `arg` or `ret` for the type it takes or gives, then a
     /// member's name for its type, `+tag` for the branch of a union, `=value` for a value of an
-    /// enumeration. A command may also be followed by `$feature`. Arrays stand for their elements.
+    /// enumeration. A command and a value may also be followed by `$feature`. Arrays stand for their elements.
     pub fn has(&self, path: &str) -> bool {
         let mut words = path.split(' ');
         let Some(command) = words.next().and_then(|name| self.entities.get(name)) else { return false };
@@ -32,8 +32,7 @@ impl Schema {
             Some("arg") => &command["arg-type"],
             Some("ret") => &command["ret-type"],
             Some(word) => {
-                let Some(feature) = word.strip_prefix('$') else { return false };
-                return command["features"].as_array().is_some_and(|all| all.iter().any(|f| f == feature));
+                return has_feature(command, word);
             }
         };
         let rest: Vec<&str> = words.collect();
@@ -54,8 +53,9 @@ impl Schema {
             Some("alternate") => {
                 list("members").iter().any(|m| m["type"].as_str().is_some_and(|id| self.follow(id, path, depth + 1)))
             }
-            Some("enum") => word.strip_prefix('=').is_some_and(|value| {
-                list("values").iter().any(|v| v == value) || list("members").iter().any(|m| m["name"] == value)
+            Some("enum") => word.strip_prefix('=').is_some_and(|value| match rest.first() {
+                None => list("values").iter().any(|v| v == value) || list("members").iter().any(|m| m["name"] == value),
+                Some(feature) => list("members").iter().any(|m| m["name"] == value && has_feature(m, feature)),
             }),
             Some("object") => match word.strip_prefix('+') {
                 Some(tag) => list("variants").iter().any(|v| v["case"] == tag && next(v)),
@@ -64,6 +64,12 @@ impl Schema {
             _ => false,
         }
     }
+}
+
+/// Whether a command or a value of an enumeration has the feature, written `$name`.
+fn has_feature(entity: &Value, word: &str) -> bool {
+    let all = entity["features"].as_array().into_iter().flatten();
+    word.strip_prefix('$').is_some_and(|name| all.into_iter().any(|feature| feature == name))
 }
 
 #[cfg(test)]
@@ -82,7 +88,7 @@ mod tests {
             {"name": "2", "meta-type": "enum", "values": ["file", "nbd"]},
             {"name": "3", "meta-type": "object", "members": [{"name": "aio", "type": "4"}]},
             {"name": "4", "meta-type": "alternate", "members": [{"type": "5"}, {"type": "0"}]},
-            {"name": "5", "meta-type": "enum", "members": [{"name": "io_uring"}]},
+            {"name": "5", "meta-type": "enum", "members": [{"name": "io_uring", "features": ["fast"]}, {"name": "threads"}]},
             {"name": "[3]", "meta-type": "array", "element-type": "3"},
         ]));
         for path in [
@@ -91,6 +97,7 @@ mod tests {
             "add $json",
             "add arg driver =nbd",
             "add arg +file aio =io_uring",
+            "add arg +file aio =io_uring $fast",
             "add arg +nbd",
             "add arg all aio",
         ] {
@@ -101,6 +108,7 @@ mod tests {
             "add $other",
             "add arg driver =x",
             "add arg +file aio =native",
+            "add arg +file aio =threads $fast",
             "add arg +nbd aio",
             "add ret x",
             "add odd",
