@@ -23,8 +23,7 @@ fn closures_agree_with_virt_aa_helper() {
         match surroundings.compile(&surroundings.input(file)) {
             Compiled::Planned(plan) => compare(domain, &plan),
             Compiled::Refused(_) if surroundings.libvirt_refuses(file) => Ok(()),
-            Compiled::Refused(why) if ratchet::is_meant("access", "refused", "", &why) => Ok(()),
-            Compiled::Refused(why) => Err(format!("refused: {why}")),
+            Compiled::Refused(error) => ratchet::refused("access", domain["name"].as_str().unwrap_or_default(), &error),
         }
     });
     ratchet::judge("access", &results);

@@ -98,7 +98,6 @@ fn make(root: &Path, fixture: &str) {
 }
 
 fn verdict(case: &Value, outcome: &Outcome, root: &Path) -> Result<(), String> {
-    let said = || outcome.said.lines().find(|l| l.contains('×')).unwrap_or("").trim().to_string();
     let id = case["id"].as_str().unwrap_or_default();
     // Options of the peer's program that have no counterpart.
     for argument in case["args"].as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -123,15 +122,11 @@ fn verdict(case: &Value, outcome: &Outcome, root: &Path) -> Result<(), String> {
         ("observed", Some(1)) => {
             // The only reasons to refuse what the peer takes are the host's own places and names.
             return match outcome.said.contains("VC0901") {
-                true => Err(format!("not supported yet: {}", said())),
+                true => Err(format!("not supported yet: {}", outcome.refusal().message)),
                 false => Ok(()),
             };
         }
-        (_, Some(1)) => {
-            let refused = said();
-            let meant = ratchet::is_meant("apparmor", "refused", refused.trim_start_matches("× "), "");
-            return if meant { Ok(()) } else { Err(format!("refused: {refused}")) };
-        }
+        (_, Some(1)) => return ratchet::refused("apparmor", id, &outcome.refusal()),
         _ => {}
     }
     let plan = outcome.plan.as_ref().ok_or("no plan")?;

@@ -24,8 +24,7 @@ fn labels_owners_and_devices_agree_with_libvirt() {
             }
             // What libvirt loads it may still refuse to start.
             Compiled::Refused(_) if surroundings.libvirt_refuses(file) => Ok(()),
-            Compiled::Refused(why) if ratchet::is_meant("labels", "refused", "", &why) => Ok(()),
-            Compiled::Refused(why) => Err(format!("refused: {why}")),
+            Compiled::Refused(error) => ratchet::refused("labels", domain["name"].as_str().unwrap_or_default(), &error),
         }
     });
     ratchet::judge("labels", &results);

@@ -1,5 +1,6 @@
 //! The packs, and virtc run on their domains.
 
+use super::ratchet::Refusal;
 use crate::common;
 use rayon::prelude::*;
 use serde_json::Value;
@@ -32,7 +33,7 @@ pub fn json(path: &Path) -> Value {
 pub struct Outcome {
     /// Exit status; none after a signal or too much time.
     pub status: Option<i32>,
-    /// Standard error.
+    /// What it said: diagnostics, one JSON object a line.
     pub said: String,
     /// `plan.json`.
     pub plan: Option<Value>,
@@ -42,12 +43,27 @@ pub struct Outcome {
     pub time: Duration,
 }
 
+impl Outcome {
+    /// The first error.
+    pub fn refusal(&self) -> Refusal {
+        let mut objects = self.said.lines().filter_map(|l| serde_json::from_str::<Value>(l).ok());
+        let Some(error) = objects.find(|o| o["severity"] == "error") else { return Refusal::default() };
+        let text = |key: &str| error[key].as_str().unwrap_or_default().to_string();
+        Refusal { at: format!("{}:{}", text("code"), error["line"]), message: text("message") }
+    }
+}
+
+/// Both streams of a program.
+pub fn said(stdout: &[u8], stderr: &[u8]) -> String {
+    String::from_utf8_lossy(stdout).into_owned() + &String::from_utf8_lossy(stderr)
+}
+
 /// What compiling a domain came to.
 pub enum Compiled {
     /// It has a Plan.
     Planned(Box<Plan>),
-    /// It is refused: the first message.
-    Refused(String),
+    /// It is refused: the first error.
+    Refused(Refusal),
 }
 
 /// What a case of the conformance corpus is compiled with.
@@ -113,8 +129,14 @@ impl Surroundings {
         match compiled.plan {
             Some(plan) => Compiled::Planned(Box::new(plan)),
             None => {
-                let first = compiled.diags.iter().find(|d| d.severity == Severity::Error);
-                Compiled::Refused(first.map(|d| d.message.clone()).unwrap_or_default())
+                let sorted = compiled.diags.sorted();
+                let Some(first) = sorted.iter().find(|d| d.severity == Severity::Error) else {
+                    return Compiled::Refused(Refusal::default());
+                };
+                let before = &text[..(first.span.start as usize).min(text.len())];
+                let line = 1 + before.iter().filter(|b| **b == b'\n').count();
+                let at = format!("{}:{line}", first.code.id);
+                Compiled::Refused(Refusal { at, message: first.message.clone() })
             }
         }
     }
@@ -174,9 +196,9 @@ impl Surroundings {
         let root = tempfile::tempdir().expect("a folder");
         let out = root.path().join("out");
         let start = Instant::now();
-        let errors = root.path().join("stderr");
+        let [output, errors] = ["stdout", "stderr"].map(|name| root.path().join(name));
         let mut child = common::virtc()
-            .args(["build", "--color", "never", "-o"])
+            .args(["build", "--message-format", "json", "-o"])
             .arg(&out)
             .args(
                 self.options(input)
@@ -187,7 +209,7 @@ impl Surroundings {
             .args(more)
             .arg(input)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(std::fs::File::create(&output).expect("a file"))
             .stderr(std::fs::File::create(&errors).expect("a file"))
             .spawn()
             .expect("virtc");
@@ -209,7 +231,7 @@ impl Surroundings {
             .map(|entry| json(&entry.path().join("plan.json")));
         Outcome {
             status,
-            said: String::from_utf8_lossy(&std::fs::read(errors).unwrap_or_default()).into_owned(),
+            said: said(&std::fs::read(output).unwrap_or_default(), &std::fs::read(errors).unwrap_or_default()),
             plan,
             tree: files(&out),
             time,

@@ -19,17 +19,11 @@ fn selinux_cases() {
         let input = pack.join("selinux-cases").join(case["xml"].as_str().unwrap_or_default());
         let options = options(case, &surroundings, &input, folder.path());
         let outcome = surroundings.build_with(&input, Duration::from_secs(20), &options);
-        match (case["expect"].as_str(), outcome.plan) {
+        match (case["expect"].as_str(), &outcome.plan) {
             (Some("reject"), None) if outcome.status == Some(1) => Ok(()),
             (Some("reject"), _) => Err("not refused".to_string()),
-            (_, Some(plan)) => labels::compare(case, &plan),
-            (_, None) => {
-                let said = outcome.said.lines().find(|l| l.contains('×')).unwrap_or("").trim().trim_start_matches("× ");
-                match ratchet::is_meant("selinux", "refused", "", said) {
-                    true => Ok(()),
-                    false => Err(format!("not compiled: {said}")),
-                }
-            }
+            (_, Some(plan)) => labels::compare(case, plan),
+            (_, None) => ratchet::refused("selinux", case["id"].as_str().unwrap_or_default(), &outcome.refusal()),
         }
     });
     ratchet::judge("selinux", &results);
@@ -102,7 +96,7 @@ fn build(daemon: &str, domains: &[String]) -> (Outcome, Vec<(String, String)>) {
     }
     let out = folder.path().join("out");
     let output = common::virtc()
-        .args(["build", "--color", "never", "--host"])
+        .args(["build", "--message-format", "json", "--host"])
         .arg(&host)
         .arg("-o")
         .arg(&out)
@@ -119,7 +113,7 @@ fn build(daemon: &str, domains: &[String]) -> (Outcome, Vec<(String, String)>) {
             Some((selinux["process"].as_str()?.to_string(), selinux["image"].as_str()?.to_string()))
         })
         .collect();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let said = pack::said(&output.stdout, &output.stderr);
     (Outcome { status: output.status.code(), said, plan: None, tree, time: Duration::ZERO }, contexts)
 }
 
@@ -214,6 +208,5 @@ fn pairs_of(daemon: &str) -> Option<usize> {
 }
 
 fn check(holds: bool, what: &str, outcome: &Outcome) -> Result<(), String> {
-    let said = outcome.said.lines().find(|l| l.contains('×')).unwrap_or("").trim();
-    if holds { Ok(()) } else { Err(format!("{what} ({:?} {said})", outcome.status)) }
+    if holds { Ok(()) } else { Err(format!("{what} ({:?} {:?})", outcome.status, outcome.refusal())) }
 }
