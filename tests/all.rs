@@ -20,3 +20,4 @@ mod schema_messages;
 mod schema_mutations;
 mod security;
 mod storage;
+mod toolchain;
