@@ -34,8 +34,10 @@ struct Parser<'t, 'd, K: Fn(&'t str) -> Str> {
     arch: Option<Arch>,
     accels: Vec<Building>,
     gic: Vec<Gic>,
-    hyperv: Option<(bool, Vec<Str>)>,
+    hyperv: Option<Hyperv>,
     sgx_sections: Vec<(u32, u64)>,
+    /// Flags that are not known.
+    unknown_flags: Vec<(String, Span)>,
 }
 
 /// One accelerator while it is read.
@@ -44,6 +46,7 @@ struct Building {
     host_cpu: Option<HostCpu>,
     properties: Vec<CpuProperty>,
     deprecated: Vec<Str>,
+    host_deprecated: Vec<Str>,
     cpus: Vec<CpuModel>,
     machines: Vec<Machine>,
 }
@@ -81,6 +84,7 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
             gic: Vec::new(),
             hyperv: None,
             sgx_sections: Vec::new(),
+            unknown_flags: Vec::new(),
         }
     }
 
@@ -204,22 +208,11 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
                 let name = self.required(&mut line, "a name");
                 match Cap::parse(&name) {
                     Some(cap) => self.caps.flags.set(cap, true),
-                    None => {
-                        let message = format!("the flag '{name}' is not known and not used");
-                        self.diags.note(&codes::CAPS_UNKNOWN, span, message);
-                    }
+                    None => self.unknown_flags.push((format!("the flag '{name}'"), span)),
                 }
             }
             "gic" => self.gic(&mut line),
-            "hyperv" => {
-                let supported = self.required(&mut line, "'yes' or 'no'");
-                let supported = self.truth(&supported, span);
-                let mut caps = Vec::new();
-                while let Some(word) = line.word() {
-                    caps.push(self.kept(word, span));
-                }
-                self.hyperv = Some((supported, caps));
-            }
+            "hyperv" => self.hyperv(&mut line),
             "sev" => self.sev(&mut line),
             "sgx" => self.sgx(&mut line),
             "sgx-section" => {
@@ -236,6 +229,7 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
                         host_cpu: None,
                         properties: Vec::new(),
                         deprecated: Vec::new(),
+                        host_deprecated: Vec::new(),
                         cpus: Vec::with_capacity(192),
                         machines: Vec::with_capacity(128),
                     }),
@@ -259,6 +253,7 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
                         migratability,
                         properties: Cow::Borrowed(&[]),
                         deprecated_features: Cow::Borrowed(&[]),
+                        host_deprecated_features: Cow::Borrowed(&[]),
                     });
                 }
             }
@@ -267,6 +262,12 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
                 let name = self.required(&mut line, "a name");
                 if let Some(current) = self.current(span) {
                     current.deprecated.push(name);
+                }
+            }
+            "host-deprecated-feature" => {
+                let name = self.required(&mut line, "a name");
+                if let Some(current) = self.current(span) {
+                    current.host_deprecated.push(name);
                 }
             }
             "cpu" => self.cpu(&mut line),
@@ -290,6 +291,25 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
             }
         }
         self.gic.push(gic);
+    }
+
+    fn hyperv(&mut self, line: &mut Line<'t>) {
+        let span = line.span;
+        let supported = self.required(line, "'yes' or 'no'");
+        let supported = self.truth(&supported, span);
+        let (mut caps, mut values) = (Vec::new(), HypervValues::default());
+        while let Some(word) = line.word() {
+            match word.split_once('=') {
+                None => caps.push(self.kept(word, span)),
+                Some(("spinlocks", n)) => values.spinlocks = Some(self.number(n, span)),
+                Some(("stimer-direct", text)) => values.stimer_direct = Some(self.truth(text, span)),
+                Some(("tlbflush-direct", text)) => values.tlbflush_direct = Some(self.truth(text, span)),
+                Some(("tlbflush-extended", text)) => values.tlbflush_extended = Some(self.truth(text, span)),
+                Some(("vendor-id", text)) => values.vendor_id = Some(self.kept(text, span)),
+                Some(_) => self.unknown(word, span),
+            }
+        }
+        self.hyperv = Some(Hyperv { supported, caps: caps.into(), values });
     }
 
     fn sev(&mut self, line: &mut Line<'t>) {
@@ -414,6 +434,7 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
     }
 
     fn finish(mut self) -> Option<Capabilities> {
+        super::note_unknown(&self.unknown_flags, self.diags);
         if let Some(missing) = super::incomplete(&mut self.caps, self.arch)
             && !self.failed
         {
@@ -427,6 +448,7 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
             host_cpu: a.host_cpu.map(|cpu| HostCpu {
                 properties: a.properties.into(),
                 deprecated_features: a.deprecated.into(),
+                host_deprecated_features: a.host_deprecated.into(),
                 ..cpu
             }),
             cpus: a.cpus.into(),
@@ -434,7 +456,7 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
         });
         self.caps.accels = accels.collect::<Vec<_>>().into();
         self.caps.gic = self.gic.into();
-        self.caps.hyperv = self.hyperv.map(|(supported, caps)| Hyperv { supported, caps: caps.into() });
+        self.caps.hyperv = self.hyperv;
         if let Some(sgx) = &mut self.caps.sgx {
             sgx.sections = self.sgx_sections.into();
         }
@@ -531,9 +553,7 @@ pub fn write(caps: &Capabilities) -> String {
         }
     }
     if let Some(hyperv) = &caps.hyperv {
-        let mut words = vec![if hyperv.supported { "yes" } else { "no" }];
-        words.extend(hyperv.caps.iter().map(|c| &**c));
-        w.line("hyperv", &words);
+        w.hyperv(hyperv);
     }
     for accel in caps.accels.iter() {
         w.out.push('\n');
@@ -583,6 +603,22 @@ impl Writer {
         self.out.push('\n');
     }
 
+    fn hyperv(&mut self, hyperv: &Hyperv) {
+        let truth = |on: Option<bool>| on.map_or("", |on| if on { "yes" } else { "no" });
+        let values = &hyperv.values;
+        self.start("hyperv", if hyperv.supported { "yes" } else { "no" });
+        for name in hyperv.caps.iter() {
+            self.out.push(' ');
+            encode(&mut self.out, name);
+        }
+        self.pair("spinlocks", &values.spinlocks.map(|n| n.to_string()).unwrap_or_default());
+        self.pair("stimer-direct", truth(values.stimer_direct));
+        self.pair("tlbflush-direct", truth(values.tlbflush_direct));
+        self.pair("tlbflush-extended", truth(values.tlbflush_extended));
+        self.pair("vendor-id", values.vendor_id.as_deref().unwrap_or(""));
+        self.end();
+    }
+
     fn accel(&mut self, accel: &AccelCaps) {
         if let Some(cpu) = &accel.host_cpu {
             self.start("host-cpu", &cpu.model);
@@ -606,6 +642,9 @@ impl Writer {
             }
             for name in cpu.deprecated_features.iter() {
                 self.line("deprecated-feature", &[name]);
+            }
+            for name in cpu.host_deprecated_features.iter() {
+                self.line("host-deprecated-feature", &[name]);
             }
         }
         for cpu in accel.cpus.iter() {

@@ -7,6 +7,9 @@ use crate::vocab::Value;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
+/// So many kinds of unknown things are told apart; a file that is no capabilities file could have any number.
+const MAX_UNKNOWN: usize = 100;
+
 /// What is open: the place in the file decides what an element means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Tag {
@@ -16,6 +19,7 @@ enum Tag {
     Field(Field),
     HostCpu,
     DeprecatedFeatures,
+    HostDeprecatedFeatures,
     Cpu,
     Sev,
     Sgx,
@@ -43,6 +47,11 @@ enum Field {
     Sgx1,
     Sgx2,
     SectionSize,
+    Spinlocks,
+    StimerDirect,
+    TlbflushDirect,
+    TlbflushExtended,
+    VendorId,
     /// Of the cache's own bookkeeping, or not known: read over.
     Ignored,
 }
@@ -61,6 +70,7 @@ pub fn read(text: &str, diags: &mut Diagnostics) -> Option<Capabilities> {
         content: String::new(),
         current: (0, 0),
         sections: Vec::new(),
+        unknown: Vec::new(),
         failed: false,
     };
     parser.run();
@@ -73,6 +83,7 @@ struct Building {
     host_cpu: Option<HostCpu>,
     properties: Vec<CpuProperty>,
     deprecated: Vec<Str>,
+    host_deprecated: Vec<Str>,
     cpus: Vec<CpuModel>,
     blockers: String,
     machines: Vec<Machine>,
@@ -91,6 +102,8 @@ struct Parser<'t, 'd> {
     /// Index of the accelerator of the open element, and where that element starts.
     current: (usize, usize),
     sections: Vec<(u32, u64)>,
+    /// What a newer libvirt has written: the first of each kind with its place.
+    unknown: Vec<(String, Span)>,
     failed: bool,
 }
 
@@ -224,6 +237,7 @@ impl<'t> Parser<'t, '_> {
                 host_cpu: None,
                 properties: Vec::new(),
                 deprecated: Vec::new(),
+                host_deprecated: Vec::new(),
                 cpus: Vec::new(),
                 blockers: String::new(),
                 machines: Vec::new(),
@@ -248,13 +262,7 @@ impl<'t> Parser<'t, '_> {
                 match Cap::parse(&name) {
                     Some(cap) => self.caps.flags.set(cap, true),
                     None if name.is_empty() => {}
-                    None => {
-                        self.diags.note(
-                            &codes::CAPS_UNKNOWN,
-                            span,
-                            format!("the flag '{name}' is not known and not used"),
-                        );
-                    }
+                    None => self.unknown(format!("the flag '{name}'"), span),
                 }
                 Tag::Leaf
             }
@@ -269,6 +277,7 @@ impl<'t> Parser<'t, '_> {
                     migratability,
                     properties: Cow::Borrowed(&[]),
                     deprecated_features: Cow::Borrowed(&[]),
+                    host_deprecated_features: Cow::Borrowed(&[]),
                 });
                 self.current = (at, span.start as usize);
                 Tag::HostCpu
@@ -280,11 +289,15 @@ impl<'t> Parser<'t, '_> {
                 Tag::Leaf
             }
             (Tag::HostCpu, "deprecatedFeatures") => Tag::DeprecatedFeatures,
-            (Tag::DeprecatedFeatures, "property") => {
+            (Tag::HostCpu, "hostDeprecatedFeatures") => Tag::HostDeprecatedFeatures,
+            (Tag::DeprecatedFeatures | Tag::HostDeprecatedFeatures, "property") => {
                 let mut attrs = self.attrs(e, span);
                 let name = self.required(&mut attrs, "property", "name");
-                let at = self.current.0;
-                self.accels[at].deprecated.push(name);
+                let entry = &mut self.accels[self.current.0];
+                match parent {
+                    Tag::DeprecatedFeatures => entry.deprecated.push(name),
+                    _ => entry.host_deprecated.push(name),
+                }
                 Tag::Leaf
             }
             (Tag::Root, "cpu") => {
@@ -364,7 +377,8 @@ impl<'t> Parser<'t, '_> {
                 let mut attrs = self.attrs(e, span);
                 let supported = attrs.take("supported");
                 let supported = self.yes(supported, span, "'supported'").unwrap_or(false);
-                self.caps.hyperv = Some(Hyperv { supported, caps: Cow::Borrowed(&[]) });
+                self.caps.hyperv =
+                    Some(Hyperv { supported, caps: Cow::Borrowed(&[]), values: HypervValues::default() });
                 Tag::Hyperv
             }
             (Tag::Hyperv, "cap") => {
@@ -381,25 +395,26 @@ impl<'t> Parser<'t, '_> {
                 }
                 Tag::Field(Field::SectionSize)
             }
-            (Tag::Root | Tag::Sev | Tag::Sgx, _) => match field(parent, name) {
+            (Tag::Root | Tag::Sev | Tag::Sgx | Tag::Hyperv, _) => match field(parent, name) {
                 Some(field) => Tag::Field(field),
                 None => {
-                    self.unknown(name, span);
+                    self.unknown(format!("<{name}>"), span);
                     Tag::Leaf
                 }
             },
             // <cpudata>: the processor as the kernel sees it; what QEMU makes of it stands in <hostCPU>.
             (Tag::Leaf | Tag::Field(Field::Ignored), _) => Tag::Leaf,
             _ => {
-                self.unknown(name, span);
+                self.unknown(format!("<{name}>"), span);
                 Tag::Leaf
             }
         }
     }
 
-    /// A newer libvirt may write more than is known here; that must not stop anyone.
-    fn unknown(&mut self, name: &str, span: Span) {
-        self.diags.note(&codes::CAPS_UNKNOWN, span, format!("the element <{name}> is not known here and not used"));
+    fn unknown(&mut self, what: String, span: Span) {
+        if self.unknown.len() < MAX_UNKNOWN && self.unknown.iter().all(|(known, _)| *known != what) {
+            self.unknown.push((what, span));
+        }
     }
 
     fn size(&mut self, number: &str, unit: Option<&str>, span: Span) -> u64 {
@@ -482,7 +497,9 @@ impl<'t> Parser<'t, '_> {
                 let entry = &mut self.accels[self.current.0];
                 let properties = std::mem::take(&mut entry.properties);
                 let deprecated = std::mem::take(&mut entry.deprecated);
+                let host_deprecated = std::mem::take(&mut entry.host_deprecated);
                 if let Some(cpu) = &mut entry.host_cpu {
+                    cpu.host_deprecated_features = host_deprecated.into();
                     cpu.properties = properties.into();
                     cpu.deprecated_features = deprecated.into();
                 }
@@ -561,11 +578,32 @@ impl<'t> Parser<'t, '_> {
                     }
                 }
             }
+            Field::Spinlocks
+            | Field::StimerDirect
+            | Field::TlbflushDirect
+            | Field::TlbflushExtended
+            | Field::VendorId => {
+                self.hyperv_value(field, content, span);
+            }
             Field::Ignored => {}
         }
     }
 
+    fn hyperv_value(&mut self, field: Field, content: String, span: Span) {
+        let number = if field == Field::Spinlocks { Some(self.parsed(&content, span, "<spinlocks>")) } else { None };
+        let Some(hyperv) = &mut self.caps.hyperv else { return };
+        let (values, on) = (&mut hyperv.values, Some(content == "on"));
+        match field {
+            Field::Spinlocks => values.spinlocks = number,
+            Field::StimerDirect => values.stimer_direct = on,
+            Field::TlbflushDirect => values.tlbflush_direct = on,
+            Field::TlbflushExtended => values.tlbflush_extended = on,
+            _ => values.vendor_id = Some(content.into()),
+        }
+    }
+
     fn finish(mut self) -> Option<Capabilities> {
+        super::note_unknown(&self.unknown, self.diags);
         if let Some(missing) = super::incomplete(&mut self.caps, self.arch)
             && !self.failed
         {
@@ -609,6 +647,11 @@ fn field(parent: Tag, name: &str) -> Option<Field> {
         (Tag::Sgx, "flc") => Field::Flc,
         (Tag::Sgx, "sgx1") => Field::Sgx1,
         (Tag::Sgx, "sgx2") => Field::Sgx2,
+        (Tag::Hyperv, "spinlocks") => Field::Spinlocks,
+        (Tag::Hyperv, "stimer_direct") => Field::StimerDirect,
+        (Tag::Hyperv, "tlbflush_direct") => Field::TlbflushDirect,
+        (Tag::Hyperv, "tlbflush_extended") => Field::TlbflushExtended,
+        (Tag::Hyperv, "vendor_id") => Field::VendorId,
         _ => return None,
     })
 }

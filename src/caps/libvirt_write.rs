@@ -40,7 +40,7 @@ pub fn write(caps: &Capabilities) -> String {
     if let Some(hyperv) = &caps.hyperv {
         w.open(2, "hypervCapabilities");
         w.attr("supported", yes_no(hyperv.supported));
-        w.items(2, "hypervCapabilities", hyperv.caps.iter().map(|name| ("cap", &**name)));
+        w.hyperv(hyperv);
     }
     w.out.push_str("</qemuCaps>\n");
     w.out
@@ -165,11 +165,44 @@ impl Writer {
             self.optional("migratable", property.migratable.map(yes_no));
             self.out.push_str("/>\n");
         }
-        if !cpu.deprecated_features.is_empty() {
-            self.open(4, "deprecatedFeatures");
-            self.items(4, "deprecatedFeatures", cpu.deprecated_features.iter().map(|name| ("property", &**name)));
+        let lists = [
+            ("deprecatedFeatures", &cpu.deprecated_features),
+            ("hostDeprecatedFeatures", &cpu.host_deprecated_features),
+        ];
+        for (element, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+            self.open(4, element);
+            self.items(4, element, list.iter().map(|name| ("property", &**name)));
         }
         self.out.push_str("  </hostCPU>\n");
+    }
+
+    fn hyperv(&mut self, hyperv: &Hyperv) {
+        let values = &hyperv.values;
+        let number = values.spinlocks.map(|n| n.to_string());
+        let switch = |on: Option<bool>| on.map(|on| if on { "on" } else { "off" });
+        let texts = [
+            ("spinlocks", number.as_deref()),
+            ("stimer_direct", switch(values.stimer_direct)),
+            ("tlbflush_direct", switch(values.tlbflush_direct)),
+            ("tlbflush_extended", switch(values.tlbflush_extended)),
+            ("vendor_id", values.vendor_id.as_deref()),
+        ];
+        if hyperv.caps.is_empty() && texts.iter().all(|(_, text)| text.is_none()) {
+            self.out.push_str("/>\n");
+            return;
+        }
+        self.out.push_str(">\n");
+        for name in hyperv.caps.iter() {
+            self.open(4, "cap");
+            self.attr("name", name);
+            self.out.push_str("/>\n");
+        }
+        for (element, text) in texts {
+            if let Some(text) = text {
+                self.text(4, element, text);
+            }
+        }
+        self.out.push_str("  </hypervCapabilities>\n");
     }
 
     fn sev(&mut self, sev: &Sev) {

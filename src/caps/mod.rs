@@ -147,6 +147,8 @@ pub struct HostCpu {
     pub properties: List<CpuProperty>,
     /// Features that a newer CPU will not have (s390x).
     pub deprecated_features: List<Str>,
+    /// Those of them that this host has.
+    pub host_deprecated_features: List<Str>,
 }
 
 /// A property of the host CPU.
@@ -273,6 +275,23 @@ pub struct Hyperv {
     pub supported: bool,
     /// Their names in the domain format: `relaxed`, `vapic`.
     pub caps: List<Str>,
+    /// What they are set to.
+    pub values: HypervValues,
+}
+
+/// What KVM's enlightenments are set to when all of them are on; none where nobody said.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct HypervValues {
+    /// Tries before a guest that waits for a lock tells so.
+    pub spinlocks: Option<u32>,
+    /// Whether synthetic timers can interrupt directly.
+    pub stimer_direct: Option<bool>,
+    /// Whether a nested guest can flush directly.
+    pub tlbflush_direct: Option<bool>,
+    /// Whether single pages can be flushed.
+    pub tlbflush_extended: Option<bool>,
+    /// The vendor that a guest sees.
+    pub vendor_id: Option<Str>,
 }
 
 impl Hyperv {
@@ -382,6 +401,20 @@ impl HostCpu {
     pub fn property(&self, name: &str) -> Option<&CpuProperty> {
         self.properties.iter().find(|p| p.name == name)
     }
+}
+
+/// Tells in one note what a file holds that is not known here: a newer libvirt may write more, and that must not stop anyone.
+fn note_unknown(unknown: &[(String, Span)], diags: &mut Diagnostics) {
+    let Some((first, span)) = unknown.first() else { return };
+    let message = match unknown {
+        [_] => format!("{first} is not known here and not used"),
+        all => {
+            let shown: Vec<&str> = all.iter().take(4).map(|(what, _)| what.as_str()).collect();
+            let more = if all.len() > 4 { " and others" } else { "" };
+            format!("{} things are not known here and not used: {}{more}", all.len(), shown.join(", "))
+        }
+    };
+    diags.note(&codes::CAPS_UNKNOWN, *span, message);
 }
 
 /// What both notations must hold, `arch` and `version`: the name of the first that is missing. Sets the former.

@@ -397,13 +397,30 @@ fn host_cpu(session: &mut Session, arch: Arch, model: &str) -> Result<Option<Hos
         };
         properties.push(CpuProperty { name: name.clone().into(), value, migratable });
     }
-    let deprecated = all["deprecated-props"].as_array().into_iter().flatten();
+    let (deprecated, host_deprecated) = deprecated(session, arch, model, &all)?;
     Ok(Some(HostCpu {
         model: text(&all["model"], "name").unwrap_or_default(),
         migratability,
         properties: properties.into(),
-        deprecated_features: deprecated.filter_map(Value::as_str).map(|s| Cow::Owned(s.to_string())).collect(),
+        deprecated_features: deprecated.into(),
+        host_deprecated_features: host_deprecated.into(),
     }))
+}
+
+/// The features that newer CPUs of the family lack, and those of them that this host has. QEMU tells the former with the
+/// full expansion of a model and the latter with the static one.
+fn deprecated(session: &mut Session, arch: Arch, model: &str, expanded: &Value) -> Result<(Vec<Str>, Vec<Str>)> {
+    let names = |reply: &Value| -> Vec<Str> {
+        let list = reply["deprecated-props"].as_array().into_iter().flatten();
+        list.filter_map(Value::as_str).map(|s| Cow::Owned(s.to_string())).collect()
+    };
+    if !arch.is_s390() {
+        return Ok((names(expanded), Vec::new()));
+    }
+    let full = json!({ "type": "full", "model": { "name": model } });
+    let full = session.try_ask("query-cpu-model-expansion", full)?.unwrap_or_default();
+    let own = if model == "host" { names(expanded) } else { Vec::new() };
+    Ok((names(&full), own))
 }
 
 fn expand(session: &mut Session, arch: Arch, model: Value) -> Result<Option<Value>> {
@@ -429,7 +446,14 @@ fn hyperv(session: &mut Session) -> Result<Option<Hyperv>> {
             caps.push(Cow::Borrowed(feature));
         }
     }
-    Ok(Some(Hyperv { supported: !caps.is_empty(), caps: caps.into() }))
+    let values = HypervValues {
+        spinlocks: props["hv-spinlocks"].as_u64().map(|n| n as u32),
+        stimer_direct: props.get("hv-stimer-direct").map(|_| on("hv-stimer-direct")),
+        tlbflush_direct: props.get("hv-tlbflush-direct").map(|_| on("hv-tlbflush-direct")),
+        tlbflush_extended: props.get("hv-tlbflush-ext").map(|_| on("hv-tlbflush-ext")),
+        vendor_id: text(props, "hv-vendor-id").filter(|id| !id.is_empty()),
+    };
+    Ok(Some(Hyperv { supported: !caps.is_empty(), caps: caps.into(), values }))
 }
 
 /// The enlightenments: libvirt's word and QEMU's property.
