@@ -58,7 +58,7 @@ fn main() {
                 host.environment.push((key.clone(), value.as_str().unwrap_or_default().to_string()));
             }
             let options = Options {
-                target: Target::Libvirt,
+                target: Target::Libvirt(virtc::vocab::Release::OLDEST),
                 define: case["define"] == true,
                 incoming: case["incoming"].as_str().map(str::to_string),
             };

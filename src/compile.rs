@@ -7,9 +7,11 @@ use crate::diag::{Diagnostics, Severity};
 use crate::domain::{self, Domain};
 use crate::host::Host;
 use crate::lower;
-use crate::plan::{Plan, Target};
+use crate::plan::Plan;
 use crate::resolve;
+use crate::schema;
 use crate::stage::{Cx, Env, Options};
+use crate::vocab::Release;
 use crate::xml;
 
 /// What a compilation gives.
@@ -42,15 +44,14 @@ const MOST_OF_A_KIND: &[(&str, usize)] = &[("controller", 512), ("memory", 256),
 /// the same result.
 pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options, until: Until) -> Compiled {
     let mut diags = Diagnostics::new();
-    let doc = xml::parse(text, &mut diags);
+    let mut doc = xml::parse(text, &mut diags);
     if diags.has_errors() {
         return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     }
     if too_many(&doc, &mut diags) {
         return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     }
-    let severity = if options.target == Target::Libvirt { Severity::Warning } else { Severity::Error };
-    let flagged = crate::schema::validate(&doc, severity, &mut diags);
+    let flagged = check_format(&mut doc, options, &mut diags);
     let format = diags.len();
     let Some(mut domain) = domain::bind(&doc, &|place| flagged.covers(place), &mut diags) else {
         return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
@@ -90,6 +91,20 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
         consequences::tidy(&doc, &mut diags);
     }
     Compiled { domain: Some(domain), plan, diags, secret_values }
+}
+
+/// Checks the document against the format. What is younger than the libvirt that it is for does not stay in it.
+fn check_format(doc: &mut xml::Document<'_>, options: &Options, diags: &mut Diagnostics) -> schema::Flagged {
+    let severity = if options.target.is_standalone() { Severity::Error } else { Severity::Warning };
+    match options.target.release() {
+        Some(release) if release < Release::NEWEST => {
+            let mut younger = schema::Younger::than(release);
+            let flagged = schema::validate_watched(doc, severity, diags, &mut younger);
+            younger.take_out(doc, diags);
+            flagged
+        }
+        _ => schema::validate(doc, severity, diags),
+    }
 }
 
 /// Whether there are more devices than any machine takes: then nothing else is looked at.

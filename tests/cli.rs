@@ -319,3 +319,13 @@ fn a_folder_without_domains_is_no_success() {
     assert_eq!(output.status.code(), Some(4), "{}", stderr(&output));
     assert!(stderr(&output).contains("*.xml"), "{}", stderr(&output));
 }
+
+#[test]
+fn quirks_are_listed_and_versions_are_known() {
+    let output = virtc(&["explain", "--quirks"]);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("9p-handle until 12.8\n"), "{output:?}");
+    for target in ["libvirt@9.0", "libvirt@99.1", "xen"] {
+        let output = virtc(&["argv", "--target", target, "/dev/null"]);
+        assert_eq!(output.status.code(), Some(2), "{target}");
+    }
+}

@@ -20,7 +20,8 @@ fn booted(domain: &str, os: &str, devices: &str) -> Compiled {
          <os><type arch='x86_64' machine='q35'>hvm</type>{os}</os><devices>{devices}</devices></domain>"
     );
     let caps = profiles::default(Arch::X86_64).expect("an embedded profile");
-    let options = Options { target: Target::Libvirt, define: true, ..Options::default() };
+    let options =
+        Options { target: Target::Libvirt(virtc::vocab::Release::OLDEST), define: true, ..Options::default() };
     compile(text.as_bytes(), &Host::default(), &caps, &options, Until::Resolved)
 }
 

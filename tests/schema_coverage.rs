@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use virtc::diag::{Diagnostics, Severity};
 use virtc::schema::{self, Watch, reference, tables};
-use virtc::xml;
+use virtc::xml::{self, Attr, El};
 
 /// The entries that were used, by their names.
 #[derive(Default)]
@@ -62,22 +62,22 @@ fn is_own(ty: &tables::Type) -> bool {
 }
 
 impl Watch for Used {
-    fn attribute(&mut self, slot: &'static tables::AttrSlot, value: &str) {
+    fn attribute(&mut self, slot: &'static tables::AttrSlot, _of: El<'_>, attr: Attr<'_>) {
         if let Some(name) = self.names.get(&(std::ptr::from_ref(slot) as usize)) {
             self.seen.insert(name.clone());
-            self.seen.insert(format!("{name}={value}"));
+            self.seen.insert(format!("{name}={}", attr.value()));
         }
     }
 
-    fn child(&mut self, slot: &'static tables::ChildSlot) {
+    fn child(&mut self, slot: &'static tables::ChildSlot, _el: El<'_>) {
         if let Some(name) = self.names.get(&(std::ptr::from_ref(slot) as usize)) {
             self.seen.insert(name.clone());
         }
     }
 
-    fn text(&mut self, of: &'static tables::Element, text: &str) {
+    fn text(&mut self, of: &'static tables::Element, el: El<'_>) {
         if let Some(name) = self.names.get(&(std::ptr::from_ref(of) as usize)) {
-            self.seen.insert(format!("{name}={}", text.trim()));
+            self.seen.insert(format!("{name}={}", el.text().trim()));
         }
     }
 }

@@ -98,7 +98,7 @@ fn a_secret_that_the_host_lacks_is_a_fault_of_libvirts_command_line() {
     let compiled = compiled(
         "<disk type='file'><source file='/a'><encryption format='luks'>\
          <secret type='passphrase' usage='nowhere'/></encryption></source><target dev='vda' bus='virtio'/></disk>",
-        Target::Libvirt,
+        Target::Libvirt(virtc::vocab::Release::OLDEST),
     );
     assert!(compiled.plan.is_none());
     assert!(compiled.diags.iter().any(|d| d.message.contains("volume/nowhere")));

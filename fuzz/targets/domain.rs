@@ -21,7 +21,7 @@ static HOST: LazyLock<Host> = LazyLock::new(Host::default);
 
 fuzz_target!(|bytes: &[u8]| {
     let caps = Choice::default_profile();
-    for target in [Target::Standalone, Target::Libvirt] {
+    for target in [Target::Standalone, Target::Libvirt(virtc::vocab::Release::OLDEST)] {
         let options = Options { target, ..Options::default() };
         let one = |text: &[u8], until| compile(text, &HOST, caps.for_domain(text), &options, until);
         let compiled = one(bytes, Until::Planned);

@@ -9,6 +9,7 @@ use crate::emit::argv::write_value_of;
 use crate::emit::devices::{self, Device};
 use crate::emit::selinux;
 use crate::plan::{Access, Cause, OwnerRule, Plan, Sharing};
+use crate::stage::quirks::QUIRKS;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,9 @@ pub struct Args {
     /// in the domain it concerns. Without a file: of the machines that are deployed on this host
     #[arg(long, value_name = "LINE", conflicts_with = "path", allow_hyphen_values = true)]
     denial: Option<String>,
+    /// The table of what one libvirt or another does and a standalone machine does not
+    #[arg(long, conflicts_with_all = ["words", "denial"])]
+    quirks: bool,
 }
 
 /// Explains a code, or the outputs of a domain.
@@ -33,6 +37,9 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     if let Some(line) = &args.denial {
         let files: Vec<PathBuf> = args.words.iter().map(PathBuf::from).collect();
         return denial::run(&files, line, shared);
+    }
+    if args.quirks {
+        return quirks();
     }
     let (subject, pattern) = match args.words.as_slice() {
         [] => return list(),
@@ -77,6 +84,17 @@ fn list() -> Exit {
         for c in all {
             let _ = writeln!(out, "  {}  {}", c.id, c.name);
         }
+    }
+    print(&out)
+}
+
+fn quirks() -> Exit {
+    let mut out =
+        String::from("What libvirt does with --target libvirt[@VERSION], and a standalone machine does not:\n\n");
+    for row in QUIRKS {
+        let bounds = [("since", row.since), ("until", row.until)];
+        let bounds = bounds.iter().filter_map(|(word, release)| release.map(|r| format!(" {word} {r}")));
+        let _ = writeln!(out, "{}{}\n    {}", row.name, bounds.collect::<String>(), row.why);
     }
     print(&out)
 }

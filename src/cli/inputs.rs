@@ -107,8 +107,7 @@ impl<'a> World<'a> {
             },
             None => Choice::default_profile(),
         };
-        let options =
-            Options { target: shared.target.into(), define: shared.define, incoming: shared.incoming.clone() };
+        let options = Options { target: shared.target, define: shared.define, incoming: shared.incoming.clone() };
         Ok(World { host, caps, options, shared, read: files })
     }
 

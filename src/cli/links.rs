@@ -7,13 +7,13 @@ use crate::diag::Diagnostics;
 use crate::diag::codes::security as codes;
 use crate::host::Host;
 use crate::lower::policy::closed;
-use crate::plan::{Plan, Target};
+use crate::plan::Plan;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Refuses accesses whose path leads through links to a closed place.
 pub fn check(plan: &Plan, host: &Host, diags: &mut Diagnostics) {
-    if plan.target == Target::Libvirt {
+    if !plan.target.is_standalone() {
         return;
     }
     let mut folders = BTreeMap::new();

@@ -44,9 +44,10 @@ pub struct Shared {
     /// Add a variable to the launcher's environment in the host facts
     #[arg(long, global = true, value_name = "KEY=VALUE", help_heading = "Inputs")]
     pub env: Vec<String>,
-    /// What the command line is for
-    #[arg(long, global = true, value_enum, default_value_t, help_heading = "Compiling")]
-    pub target: TargetName,
+    /// What the command line is for: standalone runs as it stands, libvirt[@VERSION] is byte for byte what that
+    /// libvirt (11.3 to 12.8) would execute
+    #[arg(long, global = true, default_value_t, help_heading = "Compiling")]
+    pub target: Target,
     /// Instance: qemu:///system or qemu:///session
     #[arg(long, global = true, value_name = "URI", help_heading = "Compiling")]
     pub connect: Option<String>,
@@ -77,25 +78,6 @@ pub struct Shared {
     /// Say more
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Messages")]
     pub verbose: u8,
-}
-
-/// `--target`
-#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TargetName {
-    /// Runs as it stands
-    #[default]
-    Standalone,
-    /// Byte for byte what libvirt 11.3 would execute
-    Libvirt,
-}
-
-impl From<TargetName> for Target {
-    fn from(name: TargetName) -> Target {
-        match name {
-            TargetName::Standalone => Target::Standalone,
-            TargetName::Libvirt => Target::Libvirt,
-        }
-    }
 }
 
 /// `--message-format`

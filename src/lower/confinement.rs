@@ -7,7 +7,7 @@ use crate::emit::escape::{ApparmorName, Escaped, SelinuxContext};
 use crate::emit::systemd::DEFAULT_USER;
 use crate::fleet::categories;
 use crate::host::{Categories, InstanceMode, Seccomp, SecurityDriver};
-use crate::plan::{Accelerator, Apparmor, Cause, Confinement, OwnerRule, Selinux, Target};
+use crate::plan::{Accelerator, Apparmor, Cause, Confinement, OwnerRule, Selinux};
 
 /// The confinement of a domain, from its `<seclabel>` elements and the host's policy.
 pub fn confinement(lx: &mut Lower<'_>) -> Confinement {
@@ -22,7 +22,7 @@ pub fn confinement(lx: &mut Lower<'_>) -> Confinement {
     // A standalone tree serves hosts of either kind, unless the facts name one.
     let wanted = |driver| {
         let named = host.instance.security_driver;
-        named == driver || (named == SecurityDriver::None && lx.env.options.target == Target::Standalone)
+        named == driver || (named == SecurityDriver::None && lx.env.is_guardian())
     };
     let (for_selinux, for_apparmor) = (wanted(SecurityDriver::Selinux), wanted(SecurityDriver::Apparmor));
     // Where the administrator looks after owners, nothing is given to anybody, whatever a device asks for.
@@ -94,7 +94,7 @@ fn owner(lx: &mut Lower<'_>, label: Option<&Seclabel>, out: &mut Confinement) {
         }
     }
     // What systems give to groups: /dev/kvm and /dev/vhost-net, render nodes, sound.
-    if lx.env.options.target == Target::Standalone {
+    if lx.env.is_guardian() {
         let access = &lx.plan.access;
         let any = |prefix: &str| access.iter().any(|a| a.path.starts_with(prefix));
         let kvm = lx.plan.accelerator == Accelerator::Kvm || any("/dev/vhost-") || any("/dev/kvm");
@@ -131,7 +131,7 @@ const MIGHTY_GROUPS: &[&str] = &["root", "shadow", "disk", "kmem", "sudo", "whee
 fn allowed_owner(lx: &mut Lower<'_>, user: &str, group: &str, label: &Seclabel) -> bool {
     let root = |name: &str| name == "root" || name.trim_start_matches('+').parse() == Ok(0u32);
     if lx.env.host.security.allow_unconfined
-        || lx.env.is_libvirt()
+        || !lx.env.is_guardian()
         || !(root(user) || root(group) || MIGHTY_GROUPS.contains(&group))
     {
         return true;
@@ -198,7 +198,7 @@ fn part(context: &str, index: usize) -> &str {
 fn valid_context(lx: &mut Lower<'_>, text: &str, label: Option<&Seclabel>) -> bool {
     let site = label.map(|l| l.site).unwrap_or_default();
     // Nobody looks at the label of a driver that is not in use.
-    if lx.env.is_libvirt() && lx.env.host.instance.security_driver == SecurityDriver::None {
+    if !lx.env.is_guardian() && lx.env.host.instance.security_driver == SecurityDriver::None {
         return Escaped::<SelinuxContext>::new(text).is_ok();
     }
     if let Err(why) = Escaped::<SelinuxContext>::new(text) {
@@ -208,7 +208,7 @@ fn valid_context(lx: &mut Lower<'_>, text: &str, label: Option<&Seclabel>) -> bo
     }
     if let Some(why) = unconfined(text)
         && !lx.env.host.security.allow_unconfined
-        && !lx.env.is_libvirt()
+        && lx.env.is_guardian()
     {
         lx.error(&codes::FORBIDDEN_LABEL, site, format!("the label '{text}' {why}"))
             .help("use a type such as svirt_t, or allow it in the host facts: security { allow-unconfined #true; }");
@@ -260,7 +260,7 @@ fn apparmor(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Apparmor> {
                 return None;
             }
             let daemon = ["unconfined", "libvirtd", "virtqemud", "/usr/sbin/libvirtd", "/usr/sbin/virtqemud"];
-            if daemon.contains(&name.as_str()) && !lx.env.host.security.allow_unconfined && !lx.env.is_libvirt() {
+            if daemon.contains(&name.as_str()) && !lx.env.host.security.allow_unconfined && lx.env.is_guardian() {
                 lx.error(&codes::FORBIDDEN_LABEL, site, format!("the profile '{name}' confines no guest"))
                     .help("give type='none' if that is meant, and allow it on the host");
                 return None;

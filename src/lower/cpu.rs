@@ -315,7 +315,7 @@ impl Lower<'_> {
         let vcpu = self.domain.vcpu.as_ref();
         let count = vcpu.and_then(|v| v.count).unwrap_or(1);
         let current = vcpu.and_then(|v| v.current).unwrap_or(count);
-        if self.domain.vcpus.is_empty() || !self.env.is_libvirt() {
+        if self.domain.vcpus.is_empty() || !self.env.has_parent() {
             return current;
         }
         let fixed = |v: &&OneVcpu| v.is_enabled() && v.hotpluggable != Some(YesNo::Yes);

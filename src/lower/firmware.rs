@@ -7,6 +7,7 @@ use crate::diag::codes::machine as codes;
 use crate::domain::os::{AcpiTableKind, FirmwareFormat, LoaderKind, Nvram, SmbiosMode};
 use crate::domain::sysinfo::{SysinfoKind, Table};
 use crate::plan::{NewFile, Prop, Props};
+use crate::stage::Quirk;
 use crate::vocab::YesNo;
 use crate::xml::Site;
 
@@ -191,7 +192,7 @@ pub fn smbios(lx: &mut Lower<'_>) {
         lx.error(&codes::SMBIOS, smbios.site, format!("{message} '{}'", lx.domain.name()));
         return;
     };
-    if let Some(second) = info.base_boards.get(1).filter(|_| lx.env.is_libvirt()) {
+    if let Some(second) = info.base_boards.get(1).filter(|_| lx.env.behaves(Quirk::OneBaseBoard)) {
         let message = "<sysinfo> has more than one <baseBoard>: libvirt has qemu support one entry of that type (Type 2) of SMBIOS";
         lx.error(&codes::SMBIOS, second.site, message);
         return;

@@ -3,7 +3,7 @@
 use super::Lower;
 use crate::diag::codes::emit as codes;
 use crate::domain::tuning::{Blkiotune, Cputune, Memtune, Numatune, Resource, Scheduler};
-use crate::plan::{BlockDeviceLimit, Limits, MemoryPolicy, Target, ThreadCpus, ThreadSchedule};
+use crate::plan::{BlockDeviceLimit, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
 use crate::stage::Grant;
 use crate::vocab::Value;
 use crate::xml::Site;
@@ -58,7 +58,7 @@ fn note(lx: &Lower<'_>, limits: &mut Limits, field: &str, site: Site) {
 
 /// Refuses a value that no host could apply. Target `libvirt` takes what libvirt takes.
 fn refuse(lx: &mut Lower<'_>, site: Site, message: String, help: &str) {
-    if lx.env.options.target != Target::Libvirt {
+    if lx.env.is_guardian() {
         lx.error(&codes::OUT_OF_RANGE, site, message).help(help);
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::features::{Features, GicVersion, IoapicDriver, Switch};
 use crate::host::Seccomp;
 use crate::plan::{Arg, Props};
 use crate::stage::Board;
+use crate::stage::Quirk;
 use crate::vocab::{Arch, OnOff, YesNo};
 
 /// `-compat`: what QEMU does about deprecated things, if the XML or the host says.
@@ -47,7 +48,7 @@ pub fn name(lx: &mut Lower<'_>) {
 
 /// The master key under which libvirt encrypts secrets.
 pub fn master_key(lx: &mut Lower<'_>) {
-    if lx.env.is_libvirt() {
+    if lx.env.has_parent() {
         let mut props = Props::with("qom-type", "secret");
         props.set("id", "masterKey0").set("format", "raw").set("file", format!("{}/master-key.aes", lx.paths.lib));
         let site = lx.domain.site;
@@ -153,7 +154,7 @@ pub fn machine(lx: &mut Lower<'_>) {
 fn gic_version(lx: &mut Lower<'_>, features: &Features) -> Option<&'static str> {
     let gic = features.gic.as_ref()?;
     let version = gic.version?;
-    if !lx.env.is_libvirt() || lx.env.caps.arch == Arch::Aarch64 {
+    if !lx.env.behaves(Quirk::GicOf32Bit) || lx.env.caps.arch == Arch::Aarch64 {
         return Some(version.as_str());
     }
     if version != GicVersion::V2 {
@@ -292,7 +293,7 @@ pub fn display(lx: &mut Lower<'_>) {
 
 /// `-no-shutdown`: the controller decides what happens at the end.
 pub fn shutdown(lx: &mut Lower<'_>) {
-    if lx.env.is_libvirt() {
+    if lx.env.has_parent() {
         lx.switch("-no-shutdown", "default: the controller decides what happens at the end");
     }
 }

@@ -34,7 +34,7 @@ pub struct Lowered {
 pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     let no_devices = Devices::default();
     let devices = domain.devices.as_ref().unwrap_or(&no_devices);
-    let numbers = disk::node_numbers(&devices.disks, cx.env.host, cx.env.is_libvirt());
+    let numbers = disk::node_numbers(&devices.disks, &cx.env);
     let mut lx = Lower::new(domain, devices, machine, BlockNodes::new(numbers), cx);
     head(&mut lx);
     machine::name(&mut lx);

@@ -5,7 +5,7 @@ use crate::plan::{Directory, DirectoryRole, Props, Socket, SocketRole, Text};
 
 /// `-S`: a controller starts the CPUs when it is ready. Nobody does that for a standalone guest.
 pub fn stopped(lx: &mut Lower<'_>) {
-    if lx.env.is_libvirt() {
+    if lx.env.has_parent() {
         lx.switch("-S", "default: the controller starts the CPUs");
     }
 }
@@ -15,7 +15,7 @@ pub fn monitor(lx: &mut Lower<'_>) {
     let site = lx.domain.site;
     let mut chardev = Props::new();
     chardev.bare("socket").set("id", "charmonitor");
-    if lx.env.is_libvirt() {
+    if lx.hands_over_descriptors() {
         let fd = lx.descriptor("monitor socket");
         chardev.set("fd", fd);
     } else {
@@ -43,7 +43,7 @@ pub fn environment(lx: &Lower<'_>) -> Vec<(Text, String)> {
     let mut env: Vec<(Text, String)> = vec![("LC_ALL".into(), "C".to_string())];
     let launcher = &lx.env.host.environment;
     let get = |name: &str| launcher.iter().rev().find(|(k, _)| k == name).map(|(_, v)| v.clone());
-    if lx.env.is_libvirt() {
+    if lx.env.has_parent() {
         let pass = |env: &mut Vec<(Text, String)>, name: &'static str| {
             env.extend(get(name).map(|v| (Text::Borrowed(name), v)));
         };

@@ -11,6 +11,7 @@ mod differences;
 mod limits;
 mod loss;
 mod ports;
+mod target;
 
 pub use access::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing};
 pub use args::{Arg, ArgValue, Form, Prop, Props};
@@ -18,6 +19,7 @@ pub use differences::{Change, Difference, differences};
 pub use limits::{BlockDeviceLimit, Cpus, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
 pub use loss::Loss;
 pub use ports::Port;
+pub use target::Target;
 
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};
@@ -128,17 +130,6 @@ pub enum Instance {
     System,
     /// Runs as the user who starts it.
     Session,
-}
-
-/// What the command line is for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Target {
-    /// Runs as it stands.
-    #[default]
-    Standalone,
-    /// What libvirt 11.3 would execute; descriptor numbers are placeholders.
-    Libvirt,
 }
 
 /// How the guest's instructions are executed.

@@ -10,6 +10,7 @@ use crate::domain::general::{CrashAction, LifecycleAction};
 use crate::domain::os::{Boot, BootDevice, Os, OsKind};
 use crate::domain::vcpu::{Placement, Vcpu};
 use crate::domain::{Domain, DomainKind, clock};
+use crate::stage::Quirk;
 use crate::stage::{Board, Cx, Machine};
 use crate::vocab::{Uuid, sum, sum_from};
 use crate::xml::Site;
@@ -97,8 +98,8 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     // A binary probed without KVM may well run with it elsewhere; macOS' hypervisor is built in or not.
     let lacks = match accel {
         Accel::Hvf => !cx.has(Cap::Hvf),
-        Accel::Kvm => cx.env.is_libvirt() && !cx.has(Cap::Kvm),
-        Accel::Tcg => cx.env.is_libvirt() && !cx.has(Cap::Tcg),
+        Accel::Kvm => cx.env.behaves(Quirk::AcceleratorMustBeProbed) && !cx.has(Cap::Kvm),
+        Accel::Tcg => cx.env.behaves(Quirk::AcceleratorMustBeProbed) && !cx.has(Cap::Tcg),
         _ => false,
     };
     if lacks {
@@ -120,7 +121,7 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
         return None;
     }
     // libvirt takes the host's, whatever the emulator is for.
-    let own = if cx.env.is_libvirt() { cx.env.host.machine.arch } else { cx.env.caps.arch };
+    let own = if cx.env.behaves(Quirk::ArchOfTheHost) { cx.env.host.machine.arch } else { cx.env.caps.arch };
     let arch = *kind.arch.get_or_insert(own);
     if !cx.env.caps.arch.runs(arch) {
         let (site, qemu) = (kind.site, cx.env.caps.arch);

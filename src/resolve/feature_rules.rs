@@ -4,6 +4,7 @@ use crate::caps::{Accel, Cap};
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::features::{Features, Hyperv, IoapicDriver};
+use crate::stage::Quirk;
 use crate::stage::{Board, Cx, Machine};
 use crate::vocab::OnOff;
 use crate::xml::Site;
@@ -89,7 +90,10 @@ fn by_qemu(f: &Features, machine: &Machine, cx: &mut Cx<'_>) {
     let lacks = [
         ("vmport", f.vmport.is_some() && !x86),
         // Standalone, older QEMUs are asked with a switch of their own.
-        ("asynchronous teardown", teardown && cx.env.is_libvirt() && !cx.has(Cap::RunWithAsyncTeardown)),
+        (
+            "asynchronous teardown",
+            teardown && cx.env.behaves(Quirk::TeardownByRunWith) && !cx.has(Cap::RunWithAsyncTeardown),
+        ),
         ("vmcoreinfo", f.vmcoreinfo.as_ref().is_some_and(|v| v.is_on()) && !cx.has(Cap::Vmcoreinfo)),
         ("a switch for the ps2 feature", f.ps2.is_some() && !(x86 && cx.has(Cap::MachineI8042Opt))),
     ];

@@ -12,7 +12,7 @@ use super::trampoline::Confine;
 use super::{Options, categories, groups, kvm, links, prepare, shaping};
 use crate::diag::codes::run as codes;
 use crate::emit::argv;
-use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Loss, Plan, Ready, Role, Target};
+use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Loss, Plan, Ready, Role};
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
@@ -197,7 +197,7 @@ fn runnable(plan: &Plan) -> Result<(), Fault> {
         return refuse(format!("the plan has version {}, and this virtc knows {}", plan.version, Plan::VERSION));
     }
     let Some(qemu) = plan.qemu() else { return refuse(format!("the plan of '{}' holds no QEMU", plan.name)) };
-    if plan.target == Target::Libvirt || qemu.descriptors.iter().any(|d| d.link.is_none()) {
+    if !plan.target.is_standalone() || qemu.descriptors.iter().any(|d| d.link.is_none()) {
         return Err(fault(
             &codes::NOT_RUNNABLE,
             format!(

@@ -11,5 +11,7 @@ pub mod tables;
 mod validate;
 mod variants;
 mod words;
+mod younger;
 
 pub use validate::{Flagged, Watch, validate, validate_watched};
+pub use younger::Younger;

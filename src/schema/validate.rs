@@ -35,12 +35,12 @@ pub fn validate(doc: &Document<'_>, severity: Severity, diags: &mut Diagnostics)
 
 /// Sees which entries of the schema a document uses.
 pub trait Watch {
-    /// An attribute, with the value that it has.
-    fn attribute(&mut self, _slot: &'static AttrSlot, _value: &str) {}
+    /// An attribute of an element.
+    fn attribute(&mut self, _slot: &'static AttrSlot, _of: El<'_>, _attr: Attr<'_>) {}
     /// A child element.
-    fn child(&mut self, _slot: &'static ChildSlot) {}
+    fn child(&mut self, _slot: &'static ChildSlot, _el: El<'_>) {}
     /// The text of an element.
-    fn text(&mut self, _of: &'static Element, _text: &str) {}
+    fn text(&mut self, _of: &'static Element, _el: El<'_>) {}
 }
 
 struct Unwatched;
@@ -224,7 +224,7 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
                 }
             }
             if let Some(slot) = active {
-                self.watch.attribute(slot, attr.value());
+                self.watch.attribute(slot, me.el, attr);
             }
             match active {
                 Some(slot) if slot.ty().accepts(attr.value()) => {}
@@ -260,7 +260,7 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
     fn check_text(&mut self, me: &Parent<'_, 'd>) {
         let raw = me.el.text();
         if me.def.text().is_some() {
-            self.watch.text(me.def, raw);
+            self.watch.text(me.def, me.el);
         }
         match me.def.text() {
             None if raw.is_empty() => {}
@@ -334,7 +334,7 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
         before: std::ops::Range<usize>,
     ) {
         self.counts[count] += 1;
-        self.watch.child(slot);
+        self.watch.child(slot, el);
         if slot.max != 0 && self.counts[count] > u32::from(slot.max) {
             let first = self.children[before].iter().find(|(n, _)| *n == slot.name).map(|(_, e)| e.span());
             Explainer::new(&mut self.out).duplicate(me, el, slot, first);

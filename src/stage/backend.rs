@@ -249,7 +249,7 @@ pub fn huge_page_path(lx: &mut Lower<'_>, kib: u64, site: Site) -> Option<String
 /// somebody has chosen another; a standalone machine keeps its files with its state.
 pub fn file_directory(lx: &mut Lower<'_>, site: Site) -> String {
     let base = &lx.env.host.directories.memory_backing;
-    if lx.env.is_libvirt() {
+    if lx.env.has_parent() {
         return format!("{base}/{}", lx.paths.short);
     }
     let path = if *base == Host::default().directories.memory_backing {
@@ -263,7 +263,7 @@ pub fn file_directory(lx: &mut Lower<'_>, site: Site) -> String {
 
 /// A directory for memory that must exist when a standalone QEMU starts, once.
 fn directory(lx: &mut Lower<'_>, path: &str, site: Site) {
-    if lx.env.is_libvirt() || lx.plan.directories.iter().any(|d| d.path == path) {
+    if lx.env.has_parent() || lx.plan.directories.iter().any(|d| d.path == path) {
         return;
     }
     let cause = lx.cause(site, "memory");
@@ -281,7 +281,7 @@ pub fn file_access(lx: &mut Lower<'_>, path: &str, request: &BackendRequest) {
     let folder = Path::new(path).parent();
     let own = |d: &&Directory| d.role == DirectoryRole::Memory && folder == Some(Path::new(&d.path));
     let path = lx.plan.directories.iter().find(own).map_or(path, |d| &d.path).to_string();
-    if request.path.is_none() && !lx.env.is_libvirt() && lx.plan.access.iter().any(|a| a.path == path) {
+    if request.path.is_none() && !lx.env.has_parent() && lx.plan.access.iter().any(|a| a.path == path) {
         return;
     }
     lx.touch(&path, grant, request.site, "memory");

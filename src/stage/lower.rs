@@ -72,6 +72,12 @@ fn line_starts(source: &str) -> Vec<u32> {
 }
 
 impl<'a> Lower<'a> {
+    /// *Wiring*: whether a parent opens files, sockets and interfaces, and hands their descriptors over. Otherwise QEMU
+    /// opens them itself, by their paths.
+    pub fn hands_over_descriptors(&self) -> bool {
+        self.env.has_parent()
+    }
+
     /// An empty Plan for a resolved domain.
     pub fn new<'c: 'a>(
         domain: &'a Domain,

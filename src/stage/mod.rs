@@ -9,6 +9,7 @@ mod grant;
 mod lower;
 mod machine;
 mod paths;
+pub mod quirks;
 mod secret;
 pub mod sizes;
 pub mod tls;
@@ -19,6 +20,7 @@ pub use grant::Grant;
 pub use lower::{BlockNodes, Lower};
 pub use machine::{Board, Machine};
 pub use paths::Paths;
+pub use quirks::Quirk;
 
 use crate::caps::{Cap, Capabilities, Flags};
 use crate::diag::{Code, Diagnostic, Diagnostics, Span};
@@ -56,9 +58,21 @@ impl Env<'_> {
         self.flags.has(cap)
     }
 
-    /// Whether the command line is to be libvirt's, byte for byte.
-    pub fn is_libvirt(&self) -> bool {
-        self.options.target == Target::Libvirt
+    /// *Wiring*: whether a parent (libvirt) starts QEMU, speaks to its monitor and looks after directories, helpers
+    /// and secrets. A standalone machine is started by its unit or by `virtc run`, from the Plan alone.
+    pub fn has_parent(&self) -> bool {
+        !self.options.target.is_standalone()
+    }
+
+    /// *Strictness*: whether virtc is the last who looks, so that it refuses what does harm or cannot work. For a
+    /// libvirt target, that is libvirt.
+    pub fn is_guardian(&self) -> bool {
+        self.options.target.is_standalone()
+    }
+
+    /// *Behaviour*: whether the libvirt that is asked for has this quirk. A standalone machine has none.
+    pub fn behaves(&self, quirk: Quirk) -> bool {
+        self.options.target.release().is_some_and(|release| quirk.of(release))
     }
 }
 
@@ -92,7 +106,7 @@ impl Cx<'_> {
     /// Says that a value which libvirt would draw at random was derived. Who compares with libvirt's command line gets
     /// no random value either, and is not told.
     pub fn derived(&mut self, site: Site, message: impl Into<String>, help: impl Into<String>) {
-        if !self.env.is_libvirt() {
+        if self.env.is_guardian() {
             let span = self.doc.span_of(site);
             self.diags.note(&crate::diag::codes::general::DERIVED, span, message).help(help);
         }

@@ -22,7 +22,7 @@ impl Paths {
     pub fn of(domain: &Domain, env: &Env<'_>) -> Paths {
         let host = env.host;
         let name: String = domain.name().chars().take(20).collect();
-        if env.is_libvirt() {
+        if env.has_parent() {
             let short = format!("{}-{name}", host.instance.domain_id);
             let lib = format!("{}/domain-{short}", host.directories.lib);
             return Paths { run: lib.clone(), lib, short };

@@ -26,7 +26,7 @@ impl Lower<'_> {
         }
         let source = name.source(usage);
         let what = what.into();
-        if !self.env.is_libvirt() {
+        if !self.env.has_parent() {
             self.secret_file(id, source, name.site, what);
             return true;
         }
@@ -54,7 +54,7 @@ impl Lower<'_> {
     /// domain.
     pub fn secret_text(&mut self, id: &str, value: &str, site: Site, what: impl Into<Text>) {
         let what = what.into();
-        if self.env.is_libvirt() {
+        if self.env.has_parent() {
             self.secret_value(id, value.as_bytes(), site, what);
         } else {
             let source = format!("{}/{id}", self.plan.name);

@@ -3,6 +3,7 @@
 mod arch;
 mod ident;
 mod numbers;
+mod release;
 mod size;
 mod sum;
 mod time;
@@ -10,6 +11,7 @@ mod time;
 pub use arch::Arch;
 pub use ident::{Mac, Uuid};
 pub use numbers::NumberSet;
+pub use release::Release;
 pub use size::{Size, parse_iec};
 pub use sum::{base36, sum, sum_from};
 pub use time::{iso_time, seconds_since_1970};

@@ -110,6 +110,34 @@ impl<'s> Document<'s> {
         self.element(site).map_or(Span::NONE, |e| e.span())
     }
 
+    /// Takes an element, with all that is inside, out of its parent.
+    pub fn take_out(&mut self, site: Site) {
+        let Some(at) = site.0.checked_sub(1) else { return };
+        let Some(next) = self.nodes.get(at as usize).map(|n| n.next) else { return };
+        for node in &mut self.nodes {
+            if node.first_child == at {
+                node.first_child = next;
+            }
+            if node.next == at {
+                node.next = next;
+            }
+        }
+    }
+
+    /// Takes an attribute of the domain format out of its element.
+    pub fn take_out_attr(&mut self, site: Site, name: &str) {
+        let Some(node) = site.0.checked_sub(1).and_then(|at| self.nodes.get_mut(at as usize)) else { return };
+        let (from, to) = node.attrs;
+        let mine = self.attrs.get_mut(from as usize..to as usize).unwrap_or_default();
+        if let Some(at) = mine.iter().position(|a| a.name == name && a.namespace == Namespace::None) {
+            // The others keep their order; the one goes behind the end.
+            if let Some(rest) = mine.get_mut(at..) {
+                rest.rotate_left(1);
+            }
+            node.attrs.1 -= 1;
+        }
+    }
+
     /// The span of an attribute at a site; that of the start tag if it has no such attribute.
     pub fn span_of_attr(&self, site: Site, name: &str) -> Span {
         self.element(site).map_or(Span::NONE, |e| e.peek(name).map_or(e.span(), |a| a.span()))

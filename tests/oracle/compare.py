@@ -156,7 +156,7 @@ class Virtc:
         return self.native.get(arch, self.native["x86_64"])[1]
 
     def run(self, command, path, caps, more=()):
-        p = subprocess.run([self.binary, command, path, "--host", self.host, "--caps", caps, "--target", "libvirt", "--define", *more],
+        p = subprocess.run([self.binary, command, path, "--host", self.host, "--caps", caps, "--target", "libvirt@11.3", "--define", *more],
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
         return p.returncode, p.stdout.decode("utf-8", "replace"), p.stderr.decode("utf-8", "replace")
 

@@ -249,7 +249,7 @@ fn what_cannot_start_is_told_before() {
     bed.assert_nothing_left();
 
     let mut bed = Bed::new("native");
-    bed.plan.target = virtc::plan::Target::Libvirt;
+    bed.plan.target = virtc::plan::Target::LIBVIRT;
     let err = bed.fails(4, &["run", &bed.plan_file()]);
     assert!(err.contains("VC1214") && err.contains("standalone"), "{err}");
     assert!(!Path::new(&bed.path("run")).exists());

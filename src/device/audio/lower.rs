@@ -31,7 +31,7 @@ pub fn audio(audio: &Audio, lx: &mut Lower<'_>) {
             }
         }
         AudioType::Pipewire => {
-            if !lx.env.is_libvirt() && lx.env.caps.version < Version::new(8, 1, 0) {
+            if lx.env.is_guardian() && lx.env.caps.version < Version::new(8, 1, 0) {
                 let message = "audio type 'pipewire' needs QEMU 8.1";
                 lx.error(&general::NOT_BY_QEMU, audio.site, message)
                     .help("use type='pulseaudio', which PipeWire serves too");

@@ -70,7 +70,7 @@ impl Family for Channel {
         // A socket is named after the channel when the XML names none.
         if self.source.kind() == SourceKind::Unix
             && self.source.path.is_none()
-            && !cx.env.is_libvirt()
+            && cx.env.is_guardian()
             && let Some(name) = name.filter(|n| n.contains('/') || matches!(*n, "." | ".."))
         {
             cx.error_at(
@@ -170,7 +170,7 @@ impl Channel {
             }
             (None, _) => format!("{}.sock", self.info.id),
         };
-        let dir = if lx.env.is_libvirt() {
+        let dir = if lx.env.has_parent() {
             format!("{}/{}", lx.env.host.directories.channel_target, lx.paths.short)
         } else {
             format!("{}/channel", lx.paths.run)

@@ -60,7 +60,7 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
         }
         _ => {}
     }
-    if matches!(kind, SourceKind::Tcp | SourceKind::Udp) && !cx.env.is_libvirt() {
+    if matches!(kind, SourceKind::Tcp | SourceKind::Udp) && cx.env.is_guardian() {
         for peer in [&source.peer, &source.local] {
             services(peer, at, cx);
         }

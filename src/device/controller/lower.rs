@@ -6,6 +6,7 @@ use crate::diag::codes::{address, general};
 use crate::plan::{Prop, Props};
 use crate::stage::Board;
 use crate::stage::Lower;
+use crate::stage::Quirk;
 use crate::vocab::OnOff;
 
 /// The kinds of controllers in the order in which libvirt puts them on the command line.
@@ -255,7 +256,7 @@ fn scsi(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
         Some(M::Ibmvscsi) => ("spapr-vscsi", None),
         Some(M::Am53c974) => ("am53c974", Some(Cap::Am53c974)),
         // libvirt's own way of writing it, which QEMU does not know.
-        Some(M::Dc390) if lx.env.is_libvirt() => ("dc-390", Some(Cap::Dc390)),
+        Some(M::Dc390) if lx.env.behaves(Quirk::Dc390WithHyphen) => ("dc-390", Some(Cap::Dc390)),
         Some(M::Dc390) => ("dc390", Some(Cap::Dc390)),
         // Part of the board.
         Some(M::Ncr53c90) if lx.machine.has_builtin_esp() => return None,

@@ -6,6 +6,7 @@ use crate::device::address::Address;
 use crate::device::plug::Plug;
 use crate::diag::codes::{address as codes, general, machine as machine_codes};
 use crate::domain::Domain;
+use crate::stage::Quirk;
 use crate::stage::{Board, Cx, Machine};
 
 /// Whether controllers of this type come in this model at all.
@@ -72,7 +73,7 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
 
 fn ide(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
     // QEMU's isapc has one, but libvirt does not know.
-    if !machine.has_builtin_ide() || (machine.board == Board::Isapc && cx.env.is_libvirt()) {
+    if !machine.has_builtin_ide() || (machine.board == Board::Isapc && cx.env.behaves(Quirk::IsapcHasNoIde)) {
         let message = "this machine type has no IDE, nor has this QEMU binary a device for IDE controllers";
         cx.error(&general::NOT_BY_QEMU, c.site, message);
     } else if c.index() != 0 {

@@ -3,6 +3,7 @@
 use super::{AccessMode, Filesystem, FsDriver, MultiDevs, virtiofsd};
 use crate::diag::codes::storage as codes;
 use crate::plan::Props;
+use crate::stage::Quirk;
 use crate::stage::{Grant, Lower};
 use crate::vocab::Value;
 
@@ -19,7 +20,7 @@ fn nine_p(fs: &Filesystem, lx: &mut Lower<'_>) {
     let backend = format!("fsdev-{}", fs.info.id);
     let mut props = Props::new();
     if fs.driver() == FsDriver::Handle {
-        if !lx.env.is_libvirt() {
+        if !lx.env.behaves(Quirk::NinepHandle) {
             lx.error(&codes::NEEDS_QEMU, fs.site, "the driver type 'handle' is gone: QEMU 4.0 has removed it")
                 .help("use <driver type='path'/>");
         }
@@ -62,7 +63,7 @@ fn virtiofs(fs: &Filesystem, lx: &mut Lower<'_>) {
     lx.options("-chardev", props, fs.site, "filesystem");
     if fs.socket().is_some() {
         lx.touch(&path, Grant::PEER_SOCKET, fs.site, what(fs));
-    } else if !lx.env.is_libvirt() {
+    } else if !lx.env.has_parent() {
         virtiofsd::process(fs, &path, lx);
     }
     let mut props = device(fs, "vhost-user-fs", lx);

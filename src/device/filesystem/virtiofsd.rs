@@ -15,7 +15,7 @@ const PROGRAM: &str = "/usr/libexec/virtiofsd";
 
 /// The socket of the virtiofsd of a file system.
 pub fn socket(fs: &Filesystem, lx: &Lower<'_>) -> String {
-    let dir = if lx.env.is_libvirt() { &lx.paths.lib } else { &lx.paths.run };
+    let dir = if lx.env.has_parent() { &lx.paths.lib } else { &lx.paths.run };
     format!("{dir}/{}-fs.sock", fs.info.id)
 }
 

@@ -134,7 +134,7 @@ fn sasl(service: &Service, props: &mut Props, lx: &mut Lower<'_>) {
 /// object is named here.
 fn password(graphics: &Graphics, service: &Service, name: &str, lx: &mut Lower<'_>) -> Password {
     let Some(password) = graphics.passwd.as_ref().or(service.password.as_ref()) else { return Password::None };
-    if lx.env.is_libvirt() {
+    if lx.env.has_parent() {
         return Password::ByMonitor;
     }
     let id = format!("{name}-password0");
@@ -177,7 +177,7 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
                 other => other.unwrap_or_default(),
             };
             props.bare(format!("{address}:{}", port - VNC_FIRST));
-            if graphics.autoport && !lx.env.is_libvirt() {
+            if graphics.autoport && !lx.env.has_parent() {
                 // libvirt looks for a free port before the start; QEMU can do that itself (QEMU manual, "-vnc", to).
                 props.set("to", 99);
             }
@@ -188,7 +188,7 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
     }
     match graphics.websocket {
         // QEMU takes the port that belongs to the display, and looks for a free pair (QEMU manual, "-vnc").
-        Some(-1) if !lx.env.is_libvirt() => {
+        Some(-1) if !lx.env.has_parent() => {
             props.set("websocket", true);
         }
         Some(-1) => {
@@ -239,7 +239,7 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
         Endpoint::Address(address) => {
             let (port, tls_port) = spice_ports(graphics, service, lx);
             props.maybe("port", port).maybe("tls-port", tls_port);
-            if !lx.env.is_libvirt() {
+            if !lx.env.has_parent() {
                 // QEMU takes only ports that are named.
                 let mut open = |key: &'static str, port: Option<u16>, given: Option<i32>| {
                     let Some(port) = port.filter(|_| given.is_none_or(|g| g == -1)) else { return };
@@ -420,7 +420,7 @@ fn bus_front(lx: &Lower<'_>) -> String {
 
 /// The socket of the domain's own message bus.
 fn bus_socket(lx: &Lower<'_>) -> String {
-    if lx.env.is_libvirt() { format!("{}.sock", bus_front(lx)) } else { format!("{}/dbus.sock", lx.paths.run) }
+    if lx.env.has_parent() { format!("{}.sock", bus_front(lx)) } else { format!("{}/dbus.sock", lx.paths.run) }
 }
 
 /// The address of the bus that a display is on.
@@ -432,7 +432,7 @@ pub(super) fn bus_address(graphics: &Graphics, lx: &Lower<'_>) -> String {
 fn bus(graphics: &Graphics, lx: &mut Lower<'_>) {
     let cause = lx.cause(graphics.site, "graphics dbus");
     let path = bus_socket(lx);
-    let args = if lx.env.is_libvirt() {
+    let args = if lx.env.has_parent() {
         vec![Arg::switch(format!("--config-file={}.conf", bus_front(lx)), cause.clone())]
     } else {
         let address = format!("--address=unix:path={path}");

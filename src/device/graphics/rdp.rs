@@ -50,7 +50,7 @@ pub fn server(graphics: &Graphics, lx: &mut Lower<'_>) {
         cause,
         ..Process::default()
     });
-    if !lx.env.is_libvirt() {
+    if !lx.env.has_parent() {
         login(&bus, graphics, lx);
     }
 }

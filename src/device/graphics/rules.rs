@@ -5,6 +5,7 @@ use crate::caps::Cap;
 use crate::diag::codes::{display as codes, general as support};
 use crate::domain::Domain;
 use crate::stage::Cx;
+use crate::stage::Quirk;
 
 /// Checks one display.
 pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
@@ -80,7 +81,7 @@ fn listens(graphics: &Graphics, cx: &mut Cx<'_>) {
         }
     }
     // libvirt uses the first and passes over the others; nobody would expect that of a guest of his own.
-    if graphics.listens.len() > 1 && !cx.env.is_libvirt() {
+    if graphics.listens.len() > 1 && !cx.env.behaves(Quirk::FirstListenOnly) {
         let site = graphics.listens.get(1).map_or(graphics.site, |l| l.site);
         cx.error(&codes::LISTEN, site, format!("QEMU supports only one listen element for {kind}"))
             .help("keep one <listen>");

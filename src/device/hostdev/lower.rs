@@ -137,7 +137,7 @@ fn usb(
 fn vhost(h: &Hostdev, wwpn: &str, lx: &mut Lower<'_>) -> Props {
     let mut props = lx.virtio_device("vhost-scsi", &h.info, h.virtio_model(), None);
     props.set("wwpn", wwpn.to_string());
-    if lx.env.is_libvirt() {
+    if lx.hands_over_descriptors() {
         let fd = lx.descriptor("vhost-scsi");
         props.set("vhostfd", fd);
     }

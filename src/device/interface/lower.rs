@@ -40,7 +40,7 @@ fn own_bridge(network: &Network, bridge: Option<&str>, interface: &Interface, lx
     use ForwardMode::{Nat, None as Isolated, Open, Route};
     let mode = network.forward.as_ref().map_or(Isolated, |f| f.mode);
     let Some(name) = bridge.filter(|_| matches!(mode, Isolated | Nat | Open | Route)) else { return };
-    if lx.env.is_libvirt() || lx.env.host.network(&network.name).is_none() {
+    if lx.env.has_parent() || lx.env.host.network(&network.name).is_none() {
         return;
     }
     if lx.plan.bridges.iter().all(|b| b.name != name) {
@@ -104,7 +104,7 @@ fn not_yet(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
 /// it can pass it on: libvirt, or `virtc run`.
 fn direct(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
     let over = interface.source.fields.dev.clone();
-    let props = if lx.env.is_libvirt() {
+    let props = if lx.hands_over_descriptors() {
         tap(interface, over, lx)
     } else if over.is_none() {
         lx.error(
@@ -168,7 +168,7 @@ fn tap(interface: &Interface, bridge: Option<String>, lx: &mut Lower<'_>) -> Pro
     let queues = interface.queues();
     let vhost = wants_vhost(interface, lx);
     let mut props = Props::with("type", "tap");
-    if lx.env.is_libvirt() {
+    if lx.hands_over_descriptors() {
         descriptors(&mut props, ["fd", "fds"], queues, "tap", lx);
         if vhost {
             props.set("vhost", true);
@@ -226,7 +226,7 @@ fn wants_vhost(interface: &Interface, lx: &Lower<'_>) -> bool {
 /// Tells the Plan about the tap and the device nodes behind it.
 fn link(interface: &Interface, bridge: Option<String>, vhost: bool, lx: &mut Lower<'_>) {
     let what = format!("interface {}", interface.info.id);
-    if !lx.env.is_libvirt() {
+    if !lx.hands_over_descriptors() {
         node("/dev/net/tun", interface, &what, lx);
     }
     if vhost {
@@ -290,8 +290,11 @@ fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
 fn vdpa(interface: &Interface, lx: &mut Lower<'_>) -> Props {
     let path = interface.source.fields.dev.clone().unwrap_or_default();
     node(&path, interface, &format!("interface {}", interface.info.id), lx);
-    let path =
-        if lx.env.is_libvirt() { lx.fd_set(format!("{}-vdpa", interface.info.id), interface.site) } else { path };
+    let path = if lx.hands_over_descriptors() {
+        lx.fd_set(format!("{}-vdpa", interface.info.id), interface.site)
+    } else {
+        path
+    };
     let mut props = with_type("vhost-vdpa", "vhostdev", path);
     if interface.queues() > 1 {
         props.set("queues", interface.queues());

@@ -11,7 +11,7 @@ const PROGRAM: &str = "/usr/bin/passt";
 /// Adds the helper to the Plan; gives the path of its socket.
 pub fn start(interface: &Interface, lx: &mut Lower<'_>) -> String {
     let id = &interface.info.id;
-    let socket = if lx.env.is_libvirt() {
+    let socket = if lx.env.has_parent() {
         format!("{}/{}-{id}.socket", lx.env.host.directories.passt, lx.paths.short)
     } else {
         format!("{}/{id}-passt.sock", lx.paths.run)

@@ -44,7 +44,7 @@ pub fn interface(interface: &Interface, domain: &Domain, _: &Machine, cx: &mut C
     if kind == InterfaceType::Network
         && let Some(name) = &interface.source.fields.network
         && super::lower::network(name, cx.env).is_none()
-        && !cx.env.is_libvirt()
+        && cx.env.is_guardian()
     {
         cx.error_at(
             &codes::NO_NETWORK,
@@ -57,7 +57,7 @@ pub fn interface(interface: &Interface, domain: &Domain, _: &Machine, cx: &mut C
         ));
     }
     if let Some(name) = interface.target.as_ref().and_then(|t| t.dev.as_ref())
-        && !cx.env.is_libvirt()
+        && cx.env.is_guardian()
         && (name.len() > 15 || name.contains(['/', ' ', ':']) || name == "." || name == "..")
     {
         cx.error_at(

@@ -22,7 +22,7 @@ impl Family for Pstore {
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         // libvirt does not ask.
-        let strict = !cx.env.is_libvirt();
+        let strict = cx.env.is_guardian();
         if strict && !machine.arch.is_x86() {
             cx.error(
                 &codes::UNSUPPORTED_MODEL,

@@ -31,7 +31,7 @@ pub fn serial(serial: &Serial, lx: &mut Lower<'_>) {
     props.set("chardev", id).set("id", serial.info.id.clone());
     if serial.target_type() == Some(SerialTargetType::Isa) {
         // A PC has COM1 to COM4 (QEMU, isa-serial).
-        if serial.port() > 3 && !lx.env.is_libvirt() {
+        if serial.port() > 3 && lx.env.is_guardian() {
             let message = format!("ISA has four serial ports, 0 to 3, and this is port {}", serial.port());
             lx.error(&codes::UNSUPPORTED, serial.site, message)
                 .help("make it <target type='pci-serial'/> or <target type='usb-serial'/>");

@@ -22,7 +22,7 @@ pub fn start(tpm: &Tpm, lx: &mut Lower<'_>) -> String {
         )
         .help("the host facts list the versions that the host's swtpm offers");
     }
-    if lx.env.is_libvirt() {
+    if lx.env.has_parent() {
         return match swtpm.and_then(|s| s.socket.clone()) {
             Some(socket) => socket,
             None => format!("/run/libvirt/qemu/swtpm/{}-swtpm.sock", lx.paths.short),

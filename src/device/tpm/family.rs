@@ -83,7 +83,7 @@ pub(super) fn passthrough(tpm: &Tpm, id: &str, tpmdev: &mut Props, lx: &mut Lowe
     });
     lx.touch(&cancel, Grant::TPM_CANCEL, tpm.site, "tpm: cancel");
     tpmdev.bare("passthrough").set("id", id.to_string());
-    if lx.env.is_libvirt() {
+    if lx.hands_over_descriptors() {
         let path = lx.fd_set(format!("{}-tpm", tpm.info.id), tpm.site);
         let cancel = lx.fd_set(format!("{}-cancel", tpm.info.id), tpm.site);
         tpmdev.set("path", path).set("cancel-path", cancel);

@@ -48,7 +48,7 @@ pub fn chardev(video: &Video, lx: &mut Lower<'_>) -> Option<String> {
     let mut props = Props::new();
     props.bare("socket").set("id", id.clone());
     let mut args = Vec::new();
-    if lx.env.is_libvirt() {
+    if lx.hands_over_descriptors() {
         let fd = lx.descriptor(format!("vhost-user socket of {}", video.info.id));
         props.set("fd", fd);
         args.push(Arg::text("--fd", "3", cause.clone()));
@@ -63,8 +63,8 @@ pub fn chardev(video: &Video, lx: &mut Lower<'_>) -> Option<String> {
         args.push(Arg::text("--render-node", node, cause.clone()));
         lx.touch_by(&process, node, Grant::SYSTEM_NODE, video.site, "rendering on the GPU");
     }
-    let ready = if lx.env.is_libvirt() { Ready::Started } else { Ready::Socket(path.clone()) };
-    if !lx.env.is_libvirt() {
+    let ready = if lx.hands_over_descriptors() { Ready::Started } else { Ready::Socket(path.clone()) };
+    if !lx.hands_over_descriptors() {
         let what = format!("video adapter {}", video.info.id);
         lx.listens(&process, &path, &cause);
         lx.touch(&path, Grant::PEER_SOCKET, video.site, what);

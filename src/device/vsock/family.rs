@@ -55,7 +55,7 @@ impl Family for Vsock {
         props.set("id", self.info.id.clone());
         let cid = self.cid.as_ref().filter(|c| c.auto == Some(YesNo::No)).and_then(|c| c.address);
         props.set("guest-cid", cid.unwrap_or(lx.env.host.machine.vsock_next_cid));
-        if lx.env.is_libvirt() {
+        if lx.hands_over_descriptors() {
             let fd = lx.descriptor("vhost-vsock");
             props.set("vhostfd", fd);
         }

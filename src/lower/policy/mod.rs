@@ -9,14 +9,14 @@ mod values;
 
 use super::Lower;
 use crate::diag::codes::{emit, security as codes};
-use crate::plan::{Access, PathKind, Sharing, Target};
+use crate::plan::{Access, PathKind, Sharing};
 use std::collections::BTreeMap;
 
 pub use places::closed;
 
 /// Checks the Plan, and what is handed through to QEMU.
 pub fn check(lx: &mut Lower<'_>) {
-    if lx.env.options.target == Target::Libvirt {
+    if !lx.env.is_guardian() {
         return;
     }
     names(lx);

@@ -8,6 +8,7 @@ use crate::device::plug::Plug;
 use crate::device::{Device, Devices};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
+use crate::stage::Quirk;
 use crate::stage::{Cx, Machine};
 use crate::xml::Site;
 
@@ -77,7 +78,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
     order::usb(devices, machine, &env, &mut |d, plug| {
         let elsewhere = d.info().address.address.as_ref().map(Address::kind).or(d.info().address.wanted);
         // The rest libvirt lets pass, to QEMU's dismay.
-        let checked = matches!(d.family(), "input" | "redirected device") || !env.is_libvirt();
+        let checked = matches!(d.family(), "input" | "redirected device") || !env.behaves(Quirk::UsbAddressUnchecked);
         if checked && plug == Plug::Usb && elsewhere.is_some_and(|kind| kind != AddressKind::Usb) {
             let message =
                 format!("the {} is a USB device: its address cannot be of another type, it is invalid", d.family());

@@ -2,17 +2,17 @@
 
 use crate::device::disk::Disk;
 use crate::plan::Props;
-use crate::stage::Lower;
+use crate::stage::{Env, Lower};
 use crate::vocab::OnOff;
 
 /// Whether the limits of `<iotune>` are a filter: libvirt sets them over the monitor instead.
-fn tunes(disk: &Disk, libvirt: bool) -> bool {
-    disk.iotune.is_some() && !libvirt
+fn tunes(disk: &Disk, env: &Env<'_>) -> bool {
+    disk.iotune.is_some() && !env.has_parent()
 }
 
 /// How many numbers the filters of a disk take.
-pub fn count(disk: &Disk, libvirt: bool) -> u32 {
-    disk.throttle_filters.len() as u32 + u32::from(tunes(disk, libvirt))
+pub fn count(disk: &Disk, env: &Env<'_>) -> u32 {
+    disk.throttle_filters.len() as u32 + u32::from(tunes(disk, env))
 }
 
 /// Adds the filters above `node`; gives the name of the topmost node. `number` is the first free one.
@@ -27,7 +27,7 @@ pub fn add(disk: &Disk, node: String, number: u32, lx: &mut Lower<'_>) -> String
     }
     let mut groups: Vec<String> =
         disk.throttle_filters.iter().map(|f| group_id(f.group.as_deref().unwrap_or(""))).collect();
-    if tunes(disk, lx.env.is_libvirt())
+    if tunes(disk, &lx.env)
         && let Some(limits) = &disk.iotune
     {
         // Disks whose limits name a group share it; the first of them brings it.

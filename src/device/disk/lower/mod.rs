@@ -17,17 +17,17 @@ use crate::diag::codes::storage as codes;
 use crate::host::Host;
 use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Text};
 use crate::stage::Board;
-use crate::stage::{Grant, Lower};
+use crate::stage::{Env, Grant, Lower};
 use crate::vocab::{OnOff, YesNo};
 
 /// The first number of the nodes of each disk, in the order of the disks. The last disk gets the lowest
 /// numbers; those of a disk go from the topmost image down, its filters come last.
-pub fn node_numbers(disks: &[Disk], host: &Host, libvirt: bool) -> Vec<u32> {
+pub fn node_numbers(disks: &[Disk], env: &Env<'_>) -> Vec<u32> {
     let mut next = 1;
     let mut numbers = vec![0; disks.len()];
     for (disk, number) in disks.iter().zip(&mut numbers).rev() {
         *number = next;
-        next += nodes_of(disk, host) + filters::count(disk, libvirt) + u32::from(transient::applies(disk, libvirt));
+        next += nodes_of(disk, env.host) + filters::count(disk, env) + u32::from(transient::applies(disk, env));
     }
     numbers
 }
@@ -64,7 +64,7 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
         }
         Found::Missing => return,
     };
-    if disk.is_plugged_later() && lx.env.is_libvirt() {
+    if disk.is_plugged_later() && lx.env.has_parent() {
         return;
     }
     let source = real.as_deref().unwrap_or(&disk.source);
@@ -84,7 +84,7 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
     if let Location::Volume(volume) = &disk.source.location {
         named.push_str(&format!(", a volume of {}", volume.pool));
     }
-    if transient::applies(disk, lx.env.is_libvirt()) {
+    if transient::applies(disk, &lx.env) {
         named.push_str(", transient");
     }
     let options = ChainOptions { disk: &named, ..options(disk) };
@@ -96,7 +96,7 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
         backing: disk.source.backing.as_deref(),
         number,
     };
-    if transient::applies(disk, lx.env.is_libvirt()) {
+    if transient::applies(disk, &lx.env) {
         let Some(overlay) = transient::overlay(disk, &top, lx) else { return };
         let Some(node) = chain(&overlay.chain(number), &options, lx) else { return };
         overlay.give_back(lx);
@@ -143,12 +143,12 @@ pub fn reservations(lx: &mut Lower<'_>) {
     let Some(disk) = lx.devices.disks.iter().find(managed) else { return };
     let site = disk.site;
     let what = "persistent reservations";
-    let dir = if lx.env.is_libvirt() { &lx.paths.lib } else { &lx.paths.run };
+    let dir = if lx.env.has_parent() { &lx.paths.lib } else { &lx.paths.run };
     let path = format!("{dir}/pr-helper0.sock");
     let mut props = Props::with("qom-type", "pr-manager-helper");
     props.set("id", "pr-helper0").set("path", path.clone());
     lx.object(props, site, what);
-    if lx.env.is_libvirt() {
+    if lx.env.has_parent() {
         return;
     }
     let cause = lx.cause(site, what);

@@ -6,11 +6,11 @@ use crate::device::storage::lower::Chain;
 use crate::device::storage::{Format, Layer, LayerFormat, Location, StorageKind, StorageSource};
 use crate::diag::codes::general as support;
 use crate::plan::{Directory, DirectoryRole, Overlay as Image, OwnerRule};
-use crate::stage::Lower;
+use crate::stage::{Env, Lower};
 
 /// Whether the disk gets an overlay.
-pub fn applies(disk: &Disk, libvirt: bool) -> bool {
-    disk.transient.is_some() && !libvirt
+pub fn applies(disk: &Disk, env: &Env<'_>) -> bool {
+    disk.transient.is_some() && !env.has_parent()
 }
 
 /// The overlay and the image below it.

@@ -6,6 +6,7 @@ use crate::device::disk::{Cache, Disk, DiskBus, DiskDevice, IoMode, Sgio};
 use crate::device::storage::{Protocol, StartupPolicy, StorageKind};
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
+use crate::stage::Quirk;
 use crate::stage::{Board, Cx, Machine};
 
 /// Checks bus, device, address and options.
@@ -143,7 +144,7 @@ fn address(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
 fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     let site = disk.site;
     // QEMU's SATA disks have world-wide names, too; libvirt does not say so.
-    let strict = cx.env.is_libvirt();
+    let strict = cx.env.behaves(Quirk::NoWwnOnSata);
     let driver = disk.driver.as_ref();
     let target = disk.target.as_ref();
     let mut refuse = |wrong: bool, message: String| {

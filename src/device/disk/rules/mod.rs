@@ -10,6 +10,7 @@ use crate::caps::Cap;
 use crate::device::storage::{Format, Layer, StorageKind, rules as source_rules};
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
+use crate::stage::Quirk;
 use crate::stage::{Cx, Machine};
 use crate::vocab::OnOff;
 
@@ -116,7 +117,7 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
             );
             cx.error_at(&codes::TRANSIENT, site, "shareBacking", message);
         }
-        let by_libvirt = cx.env.is_libvirt() && disk.kind() != StorageKind::File;
+        let by_libvirt = cx.env.behaves(Quirk::TransientFilesOnly) && disk.kind() != StorageKind::File;
         if by_libvirt || matches!(disk.kind(), StorageKind::VhostUser | StorageKind::Dir) {
             cx.error(
                 &codes::TRANSIENT,

@@ -64,7 +64,7 @@ pub fn source(source: &StorageSource, how: &Use<'_>, lx: &mut Lower<'_>) {
                 }
             }
             let colon = network.name.as_deref().filter(|name| name.contains(':'));
-            if let Some(name) = colon.filter(|_| network.protocol == Some(Protocol::Rbd) && !lx.env.is_libvirt()) {
+            if let Some(name) = colon.filter(|_| network.protocol == Some(Protocol::Rbd) && lx.env.is_guardian()) {
                 // Programs that take the older notation (qemu-img) read options behind a colon.
                 lx.error(&codes::NETWORK, how.site, format!("the name of an RBD image holds a colon: '{name}'"))
                     .help("give options of the cluster as elements of <source>: <host>, <config>, <snapshot>, <auth>");

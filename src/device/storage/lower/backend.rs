@@ -55,8 +55,11 @@ fn path_node(how: &Backend<'_>, path: &str, lx: &mut Lower<'_>) -> Option<Props>
     }
     if source.kind == StorageKind::VhostVdpa {
         let mut props = Props::driver("virtio-blk-vhost-vdpa");
-        let path =
-            if lx.env.is_libvirt() { lx.fd_set(format!("{}-vdpa", how.node), source.site) } else { path.to_string() };
+        let path = if lx.hands_over_descriptors() {
+            lx.fd_set(format!("{}-vdpa", how.node), source.site)
+        } else {
+            path.to_string()
+        };
         props.set("path", path);
         return Some(props);
     }
@@ -79,7 +82,7 @@ pub fn pr_manager(source: &StorageSource, node: &str) -> Option<String> {
 
 /// The path, or what stands for descriptors that the launcher hands in.
 fn filename(source: &StorageSource, path: &str, node: &str, lx: &mut Lower<'_>) -> Option<String> {
-    let Some(name) = source.fdgroup.as_deref().filter(|_| lx.env.is_libvirt()) else {
+    let Some(name) = source.fdgroup.as_deref().filter(|_| lx.hands_over_descriptors()) else {
         return Some(path.to_string());
     };
     let Some(group) = lx.env.host.fd_group(name) else {

@@ -64,14 +64,14 @@ impl Plugin {
 impl Fetched<'_> {
     /// The storage node; and for a standalone machine, the process.
     pub fn node(&self, lx: &mut Lower<'_>) -> Props {
-        let dir = if lx.env.is_libvirt() { &lx.paths.lib } else { &lx.paths.run };
+        let dir = if lx.env.has_parent() { &lx.paths.lib } else { &lx.paths.run };
         let path = format!("{dir}/nbdkit-{}.socket", self.node);
         let mut server = Props::with("type", "unix");
         server.set("path", path.clone());
         let mut props = Props::driver("nbd");
         props.set("server", server);
         if let Some(network) = self.source.network()
-            && !lx.env.is_libvirt()
+            && !lx.env.has_parent()
         {
             self.process(network, path, lx);
         }

@@ -6,6 +6,7 @@ use crate::device::storage::{EncryptionEngine, Network, Protocol, StorageHost, T
 use crate::diag::codes::storage as codes;
 use crate::plan::{Prop, Props};
 use crate::stage::Lower;
+use crate::stage::Quirk;
 
 /// The properties of the node of a network image. None after a fault.
 pub fn node(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Props> {
@@ -119,7 +120,7 @@ fn iscsi(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Pro
     let host = network.parts.hosts.first()?;
     let address = host.name.as_deref().unwrap_or("");
     // The port of a host device is not filled in; libvirt writes 0 then.
-    let port = host.port.unwrap_or(if lx.env.is_libvirt() { 0 } else { 3260 });
+    let port = host.port.unwrap_or(if lx.env.behaves(Quirk::IscsiPortZero) { 0 } else { 3260 });
     let portal = if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
     let mut props = Props::driver("iscsi");
     props.set("portal", portal).set("target", target.to_string()).set("lun", lun).set("transport", "tcp");

@@ -209,7 +209,7 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
         props
     };
     props.set("node-name", storage);
-    let one_descriptor = lx.env.is_libvirt()
+    let one_descriptor = lx.hands_over_descriptors()
         && image.source.fdgroup.as_deref().and_then(|g| lx.env.host.fd_group(g)).is_some_and(|g| g.count == 1);
     if layered || slice.is_some() {
         common(&mut props, image, options, if one_descriptor { Layered::Fixed } else { Layered::Below });

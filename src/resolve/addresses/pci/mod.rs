@@ -19,6 +19,7 @@ use crate::device::family::Family;
 use crate::device::plug::{Plug, VirtioModel};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
+use crate::stage::Quirk;
 use crate::stage::{Board, Cx, Machine};
 use crate::vocab::OnOff;
 use crate::xml::Site;
@@ -74,7 +75,7 @@ fn report_busless(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     // Boards of ARM and RISC-V without PCI have devices of their own, in places of which nothing is known.
     homeless.retain(|_| !machine.arch.is_arm() && !machine.arch.is_riscv());
     // libvirt's own additions need a bus, too; standalone, they are left out.
-    homeless.retain(|site| env.is_libvirt() || !site.is_none());
+    homeless.retain(|site| env.behaves(Quirk::OwnDevicesNeedPci) || !site.is_none());
     for site in homeless {
         cx.error(
             &codes::NO_BUS,

@@ -1,0 +1,108 @@
+//! Behaviours of libvirt: what one release or another does, and a standalone machine does not.
+//!
+//! One table. [`Env::behaves`](super::Env::behaves) asks whether the libvirt of `--target` has one of them; a standalone
+//! machine has none. What depends on whether a parent starts QEMU, or on who refuses what does harm, is not here: see
+//! [`Env::has_parent`](super::Env::has_parent) and [`Env::is_guardian`](super::Env::is_guardian).
+
+use crate::vocab::Release;
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Row {
+    /// The behaviour.
+    pub quirk: Quirk,
+    /// Its name.
+    pub name: &'static str,
+    /// The first release that has it; none: all that are known.
+    pub since: Option<Release>,
+    /// The first release that no longer has it; none: it is still there.
+    pub until: Option<Release>,
+    /// What it is, in one line.
+    pub why: &'static str,
+}
+
+impl Row {
+    /// Whether a release behaves so.
+    fn holds(&self, release: Release) -> bool {
+        self.since.is_none_or(|since| release >= since) && self.until.is_none_or(|until| release < until)
+    }
+}
+
+macro_rules! quirks {
+    ($($(#[since($sa:literal, $si:literal)])? $(#[until($ua:literal, $ui:literal)])? $variant:ident = $name:literal $why:literal;)*) => {
+        /// A behaviour of libvirt.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        pub enum Quirk { $(#[doc = $why] $variant),* }
+
+        /// Every behaviour, in the order of [`Quirk`].
+        pub static QUIRKS: &[Row] = &[$(Row {
+            quirk: Quirk::$variant,
+            name: $name,
+            since: release(&[$($sa, $si)?]),
+            until: release(&[$($ua, $ui)?]),
+            why: $why,
+        }),*];
+    };
+}
+
+const fn release(numbers: &[u16]) -> Option<Release> {
+    match numbers {
+        [major, minor] => Some(Release::new(*major, *minor)),
+        _ => None,
+    }
+}
+
+impl Quirk {
+    /// Whether a release behaves so.
+    pub fn of(self, release: Release) -> bool {
+        QUIRKS.get(self as usize).is_some_and(|row| row.holds(release))
+    }
+}
+
+quirks! {
+    AcceleratorMustBeProbed = "accelerator-must-be-probed" "A QEMU that was probed without KVM, or without emulation, runs no domain of that type.";
+    ArchOfTheHost = "arch-of-the-host" "A domain without arch has that of the host, whatever QEMU is for.";
+    Dc390WithHyphen = "dc390-with-hyphen" "The SCSI controller dc390 is written dc-390, which no QEMU knows.";
+    FirstListenOnly = "first-listen-only" "Of several <listen> of a display the first counts, and nothing is said of the others.";
+    GicOf32Bit = "gic-of-32-bit" "QEMU's program for 32-bit ARM has interrupt controllers of version 2 only.";
+    IscsiPortZero = "iscsi-port-zero" "The portal of an iSCSI host device without a port gets port 0, not 3260.";
+    IsapcHasNoIde = "isapc-has-no-ide" "The isapc machine has an IDE controller on its board, and libvirt does not know.";
+    #[until(12, 8)]
+    NinepHandle = "9p-handle" "The driver 'handle' of a file system is passed on; QEMU 4.0 has removed it.";
+    NoWwnOnSata = "no-wwn-on-sata" "A SATA disk takes no world-wide name, though QEMU's has one.";
+    OneBaseBoard = "one-base-board" "SMBIOS tables hold one <baseBoard>.";
+    OwnDevicesNeedPci = "own-devices-need-pci" "A machine without PCI cannot have the devices that libvirt adds by itself.";
+    TeardownByRunWith = "teardown-by-run-with" "Asynchronous teardown is asked for with -run-with only, not with the older -async-teardown.";
+    TransientFilesOnly = "transient-files-only" "A transient disk is a file.";
+    UsbAddressUnchecked = "usb-address-unchecked" "A USB device may have an address of another bus, unless it is an input device or a redirection.";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{QUIRKS, Quirk};
+    use crate::vocab::Release;
+
+    #[test]
+    fn rows_are_in_order_and_tell_why() {
+        for (at, row) in QUIRKS.iter().enumerate() {
+            assert_eq!(row.quirk as usize, at, "{}", row.name);
+            assert!(row.why.ends_with('.'), "{}", row.name);
+            assert!(
+                row.since.or(row.until).is_none_or(|r| (Release::OLDEST..=Release::NEWEST).contains(&r)),
+                "{}",
+                row.name
+            );
+        }
+        let mut names: Vec<_> = QUIRKS.iter().map(|r| r.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), QUIRKS.len());
+    }
+
+    #[test]
+    fn end_and_begin_with_a_release() {
+        assert!(Quirk::NinepHandle.of(Release::new(11, 3)));
+        assert!(!Quirk::NinepHandle.of(Release::new(12, 8)));
+        assert!(Quirk::ArchOfTheHost.of(Release::NEWEST));
+    }
+}
