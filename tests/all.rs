@@ -15,6 +15,7 @@ mod kinds;
 mod ports_and_displays;
 mod probe;
 mod qapi;
+mod recorded;
 mod schema_coverage;
 mod schema_messages;
 mod schema_mutations;

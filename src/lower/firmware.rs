@@ -145,13 +145,11 @@ pub fn loader(lx: &mut Lower<'_>) {
 pub fn boot(lx: &mut Lower<'_>) {
     let mut props = Props::new();
     let os = lx.domain.os.clone().unwrap_or_default();
-    if let Some(menu) = &os.bootmenu {
-        props.maybe("menu", menu.enable.map(|e| e.is_yes()));
-        if menu.enable.is_some_and(|e| e.is_yes()) {
-            props.maybe("splash-time", menu.timeout);
-        }
-    }
+    let menu = os.bootmenu.as_ref();
+    let shown = menu.and_then(|m| m.enable).map(|e| e.is_yes());
+    props.maybe("menu", shown);
     props.maybe("reboot-timeout", os.bios.as_ref().and_then(|b| b.reboot_timeout));
+    props.maybe("splash-time", menu.and_then(|m| m.timeout).filter(|_| shown == Some(true)));
     props.set("strict", true);
     let site = os.bootmenu.as_ref().map_or(os.site, |m| m.site);
     lx.options("-boot", props, site, "boot");

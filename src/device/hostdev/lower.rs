@@ -124,12 +124,12 @@ fn usb(
     }
     props.set("id", h.info.id.clone());
     if let Some(reset) = reset {
-        let (guest, all) = match reset {
-            GuestReset::Off => (false, false),
-            GuestReset::Uninitialized => (true, false),
-            GuestReset::On => (true, true),
+        let all = match reset {
+            GuestReset::Off => None,
+            GuestReset::Uninitialized => Some(false),
+            GuestReset::On => Some(true),
         };
-        props.set("guest-reset", guest).set("guest-resets-all", all);
+        props.set("guest-reset", all.is_some()).maybe("guest-resets-all", all);
     }
     props
 }

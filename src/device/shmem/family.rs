@@ -84,7 +84,8 @@ impl Family for Shmem {
             object.set("size", self.bytes().unwrap_or(4 << 20)).set("share", true);
             lx.object(object, self.site, "shmem");
             props.set("memdev", format!("shmmem-{id}"));
-            props.maybe("master", self.role.map(|r| r == ShmemRole::Master));
+            // One of three words for QEMU, though only two can be said here.
+            props.maybe("master", self.role.map(|r| if r == ShmemRole::Master { "on" } else { "off" }));
             (path, PathKind::File)
         } else {
             let given = self.server.as_ref().and_then(|s| s.path.clone());

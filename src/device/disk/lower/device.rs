@@ -8,6 +8,7 @@ use crate::device::disk::{Disk, DiskBus, DiskDevice, Translation};
 use crate::plan::{Prop, Props};
 use crate::stage::Board;
 use crate::stage::Lower;
+use crate::stage::Quirk;
 use crate::vocab::OnOff;
 
 /// What serves the drive.
@@ -80,11 +81,18 @@ pub fn add(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
     props.maybe("removable", removable);
     props.maybe("write-cache", disk.write_cache());
     geometry(&mut props, disk);
-    props.maybe("serial", disk.serial.clone());
+    props.maybe("serial", serial(disk, lx));
     props.maybe("dpofua", target.and_then(|t| t.dpofua).map(OnOff::is_on));
     let (write, read) = error_policies(disk);
     props.maybe("werror", write).maybe("rerror", read);
     lx.device(props, disk);
+}
+
+/// The serial number as the guest sees it.
+fn serial(disk: &Disk, lx: &Lower<'_>) -> Option<String> {
+    let serial = disk.serial.as_deref()?;
+    let escaped = lx.env.behaves(Quirk::SpacesOfSerialEscaped);
+    Some(if escaped { serial.replace(' ', "\\ ") } else { serial.to_string() })
 }
 
 fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
@@ -94,9 +102,6 @@ fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
     let Some(driver) = &disk.driver else { return props };
     driver.virtio.lower(&mut props, lx);
     props.maybe("iothread", driver.iothread.map(|id| format!("iothread{id}")));
-    if !driver.iothreads.is_empty() {
-        props.set("iothread-vq-mapping", queue_mapping(&driver.iothreads));
-    }
     props.maybe("ioeventfd", driver.ioeventfd.map(OnOff::is_on));
     props.maybe("event_idx", driver.event_idx.map(OnOff::is_on));
     // SCSI requests of the guest used to be passed on by default.
@@ -107,6 +112,9 @@ fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
     }
     props.maybe("num-queues", driver.queues.filter(|q| *q > 0));
     props.maybe("queue-size", driver.queue_size.filter(|q| *q > 0));
+    if !driver.iothreads.is_empty() {
+        props.set("iothread-vq-mapping", queue_mapping(&driver.iothreads));
+    }
     props
 }
 
