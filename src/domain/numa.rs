@@ -132,8 +132,6 @@ impl Part for Cell {
         self.discard = cx.attr(el, "discard");
         if let Some(distances) = el.child("distances") {
             for sibling in distances.children_named("sibling").map(|e| Sibling::read(e, cx)) {
-                // What is said last of a node counts.
-                self.distances.retain(|s| s.id != sibling.id);
                 self.distances.push(sibling);
             }
             if self.distances.is_empty() {

@@ -13,6 +13,10 @@ use std::mem;
 
 /// Gives every controller an index, and puts those of one type in the order of their indexes.
 pub fn number(devices: &mut Devices, cx: &mut Cx<'_>) {
+    for upto in 1..=devices.hostdevs.len() {
+        let missing = for_scsi_hostdevs(devices, upto);
+        devices.controllers.extend(missing);
+    }
     for i in 0..devices.controllers.len() {
         if devices.controllers[i].index.is_none() {
             let index = free_index(devices, i);
@@ -91,7 +95,8 @@ fn insert(controllers: &mut Vec<Controller>, new: Controller) {
 
 /// Adds the controllers that every machine of this kind has: USB, SATA, the root bus.
 pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
-    let has_usb = devices.controllers.iter().any(|c| c.is(ControllerKind::Usb));
+    // The board's is the first: one with another index stands beside it.
+    let has_usb = devices.controllers.iter().any(|c| c.is(ControllerKind::Usb) && c.index() == 0);
     if !has_usb
         && machine.has_default_usb()
         && let Some(model) = automatic_usb(machine, cx)
@@ -182,22 +187,37 @@ pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         }
     }
     super::addresses::add_controllers(devices, machine, cx);
-    place_scsi_hostdevs(devices, machine, cx);
-    let scsi = devices.hostdevs.iter().filter_map(|h| match &h.info.address.address {
-        Some(Address::Drive(drive)) => Some(drive.controller),
-        _ => None,
-    });
-    if let Some(highest) = scsi.max() {
-        ensure_up_to(devices, ControllerKind::Scsi, highest, machine, cx);
+    place_scsi_hostdevs(devices);
+    for mut controller in for_scsi_hostdevs(devices, devices.hostdevs.len()) {
+        controller.defaults(machine, cx);
+        insert(&mut devices.controllers, controller);
     }
+}
+
+/// The controllers that the first `upto` host devices need and that are not there. All are of the model of one that is there,
+/// if the host devices already use one.
+fn for_scsi_hostdevs(devices: &Devices, upto: usize) -> Vec<Controller> {
+    let find = |index: u32| devices.controllers.iter().find(|c| c.is(ControllerKind::Scsi) && c.index == Some(index));
+    let (mut highest, mut model) = (None, None);
+    for hostdev in devices.hostdevs.iter().take(upto).filter(|h| h.kind() == HostdevType::Scsi) {
+        let index = match &hostdev.info.address.address {
+            Some(Address::Drive(drive)) => drive.controller.min(255),
+            _ => 0,
+        };
+        if highest.is_none_or(|h| index > h) {
+            highest = Some(index);
+            model = find(index).and_then(|c| c.model).or(model);
+        }
+    }
+    let missing = highest.into_iter().flat_map(|h| 0..=h).filter(|i| find(*i).is_none());
+    missing.map(|index| Controller::implied(ControllerKind::Scsi, index, model)).collect()
 }
 
 /// Units of a SCSI bus that libvirt hands out by itself.
 const SCSI_UNITS: u64 = 7;
 
-/// Gives SCSI host devices without an address the next free unit of a SCSI controller. Where it takes another
-/// controller, that is of the model of those that are there.
-fn place_scsi_hostdevs(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
+/// Gives SCSI host devices without an address the next free unit of a SCSI controller.
+fn place_scsi_hostdevs(devices: &mut Devices) {
     for i in 0..devices.hostdevs.len() {
         let hostdev = &devices.hostdevs[i];
         if hostdev.kind() != HostdevType::Scsi || hostdev.info.has_address() {
@@ -217,9 +237,6 @@ fn place_scsi_hostdevs(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>
         });
         if let Some(at) = free {
             devices.hostdevs[i].info.place(Address::Drive(at));
-            let like = devices.controllers.iter().rev().find(|c| c.is(ControllerKind::Scsi));
-            let model = like.and_then(|c| c.model);
-            ensure(devices, ControllerKind::Scsi, at.controller, model, machine, cx);
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::features::{Features, Gic, GicVersion, HypervMode};
 use crate::domain::memory::Amount;
-use crate::domain::numa::{Cell, Sibling};
+use crate::domain::numa::{Cell, GuestNuma, Sibling};
 use crate::domain::tuning::{BlkioDevice, NumaMode};
 use crate::domain::vcpu::{IoThread, OneVcpu, Placement};
 use crate::stage::{Board, Cx, Machine};
@@ -238,26 +238,40 @@ fn numa(domain: &mut Domain) {
     {
         first.cpus.get_or_insert_default().0.extend(missing);
     }
-    if numa.cells.iter().any(|c| !c.distances.is_empty()) {
-        let ids: Vec<u32> = numa.cells.iter().filter_map(|c| c.id).collect();
-        let all: Vec<Vec<Sibling>> = ids
-            .iter()
-            .map(|src| {
-                let to = |dst: &u32| Sibling {
-                    id: Some(*dst),
-                    value: Some(crate::stage::sizes::distance(numa, *src, *dst)),
-                    ..Sibling::default()
-                };
-                ids.iter().map(to).collect()
-            })
-            .collect();
-        for (cell, distances) in numa.cells.iter_mut().zip(all) {
-            let unknown = |s: &Sibling| s.id.is_some_and(|id| !ids.contains(&id));
-            let strange = std::mem::take(&mut cell.distances).into_iter().filter(unknown);
-            cell.distances = distances.into_iter().chain(strange.collect::<Vec<_>>()).collect();
+    distances(numa);
+}
+
+/// A distance holds in both directions, until the other side tells its own; a node that has any is near to itself.
+fn distances(numa: &mut GuestNuma) {
+    let ids: BTreeSet<u32> = numa.cells.iter().filter_map(|c| c.id).collect();
+    let mut told: BTreeMap<(u32, u32), u32> = BTreeMap::new();
+    for cell in &numa.cells {
+        let Some(here) = cell.id else { continue };
+        for sibling in &cell.distances {
+            let (Some(there), Some(value)) = (sibling.id.filter(|id| ids.contains(id)), sibling.value) else {
+                continue;
+            };
+            told.entry((here, here)).or_insert(LOCAL_DISTANCE);
+            told.insert((here, there), value);
+            told.entry((there, there)).or_insert(LOCAL_DISTANCE);
+            told.entry((there, here)).or_insert(value);
         }
     }
+    for cell in &mut numa.cells {
+        let Some(here) = cell.id else { continue };
+        let of =
+            |(to, value): (&(u32, u32), &u32)| Sibling { id: Some(to.1), value: Some(*value), ..Sibling::default() };
+        let mut all: Vec<Sibling> = told.range((here, 0)..=(here, u32::MAX)).map(of).collect();
+        // What names no cell is for the rules to say.
+        all.extend(
+            std::mem::take(&mut cell.distances).into_iter().filter(|s| s.id.is_none_or(|id| !ids.contains(&id))),
+        );
+        cell.distances = all;
+    }
 }
+
+/// The distance of a NUMA node to itself, as firmware tells it.
+const LOCAL_DISTANCE: u32 = 10;
 
 /// More CPUs than any machine type of QEMU takes.
 const MAX_VCPUS: u32 = 16384;

@@ -7,7 +7,8 @@ use crate::device::Devices;
 use crate::device::audio::{Audio, AudioType};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::disk::Cache;
-use crate::device::input::{InputBus, InputKind};
+use crate::device::info::DeviceInfo;
+use crate::device::input::InputKind;
 use crate::device::interface::{Interface, InterfaceType, NetBackendType};
 use crate::device::sound::SoundModel;
 use crate::device::tpm::TpmSourceKind;
@@ -209,11 +210,6 @@ fn devices(devices: &mut Devices) {
             sound.driver = None;
         }
     }
-    for input in &mut devices.inputs {
-        if input.bus != Some(InputBus::Virtio) {
-            input.driver = None;
-        }
-    }
     for tpm in &mut devices.tpms {
         if let Some(source) = tpm.backend.as_mut().and_then(|b| b.source.as_mut())
             && source.kind == Some(TpmSourceKind::Unix)
@@ -263,6 +259,7 @@ fn clock(clock: &mut Clock) {
 
 /// Ports, vectors, grants and the parts of a PCI controller belong to one type of controller each.
 fn controller(c: &mut Controller) {
+    c.kind.get_or_insert(ControllerKind::Ide);
     if !c.is(ControllerKind::VirtioSerial) {
         c.vectors = None;
         if !c.is(ControllerKind::Usb) {
@@ -281,8 +278,7 @@ fn controller(c: &mut Controller) {
         c.hole.0 = None;
     }
     if c.is(ControllerKind::Usb) && c.model == Some(ControllerModel::None) {
-        c.info.alias.master = None;
-        c.info.address = Default::default();
+        c.info = DeviceInfo { site: c.info.site, ..DeviceInfo::default() };
     }
 }
 
@@ -337,6 +333,10 @@ fn audio(a: &mut Audio) {
 /// What an interface of this type and model does not have.
 fn interface(n: &mut Interface) {
     type T = InterfaceType;
+    n.kind.get_or_insert(T::User);
+    n.mac.take_if(|m| m.address.is_none());
+    n.model.take_if(|m| m.kind.is_none());
+    n.link.take_if(|l| l.state.is_none());
     let kind = n.kind();
     let source = &mut n.source;
     let f = &mut source.fields;

@@ -64,6 +64,7 @@ quirks! {
     ArchOfTheHost = "arch-of-the-host" "A domain without arch has that of the host, whatever QEMU is for.";
     Dc390WithHyphen = "dc390-with-hyphen" "The SCSI controller dc390 is written dc-390, which no QEMU knows.";
     FirstListenOnly = "first-listen-only" "Of several <listen> of a display the first counts, and nothing is said of the others.";
+    FirstMasterLater = "first-master-later" "The USB 2 controller of a companion is looked for when the command line is made; before, any master will do.";
     GicOf32Bit = "gic-of-32-bit" "QEMU's program for 32-bit ARM has interrupt controllers of version 2 only.";
     IscsiPortZero = "iscsi-port-zero" "The portal of an iSCSI host device without a port gets port 0, not 3260.";
     IsapcHasNoIde = "isapc-has-no-ide" "The isapc machine has an IDE controller on its board, and libvirt does not know.";
@@ -76,6 +77,7 @@ quirks! {
     TeardownByRunWith = "teardown-by-run-with" "Asynchronous teardown is asked for with -run-with only, not with the older -async-teardown.";
     TransientFilesOnly = "transient-files-only" "A transient disk is a file.";
     UsbAddressUnchecked = "usb-address-unchecked" "A USB device may have an address of another bus, unless it is an input device or a redirection.";
+    UsbPortsLater = "usb-ports-later" "The USB ports of a domain that is not new are looked at when it starts, unless all are given.";
 }
 
 #[cfg(test)]

@@ -95,12 +95,12 @@ pub fn huge_page(domain: &Domain, node: Option<u32>) -> Option<Option<u64>> {
     named.or(master).map(|p| Some(p.size.kib()))
 }
 
-/// The distance between two guest nodes: as given in either direction, else 10 to itself and 20 to others
-/// (what ACPI's SLIT takes for local and remote).
+/// The distance between two guest nodes: as given (resolving has made it hold both ways), else 10 to itself and 20 to
+/// others (what ACPI's SLIT takes for local and remote).
 pub fn distance(numa: &GuestNuma, src: u32, dst: u32) -> u32 {
     let given = |from: u32, to: u32| {
         let cell = numa.cell(from)?;
         cell.distances.iter().find(|s| s.id == Some(to)).and_then(|s| s.value)
     };
-    given(src, dst).or_else(|| given(dst, src)).unwrap_or(if src == dst { 10 } else { 20 })
+    given(src, dst).unwrap_or(if src == dst { 10 } else { 20 })
 }

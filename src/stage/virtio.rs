@@ -19,6 +19,19 @@ impl VirtioOptions {
         props.maybe("page-per-vq", self.page_per_vq.map(OnOff::is_on));
     }
 
+    /// Says that the options have no effect: the device is none of virtio's, and libvirt passes over them.
+    pub fn idle(&self, device: &str, cx: &mut Cx<'_>) {
+        if self.is_set() {
+            cx.diags
+                .warning(
+                    &codes::NO_EFFECT,
+                    cx.doc.span_of(self.site),
+                    format!("<driver>: iommu, ats, packed and page_per_vq are options of virtio devices; this {device} is none, so they have no effect"),
+                )
+                .help("remove them");
+        }
+    }
+
     /// Checks the options of a device; `is_virtio` tells whether it is one.
     pub fn rules(&self, is_virtio: bool, cx: &mut Cx<'_>) {
         let options =

@@ -78,16 +78,11 @@ fn scsi(machine: &Machine, cx: &Cx<'_>) -> Option<ControllerModel> {
     if machine.board == Board::Pseries {
         return Some(M::Ibmvscsi);
     }
-    let virtio = machine.arch.is_s390()
-        || machine.arch.is_loongarch()
-        || (machine.arch.is_arm() && (machine.board == Board::Virt || machine.name.starts_with("vexpress")));
-    if virtio {
+    if machine.arch.is_s390() || (machine.arch.is_loongarch() && machine.board == Board::Virt) {
         return Some(M::VirtioScsi);
     }
-    if machine.has_builtin_esp() {
-        return Some(M::Ncr53c90);
-    }
-    first(cx, &[(Cap::Lsi, M::Lsilogic), (Cap::VirtioScsiPci, M::VirtioScsi)])
+    let builtin = machine.has_builtin_esp().then_some(M::Ncr53c90);
+    first(cx, &[(Cap::Lsi, M::Lsilogic), (Cap::VirtioScsiPci, M::VirtioScsi)]).or(builtin)
 }
 
 /// The ports of the USB 2 controller that a companion serves (Intel ICH9 datasheet): two each.

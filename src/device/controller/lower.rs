@@ -212,6 +212,13 @@ fn usb(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
         return None;
     };
     let _ = cap;
+    if controller.ports.is_some() && !matches!(model, ControllerModel::NecXhci | ControllerModel::QemuXhci) {
+        let message = format!(
+            "ports: the USB controller type '{model}' has a fixed number, this QEMU binary doesn't support 'ports' with it"
+        );
+        lx.error(&general::NOT_BY_QEMU, controller.site, message).help("remove 'ports', or use model='qemu-xhci'");
+        return None;
+    }
     let mut props = Props::driver(driver);
     props.maybe("p2", controller.ports).maybe("p3", controller.ports);
     match &controller.info.alias.master {
@@ -220,8 +227,16 @@ fn usb(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
             let usb2 = controllers.iter().find(|c| {
                 c.is(ControllerKind::Usb) && c.index() == controller.index() && c.info.alias.master.is_none()
             });
-            let id = usb2.map_or(&controller.info.id, |c| &c.info.id);
-            props.set("masterbus", format!("{id}.0"));
+            let Some(usb2) = usb2 else {
+                lx.error(
+                    &address::CONTROLLERS,
+                    controller.site,
+                    "a companion (masterbus) without the USB 2 controller of its index: it is not found",
+                )
+                .help(format!("add <controller type='usb' index='{}' model='ich9-ehci1'/>", controller.index()));
+                return None;
+            };
+            props.set("masterbus", format!("{}.0", usb2.info.id));
             props.maybe("firstport", master.startport);
         }
         None => {

@@ -197,7 +197,7 @@ impl Part for PciHole {
 model! {
     /// `<controller>`
     pub struct Controller = "controller" {
-        need kind: ControllerKind = "type",
+        attr kind: ControllerKind = "type",
         attr index: u32 = "index",
         attr model: ControllerModel = "model",
         attr ports: u32 = "ports",

@@ -6,8 +6,7 @@ use crate::device::address::Address;
 use crate::device::plug::Plug;
 use crate::diag::codes::{address as codes, general, machine as machine_codes};
 use crate::domain::Domain;
-use crate::stage::Quirk;
-use crate::stage::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine, Quirk};
 
 /// Whether controllers of this type come in this model at all.
 fn belongs(kind: ControllerKind, model: ControllerModel) -> bool {
@@ -41,7 +40,11 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
     }
     if let Some(driver) = &c.driver {
         let virtio = matches!(c.plug_of_kind(), Plug::Virtio(_));
-        driver.virtio.rules(virtio, cx);
+        if virtio {
+            driver.virtio.rules(true, cx);
+        } else {
+            driver.virtio.idle("controller", cx);
+        }
         if !(c.is(ControllerKind::Scsi) && virtio) {
             let only = [
                 ("queues", driver.queues),
@@ -133,9 +136,10 @@ fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
         let message = format!("'{model}': qusb1 and qusb2 are USB controllers of Xen, qemu has neither");
         cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
     }
-    let none = |o: &&Controller| o.is(ControllerKind::Usb) && o.model == Some(ControllerModel::None);
-    let all = || domain.devices.iter().flat_map(|d| d.controllers.iter());
-    if c.model != Some(ControllerModel::None) && all().find(none).is_some() {
+    let written = |o: &&Controller| o.is(ControllerKind::Usb) && !o.site.is_none();
+    let all = || domain.devices.iter().flat_map(|d| d.controllers.iter()).filter(written);
+    let none = all().find(|o| o.model == Some(ControllerModel::None));
+    if none.is_some_and(|none| none.site != c.site) && !c.site.is_none() {
         cx.error(&codes::CONTROLLERS, c.site, "a second <controller type='usb'>: one with model='none' says that USB is disabled in this domain, so another can't be")
             .help("remove <controller type='usb' model='none'/>");
     }
@@ -146,10 +150,10 @@ fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
         cx.error_at(&general::NOT_BY_QEMU, c.site, "ports", format!("ports: a '{model}' controller has '15' at most"));
     }
     if c.info.alias.master.is_some() {
-        let controllers = domain.devices.iter().flat_map(|d| d.controllers.iter());
-        let mut masters = controllers
-            .filter(|m| m.is(ControllerKind::Usb) && m.index() == c.index() && m.info.alias.master.is_none());
-        if masters.next().is_none() {
+        let masters = || all().filter(|m| m.info.alias.master.is_none());
+        // libvirt looks for the right one when it makes the command line.
+        let found = masters().any(|m| m.index() == c.index() || cx.env.behaves(Quirk::FirstMasterLater));
+        if !found {
             cx.error(
                 &codes::CONTROLLERS,
                 c.site,

@@ -118,12 +118,18 @@ impl Family for Input {
             )
             .help("add <source dev='/dev/input/eventN'/>");
         }
-        if self.bus != Some(InputBus::Virtio) && (self.driver.is_some() || self.model.is_some()) {
-            cx.error(
-                &codes::INPUT,
-                self.site,
-                "virtio driver options and models belong to input devices on bus 'virtio'",
-            );
+        if self.bus != Some(InputBus::Virtio) {
+            if let Some(driver) = &self.driver {
+                driver.virtio.idle("input device", cx);
+            }
+            if self.model.is_some() {
+                cx.error_at(
+                    &codes::INPUT,
+                    self.site,
+                    "model",
+                    "models of virtio belong to input devices on bus 'virtio'",
+                );
+            }
         }
         let ccw = machine.arch.is_s390();
         let cap = match (self.bus, kind) {

@@ -87,7 +87,8 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
 /// A MAC address under QEMU's prefix that depends on the domain's name and on how many interfaces stand before.
 fn derived_mac(interface: &Interface, cx: &Cx<'_>) -> Mac {
     if cx.env.host.random == crate::host::Random::Counting {
-        return Mac([0x52, 0x54, 0x00, 0x00, 0x01, 0x02]);
+        // Each byte is a request of its own.
+        return Mac([0x52, 0x54, 0x00, 0x00, 0x00, 0x00]);
     }
     let root = cx.doc.root();
     let name = root.and_then(|r| r.child("name")).map_or("", |n| n.text());

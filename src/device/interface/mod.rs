@@ -38,7 +38,7 @@ keywords! {
 model! {
     /// `<mac>`
     pub struct MacAddress = "mac" {
-        need address: Mac = "address",
+        attr address: Mac = "address",
         attr kind: String = "type",
         attr check: YesNo = "check",
     }
@@ -165,7 +165,7 @@ model! {
 model! {
     /// `<model>`: what the guest sees.
     pub struct NicModel = "model" {
-        need kind: String = "type",
+        attr kind: String = "type",
     }
 }
 
@@ -272,7 +272,7 @@ keywords! {
 model! {
     /// `<link>`
     pub struct LinkElement = "link" {
-        need state: LinkState = "state",
+        attr state: LinkState = "state",
     }
 }
 
@@ -307,7 +307,7 @@ model! {
 model! {
     /// `<interface>`
     pub struct Interface = "interface" {
-        need kind: InterfaceType = "type",
+        attr kind: InterfaceType = "type",
         attr managed: YesNo = "managed",
         attr trust_guest_rx_filters: YesNo = "trustGuestRxFilters",
         child mac: MacAddress,

@@ -4,12 +4,12 @@ use super::order;
 use crate::device::address::{Address, AddressKind, UsbAddress};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::hub::Hub;
+use crate::device::info::DeviceInfo;
 use crate::device::plug::Plug;
 use crate::device::{Device, Devices};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
-use crate::stage::Quirk;
-use crate::stage::{Cx, Machine};
+use crate::stage::{Cx, Env, Machine, Quirk};
 use crate::xml::Site;
 
 /// Ports of QEMU's `usb-hub`.
@@ -88,6 +88,10 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
     });
     order::usb(devices, machine, &env, &mut |d, plug| count += u32::from(usb(d, plug)));
     if count == 0 && devices.hubs.is_empty() {
+        return;
+    }
+    // libvirt looks at the ports of an old domain at its start, unless all are given.
+    if !all && env.behaves(Quirk::UsbPortsLater) && has_open_port(devices, machine, &env) {
         return;
     }
     if disabled(devices) {
@@ -223,26 +227,39 @@ impl Bus<'_, '_> {
     }
 }
 
-/// Whether the XML switches USB off.
+/// Whether a USB device has no port yet.
+fn has_open_port(devices: &mut Devices, machine: &Machine, env: &Env<'_>) -> bool {
+    let open = |info: &DeviceInfo| !matches!(&info.address.address, Some(Address::Usb(at)) if !at.port.is_empty());
+    let mut found = devices.hubs.iter().any(|hub| open(&hub.info));
+    order::usb(devices, machine, env, &mut |d, plug| found |= plug == Plug::Usb && open(d.info()));
+    found
+}
+
+/// Whether the machine has no USB: the XML switches it off, or the board has no controller by itself.
 fn disabled(devices: &Devices) -> bool {
-    let mut usb = devices.controllers.iter().filter(|c| c.is(ControllerKind::Usb)).peekable();
-    usb.peek().is_some() && usb.all(|c| c.model == Some(ControllerModel::None))
+    let mut usb = devices.controllers.iter().filter(|c| c.is(ControllerKind::Usb));
+    usb.all(|c| c.model == Some(ControllerModel::None))
+}
+
+/// Why there is no USB, and what helps.
+fn no_usb(devices: &Devices) -> (&'static str, &'static str) {
+    if devices.controllers.iter().any(|c| c.is(ControllerKind::Usb)) {
+        ("whose USB is disabled (model='none')", "remove <controller type='usb' model='none'/>")
+    } else {
+        ("that has no USB controller", "add <controller type='usb' model='qemu-xhci'/>")
+    }
 }
 
 fn report_disabled(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
+    let (why, help) = no_usb(devices);
     for hub in &devices.hubs {
-        cx.error(
-            &codes::USB,
-            hub.site,
-            "there is a USB hub, but the domain has no USB: its controller is disabled (model='none'); can't add it",
-        )
-        .help("remove <controller type='usb' model='none'/>");
+        cx.error(&codes::USB, hub.site, format!("there is a USB hub, in a domain {why}; can't add it")).help(help);
     }
     let env = cx.env;
     order::usb(devices, machine, &env, &mut |d, plug| {
         if plug == Plug::Usb && d.family() != "USB hub" {
-            let message = format!("a USB {} device, in a domain whose USB is disabled (model='none')", d.family());
-            cx.error(&codes::USB, d.site(), message).help("remove <controller type='usb' model='none'/>");
+            let message = format!("a USB {} device, in a domain {why}", d.family());
+            cx.error(&codes::USB, d.site(), message).help(help);
         }
     });
 }

@@ -42,7 +42,7 @@ fn fixed(run: &mut Run<'_, '_>, device: &mut Controller, place: PciAddress, what
                 );
             }
         }
-        None if device.info.has_address() => {}
+        // Whatever kind of address the XML has instead.
         None => match run.topology.reserve(place, Connect::PCI, 0) {
             Ok(()) => device.info.place_pci(place),
             Err(fault) => run.report(fault, device.site, "controller"),
