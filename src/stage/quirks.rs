@@ -69,6 +69,8 @@ quirks! {
     IscsiPortZero = "iscsi-port-zero" "The portal of an iSCSI host device without a port gets port 0, not 3260.";
     IsapcHasNoIde = "isapc-has-no-ide" "The isapc machine has an IDE controller on its board, and libvirt does not know.";
     #[until(12, 8)]
+    LsilogicOnArm = "lsilogic-on-arm" "A SCSI controller without model is lsilogic on ARM's virt, too, not virtio-scsi.";
+    #[until(12, 8)]
     NinepHandle = "9p-handle" "The driver 'handle' of a file system is passed on; QEMU 4.0 has removed it.";
     NoWwnOnSata = "no-wwn-on-sata" "A SATA disk takes no world-wide name, though QEMU's has one.";
     OneBaseBoard = "one-base-board" "SMBIOS tables hold one <baseBoard>.";

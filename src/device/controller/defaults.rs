@@ -2,7 +2,7 @@
 
 use super::{Controller, ControllerKind, ControllerModel};
 use crate::caps::Cap;
-use crate::stage::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine, Quirk};
 use crate::vocab::Arch;
 
 /// Chooses the model by machine and capabilities.
@@ -78,7 +78,11 @@ fn scsi(machine: &Machine, cx: &Cx<'_>) -> Option<ControllerModel> {
     if machine.board == Board::Pseries {
         return Some(M::Ibmvscsi);
     }
-    if machine.arch.is_s390() || (machine.arch.is_loongarch() && machine.board == Board::Virt) {
+    let arm = machine.arch.is_arm() && (machine.board == Board::Virt || machine.name.starts_with("vexpress"));
+    let virtio = machine.arch.is_s390()
+        || (machine.arch.is_loongarch() && machine.board == Board::Virt)
+        || (arm && !cx.env.behaves(Quirk::LsilogicOnArm));
+    if virtio {
         return Some(M::VirtioScsi);
     }
     let builtin = machine.has_builtin_esp().then_some(M::Ncr53c90);
