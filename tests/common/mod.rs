@@ -69,6 +69,14 @@ pub fn is_root() -> bool {
     given(rustix::process::geteuid().is_root() && users > 65_535, "root")
 }
 
+/// Whether we are root as in a container: without the right to change the system.
+pub fn is_bare_root() -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let rights = status.lines().find_map(|l| u64::from_str_radix(l.strip_prefix("CapEff:")?.trim(), 16).ok());
+    rustix::process::geteuid().is_root() && rights.unwrap_or(0) & SYS_ADMIN == 0
+}
+
 /// Whether network namespaces and interfaces can be made: root of a container often cannot.
 pub fn makes_networks() -> bool {
     static MAKES: OnceLock<bool> = OnceLock::new();

@@ -41,6 +41,9 @@ const CANNOT: [(&str, &str, &str); 9] = [
 /// Domains that only root can start: they make network interfaces.
 const NEEDS_NETWORKS: [&str; 1] = ["router"];
 
+/// Domains whose helpers root can only start where it may change the system: they shut themselves in, or talk to devices.
+const NEEDS_RIGHTS: [&str; 2] = ["lun", "nas"];
+
 /// The programs that the domains need: program, Debian package.
 const PROGRAMS: [(&str, &str); 9] = [
     ("/usr/bin/qemu-system-x86_64", "qemu-system-x86"),
@@ -150,7 +153,11 @@ fn every_domain_starts_and_is_what_the_plan_says() {
             common::skip(&format!("a host without {path} (the refusal of {name})"));
         }
         let makes = NEEDS_NETWORKS.contains(&name);
-        let may = || !makes || common::given(networks, "root that may make network interfaces");
+        let bare = NEEDS_RIGHTS.contains(&name) && common::is_bare_root();
+        let may = || {
+            (!makes || common::given(networks, "root that may make network interfaces"))
+                && common::given(!bare, "root that may change the system")
+        };
         changed.is_none() && only.as_ref().is_none_or(|o| o == name) && may()
     };
     let files: Vec<PathBuf> = files().into_iter().filter(wanted).collect();
