@@ -1,14 +1,17 @@
 #!/usr/bin/python3
 """Turns what ask.py was told into the recordings of tests/recorded.
 
-    record.py ANSWERS tests/recorded    ANSWERS: ask.py's folder; for each NAME.xml there, NAME.args: one token a line
+    record.py ANSWERS tests/recorded    ANSWERS: ask.py's or start.py's folder; each NAME.json of a NAME.xml in
+                                        tests/recorded becomes NAME.args: one token a line
 """
 import json
 import os
 import sys
 
 answers, folder = sys.argv[1:3]
-for name in sorted(n[:-4] for n in os.listdir(folder) if n.endswith(".xml")):
+for name in sorted(n[:-5] for n in os.listdir(answers) if n.endswith(".json")):
+    if not os.path.exists(os.path.join(folder, name + ".xml")):
+        sys.exit("%s: no such domain" % name)
     with open(os.path.join(answers, name + ".json"), encoding="utf-8") as f:
         answer = json.load(f)
     if "argv" not in answer:

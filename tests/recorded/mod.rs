@@ -2,8 +2,9 @@
 //! arguments that it answered, a token a line (`tests/oracle/README.md` says how it was asked). virtc has to say the same,
 //! byte for byte.
 //!
-//! What is not the same by its nature is replaced on both sides: numbers of descriptors, and the place of a listening
-//! Unix socket, for which libvirt names a path when it is asked, and a descriptor when it starts a machine.
+//! What is not the same by its nature is replaced on both sides: numbers of descriptors and of the machine, and the place
+//! of a listening Unix socket, for which libvirt names a path when it is asked, and a descriptor when it starts a machine.
+//! Those of the name `started-…` were started.
 
 use crate::common::root;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,14 +54,22 @@ fn ours(name: &str, host: &Host) -> String {
     text
 }
 
+/// A text in which the number behind `before` is N: a token may hold one of each kind.
+fn without_number(text: &str, before: &str) -> String {
+    let Some((start, rest)) = text.split_once(before) else { return text.to_string() };
+    let rest = rest.strip_prefix('-').unwrap_or(rest).trim_start_matches(|c: char| c.is_ascii_digit());
+    format!("{start}{before}N{rest}")
+}
+
 /// A token without what differs by its nature.
 fn settled(token: &str) -> String {
+    // The number of a machine is -1 where libvirt was only asked.
     let mut text = token.to_string();
-    for key in ["\"fd\":\"", "\"vhostfd\":\""] {
-        if let Some((before, rest)) = text.split_once(key) {
-            let after = rest.split_once('"').map_or("", |(_, after)| after);
-            text = format!("{before}{key}N\"{after}");
-        }
+    for before in ["\"fd\":\"", "\"vhostfd\":\"", "/domain-", "/qemu/ram/"] {
+        text = without_number(&text, before);
+    }
+    if text.starts_with("set=") {
+        text = without_number(&text, ",fd=");
     }
     match (text.strip_prefix("socket,id="), text.split_once(",server=on")) {
         (Some(rest), Some((_, after))) => {
