@@ -5,12 +5,15 @@ use super::decode::{self, Data};
 use super::{FeatureSet, Table, knows_feature, table};
 use crate::caps::{Accel, Cap, PropertyValue, Usable};
 use crate::domain::cpu::{Cpu, CpuCheck, CpuFallback, CpuFeature, CpuMatch, CpuMode, CpuModel, FeaturePolicy};
-use crate::host::HostCpu;
-use crate::stage::{Env, Machine};
+use crate::host::{DeprecatedFeatures, HostCpu};
+use crate::stage::{Env, Machine, Quirk};
 use crate::vocab::OnOff;
 
 /// Features that the kernel or the guest switches, not QEMU; and one that QEMU has taken back.
 const NOT_TOLD: &[&str] = &["cmt", "mbm_total", "mbm_local", "osxsave", "ospke", "pconfig"];
+
+/// Features that QEMU derives from the topology.
+const TOPOLOGY: &[&str] = &["ht", "cmp_legacy", "cmp-legacy"];
 
 /// Why a CPU cannot be had.
 #[derive(Debug, PartialEq)]
@@ -51,9 +54,21 @@ pub fn definite(cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result<Cpu, Faul
     }
     if new.deprecated_features.is_some() {
         deprecated(&mut new, machine, env)?;
+    } else if cpu.mode() == CpuMode::HostModel && arch.is_s390() && env.has(Cap::QueryCpuModelExpansionDeprecatedProps)
+    {
+        new.deprecated_features = match env.host.instance.cpu_deprecated_features {
+            _ if env.behaves(Quirk::DeprecatedFeaturesStay) => None,
+            DeprecatedFeatures::On => Some(OnOff::On),
+            DeprecatedFeatures::Off => Some(OnOff::Off),
+            DeprecatedFeatures::None => None,
+        };
+        if new.deprecated_features.is_some() {
+            deprecated(&mut new, machine, env)?;
+        }
     }
     if arch.is_x86() {
-        new.features.retain(|f| !NOT_TOLD.contains(&f.name()));
+        let topology = |name: &str| TOPOLOGY.contains(&name) && !env.behaves(Quirk::HtIsTold);
+        new.features.retain(|f| !NOT_TOLD.contains(&f.name()) && !topology(f.name()));
     }
     Ok(new)
 }
@@ -218,6 +233,9 @@ fn compare(table: &Table, cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result
     let mut host = features_of(table, &from_facts(table, facts));
     if let Some(probed) = env.caps.host_cpu(machine.accel) {
         host = host.union(&Data::of_host(table, probed).features);
+    }
+    for name in TOPOLOGY.iter().filter(|_| env.behaves(Quirk::HtIsMissing)) {
+        table.feature(name).into_iter().for_each(|index| host.remove(index));
     }
     let Some(model) = table.model(name) else { return Ok(()) };
     let mut wanted = model.features;

@@ -2,7 +2,7 @@
 
 use super::address::{Address, AddressPart, PciAddress};
 use crate::bind::{Binder, Model, Part, Shape, model};
-use crate::vocab::{OnOff, YesNo};
+use crate::vocab::{NumberSet, OnOff, YesNo};
 use crate::xml::{El, Site, XmlWriter};
 
 model! {
@@ -26,6 +26,7 @@ model! {
     /// `<acpi index='1'/>`
     pub struct Acpi = "acpi" {
         attr index: u32 = "index",
+        attr nodeset: NumberSet = "nodeset",
     }
 }
 

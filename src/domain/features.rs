@@ -31,7 +31,12 @@ pub struct Switch {
 
 impl Switch {
     /// Elements that need no state.
-    const ON_BY_ITSELF: [&str; 6] = ["hap", "pvspinlock", "pmu", "vmport", "smm", "vmcoreinfo"];
+    const ON_BY_ITSELF: [&str; 7] = ["hap", "pvspinlock", "pmu", "vmport", "smm", "vmcoreinfo", "virtualization"];
+
+    /// One that is on.
+    pub fn on() -> Switch {
+        Switch { state: Some(OnOff::On), ..Switch::default() }
+    }
 
     /// Whether it is on.
     pub fn is_on(&self) -> bool {
@@ -68,7 +73,7 @@ model! {
 
 keywords! {
     /// `<hyperv mode='…'>`
-    pub enum HypervMode { Custom = "custom", Passthrough = "passthrough" }
+    pub enum HypervMode { Custom = "custom", Passthrough = "passthrough", HostModel = "host-model" }
 }
 
 model! {
@@ -420,6 +425,7 @@ model! {
         child tcg: Tcg,
         child async_teardown: AsyncTeardown,
         child ras: Switch = "ras",
+        mark virtualization: Switch = "virtualization",
         child ps2: Switch = "ps2",
         child aia: Choice<Aia> = "aia",
     }

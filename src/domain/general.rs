@@ -86,6 +86,15 @@ keywords! {
         Preserve = "preserve",
         CoredumpDestroy = "coredump-destroy",
         CoredumpRestart = "coredump-restart",
+        PreserveRunning = "preserve-running",
+    }
+}
+
+model! {
+    /// `<iommufd>`: whether host devices are passed through IOMMUFD, where they do not say.
+    pub struct Iommufd = "iommufd" {
+        need enabled: YesNo = "enabled",
+        attr fdgroup: String = "fdgroup",
     }
 }
 

@@ -53,6 +53,7 @@ model! {
         need kind: DomainKind = "type",
         leaf name: String = "name",
         leaf uuid: Uuid = "uuid",
+        leaf hwuuid: Uuid = "hwuuid",
         child genid: general::GenId = "genid",
         leaf title: String = "title",
         leaf description: String = "description",
@@ -70,6 +71,7 @@ model! {
         /// Every I/O thread, those that only `<iothreads>` counts among them.
         extra all_iothreads: Vec<vcpu::IoThread>,
         child default_iothread: vcpu::DefaultIoThread,
+        mark iommufd: general::Iommufd,
         list throttle_groups: crate::device::disk::ThrottleGroup = "throttlegroups",
         child cputune: tuning::Cputune,
         child numatune: tuning::Numatune,
@@ -98,6 +100,11 @@ impl Domain {
     /// The name, or an empty text while it is unknown (a fault that the schema has reported).
     pub fn name(&self) -> &str {
         self.name.as_deref().unwrap_or("")
+    }
+
+    /// The identity that the guest's hardware tells.
+    pub fn hardware_uuid(&self) -> Option<Uuid> {
+        self.hwuuid.or(self.uuid)
     }
 
     /// The hypervisor; `qemu` while it is unknown.

@@ -6,7 +6,7 @@ use crate::xml::{El, Site, XmlWriter};
 
 keywords! {
     /// `<launchSecurity type='…'>`
-    pub enum LaunchKind { Sev = "sev", SevSnp = "sev-snp", S390Pv = "s390-pv" }
+    pub enum LaunchKind { Sev = "sev", SevSnp = "sev-snp", S390Pv = "s390-pv", Tdx = "tdx" }
 }
 
 /// `<launchSecurity>`
@@ -38,8 +38,33 @@ pub struct LaunchSecurity {
     pub id_auth: Option<String>,
     /// SNP: data of the host.
     pub host_data: Option<String>,
+    /// TDX: what the guest's owner configures.
+    pub mr_config_id: Option<String>,
+    /// TDX: the guest's owner.
+    pub mr_owner: Option<String>,
+    /// TDX: what the owner configures, beside its identity.
+    pub mr_owner_config: Option<String>,
+    /// TDX: the service that signs quotes.
+    pub quotes: Option<QuoteService>,
     /// Where it stands.
     pub site: Site,
+}
+
+/// Where the service of quotes listens, if it is not where Intel's does.
+const QUOTE_SOCKET: &str = "/var/run/tdx-qgs/qgs.socket";
+
+model! {
+    /// `<quoteGenerationService>`: who signs what a TDX guest tells about itself.
+    pub struct QuoteService = "quoteGenerationService" {
+        attr path: String = "path",
+    }
+}
+
+impl QuoteService {
+    /// The socket of the service.
+    pub fn socket(&self) -> &str {
+        self.path.as_deref().unwrap_or(QUOTE_SOCKET)
+    }
 }
 
 impl Part for LaunchSecurity {
@@ -51,7 +76,13 @@ impl Part for LaunchSecurity {
         }
         self.kernel_hashes = cx.attr(el, "kernelHashes");
         let text = |name: &str| el.child(name).map(|e| e.text().trim().to_string()).filter(|t| !t.is_empty());
-        if self.kind == Some(LaunchKind::SevSnp) {
+        if self.kind == Some(LaunchKind::Tdx) {
+            self.mr_config_id = text("mrConfigId");
+            self.mr_owner = text("mrOwner");
+            self.mr_owner_config = text("mrOwnerConfig");
+            self.quotes = el.child(QuoteService::ELEMENT).map(|e| QuoteService::read(e, cx));
+            self.kernel_hashes = None;
+        } else if self.kind == Some(LaunchKind::SevSnp) {
             self.author_key = cx.attr(el, "authorKey");
             self.vcek = cx.attr(el, "vcek");
             self.workarounds = text("guestVisibleWorkarounds");
@@ -64,8 +95,10 @@ impl Part for LaunchSecurity {
         }
         // What belongs to the other kind is passed over.
         el.mark_all();
-        self.cbitpos = el.child("cbitpos").and_then(|e| cx.text(e));
-        self.reduced_phys_bits = el.child("reducedPhysBits").and_then(|e| cx.text(e));
+        if self.kind != Some(LaunchKind::Tdx) {
+            self.cbitpos = el.child("cbitpos").and_then(|e| cx.text(e));
+            self.reduced_phys_bits = el.child("reducedPhysBits").and_then(|e| cx.text(e));
+        }
         self.policy = el.child("policy").and_then(|e| cx.text(e));
     }
     fn print_attrs(&self, out: &mut XmlWriter) {
@@ -83,13 +116,27 @@ impl Part for LaunchSecurity {
         };
         leaf("cbitpos", self.cbitpos.map(|n| n.to_string()));
         leaf("reducedPhysBits", self.reduced_phys_bits.map(|n| n.to_string()));
-        leaf("policy", self.policy.map(|n| if snp { format!("0x{n:08x}") } else { format!("0x{n:04x}") }));
+        let tdx = self.kind == Some(LaunchKind::Tdx);
+        leaf(
+            "policy",
+            self.policy.map(|n| match (snp, tdx) {
+                (true, _) => format!("0x{n:08x}"),
+                (_, true) => format!("0x{n:x}"),
+                _ => format!("0x{n:04x}"),
+            }),
+        );
+        leaf("mrConfigId", self.mr_config_id.clone());
+        leaf("mrOwner", self.mr_owner.clone());
+        leaf("mrOwnerConfig", self.mr_owner_config.clone());
         leaf("guestVisibleWorkarounds", self.workarounds.clone());
         leaf("idBlock", self.id_block.clone());
         leaf("idAuth", self.id_auth.clone());
         leaf("hostData", self.host_data.clone());
         leaf("dhCert", self.dh_cert.clone());
         leaf("session", self.session.clone());
+        if let Some(quotes) = &self.quotes {
+            quotes.print(out);
+        }
     }
     fn shape(shape: &mut Shape) {
         for a in ["type", "kernelHashes", "authorKey", "vcek"] {
@@ -99,9 +146,10 @@ impl Part for LaunchSecurity {
         for l in leaves {
             shape.leaf(l);
         }
-        for l in ["hostData", "dhCert", "session"] {
+        for l in ["hostData", "dhCert", "session", "mrConfigId", "mrOwner", "mrOwnerConfig"] {
             shape.leaf(l);
         }
+        shape.child::<QuoteService>(QuoteService::ELEMENT);
     }
 }
 

@@ -112,21 +112,21 @@ model! {
     /// `<monitor>` of `<cachetune>`.
     pub struct ResctrlMonitor = "monitor" {
         need level: u32 = "level",
-        need vcpus: NumberSet = "vcpus",
+        attr vcpus: NumberSet = "vcpus",
     }
 }
 
 model! {
-    /// `<monitor>` of `<memorytune>`.
+    /// `<monitor>` of `<memorytune>` and `<energytune>`.
     pub struct BandwidthMonitor = "monitor" {
-        need vcpus: NumberSet = "vcpus",
+        attr vcpus: NumberSet = "vcpus",
     }
 }
 
 model! {
     /// `<cachetune>`
     pub struct Cachetune = "cachetune" {
-        need vcpus: NumberSet = "vcpus",
+        attr vcpus: NumberSet = "vcpus",
         attr id: String = "id",
         many caches: CacheAllocation,
         many monitors: ResctrlMonitor,
@@ -144,8 +144,16 @@ model! {
 model! {
     /// `<memorytune>`
     pub struct Memorytune = "memorytune" {
-        need vcpus: NumberSet = "vcpus",
+        attr vcpus: NumberSet = "vcpus",
         many nodes: BandwidthShare,
+        many monitors: BandwidthMonitor,
+    }
+}
+
+model! {
+    /// `<energytune>`: energy that virtual CPUs take, measured.
+    pub struct Energytune = "energytune" {
+        attr vcpus: NumberSet = "vcpus",
         many monitors: BandwidthMonitor,
     }
 }
@@ -170,6 +178,7 @@ model! {
         many iothreadscheds: IoThreadSched,
         many cachetunes: Cachetune,
         many memorytunes: Memorytune,
+        many energytunes: Energytune,
     }
 }
 

@@ -46,6 +46,7 @@ model! {
         attr max: u64 = "max",
         attr grow: u64 = "grow",
         attr shrink: u64 = "shrink",
+        attr weight: u32 = "weight",
     }
 }
 

@@ -47,6 +47,7 @@ impl Default for Host {
                 deprecation_behavior: Deprecation::None,
                 nographics_allow_host_audio: false,
                 gluster_debug_level: 4,
+                cpu_deprecated_features: DeprecatedFeatures::Off,
             },
             process: Process {
                 swtpm_user: None,
@@ -98,6 +99,7 @@ impl Default for Host {
             },
             swtpm: None,
             nbdkit: None,
+            qemu_vnc: None,
             secrets: Vec::new(),
             networks: Vec::new(),
             pools: Vec::new(),
@@ -121,6 +123,7 @@ impl Service {
             tls_verify: false,
             tls_dir: format!("/etc/pki/libvirt-{what}"),
             tls_secret: None,
+            tls_priority: None,
             sasl: false,
             sasl_dir: None,
             password: None,

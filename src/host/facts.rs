@@ -28,6 +28,7 @@ word_facts!(
     SecurityDriver,
     Seccomp,
     Deprecation,
+    DeprecatedFeatures,
     VhostUserKind,
     SecretUsage,
     ForwardMode,

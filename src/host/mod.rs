@@ -78,6 +78,8 @@ pub struct Host {
     pub swtpm: Option<Swtpm>,
     /// nbdkit; none when it is not installed.
     pub nbdkit: Option<Nbdkit>,
+    /// The VNC server that shows a D-Bus display; none when it is not installed.
+    pub qemu_vnc: Option<String>,
     /// Secrets.
     pub secrets: Vec<Secret>,
     /// Virtual networks.
@@ -257,6 +259,20 @@ pub struct Instance {
     pub nographics_allow_host_audio: bool,
     /// 0 to 9.
     pub gluster_debug_level: u8,
+    /// What becomes of features that newer machines will not have, in a `host-model` CPU of IBM Z.
+    pub cpu_deprecated_features: DeprecatedFeatures,
+}
+
+keywords! {
+    /// What becomes of features that newer machines will not have.
+    pub enum DeprecatedFeatures {
+        /// The guest has them.
+        On = "on",
+        /// The guest does not see them.
+        Off = "off",
+        /// As the host's model has them.
+        None = "none",
+    }
 }
 
 keywords! {
@@ -352,6 +368,8 @@ pub struct Service {
     pub tls_dir: String,
     /// Secret with the passphrase of the key.
     pub tls_secret: Option<Uuid>,
+    /// Which algorithms are taken, in the words of GnuTLS.
+    pub tls_priority: Option<String>,
     /// SASL.
     pub sasl: bool,
     /// Configuration of SASL.

@@ -35,6 +35,7 @@ const TOP: Table = &[
     ("vhost-user", Once),
     ("swtpm", Once),
     ("nbdkit", Once),
+    ("qemu-vnc", Once),
     ("secret", Many),
     ("network", Many),
     ("storage-pool", Many),
@@ -70,6 +71,7 @@ const INSTANCE: Table = &[
     ("deprecation-behavior", Once),
     ("nographics-allow-host-audio", Once),
     ("gluster-debug-level", Once),
+    ("default-cpu-deprecated-features", Once),
 ];
 
 const PROCESS: Table = &[
@@ -100,6 +102,7 @@ const SERVICE: Table = &[
     ("tls-verify", Once),
     ("tls-dir", Once),
     ("tls-secret", Once),
+    ("tls-priority", Once),
     ("sasl", Once),
     ("sasl-dir", Once),
     ("password", Once),
@@ -162,6 +165,7 @@ fn top(r: &mut Reader, node: &KdlNode, host: &mut Host) {
         "vhost-user" => vhost_user(r, node, &mut host.vhost_user),
         "swtpm" => host.swtpm = Some(swtpm(r, node)),
         "nbdkit" => host.nbdkit = nbdkit(r, node),
+        "qemu-vnc" => optional_path(r, node, &mut host.qemu_vnc),
         "secret" => {
             if let Some(secret) = secret(r, node) {
                 if host.secrets.iter().any(|s| s.key == secret.key) {
@@ -399,6 +403,7 @@ fn instance(r: &mut Reader, node: &KdlNode, instance: &mut Instance) {
             "seccomp-sandbox" => r.value(child, &mut instance.seccomp_sandbox),
             "deprecation-behavior" => r.value(child, &mut instance.deprecation_behavior),
             "nographics-allow-host-audio" => r.value(child, &mut instance.nographics_allow_host_audio),
+            "default-cpu-deprecated-features" => r.value(child, &mut instance.cpu_deprecated_features),
             "gluster-debug-level" => {
                 r.value(child, &mut instance.gluster_debug_level);
                 if instance.gluster_debug_level > 9 {
@@ -474,6 +479,7 @@ fn service(r: &mut Reader, node: &KdlNode, service: &mut Service) {
         service.tls_dir = path;
     }
     e.set_option("tls-secret", &mut service.tls_secret);
+    e.set_option("tls-priority", &mut service.tls_priority);
     e.set("sasl", &mut service.sasl);
     if let Some(Path(path)) = e.prop("sasl-dir") {
         service.sasl_dir = Some(path);
@@ -489,6 +495,7 @@ fn service(r: &mut Reader, node: &KdlNode, service: &mut Service) {
             "tls-verify" => r.value(child, &mut service.tls_verify),
             "tls-dir" => path(r, child, &mut service.tls_dir),
             "tls-secret" => r.option(child, &mut service.tls_secret),
+            "tls-priority" => r.option(child, &mut service.tls_priority),
             "sasl" => r.value(child, &mut service.sasl),
             "sasl-dir" => optional_path(r, child, &mut service.sasl_dir),
             "password" => r.option(child, &mut service.password),

@@ -353,6 +353,9 @@ fn instance(w: &mut Lines, i: &Instance, default: &Instance) {
         w.node("deprecation-behavior").text(i.deprecation_behavior.as_str());
         w.node("nographics-allow-host-audio").truth(i.nographics_allow_host_audio);
         w.node("gluster-debug-level").number(i.gluster_debug_level);
+        if i.cpu_deprecated_features != default.cpu_deprecated_features {
+            w.node("default-cpu-deprecated-features").text(i.cpu_deprecated_features.as_str());
+        }
     });
 }
 
@@ -439,6 +442,9 @@ fn service(w: &mut Lines, service: &Service, usual: &Service) {
     if let Some(uuid) = service.tls_secret {
         w.node("tls-secret").text(&uuid.to_string());
     }
+    if let Some(priority) = &service.tls_priority {
+        w.node("tls-priority").text(priority);
+    }
     switch(w, "sasl", service.sasl);
     if let Some(path) = &service.sasl_dir {
         w.node("sasl-dir").text(path);
@@ -490,6 +496,9 @@ fn helpers(w: &mut Lines, host: &Host) {
                 w.node("plugin").texts(&nbdkit.plugins);
             });
         }
+    }
+    if let Some(path) = &host.qemu_vnc {
+        w.gap().node("qemu-vnc").text(path);
     }
 }
 

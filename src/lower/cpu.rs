@@ -7,7 +7,7 @@ use crate::device::panic::{Panic, PanicModel};
 use crate::diag::codes::machine as codes;
 use crate::domain::clock::{TickPolicy, TimerName};
 use crate::domain::cpu::{CacheMode, Cpu, CpuMode, FeaturePolicy, PhysAddrMode};
-use crate::domain::features::{Features, Hyperv, HypervMode, Switch};
+use crate::domain::features::{Features, Hyperv, HypervMode, HypervVendor, Spinlocks, Stimer, Switch, TlbFlush};
 use crate::plan::Props;
 use crate::vocab::Arch;
 
@@ -52,8 +52,11 @@ pub fn cpu(lx: &mut Lower<'_>) {
 /// What stands behind the model.
 fn flags(lx: &Lower<'_>, props: &mut Props) {
     timers(lx, props);
+    if host_model(lx) {
+        props.set("hv-time", true);
+    }
     if let Some(features) = &lx.domain.features {
-        guest_features(features, lx.machine.arch, props);
+        guest_features(features, lx, props);
     }
     let hyperv = |p: &&Panic| p.model == Some(PanicModel::Hyperv);
     if lx.devices.panics.iter().find(hyperv).is_some() {
@@ -164,7 +167,7 @@ fn timers(lx: &Lower<'_>, props: &mut Props) {
             Some(TimerName::Kvmclock) => {
                 props.maybe("kvmclock", timer.present.map(|p| p.is_yes()));
             }
-            Some(TimerName::Hypervclock) if timer.present.is_some_and(|p| p.is_yes()) => {
+            Some(TimerName::Hypervclock) if timer.present.is_some_and(|p| p.is_yes()) && !host_model(lx) => {
                 props.set("hv-time", true);
             }
             Some(TimerName::Tsc) => {
@@ -184,13 +187,67 @@ fn timers(lx: &Lower<'_>, props: &mut Props) {
     }
 }
 
+/// Whether enlightenments are those of the host, the clock among them.
+fn host_model(lx: &Lower<'_>) -> bool {
+    let hyperv = lx.domain.features.as_ref().and_then(|f| f.hyperv.as_ref());
+    hyperv.and_then(|h| h.mode) == Some(HypervMode::HostModel)
+}
+
 /// End of interrupt, spin locks, Hyper-V.
-fn guest_features(features: &Features, arch: Arch, props: &mut Props) {
+fn guest_features(features: &Features, lx: &Lower<'_>, props: &mut Props) {
+    let arch = lx.machine.arch;
     props.maybe("kvm-pv-eoi", features.apic.as_ref().and_then(|a| a.eoi));
     props.maybe("kvm-pv-unhalt", features.pvspinlock.as_ref().map(Switch::state));
     if let Some(hyperv) = &features.hyperv {
-        enlightenments(hyperv, arch, props);
+        match hyperv.mode {
+            Some(HypervMode::HostModel) => enlightenments(&of_host(hyperv, lx), arch, props),
+            _ => enlightenments(hyperv, arch, props),
+        }
     }
+}
+
+/// The enlightenments that this QEMU has on its host, and over them what the XML says.
+fn of_host(own: &Hyperv, lx: &Lower<'_>) -> Hyperv {
+    let Some(host) = lx.env.caps.hyperv.as_ref().filter(|h| h.supported) else { return own.clone() };
+    let values = &host.values;
+    let has = |name: &str| host.has(name).then(Switch::on);
+    let on = |set: Option<bool>| set.filter(|on| *on).map(|_| Switch::on());
+    let mut all = own.clone();
+    all.relaxed = all.relaxed.or(has("relaxed"));
+    all.vapic = all.vapic.or(has("vapic"));
+    let spin = has("spinlocks").map(|switch| Spinlocks {
+        switch,
+        retries: Some(values.spinlocks.unwrap_or(0xfff)),
+        ..Spinlocks::default()
+    });
+    all.spinlocks = all.spinlocks.or(spin);
+    all.vpindex = all.vpindex.or(has("vpindex"));
+    all.runtime = all.runtime.or(has("runtime"));
+    all.synic = all.synic.or(has("synic"));
+    let timer = has("stimer").map(|switch| Stimer { switch, direct: on(values.stimer_direct), ..Stimer::default() });
+    all.stimer = all.stimer.or(timer);
+    all.reset = all.reset.or(has("reset"));
+    let vendor = has("vendor_id").map(|switch| HypervVendor {
+        switch,
+        value: values.vendor_id.as_ref().map(|v| v.to_string()),
+        ..HypervVendor::default()
+    });
+    all.vendor_id = all.vendor_id.or(vendor.filter(|v| v.value.is_some()));
+    all.frequencies = all.frequencies.or(has("frequencies"));
+    all.reenlightenment = all.reenlightenment.or(has("reenlightenment"));
+    let flush = has("tlbflush").map(|switch| TlbFlush {
+        switch,
+        direct: on(values.tlbflush_direct),
+        extended: on(values.tlbflush_extended),
+        ..TlbFlush::default()
+    });
+    all.tlbflush = all.tlbflush.or(flush);
+    all.ipi = all.ipi.or(has("ipi"));
+    all.evmcs = all.evmcs.or(has("evmcs"));
+    all.avic = all.avic.or(has("avic"));
+    all.emsr_bitmap = all.emsr_bitmap.or(has("emsr_bitmap"));
+    all.xmm_input = all.xmm_input.or(has("xmm_input"));
+    all
 }
 
 /// Enlightenments for Windows guests.

@@ -10,6 +10,7 @@ use crate::domain::features::{Features, GicVersion, IoapicDriver, Switch};
 use crate::host::Seccomp;
 use crate::plan::{Arg, Props};
 use crate::stage::Board;
+use crate::stage::Grant;
 use crate::stage::Quirk;
 use crate::vocab::{Arch, OnOff, YesNo};
 
@@ -102,9 +103,11 @@ pub fn machine(lx: &mut Lower<'_>) {
         props.maybe("cap-sbbc", f.sbbc.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
         props.maybe("cap-ibs", f.ibs.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
         switch(&mut props, "ras", f.ras.as_ref());
+        switch(&mut props, "virtualization", f.virtualization.as_ref());
         props.maybe("aia", f.aia.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
     }
-    if lx.devices.iommus.iter().any(|i| i.model == Some(crate::device::iommu::IommuModel::Smmuv3)) {
+    let whole = |i: &crate::device::iommu::Iommu| i.driver.as_ref().is_none_or(|d| d.pci_bus.is_none());
+    if lx.devices.iommus.iter().any(|i| i.model == Some(crate::device::iommu::IommuModel::Smmuv3) && whole(i)) {
         props.set("iommu", "smmuv3");
     }
     let dump = lx.domain.memory.as_ref().and_then(|m| m.dump_core);
@@ -222,6 +225,10 @@ pub fn accel(lx: &mut Lower<'_>) {
         DomainKind::Hvf => {
             props.bare("hvf");
         }
+        DomainKind::Hyperv => {
+            props.bare("mshv");
+            lx.touch("/dev/mshv", Grant::SYSTEM_NODE, lx.domain.site, "the domain: type='hyperv'");
+        }
         _ => {
             props.bare("tcg");
             let cache = features.and_then(|f| f.tcg.as_ref()).and_then(|t| t.tb_cache.as_ref());
@@ -243,7 +250,7 @@ pub fn tseg(lx: &mut Lower<'_>) {
 
 /// `-uuid`
 pub fn uuid(lx: &mut Lower<'_>) {
-    let uuid = lx.domain.uuid.map(|u| u.to_string()).unwrap_or_default();
+    let uuid = lx.domain.hardware_uuid().map(|u| u.to_string()).unwrap_or_default();
     let site = lx.domain.site;
     lx.text("-uuid", uuid, site, "uuid");
 }

@@ -3,6 +3,7 @@
 use super::Lower;
 use crate::domain::memory::MemorySource;
 use crate::plan::{Arg, Props};
+use crate::stage::Quirk;
 use crate::stage::backend::{self, BackendRequest};
 use crate::stage::sizes;
 use crate::vocab::NumberSet;
@@ -99,14 +100,17 @@ pub fn numa(lx: &mut Lower<'_>) {
         };
         let Some(backend) = backend::backend(lx, &request) else { return };
         needs_backend |= !backend.is_plain;
-        backends.push((id, kib, backend));
+        // What only initiates access has no memory.
+        let empty = kib == 0 && !lx.env.behaves(Quirk::EmptyCellsHaveBackends);
+        backends.push((id, kib, (!empty).then_some(backend)));
     }
     if !needs_backend {
         // The old form of -numa does not know how pages are touched.
         legacy(lx, numa.site);
     }
     for (cell, (id, kib, backend)) in numa.cells.iter().zip(backends) {
-        if needs_backend {
+        let is_empty = backend.is_none();
+        if let Some(backend) = backend.filter(|_| needs_backend) {
             backend::add(lx, backend, cell.site);
         }
         let mut props = Props::new();
@@ -117,7 +121,9 @@ pub fn numa(lx: &mut Lower<'_>) {
         if hmat && let Some(initiator) = initiator(&numa, id) {
             props.set("initiator", initiator);
         }
-        if needs_backend {
+        if is_empty {
+            // Nothing to say.
+        } else if needs_backend {
             props.set("memdev", format!("ram-node{id}"));
         } else {
             props.set("mem", kib >> 10);
@@ -238,6 +244,7 @@ pub fn iothreads(lx: &mut Lower<'_>) {
         props.maybe("thread-pool-max", thread.thread_pool_max);
         if let Some(poll) = &thread.poll {
             props.maybe("poll-max-ns", poll.max).maybe("poll-grow", poll.grow).maybe("poll-shrink", poll.shrink);
+            props.maybe("poll-weight", poll.weight);
         }
         lx.object(props, thread.site, "iothread");
     }

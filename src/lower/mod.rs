@@ -70,6 +70,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     firmware::boot(&mut lx);
     lower_all(&devices.iommus, &mut lx);
     crate::device::controller::lower_all(&mut lx);
+    crate::device::iommu::behind_controllers(&mut lx);
     lower_all(&devices.memories, &mut lx);
     lower_all(&devices.hubs, &mut lx);
     crate::device::controller::smartcard_readers(&mut lx);
@@ -97,6 +98,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     lower_all(&devices.nvrams, &mut lx);
     machine::vmcoreinfo(&mut lx);
     security::launch(&mut lx);
+    crate::device::hostdev::initiators(&mut lx);
     machine::handed_through(&mut lx);
     machine::sandbox(&mut lx);
     lower_all(&devices.panics, &mut lx);

@@ -1,7 +1,9 @@
 //! Monitor, environment, and the state in which QEMU starts.
 
 use super::Lower;
+use crate::caps::Cap;
 use crate::plan::{Directory, DirectoryRole, Props, Socket, SocketRole, Text};
+use crate::stage::Quirk;
 
 /// `-S`: a controller starts the CPUs when it is ready. Nobody does that for a standalone guest.
 pub fn stopped(lx: &mut Lower<'_>) {
@@ -10,7 +12,7 @@ pub fn stopped(lx: &mut Lower<'_>) {
     }
 }
 
-/// `-chardev` and `-mon` of the QMP monitor.
+/// The QMP monitor: `-chardev`, and `-object` or, before QEMU 11.1, `-mon`.
 pub fn monitor(lx: &mut Lower<'_>) {
     let site = lx.domain.site;
     let mut chardev = Props::new();
@@ -33,6 +35,12 @@ pub fn monitor(lx: &mut Lower<'_>) {
     }
     chardev.set("server", true).set("wait", false);
     lx.options("-chardev", chardev, site, "default: QMP monitor");
+    if lx.has(Cap::ObjectMonitorQmp) && !lx.env.behaves(Quirk::MonitorByOption) {
+        let mut object = Props::with("qom-type", "monitor-qmp");
+        object.set("id", "monitor").set("chardev", "charmonitor");
+        lx.object(object, site, "default: QMP monitor");
+        return;
+    }
     let mut mon = Props::with("chardev", "charmonitor");
     mon.set("id", "monitor").set("mode", "control");
     lx.options("-mon", mon, site, "default: QMP monitor");

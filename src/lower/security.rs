@@ -13,6 +13,7 @@ pub fn launch(lx: &mut Lower<'_>) {
     match kind {
         LaunchKind::Sev => sev(lx, security),
         LaunchKind::SevSnp => snp(lx, security),
+        LaunchKind::Tdx => tdx(lx, security),
         LaunchKind::S390Pv => {
             let mut props = Props::with("qom-type", "s390-pv-guest");
             props.set("id", "lsec0");
@@ -48,6 +49,22 @@ fn sev(lx: &mut Lower<'_>, security: &LaunchSecurity) {
         props.set("session-file", format!("{}/session.base64", lx.paths.lib));
     }
     props.maybe("kernel-hashes", security.kernel_hashes.map(YesNo::is_yes));
+    lx.object(props, security.site, "launchSecurity");
+}
+
+fn tdx(lx: &mut Lower<'_>, security: &LaunchSecurity) {
+    let mut props = Props::with("qom-type", "tdx-guest");
+    props.set("id", "lsec0");
+    props.maybe("mrconfigid", security.mr_config_id.clone());
+    props.maybe("mrowner", security.mr_owner.clone());
+    props.maybe("mrownerconfig", security.mr_owner_config.clone());
+    if let Some(quotes) = &security.quotes {
+        let mut socket = Props::with("type", "unix");
+        socket.set("path", quotes.socket().to_string());
+        props.set("quote-generation-socket", socket);
+        lx.touch(quotes.socket(), Grant::PEER_SOCKET, security.site, "launchSecurity: quotes");
+    }
+    props.maybe("attributes", security.policy);
     lx.object(props, security.site, "launchSecurity");
 }
 

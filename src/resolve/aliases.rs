@@ -82,7 +82,7 @@ fn number<D: Device>(devices: &mut [D], prefix: &str) {
 fn disk_id(disk: &Disk, controllers: &[Controller]) -> String {
     let bus = disk.bus().map_or("disk", DiskBus::as_str);
     match (&disk.info.address.address, disk.bus()) {
-        (Some(Address::Drive(d)), Some(DiskBus::Ide | DiskBus::Sata | DiskBus::Fdc)) => {
+        (Some(Address::Drive(d)), Some(DiskBus::Ide | DiskBus::Sata | DiskBus::Fdc | DiskBus::Nvme)) => {
             format!("{bus}{}-{}-{}", d.controller, d.bus, d.unit)
         }
         (Some(Address::Drive(d)), Some(DiskBus::Scsi)) => {
@@ -93,6 +93,7 @@ fn disk_id(disk: &Disk, controllers: &[Controller]) -> String {
                 format!("scsi{}-{}-{}-{}", d.controller, d.bus, d.target, d.unit)
             }
         }
+        _ if disk.number().is_none() && disk.dev().starts_with("nvme") => format!("{bus}-disk-1"),
         _ => format!("{bus}-disk{}", disk.number().unwrap_or(0)),
     }
 }

@@ -8,7 +8,7 @@ use crate::device::family::Family;
 use crate::device::hostdev::HostdevType;
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
-use crate::stage::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine, Quirk};
 use std::mem;
 
 /// Gives every controller an index, and puts those of one type in the order of their indexes.
@@ -120,6 +120,11 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     } else if machine.has_pci_root() {
         ControllerModel::PciRoot
     } else {
+        let pci = devices.controllers.iter().find(|c| c.is(ControllerKind::Pci) && !c.site.is_none());
+        if let Some(pci) = pci.filter(|_| !cx.env.behaves(Quirk::PciIsNotChecked)) {
+            let message = format!("a machine of type '{}' has no PCI, and so no PCI controllers", machine.name);
+            cx.error(&codes::CONTROLLERS, pci.site, message);
+        }
         return;
     };
     match devices.controllers.iter_mut().find(|c| c.is(ControllerKind::Pci) && c.index() == 0) {
@@ -166,7 +171,7 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
 /// Adds the controllers that devices need and the XML leaves out.
 pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let Some(devices) = &mut domain.devices else { return };
-    for bus in [DiskBus::Scsi, DiskBus::Fdc, DiskBus::Ide, DiskBus::Sata] {
+    for bus in [DiskBus::Scsi, DiskBus::Fdc, DiskBus::Ide, DiskBus::Sata, DiskBus::Nvme] {
         let highest = devices
             .disks
             .iter()
@@ -180,12 +185,14 @@ pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             DiskBus::Scsi => ControllerKind::Scsi,
             DiskBus::Fdc => ControllerKind::Fdc,
             DiskBus::Ide => ControllerKind::Ide,
+            DiskBus::Nvme => ControllerKind::Nvme,
             _ => ControllerKind::Sata,
         };
         if let Some(highest) = highest {
             ensure_up_to(devices, kind, highest, machine, cx);
         }
     }
+    number_nvme(devices);
     super::addresses::add_controllers(devices, machine, cx);
     place_scsi_hostdevs(devices);
     for mut controller in for_scsi_hostdevs(devices, devices.hostdevs.len()) {
@@ -211,6 +218,19 @@ fn for_scsi_hostdevs(devices: &Devices, upto: usize) -> Vec<Controller> {
     }
     let missing = highest.into_iter().flat_map(|h| 0..=h).filter(|i| find(*i).is_none());
     missing.map(|index| Controller::implied(ControllerKind::Scsi, index, model)).collect()
+}
+
+/// An NVMe controller without a serial number has that of the first disk on it.
+fn number_nvme(devices: &mut Devices) {
+    let disks = &devices.disks;
+    for c in devices.controllers.iter_mut().filter(|c| c.is(ControllerKind::Nvme) && c.serial.is_none()) {
+        let index = c.index();
+        let on = |d: &&crate::device::disk::Disk| {
+            d.bus() == Some(DiskBus::Nvme)
+                && matches!(&d.info.address.address, Some(Address::Drive(at)) if at.controller == index)
+        };
+        c.serial = disks.iter().filter(on).find_map(|d| d.serial.clone());
+    }
 }
 
 /// Units of a SCSI bus that libvirt hands out by itself.

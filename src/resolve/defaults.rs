@@ -17,7 +17,7 @@ use crate::xml::Site;
 
 /// Completes a domain up to, not including, addresses.
 pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
-    super::scope::limit(domain);
+    super::scope::limit(domain, cx);
     general(domain, cx);
     super::guest_rules::boot_parameters(domain, cx);
     super::seclabel::defaults(domain, cx);
@@ -35,7 +35,8 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     crate::device::disk::sort(&mut devices.disks);
     controllers::number(&mut devices, cx);
     controllers::add_board(&mut devices, &machine, cx);
-    if devices.memballoons.is_empty() && machine.has_default_balloon() {
+    let balloon = machine.has_default_balloon() && (!machine.arch.is_riscv() || cx.env.behaves(Quirk::RiscvHasBalloon));
+    if devices.memballoons.is_empty() && balloon {
         devices.memballoons.push(Memballoon { model: Some(MemballoonModel::Virtio), ..Memballoon::default() });
     }
     crate::device::watchdog::family::add_board(&mut devices.watchdogs, &machine);
@@ -82,6 +83,7 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
         DomainKind::Kvm => Accel::Kvm,
         DomainKind::Qemu => Accel::Tcg,
         DomainKind::Hvf => Accel::Hvf,
+        DomainKind::Hyperv if cx.has(Cap::Mshv) => Accel::Mshv,
         other => {
             cx.error_at(
                 &support::NOT_BY_QEMU,

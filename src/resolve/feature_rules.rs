@@ -16,7 +16,10 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     if let Some(f) = &domain.features {
         ranges(f, machine, &mut faults);
         if let Some(hyperv) = &f.hyperv {
-            enlightenments(hyperv, &mut faults);
+            enlightenments(hyperv, cx, &mut faults);
+            if !cx.env.behaves(Quirk::HypervDependenciesUnchecked) {
+                dependencies(hyperv, domain, &mut faults);
+            }
         }
     }
     for (site, message) in faults {
@@ -52,6 +55,7 @@ fn by_machine(f: &Features, machine: &Machine, cx: &mut Cx<'_>) {
         ("'gic' does", f.gic.is_some(), arm_virt),
         ("'ras', a feature of ARM Virt machines, does", f.ras.is_some(), arm_virt),
         ("'aia' does", f.aia.is_some(), riscv_virt),
+        ("'virtualization' does", f.virtualization.is_some(), arm_virt),
         ("'pvspinlock' does", f.pvspinlock.is_some(), x86),
         ("'ioapic' does", f.ioapic.is_some(), x86),
         ("the attribute 'eoi' of 'apic' does", f.apic.as_ref().is_some_and(|a| a.eoi.is_some()), x86),
@@ -153,10 +157,12 @@ fn ranges(f: &Features, machine: &Machine, faults: &mut Vec<(Site, String)>) {
 }
 
 /// Values of enlightenments.
-fn enlightenments(hyperv: &Hyperv, faults: &mut Vec<(Site, String)>) {
+fn enlightenments(hyperv: &Hyperv, cx: &Cx<'_>, faults: &mut Vec<(Site, String)>) {
+    let retries_needed = cx.env.behaves(Quirk::HypervDependenciesUnchecked);
     if let Some(spinlocks) = hyperv.spinlocks.as_ref().filter(|s| s.switch.is_on()) {
         let message = match spinlocks.retries {
-            None => Some("'spinlocks' that are on need the attribute 'retries', which is missing"),
+            None if retries_needed => Some("'spinlocks' that are on need the attribute 'retries', which is missing"),
+            None => None,
             Some(retries) if retries < 0xfff => {
                 Some("<spinlocks retries>: Hyper-V guests take a count of 4095 or more")
             }
@@ -173,6 +179,39 @@ fn enlightenments(hyperv: &Hyperv, faults: &mut Vec<(Site, String)>) {
             Some(_) => None,
         };
         faults.extend(message.map(|m| (vendor.site, m.to_string())));
+    }
+}
+
+/// Enlightenments that need others.
+fn dependencies(h: &Hyperv, domain: &Domain, faults: &mut Vec<(Site, String)>) {
+    use crate::domain::clock::TimerName;
+    use crate::domain::features::{HypervMode, Switch};
+    if h.mode == Some(HypervMode::Passthrough) {
+        return;
+    }
+    let on = |s: &Option<Switch>| s.as_ref().is_some_and(Switch::is_on);
+    let stimer = h.stimer.as_ref().is_some_and(|s| s.switch.is_on());
+    let flush = h.tlbflush.as_ref().is_some_and(|s| s.switch.is_on());
+    let mut timers = domain.clock.iter().flat_map(|c| &c.timers);
+    let clock = timers.any(|t| t.name == Some(TimerName::Hypervclock) && t.present.is_some_and(|p| p.is_yes()));
+    let needs = [
+        ("synic", on(&h.synic), "vpindex", on(&h.vpindex)),
+        ("stimer", stimer, "synic", on(&h.synic)),
+        ("tlbflush", flush, "vpindex", on(&h.vpindex)),
+        ("ipi", on(&h.ipi), "vpindex", on(&h.vpindex)),
+        ("evmcs", on(&h.evmcs), "vapic", on(&h.vapic)),
+    ];
+    // The host has what is not named.
+    let host = h.mode == Some(HypervMode::HostModel);
+    for (what, _, needed, _) in needs.iter().filter(|(_, is_on, _, met)| *is_on && !met && !host) {
+        faults.push((
+            h.site,
+            format!("the enlightenment '{what}' needs '{needed}', which is not on: add it to <hyperv>"),
+        ));
+    }
+    if stimer && !clock {
+        let message = "the enlightenment 'stimer' needs the timer 'hypervclock': add <timer name='hypervclock' present='yes'/> to <clock>";
+        faults.push((h.site, message.to_string()));
     }
 }
 

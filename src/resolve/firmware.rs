@@ -352,6 +352,7 @@ fn encrypts(domain: &Domain, d: &Descriptor) -> bool {
             d.has("amd-sev") && (security.policy.unwrap_or(0) & POLICY_ES == 0 || d.has("amd-sev-es"))
         }
         Some(LaunchKind::SevSnp) => d.has("amd-sev-snp"),
+        Some(LaunchKind::Tdx) => d.has("intel-tdx"),
         Some(LaunchKind::S390Pv) | None => true,
     }
 }

@@ -8,6 +8,7 @@ use crate::domain::memory::Amount;
 use crate::domain::numa::{Cell, GuestNuma, Sibling};
 use crate::domain::tuning::{BlkioDevice, NumaMode};
 use crate::domain::vcpu::{IoThread, OneVcpu, Placement};
+use crate::stage::Quirk;
 use crate::stage::{Board, Cx, Machine};
 use crate::vocab::{NumberSet, OnOff, Size, Value, YesNo};
 use std::collections::{BTreeMap, BTreeSet};
@@ -56,6 +57,11 @@ fn features(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     interrupts_beyond_255(domain, machine, cx);
     if let Some(hyperv) = domain.features.as_mut().and_then(|f| f.hyperv.as_mut()) {
         hyperv.mode.get_or_insert(HypervMode::Custom);
+        // Never, unless it is said.
+        let never = !cx.env.behaves(Quirk::HypervDependenciesUnchecked);
+        if let Some(spin) = hyperv.spinlocks.as_mut().filter(|s| never && s.switch.is_on()) {
+            spin.retries.get_or_insert(u32::MAX);
+        }
     }
 }
 
@@ -302,9 +308,23 @@ fn schedulers(domain: &mut Domain) {
     for monitor in tune.cachetunes.iter_mut().flat_map(|c| &mut c.monitors) {
         monitor.vcpus.iter_mut().for_each(|s| s.0.retain(|v| there(*v)));
     }
+    for group in &mut tune.cachetunes {
+        let all = group.vcpus.clone();
+        group.monitors.iter_mut().for_each(|m| m.vcpus = m.vcpus.take().or(all.clone()));
+    }
+    for group in &mut tune.memorytunes {
+        let all = group.vcpus.clone();
+        group.monitors.iter_mut().for_each(|m| m.vcpus = m.vcpus.take().or(all.clone()));
+    }
+    for group in &mut tune.energytunes {
+        let all = group.vcpus.clone();
+        group.vcpus.iter_mut().for_each(|s| s.0.retain(|v| there(*v)));
+        group.monitors.iter_mut().for_each(|m| m.vcpus = m.vcpus.take().or(all.clone()));
+    }
     let nobody = |vcpus: &Option<NumberSet>| vcpus.as_ref().is_some_and(|s| s.0.is_empty());
     tune.cachetunes.retain(|c| !(nobody(&c.vcpus) || (c.caches.is_empty() && c.monitors.is_empty())));
     tune.memorytunes.retain(|m| !(nobody(&m.vcpus) || (m.nodes.is_empty() && m.monitors.is_empty())));
+    tune.energytunes.retain(|e| !(nobody(&e.vcpus) || e.monitors.is_empty()));
     split(&mut tune.vcpuscheds, |s| &mut s.vcpus);
     split(&mut tune.iothreadscheds, |s| &mut s.iothreads);
     tune.vcpupins.sort_by_key(|p| p.vcpu);

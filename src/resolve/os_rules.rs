@@ -133,9 +133,11 @@ fn smbios(domain: &Domain, cx: &mut Cx<'_>) {
                 Err(_) => {
                     cx.error(&codes::SMBIOS, system.site, format!("malformed <sysinfo> uuid '{text}'"));
                 }
-                Ok(uuid) if Some(uuid) != domain.uuid => {
-                    let message =
-                        format!("<sysinfo> gives the guest another UUID than the domain's <uuid>: '{uuid}' (mismatch)");
+                Ok(uuid) if Some(uuid) != domain.hardware_uuid() => {
+                    let own = if domain.hwuuid.is_some() { "hwuuid" } else { "uuid" };
+                    let message = format!(
+                        "<sysinfo> gives the guest another UUID than the domain's <{own}>: '{uuid}' (mismatch)"
+                    );
                     cx.error(&codes::SMBIOS, system.site, message);
                 }
                 Ok(_) => {}

@@ -1,5 +1,6 @@
 //! Checks of the places that the XML gives to devices, whatever the device is.
 
+use crate::caps::Cap;
 use crate::device::address::AddressKind;
 use crate::device::{Device, Devices};
 use crate::diag::codes::{address as codes, general as support};
@@ -38,6 +39,10 @@ fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
         cx.error(&codes::KIND, site, message);
     }
     let on_pci = matches!(kind, AddressKind::Pci | AddressKind::Unassigned);
+    if let Some(acpi) = info.acpi.as_ref().filter(|a| a.nodeset.is_some() && !cx.has(Cap::AcpiGenericInitiator)) {
+        let message = "<acpi nodeset>: this QEMU binary has no initiators of access";
+        cx.error_at(&crate::diag::codes::general::NOT_BY_QEMU, acpi.site, "nodeset", message);
+    }
     if let Some(acpi) = info.acpi.as_ref().filter(|a| a.index.is_some() && !on_pci) {
         cx.error(
             &support::NOT_BY_QEMU,

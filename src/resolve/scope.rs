@@ -12,17 +12,17 @@ use crate::device::input::InputKind;
 use crate::device::interface::{Interface, InterfaceType, NetBackendType};
 use crate::device::sound::SoundModel;
 use crate::device::tpm::TpmSourceKind;
-use crate::device::video::VideoType;
 use crate::domain::Domain;
 use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
 use crate::domain::cpu::CpuMode;
 use crate::domain::features::{ContainerPolicy, Features, Hyperv, HypervMode};
 use crate::domain::sysinfo::{Sysinfo, SysinfoKind};
 use crate::domain::tuning::{Blkiotune, Cputune, Scheduler};
+use crate::stage::{Cx, Quirk};
 use crate::vocab::{Size, YesNo};
 
 /// Forgets what has no meaning where it stands.
-pub fn limit(domain: &mut Domain) {
+pub fn limit(domain: &mut Domain, cx: &Cx<'_>) {
     if let Some(clock) = &mut domain.clock {
         self::clock(clock);
     }
@@ -59,7 +59,7 @@ pub fn limit(domain: &mut Domain) {
         max.slots = max.slots.filter(|n| *n != 0);
     }
     if let Some(devices) = &mut domain.devices {
-        self::devices(devices);
+        self::devices(devices, cx);
     }
 }
 
@@ -158,7 +158,8 @@ fn enlightenments(h: &mut Hyperv) {
     }
 }
 
-fn devices(devices: &mut Devices) {
+fn devices(devices: &mut Devices, cx: &Cx<'_>) {
+    let keeps_zero = !cx.env.behaves(Quirk::ZeroGranularityIsDropped);
     devices.controllers.iter_mut().for_each(controller);
     devices.audios.iter_mut().for_each(audio);
     devices.interfaces.iter_mut().for_each(interface);
@@ -178,7 +179,7 @@ fn devices(devices: &mut Devices) {
         if let Some(io) = &mut disk.blockio {
             io.logical = io.logical.filter(|n| *n != 0);
             io.physical = io.physical.filter(|n| *n != 0);
-            io.discard = io.discard.filter(|n| *n != 0);
+            io.discard = io.discard.filter(|n| *n != 0 || keeps_zero);
         }
         if let Some(driver) = &mut disk.driver {
             driver.cache.take_if(|c| *c == Cache::Default);
@@ -189,13 +190,6 @@ fn devices(devices: &mut Devices) {
             target.rotation_rate = target.rotation_rate.filter(|r| *r != 0);
         }
         disk.geometry.take_if(|g| [g.cylinders, g.heads, g.sectors].contains(&Some(0)) && g.translation.is_none());
-    }
-    for video in &mut devices.videos {
-        if let Some(model) = &mut video.model
-            && !matches!(model.kind, Some(VideoType::Vga | VideoType::Bochs | VideoType::Virtio))
-        {
-            model.edid = None;
-        }
     }
     devices.redirfilters.retain(|f| !f.rules.is_empty());
     for balloon in &mut devices.memballoons {
@@ -219,7 +213,7 @@ fn devices(devices: &mut Devices) {
     }
     devices.each_mut(&mut |device| {
         let info = device.info_mut();
-        if info.acpi.as_ref().is_some_and(|a| a.index.is_none_or(|i| i == 0)) {
+        if info.acpi.as_ref().is_some_and(|a| a.index.is_none_or(|i| i == 0) && a.nodeset.is_none()) {
             info.acpi = None;
         }
     });

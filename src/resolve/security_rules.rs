@@ -28,13 +28,14 @@ fn launch(security: &LaunchSecurity, cx: &mut Cx<'_>) {
         LaunchKind::Sev => Cap::SevGuest,
         LaunchKind::SevSnp => Cap::SevSnpGuest,
         LaunchKind::S390Pv => Cap::S390PvGuest,
+        LaunchKind::Tdx => Cap::TdxGuest,
     };
     if !cx.has(cap) {
         let message = format!("this QEMU binary knows no launch security of type '{kind}': it is not supported there");
         cx.error_at(&codes::SECURITY, security.site, "type", message);
         return;
     }
-    if kind != LaunchKind::S390Pv && security.policy.is_none() {
+    if !matches!(kind, LaunchKind::S390Pv | LaunchKind::Tdx) && security.policy.is_none() {
         let message = "<launchSecurity> needs a <policy>: what the host may do with the guest; there is none to get";
         cx.error(&codes::SECURITY, security.site, message);
     }

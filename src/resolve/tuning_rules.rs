@@ -3,7 +3,7 @@
 use crate::diag::codes::machine as codes;
 use crate::domain::tuning::{Cputune, Scheduler};
 use crate::domain::{Domain, DomainKind};
-use crate::stage::Cx;
+use crate::stage::{Cx, Quirk};
 use crate::vocab::NumberSet;
 use crate::xml::Site;
 use std::collections::BTreeSet;
@@ -16,8 +16,12 @@ pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
     devices(domain, &mut faults);
     if let Some(tune) = &domain.cputune {
         schedulers(tune, domain, &mut faults);
-        if domain.kind() != DomainKind::Kvm && !(tune.cachetunes.is_empty() && tune.memorytunes.is_empty()) {
+        let none = tune.cachetunes.is_empty() && tune.memorytunes.is_empty() && tune.energytunes.is_empty();
+        if domain.kind() != DomainKind::Kvm && !none {
             faults.push((tune.site, "<cachetune> and <memorytune> act on the threads of KVM domains only".to_string()));
+        }
+        if cx.env.behaves(Quirk::ResctrlNeedsVcpus) {
+            unnamed_vcpus(tune, &mut faults);
         }
         resctrl(tune, &mut faults);
     }
@@ -27,10 +31,33 @@ pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
     }
 }
 
+/// Groups without virtual CPUs are the whole machine, for those who know.
+fn unnamed_vcpus(tune: &Cputune, faults: &mut Vec<(Site, String)>) {
+    let caches = tune.cachetunes.iter().flat_map(|c| {
+        let monitors = c.monitors.iter().map(|m| (m.site, &m.vcpus));
+        std::iter::once((c.site, &c.vcpus)).chain(monitors)
+    });
+    let memory = tune.memorytunes.iter().flat_map(|m| {
+        let monitors = m.monitors.iter().map(|m| (m.site, &m.vcpus));
+        std::iter::once((m.site, &m.vcpus)).chain(monitors)
+    });
+    for (site, _) in caches.chain(memory).filter(|(_, vcpus)| vcpus.is_none()) {
+        faults.push((site, "'vcpus' is missing: this libvirt has no groups for the whole machine".to_string()));
+    }
+}
+
 /// Parts of caches and of memory bandwidth.
 fn resctrl(tune: &Cputune, faults: &mut Vec<(Site, String)>) {
     let caches = tune.cachetunes.iter().map(|c| (c.site, &c.vcpus));
-    let groups: Vec<_> = caches.chain(tune.memorytunes.iter().map(|m| (m.site, &m.vcpus))).collect();
+    let memory = tune.memorytunes.iter().map(|m| (m.site, &m.vcpus));
+    let energy = tune.energytunes.iter().map(|e| (e.site, &e.vcpus));
+    let groups: Vec<_> = caches.chain(memory).chain(energy).collect();
+    if let Some((site, _)) = groups.iter().find(|(_, vcpus)| vcpus.is_none())
+        && groups.iter().any(|(_, vcpus)| vcpus.is_some())
+    {
+        let message = "groups of resctrl are of the whole machine or of virtual CPUs: both cannot be mixed";
+        faults.push((*site, message.to_string()));
+    }
     let overlap = |a: &Option<NumberSet>, b: &Option<NumberSet>| match (a, b) {
         (Some(a), Some(b)) => a != b && a.iter().any(|n| b.has(n)),
         _ => false,

@@ -443,6 +443,7 @@ mod tests {
         "/alias",
         "/acpi",
         "/acpi/@index",
+        "/acpi/@nodeset",
         "/boot",
         "/boot/@order",
         "/boot/@loadparm",
@@ -467,11 +468,8 @@ mod tests {
         "/cachetune/@id",
         // The driver of file systems and of network interfaces.
         "/filesystem/driver/@name",
-        // Known to QEMU, and to later versions of libvirt.
-        "/target/@dpofua",
+        // Known to libvirt alone.
         "/graphics/@websocketGenerated",
-        "/graphics/@wait",
-        "/video/model/@edid",
     ];
 
     #[test]

@@ -63,13 +63,55 @@ quirks! {
     AcceleratorMustBeProbed = "accelerator-must-be-probed" "A QEMU that was probed without KVM, or without emulation, runs no domain of that type.";
     ArchOfTheHost = "arch-of-the-host" "A domain without arch has that of the host, whatever QEMU is for.";
     Dc390WithHyphen = "dc390-with-hyphen" "The SCSI controller dc390 is written dc-390, which no QEMU knows.";
+    #[until(11, 9)]
+    EmptyCellsHaveBackends = "empty-cells-have-backends" "A NUMA cell of the guest without memory gets a backend of size 0, which QEMU refuses.";
+    #[until(12, 8)]
+    HtIsTold = "ht-is-told" "The CPU features ht and cmp-legacy are passed on, though QEMU derives them from the topology.";
+    #[until(12, 8)]
+    TopImageFindsZeroes = "top-image-finds-zeroes" "detect_zeroes and discard of a disk count for its topmost image, not for those below or for throttle filters.";
+    #[until(11, 5)]
+    NoNvmeNames = "no-nvme-names" "nvme0n1 is no name of a disk.";
+    #[until(12, 8)]
+    ZeroGranularityIsDropped = "zero-granularity-is-dropped" "discard_granularity='0' says nothing, instead of turning discarding off for the guest.";
+    #[until(12, 8)]
+    LunHasBlockSizes = "lun-has-block-sizes" "<blockio> of a SCSI device that is handed through is accepted, and does nothing.";
+    #[until(11, 5)]
+    UsbDiskHasNoModel = "usb-disk-has-no-model" "The normal form of a USB disk does not say which device it is.";
+    #[until(12, 3)]
+    VideoHasNoDevice = "video-has-no-device" "The normal form of a virtio adapter does not say which device it is.";
+    #[until(11, 9)]
+    HypervDependenciesUnchecked = "hyperv-dependencies-unchecked" "Enlightenments are passed on without those that they need.";
+    #[until(12, 8)]
+    OldUsbOnArm = "old-usb-on-arm" "USB controllers without a model are UHCI or OHCI on ARM, RISC-V and PowerPC boards.";
+    #[until(11, 6)]
+    OldScsiOnRiscv = "old-scsi-on-riscv" "SCSI controllers without a model are lsilogic on RISC-V.";
+    #[until(12, 8)]
+    RiscvHasBalloon = "riscv-has-balloon" "A RISC-V machine has a memory balloon when the XML says nothing.";
+    #[until(12, 8)]
+    ResctrlNeedsVcpus = "resctrl-needs-vcpus" "<cachetune>, <memorytune> and their <monitor> name virtual CPUs.";
+    #[until(12, 8)]
+    UsbByDevice = "usb-by-device" "A USB device of the host is named by its number, not by its port.";
+    #[until(12, 5)]
+    VncIsQemus = "vnc-is-qemus" "QEMU serves VNC beside a D-Bus display; later qemu-vnc does, where the host has it.";
+    #[until(11, 6)]
+    DeprecatedFeaturesStay = "deprecated-features-stay" "A host-model CPU of IBM Z keeps features that newer machines will not have.";
+    #[since(12, 8)]
+    HtIsMissing = "ht-is-missing" "No host satisfies a CPU that requires ht: QEMU does not tell of it.";
+    #[until(12, 8)]
+    PciIsNotChecked = "pci-is-not-checked" "A PCI controller on a board without PCI is passed over.";
+    #[until(12, 8)]
+    RbdNamesUnchecked = "rbd-names-unchecked" "The name of an RBD image may have empty parts.";
+    #[until(12, 8)]
+    NamesOfPasstAreDropped = "names-of-passt-are-dropped" "A host name of a network back end other than passt is passed over.";
     FirstListenOnly = "first-listen-only" "Of several <listen> of a display the first counts, and nothing is said of the others.";
     FirstMasterLater = "first-master-later" "The USB 2 controller of a companion is looked for when the command line is made; before, any master will do.";
     GicOf32Bit = "gic-of-32-bit" "QEMU's program for 32-bit ARM has interrupt controllers of version 2 only.";
     IscsiPortZero = "iscsi-port-zero" "The portal of an iSCSI host device without a port gets port 0, not 3260.";
     IsapcHasNoIde = "isapc-has-no-ide" "The isapc machine has an IDE controller on its board, and libvirt does not know.";
     #[until(12, 8)]
-    LsilogicOnArm = "lsilogic-on-arm" "A SCSI controller without model is lsilogic on ARM's virt, too, not virtio-scsi.";
+    LsilogicOnArm = "lsilogic-on-arm" "A SCSI controller without model is lsilogic on ARM, not virtio-scsi.";
+    #[until(12, 8)]
+    MonitorByOption = "monitor-by-option" "The monitor is the option -mon, which QEMU 11.1 deprecates, and no object.";
     #[until(12, 8)]
     NinepHandle = "9p-handle" "The driver 'handle' of a file system is passed on; QEMU 4.0 has removed it.";
     NoWwnOnSata = "no-wwn-on-sata" "A SATA disk takes no world-wide name, though QEMU's has one.";

@@ -31,6 +31,7 @@ pub fn credentials(credentials: &Credentials<'_>, site: Site, lx: &mut Lower<'_>
     props.set("endpoint", if credentials.server { "server" } else { "client" });
     props.set("verify-peer", credentials.verify);
     props.maybe("passwordid", secret.map(|_| credentials.secret.to_string()));
+    props.maybe("priority", credentials.service.tls_priority.clone());
     lx.object(props, site, "TLS credentials");
     lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), site, "TLS credentials");
 }

@@ -47,11 +47,20 @@ fn usb(controller: &Controller, machine: &Machine, cx: &Cx<'_>) -> Option<Contro
     type M = ControllerModel;
     let arch = machine.arch;
     if arch.is_s390() {
-        return (!controller.info.has_address()).then_some(M::None);
+        let none = !controller.info.has_address() || !cx.env.behaves(Quirk::OldUsbOnArm);
+        return none.then_some(M::None);
     }
     if arch.is_ppc64() {
         let newer = [(Cap::QemuXhci, M::QemuXhci), (Cap::NecUsbXhci, M::NecXhci)];
         return cx.env.options.define.then(|| first(cx, &newer)).flatten().or(first(cx, &[(Cap::PciOhci, M::PciOhci)]));
+    }
+    if !cx.env.behaves(Quirk::OldUsbOnArm) {
+        if arch.is_arm() || arch.is_riscv() {
+            return first(cx, &[(Cap::QemuXhci, M::QemuXhci), (Cap::NecUsbXhci, M::NecXhci)]);
+        }
+        if arch.is_ppc() {
+            return first(cx, &[(Cap::PciOhci, M::PciOhci)]);
+        }
     }
     match arch {
         Arch::Aarch64 | Arch::Loongarch64 => first(cx, &[(Cap::QemuXhci, M::QemuXhci), (Cap::NecUsbXhci, M::NecXhci)]),
@@ -67,7 +76,10 @@ pub fn automatic_usb(machine: &Machine, cx: &Cx<'_>) -> Option<ControllerModel> 
         (Board::Q35, _) => {
             first(cx, &[(Cap::QemuXhci, M::QemuXhci), (Cap::NecUsbXhci, M::NecXhci), (Cap::Ich9UsbEhci1, M::Ich9Ehci1)])
         }
-        (_, Arch::Aarch64 | Arch::Armv7l | Arch::Armv6l) => first(cx, &[(Cap::PciOhci, M::PciOhci)]),
+        (_, Arch::Aarch64 | Arch::Armv7l | Arch::Armv6l) if cx.env.behaves(Quirk::OldUsbOnArm) => {
+            first(cx, &[(Cap::PciOhci, M::PciOhci)])
+        }
+        (_, arch) if arch.is_arm() && !machine.has_pci_root() && !machine.has_pcie_root() => None,
         _ => usb(&Controller::default(), machine, cx),
     }
 }
@@ -78,10 +90,10 @@ fn scsi(machine: &Machine, cx: &Cx<'_>) -> Option<ControllerModel> {
     if machine.board == Board::Pseries {
         return Some(M::Ibmvscsi);
     }
-    let arm = machine.arch.is_arm() && (machine.board == Board::Virt || machine.name.starts_with("vexpress"));
-    let virtio = machine.arch.is_s390()
-        || (machine.arch.is_loongarch() && machine.board == Board::Virt)
-        || (arm && !cx.env.behaves(Quirk::LsilogicOnArm));
+    let arm = machine.arch.is_arm() && !cx.env.behaves(Quirk::LsilogicOnArm);
+    let riscv = machine.arch.is_riscv() && !cx.env.behaves(Quirk::OldScsiOnRiscv);
+    let virtio =
+        machine.arch.is_s390() || (machine.arch.is_loongarch() && machine.board == Board::Virt) || arm || riscv;
     if virtio {
         return Some(M::VirtioScsi);
     }

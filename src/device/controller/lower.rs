@@ -17,6 +17,7 @@ const ORDER: &[ControllerKind] = &[
     ControllerKind::Ide,
     ControllerKind::Sata,
     ControllerKind::VirtioSerial,
+    ControllerKind::Nvme,
 ];
 
 /// Adds the readers of smart cards, which may be plugged into a hub.
@@ -84,6 +85,11 @@ pub fn controller(controller: &Controller, lx: &mut Lower<'_>) {
         ControllerKind::Ccid => {
             let mut props = Props::driver("usb-ccid");
             props.set("id", controller.info.id.clone());
+            Some(props)
+        }
+        ControllerKind::Nvme => {
+            let mut props = Props::driver("nvme");
+            props.set("id", controller.info.id.clone()).maybe("serial", controller.serial.clone());
             Some(props)
         }
         ControllerKind::Ide => {

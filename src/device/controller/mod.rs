@@ -29,6 +29,7 @@ keywords! {
         Pci = "pci",
         Xenbus = "xenbus",
         Isa = "isa",
+        Nvme = "nvme",
     }
 }
 
@@ -208,6 +209,7 @@ model! {
         child pci_model: PciModel,
         child target: PciTarget,
         child driver: ControllerDriver,
+        leaf serial: String = "serial",
         part info: DeviceInfo,
         part hole: PciHole,
     }
@@ -261,6 +263,7 @@ impl Controller {
         match self.kind {
             Some(ControllerKind::Ide | ControllerKind::Sata) => Plug::Pci,
             Some(ControllerKind::Ccid) => Plug::Usb,
+            Some(ControllerKind::Nvme) => Plug::Pcie,
             Some(ControllerKind::Usb) => match self.model {
                 Some(M::None | M::Qusb1 | M::Qusb2) => Plug::Nowhere,
                 Some(M::NecXhci | M::QemuXhci) => Plug::Pcie,

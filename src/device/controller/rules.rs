@@ -3,6 +3,7 @@
 use super::{Controller, ControllerKind, ControllerModel};
 use crate::caps::Cap;
 use crate::device::address::Address;
+use crate::device::disk::DiskBus;
 use crate::device::plug::Plug;
 use crate::diag::codes::{address as codes, general, machine as machine_codes};
 use crate::domain::Domain;
@@ -70,6 +71,7 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
         Some(ControllerKind::Scsi) => scsi(c, machine, cx),
         Some(ControllerKind::Usb) => usb(c, domain, cx),
         Some(ControllerKind::Pci) => pci(c, domain, machine, cx),
+        Some(ControllerKind::Nvme) => nvme(c, domain, cx),
         _ => {}
     }
 }
@@ -82,6 +84,24 @@ fn ide(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
     } else if c.index() != 0 {
         let message = "a second IDE controller: this machine type has a single one";
         cx.error_at(&general::NOT_BY_QEMU, c.site, "index", message);
+    }
+}
+
+/// The serial number of an NVMe controller is that of its namespaces.
+fn nvme(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
+    if !cx.has(Cap::Nvme) {
+        cx.error(&general::NOT_BY_QEMU, c.site, "this QEMU binary has no NVMe controller");
+    }
+    if c.serial.is_none() {
+        cx.error(&codes::CONTROLLERS, c.site, "an NVMe controller has a serial number, and none is given")
+            .help("add <serial> to the controller, or to a disk on it");
+    }
+    let disks = domain.devices.iter().flat_map(|d| &d.disks).filter(|d| d.bus() == Some(DiskBus::Nvme));
+    for disk in disks.filter(|d| d.serial.is_some() && d.serial != c.serial) {
+        if matches!(&disk.info.address.address, Some(Address::Drive(at)) if at.controller == c.index()) {
+            let message = "<serial> of a disk on the bus nvme is that of its controller, which has another";
+            cx.error(&codes::CONTROLLERS, disk.site, message);
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! The place of a disk on its bus, as its name implies it.
 
-use super::{Disk, DiskBus};
+use super::{Disk, DiskBus, nvme_place};
 use crate::device::address::{Address, DriveAddress};
 use crate::diag::codes::storage as codes;
-use crate::stage::Cx;
+use crate::stage::{Cx, Quirk};
 
 /// Gives a disk without an address the one that the name of its target implies.
 pub fn imply(disk: &mut Disk, cx: &mut Cx<'_>) {
@@ -11,6 +11,13 @@ pub fn imply(disk: &mut Disk, cx: &mut Cx<'_>) {
         return;
     }
     let Some(target) = &disk.target else { return };
+    if let Some((controller, namespace)) = nvme_place(disk.dev()).filter(|_| !cx.env.behaves(Quirk::NoNvmeNames)) {
+        if disk.bus() == Some(DiskBus::Nvme) {
+            let unit = u64::from(namespace - 1);
+            disk.info.place(Address::Drive(DriveAddress { controller, unit, ..DriveAddress::default() }));
+        }
+        return;
+    }
     let Some(number) = disk.number() else {
         let (site, dev) = (target.site, disk.dev().to_string());
         if !dev.is_empty() {
@@ -33,6 +40,7 @@ fn drive(bus: Option<DiskBus>, number: u32) -> Option<DriveAddress> {
         DiskBus::Sata => at(number / 6, 0, number % 6),
         DiskBus::Scsi => at(number / 7, 0, number % 7),
         DiskBus::Fdc => at(number / 2, 0, number % 2),
+        DiskBus::Nvme => at(0, 0, number),
         _ => return None,
     })
 }

@@ -1,8 +1,9 @@
 //! What the XML of a disk leaves open.
 
-use super::{Disk, DiskBus, DiskDevice, Driver, SnapshotLocation, address};
+use super::{Disk, DiskBus, DiskDevice, DiskModel, Driver, SnapshotLocation, address};
+use crate::caps::Cap;
 use crate::device::storage::{Encryption, EncryptionEngine, Format, Layer, Location, StorageKind, StorageSource};
-use crate::stage::{Cx, Machine};
+use crate::stage::{Cx, Machine, Quirk};
 
 /// Fills in type, device, bus, driver, and the drive address that the target name implies.
 pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
@@ -10,11 +11,17 @@ pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
     let device = *disk.device.get_or_insert(DiskDevice::Disk);
     if let Some(target) = &mut disk.target {
         let dev = target.dev.as_deref().unwrap_or("");
-        let bus = bus_of(dev, device);
+        let nvme = dev.starts_with("nvme") && !cx.env.behaves(Quirk::NoNvmeNames);
+        let bus = if nvme { DiskBus::Nvme } else { bus_of(dev, device) };
         target.bus.get_or_insert(bus);
         // A closed tray is not worth a word; nor is one that a hard disk does not have.
         let has_tray = matches!(device, DiskDevice::Cdrom | DiskDevice::Floppy);
         target.tray = target.tray.filter(|t| has_tray && *t == super::Tray::Open);
+    }
+    if disk.bus() == Some(DiskBus::Usb) && !cx.env.behaves(Quirk::UsbDiskHasNoModel) {
+        // A CD-ROM drive of USB is one since there is usb-bot; what is there already stays as it is.
+        let bot = device == DiskDevice::Cdrom && cx.env.options.define && cx.has(Cap::UsbBot);
+        disk.model.get_or_insert(if bot { DiskModel::UsbBot } else { DiskModel::UsbStorage });
     }
     if device == DiskDevice::Cdrom {
         disk.readonly = true;

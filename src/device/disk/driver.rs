@@ -78,6 +78,41 @@ model! {
     }
 }
 
+keywords! {
+    /// `<latency-histogram type='…'>`
+    pub enum HistogramKind { Read = "read", Write = "write", Zone = "zone", Flush = "flush" }
+}
+
+model! {
+    /// `<statistic>`: figures over an interval, seconds.
+    pub struct Statistic = "statistic" {
+        need interval: u32 = "interval",
+    }
+}
+
+model! {
+    /// `<bin>`: where a bin of a histogram begins, nanoseconds.
+    pub struct Bin = "bin" {
+        need start: u64 = "start",
+    }
+}
+
+model! {
+    /// `<latency-histogram>`
+    pub struct Histogram = "latency-histogram" {
+        attr kind: HistogramKind = "type",
+        many bins: Bin,
+    }
+}
+
+model! {
+    /// `<statistics>`: what QEMU counts of requests.
+    pub struct Statistics = "statistics" {
+        many intervals: Statistic,
+        many histograms: Histogram,
+    }
+}
+
 model! {
     /// `<driver>` of a disk.
     pub struct Driver = "driver" {
@@ -99,5 +134,6 @@ model! {
         part virtio: VirtioOptions,
         child metadata_cache: MetadataCache,
         list iothreads: ThreadQueues = "iothreads",
+        child statistics: Statistics,
     }
 }

@@ -10,7 +10,7 @@ use crate::stage::{Cx, Env, Machine};
 impl Family for Disk {
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
         match self.bus() {
-            Some(DiskBus::Virtio) => Plug::Virtio(self.model.unwrap_or_default()),
+            Some(DiskBus::Virtio) => Plug::Virtio(self.virtio_model()),
             Some(DiskBus::Usb) => Plug::Usb,
             _ => Plug::Nowhere,
         }

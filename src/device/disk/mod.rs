@@ -42,6 +42,24 @@ keywords! {
 }
 
 keywords! {
+    /// `<disk model='…'>`: the device, of the virtio or the USB bus.
+    pub enum DiskModel {
+        Virtio = "virtio",
+        VirtioTransitional = "virtio-transitional",
+        VirtioNonTransitional = "virtio-non-transitional",
+        UsbStorage = "usb-storage",
+        UsbBot = "usb-bot",
+    }
+}
+
+impl DiskModel {
+    /// Whether it is one of the USB bus.
+    pub fn is_usb(self) -> bool {
+        matches!(self, DiskModel::UsbStorage | DiskModel::UsbBot)
+    }
+}
+
+keywords! {
     /// `<disk sgio='…'>`
     pub enum Sgio { Filtered = "filtered", Unfiltered = "unfiltered" }
 }
@@ -163,7 +181,7 @@ model! {
     pub struct Disk = "disk" {
         attr kind: StorageKind = "type",
         attr device: DiskDevice = "device",
-        attr model: VirtioModel = "model",
+        attr model: DiskModel = "model",
         attr rawio: YesNo = "rawio",
         attr sgio: Sgio = "sgio",
         attr snapshot: SnapshotLocation = "snapshot",
@@ -204,6 +222,15 @@ impl Disk {
     /// What the guest sees.
     pub fn device(&self) -> DiskDevice {
         self.device.unwrap_or(DiskDevice::Disk)
+    }
+
+    /// Which drivers a virtio disk serves.
+    pub fn virtio_model(&self) -> VirtioModel {
+        match self.model {
+            Some(DiskModel::VirtioTransitional) => VirtioModel::Transitional,
+            Some(DiskModel::VirtioNonTransitional) => VirtioModel::NonTransitional,
+            _ => VirtioModel::Virtio,
+        }
     }
 
     /// What the source is.
@@ -250,6 +277,16 @@ impl Disk {
     pub fn is_plugged_later(&self) -> bool {
         self.transient.as_ref().is_some_and(|t| t.share_backing.is_some_and(YesNo::is_yes))
     }
+}
+
+/// Controller and namespace that a name such as `nvme0n1` tells; namespaces count from 1.
+pub fn nvme_place(dev: &str) -> Option<(u32, u32)> {
+    let (controller, namespace) = dev.strip_prefix("nvme")?.split_once('n')?;
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !digits(controller) || !digits(namespace) {
+        return None;
+    }
+    Some((controller.parse().ok()?, namespace.parse().ok().filter(|n| *n > 0)?))
 }
 
 /// See [`Disk::number`].

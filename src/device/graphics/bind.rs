@@ -24,8 +24,7 @@ impl Part for Graphics {
                 self.keymap = cx.attr(el, "keymap");
                 self.share_policy = cx.attr(el, "sharePolicy");
                 self.power_control = cx.attr(el, "powerControl");
-                // Neither QEMU nor libvirt's own XML is told.
-                el.attr("wait");
+                self.wait = cx.attr(el, "wait");
                 self.bind_password(el, cx);
                 self.bind_listens(el, cx);
             }
@@ -74,6 +73,7 @@ impl Part for Graphics {
         print_attr(out, "address", &self.address);
         print_attr(out, "keymap", &self.keymap);
         self.spice.print_attrs(out);
+        print_attr(out, "wait", &self.wait);
         print_attr(out, "sharePolicy", &self.share_policy);
         print_attr(out, "powerControl", &self.power_control);
         print_attr(out, "passwd", &self.passwd);

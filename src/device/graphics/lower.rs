@@ -6,6 +6,7 @@ use crate::device::{audio, interface};
 use crate::diag::codes::{display as codes, network};
 use crate::host::Service;
 use crate::plan::{Arg, AutoPort, Cause, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::stage::Quirk;
 use crate::stage::{Grant, Lower, tls};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
@@ -151,7 +152,17 @@ enum Password {
 /// The port of the first VNC display.
 const VNC_FIRST: u16 = 5900;
 
+/// Whether another program serves VNC: it shows the D-Bus display beside it, and libvirt starts it.
+fn is_served_by_qemu_vnc(lx: &Lower<'_>) -> bool {
+    let bus = |g: &Graphics| g.kind == Some(GraphicsKind::Dbus) && !g.p2p.is_some_and(YesNo::is_yes);
+    let there = lx.env.has_parent() && lx.env.host.qemu_vnc.is_some() && !lx.env.behaves(Quirk::VncIsQemus);
+    there && lx.devices.graphics.iter().any(bus)
+}
+
 fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
+    if is_served_by_qemu_vnc(lx) {
+        return;
+    }
     let service = &lx.env.host.vnc;
     let mut props = Props::new();
     match endpoint(graphics, service, "vnc", lx) {

@@ -71,6 +71,8 @@ pub struct Graphics {
     pub keymap: Option<String>,
     /// `sharePolicy='…'` (VNC)
     pub share_policy: Option<SharePolicy>,
+    /// Whether the guest waits for a client before it starts (VNC).
+    pub wait: Option<YesNo>,
     /// `powerControl='…'` (VNC)
     pub power_control: Option<YesNo>,
     /// `passwd='…'`

@@ -6,6 +6,7 @@ use crate::diag::codes::{display as codes, general as support};
 use crate::domain::Domain;
 use crate::stage::Cx;
 use crate::stage::Quirk;
+use crate::vocab::YesNo;
 
 /// Checks one display.
 pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
@@ -81,6 +82,10 @@ fn listens(graphics: &Graphics, cx: &mut Cx<'_>) {
         }
     }
     // libvirt uses the first and passes over the others; nobody would expect that of a guest of his own.
+    if graphics.wait.is_some_and(YesNo::is_yes) && cx.env.is_guardian() {
+        let message = "wait='yes' of a display: nobody holds a standalone machine back until a client comes";
+        cx.error_at(&crate::diag::codes::general::NOT_YET, graphics.site, "wait", message);
+    }
     if graphics.listens.len() > 1 && !cx.env.behaves(Quirk::FirstListenOnly) {
         let site = graphics.listens.get(1).map_or(graphics.site, |l| l.site);
         cx.error(&codes::LISTEN, site, format!("QEMU supports only one listen element for {kind}"))

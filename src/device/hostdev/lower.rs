@@ -1,6 +1,7 @@
 //! Host devices on the command line.
 
 use super::{Hostdev, HostdevModel, HostdevSource};
+use crate::caps::Cap;
 use crate::device::address::Address;
 use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::hostdev::source::GuestReset;
@@ -11,11 +12,12 @@ use crate::diag::codes::hostdev as codes;
 use crate::host::PciAddress;
 use crate::plan::{PathKind, Props};
 use crate::stage::{Grant, Lower};
-use crate::vocab::OnOff;
+use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
 
 /// Adds all host devices. The nodes of SCSI devices are numbered behind those of the disks.
 pub fn lower_all(lx: &mut Lower<'_>) {
+    object(lx);
     let interfaces = &lx.devices.interfaces;
     for interface in interfaces.iter().filter(|i| i.is_host_device()) {
         self::interface(interface, lx);
@@ -43,7 +45,9 @@ fn interface(interface: &Interface, lx: &mut Lower<'_>) {
         PciAddress { domain: at.domain, bus, slot, function }
     });
     let Some(address) = given.or(interface.network_device) else { return };
-    let mut props = vfio_pci(&address, &interface.info, false, interface.site, lx);
+    let own = interface.driver.as_ref().and_then(|d| d.iommufd);
+    let how = Vfio { ramfb: false, iommufd: own };
+    let mut props = vfio_pci(&address, &interface.info, how, interface.site, lx);
     props.maybe("bootindex", interface.info.bootindex);
     props.maybe("failover_pair_id", interface.teaming.as_ref().and_then(|t| t.persistent.clone()));
     lx.address(&mut props, &interface.info);
@@ -57,8 +61,18 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
     }
     let props = match &h.source {
         HostdevSource::Pci { address, .. } => {
-            let mut props = vfio_pci(address, &h.info, h.ramfb.is_some_and(OnOff::is_on), h.site, lx);
+            let own = h.driver.as_ref().and_then(|d| d.iommufd);
+            let how = Vfio { ramfb: h.ramfb.is_some_and(OnOff::is_on), iommufd: own };
+            let mut props = vfio_pci(address, &h.info, how, h.site, lx);
             display(h, &mut props);
+            props
+        }
+        HostdevSource::Usb { place: Some((bus, 0)), port: Some(port), reset, .. } if !lx.hands_over_descriptors() => {
+            // QEMU looks into the port itself, whatever is plugged in there.
+            lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), h.site, "hostdev");
+            let mut props = Props::driver("usb-host");
+            props.set("hostbus", *bus).set("hostport", port.clone()).set("id", h.info.id.clone());
+            guest_reset(&mut props, *reset);
             props
         }
         HostdevSource::Usb { place, product, reset, .. } => usb(h, *place, *product, *reset, lx),
@@ -84,12 +98,74 @@ fn display(h: &Hostdev, props: &mut Props) {
     }
 }
 
+/// How a PCI device is passed.
+#[derive(Clone, Copy, Default)]
+pub struct Vfio {
+    /// Whether there is a screen before the guest's driver runs.
+    pub ramfb: bool,
+    /// Whether it goes through IOMMUFD, if the device says.
+    pub iommufd: Option<YesNo>,
+}
+
 /// A PCI device by VFIO: driver, host and id. Also used for interfaces of type `hostdev`.
-pub fn vfio_pci(address: &PciAddress, info: &DeviceInfo, ramfb: bool, site: Site, lx: &mut Lower<'_>) -> Props {
-    let mut props = Props::driver(if ramfb { "vfio-pci-nohotplug" } else { "vfio-pci" });
+pub fn vfio_pci(address: &PciAddress, info: &DeviceInfo, how: Vfio, site: Site, lx: &mut Lower<'_>) -> Props {
+    let mut props = Props::driver(if how.ramfb { "vfio-pci-nohotplug" } else { "vfio-pci" });
+    let general = lx.domain.iommufd.as_ref().and_then(|i| i.enabled);
+    if how.iommufd.or(general).is_some_and(YesNo::is_yes) {
+        if lx.hands_over_descriptors() {
+            let fd = lx.descriptor(format!("vfio device {address}"));
+            props.set("id", info.id.clone()).set("iommufd", IOMMUFD).set("fd", fd);
+        } else {
+            props.set("host", address.to_string()).set("id", info.id.clone()).set("iommufd", IOMMUFD);
+        }
+        lx.touch("/dev/vfio/devices", Grant::VFIO_GROUP.on(PathKind::Files), site, "hostdev");
+        return props;
+    }
     props.set("host", address.to_string()).set("id", info.id.clone());
     vfio_access(lx.env.host.pci_devices.iter().find(|d| d.address == *address).and_then(|d| d.iommu_group), site, lx);
     props
+}
+
+/// The one object of IOMMUFD that all devices share.
+const IOMMUFD: &str = "iommufd0";
+
+/// Adds the object, before the first device, where one needs it.
+fn object(lx: &mut Lower<'_>) {
+    let general = lx.domain.iommufd.as_ref().and_then(|i| i.enabled);
+    let wants = |own: Option<YesNo>| own.or(general).is_some_and(YesNo::is_yes);
+    let pci = |h: &&Hostdev| matches!(h.source, HostdevSource::Pci { .. });
+    let mut hostdevs = lx.devices.hostdevs.iter().filter(pci);
+    let mut interfaces = lx.devices.interfaces.iter().filter(|i| i.is_host_device());
+    let found = hostdevs
+        .find(|h| wants(h.driver.as_ref().and_then(|d| d.iommufd)))
+        .map(|h| h.site)
+        .or_else(|| interfaces.find(|i| wants(i.driver.as_ref().and_then(|d| d.iommufd))).map(|i| i.site));
+    let Some(site) = found else { return };
+    if !lx.has(Cap::Iommufd) {
+        lx.error(&codes::HOSTDEV, site, "this QEMU binary has no IOMMUFD").help("remove iommufd='yes'");
+        return;
+    }
+    let mut props = Props::with("qom-type", "iommufd");
+    props.set("id", IOMMUFD);
+    let group = lx.domain.iommufd.as_ref().and_then(|i| i.fdgroup.clone());
+    if lx.hands_over_descriptors() {
+        if let Some(name) = group {
+            let count = lx.env.host.fd_group(&name).map(|g| g.count);
+            if count != Some(1) {
+                let what = if count.is_none() { "no group of descriptors is" } else { "one descriptor has to be" };
+                lx.error(
+                    &crate::diag::codes::storage::NO_FD_GROUP,
+                    site,
+                    format!("<iommufd fdgroup='{name}'>: {what} handed over under this name"),
+                );
+                return;
+            }
+        }
+        let fd = lx.descriptor("/dev/iommu");
+        props.set("fd", fd);
+    }
+    lx.object(props, site, "iommufd");
+    lx.touch("/dev/iommu", Grant::SYSTEM_NODE, site, "hostdev");
 }
 
 /// The container of VFIO, and the group of the device; all groups where the host facts do not tell it.
@@ -123,6 +199,11 @@ fn usb(
         (None, None) => {}
     }
     props.set("id", h.info.id.clone());
+    guest_reset(&mut props, reset);
+    props
+}
+
+fn guest_reset(props: &mut Props, reset: Option<GuestReset>) {
     if let Some(reset) = reset {
         let all = match reset {
             GuestReset::Off => None,
@@ -131,7 +212,20 @@ fn usb(
         };
         props.set("guest-reset", all.is_some()).maybe("guest-resets-all", all);
     }
-    props
+}
+
+/// NUMA cells that initiate access through a host device: one object each, numbered over all devices.
+pub fn initiators(lx: &mut Lower<'_>) {
+    let mut number = 0;
+    for h in &lx.devices.hostdevs {
+        let nodes = h.info.acpi.as_ref().and_then(|a| a.nodeset.clone());
+        for node in nodes.iter().flat_map(|set| set.iter()) {
+            let mut props = Props::with("qom-type", "acpi-generic-initiator");
+            props.set("id", format!("gi{number}")).set("pci-dev", h.info.id.clone()).set("node", node);
+            lx.object(props, h.site, "acpi nodeset");
+            number += 1;
+        }
+    }
 }
 
 fn vhost(h: &Hostdev, wwpn: &str, lx: &mut Lower<'_>) -> Props {

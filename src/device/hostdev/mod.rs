@@ -12,7 +12,7 @@ use super::interface::Teaming;
 use super::plug::VirtioModel;
 use crate::bind::model;
 use crate::vocab::{OnOff, YesNo, keywords};
-pub use lower::{lower_all, vfio_pci};
+pub use lower::{initiators, lower_all};
 pub use source::{HostdevSource, HostdevType, Managed};
 
 keywords! {
@@ -42,6 +42,7 @@ model! {
     pub struct HostdevDriver = "driver" {
         attr name: HostdevBackend = "name",
         attr model: String = "model",
+        attr iommufd: YesNo = "iommufd",
     }
 }
 

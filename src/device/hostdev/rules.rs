@@ -5,6 +5,7 @@ use crate::device::address::Address;
 use crate::device::interface::TeamingType;
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
+use crate::stage::Quirk;
 use crate::stage::{Cx, Machine};
 
 /// Checks one host device.
@@ -54,6 +55,13 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
     match h.kind() {
         HostdevType::Mdev => mediated(h, domain, cx),
         HostdevType::Usb => {
+            if let HostdevSource::Usb { place: Some((_, 0)), port: Some(_), .. } = h.source
+                && cx.env.behaves(Quirk::UsbByDevice)
+            {
+                let message =
+                    "<address> of the USB host device: 'device' is missing, and this libvirt looks for no port";
+                cx.error(&codes::HOSTDEV, h.site, message);
+            }
             if matches!(h.source, HostdevSource::Usb { place: None, product: None, .. }) {
                 cx.error(&codes::HOSTDEV, h.site, "the USB host device needs <address>, or <vendor> and <product>");
             }

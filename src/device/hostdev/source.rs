@@ -40,6 +40,8 @@ pub enum HostdevSource {
     Usb {
         /// Bus and device number.
         place: Option<(u32, u32)>,
+        /// The port that it is plugged into, on its bus; then the device number is 0 where it is not known.
+        port: Option<String>,
         /// Vendor and product.
         product: Option<(u32, u32)>,
         /// `startupPolicy`
@@ -94,14 +96,20 @@ impl Part for HostdevSource {
                 HostdevSource::Pci { address: PciAddress { domain: at.domain, bus, slot, function }, write_filtering }
             }
             Some(HostdevType::Usb) => {
-                let mut pair = |el: Option<El<'_>>, a: &str, b: &str| {
-                    el.and_then(|e| Some((cx.need::<u32>(e, a)?, cx.need::<u32>(e, b)?)))
+                let port: Option<String> = address.and_then(|a| cx.attr(a, "port"));
+                let place = match address.filter(|a| port.is_some() && a.peek("device").is_none()) {
+                    Some(address) => cx.need(address, "bus").map(|bus| (bus, 0)),
+                    None => {
+                        let mut pair = |el: Option<El<'_>>, a: &str, b: &str| {
+                            el.and_then(|e| Some((cx.need::<u32>(e, a)?, cx.need::<u32>(e, b)?)))
+                        };
+                        pair(address, "bus", "device")
+                    }
                 };
-                let place = pair(address, "bus", "device");
                 let mut id = |name: &'static str| source.child(name).and_then(|e| cx.need::<u32>(e, "id"));
                 let product = id("vendor").zip(id("product"));
                 let (startup, reset) = (cx.attr(source, "startupPolicy"), cx.attr(source, "guestReset"));
-                HostdevSource::Usb { place, product, startup, reset }
+                HostdevSource::Usb { place, port, product, startup, reset }
             }
             Some(HostdevType::Scsi) if source.peek("protocol").is_some_and(|p| p.value() == "iscsi") => {
                 let mut iscsi = IscsiSource::default();
@@ -158,7 +166,7 @@ impl Part for HostdevSource {
                 out.attr("function", &format!("0x{:x}", address.function));
                 out.end();
             }
-            HostdevSource::Usb { place, product, startup, reset } => {
+            HostdevSource::Usb { place, port, product, startup, reset } => {
                 print_attr(out, "startupPolicy", startup);
                 print_attr(out, "guestReset", reset);
                 if let Some((vendor, product)) = product {
@@ -171,7 +179,10 @@ impl Part for HostdevSource {
                 if let Some((bus, device)) = place {
                     out.start("address");
                     out.attr_display("bus", bus);
-                    out.attr_display("device", device);
+                    if *device != 0 || port.is_none() {
+                        out.attr_display("device", device);
+                    }
+                    print_attr(out, "port", port);
                     out.end();
                 }
             }

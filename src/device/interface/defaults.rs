@@ -3,7 +3,7 @@
 use super::{Interface, InterfaceType, MacAddress, NetBackendType, NicModel};
 use crate::caps::Cap;
 use crate::diag::codes::network as codes;
-use crate::stage::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine, Quirk};
 use crate::vocab::{Arch, Mac, YesNo, sum};
 
 /// Fills in MAC address and model.
@@ -49,6 +49,11 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
         vlan.trunk.get_or_insert(YesNo::Yes);
     }
     if let Some(backend) = interface.backend.as_mut().filter(|b| b.kind != Some(NetBackendType::Passt)) {
+        let named = backend.hostname.is_some() || backend.fqdn.is_some();
+        if named && !cx.env.behaves(Quirk::NamesOfPasstAreDropped) {
+            let message = "<backend>: hostname and fqdn are what passt tells: they go with type='passt'";
+            cx.error(&crate::diag::codes::network::NOT_FOR_TYPE, backend.site, message);
+        }
         (backend.log_file, backend.hostname, backend.fqdn) = (None, None, None);
     }
     // libvirt writes the family of an address down.

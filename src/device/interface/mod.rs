@@ -197,6 +197,7 @@ model! {
     pub struct Driver = "driver" {
         attr name: Backend = "name",
         attr model: String = "model",
+        attr iommufd: YesNo = "iommufd",
         attr txmode: TxMode = "txmode",
         attr ioeventfd: OnOff = "ioeventfd",
         attr event_idx: OnOff = "event_idx",

@@ -56,6 +56,9 @@ pub fn device(device: &MemoryDevice, lx: &mut Lower<'_>) {
     };
     let target = device.target.clone().unwrap_or_default();
     let mut props = Props::driver(driver);
+    if let Some(driver) = &device.driver {
+        driver.virtio.lower(&mut props, lx);
+    }
     if device.model() != MemoryModel::VirtioPmem {
         props.maybe("node", target.node);
     }

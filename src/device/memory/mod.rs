@@ -6,6 +6,7 @@ mod rules;
 
 use super::device;
 use super::info::DeviceInfo;
+use super::virtio::VirtioOptions;
 use crate::bind::model;
 use crate::device::address::Address;
 use crate::domain::memory::{AccessMode, Amount};
@@ -63,11 +64,19 @@ model! {
 }
 
 model! {
+    /// `<driver>` of a virtio memory device.
+    pub struct MemoryDriver = "driver" {
+        part virtio: VirtioOptions,
+    }
+}
+
+model! {
     /// `<memory>` of `<devices>`
     pub struct MemoryDevice = "memory" {
         need model: MemoryModel = "model",
         attr access: AccessMode = "access",
         attr discard: YesNo = "discard",
+        child driver: MemoryDriver,
         leaf uuid: Uuid = "uuid",
         child source: MemorySource,
         child target: MemoryTarget,

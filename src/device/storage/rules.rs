@@ -8,7 +8,7 @@ use crate::caps::Cap;
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
 use crate::domain::memory::AccessMode;
-use crate::stage::Cx;
+use crate::stage::{Cx, Quirk};
 
 /// Checks one image of a chain.
 pub fn image(
@@ -135,6 +135,14 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
         let name = network.name.as_deref().unwrap_or("");
         let message =
             format!("the name '{name}' has no slash: it is a pool (or volume) name and an image name (or path)");
+        cx.error_at(&codes::NETWORK, site, "name", message);
+    }
+    if protocol == Protocol::Rbd
+        && !cx.env.behaves(Quirk::RbdNamesUnchecked)
+        && let Some(name) = network.name.as_deref()
+        && (name.split('/').count() > 3 || name.split('/').any(str::is_empty))
+    {
+        let message = format!("an RBD image cannot be named '{name}': it is pool/image or pool/namespace/image");
         cx.error_at(&codes::NETWORK, site, "name", message);
     }
     if protocol == Protocol::Rbd

@@ -47,6 +47,7 @@ model! {
     pub struct Reservations = "reservations" {
         attr enabled: YesNo = "enabled",
         need managed: YesNo = "managed",
+        attr migration: YesNo = "migration",
         child source: SocketSource = "source",
     }
 }

@@ -4,7 +4,7 @@ use super::{Video, VideoModel, VideoType};
 use crate::caps::Cap;
 use crate::device::Devices;
 use crate::diag::codes::display as codes;
-use crate::stage::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine, Quirk};
 use crate::vocab::YesNo;
 
 /// Adds an adapter to a domain with a display, and puts the primary one first.
@@ -72,6 +72,12 @@ pub fn video(video: &mut Video, machine: &Machine, cx: &mut Cx<'_>) {
         _ => model.vram = model.vram.filter(|v| *v != 0),
     }
     model.heads = Some(model.heads.filter(|h| *h != 0).unwrap_or(1));
+    let is_virtio = model.kind == Some(VideoType::Virtio);
+    model.device = model.device.filter(|_| is_virtio);
+    if is_virtio && !cx.env.behaves(Quirk::VideoHasNoDevice) {
+        let device = video.virtio_device(&cx.env);
+        video.model.get_or_insert_default().device = Some(device);
+    }
 }
 
 fn power_of_two(kib: Option<u32>, default: u32) -> u32 {

@@ -1,6 +1,6 @@
 //! Video adapters: what the passes ask of the family.
 
-use super::{Video, VideoType, defaults, lower, rules};
+use super::{Video, VideoDevice, VideoType, defaults, lower, rules};
 use crate::caps::Cap;
 use crate::device::family::Family;
 use crate::device::plug::{Plug, VirtioModel};
@@ -11,7 +11,26 @@ use crate::stage::{Cx, Env, Machine};
 impl Video {
     /// Whether it is a virtio adapter with the registers of a VGA.
     pub fn is_vga(&self, env: &Env<'_>) -> bool {
-        self.is_primary() && env.has(if self.is_vhost_user() { Cap::VhostUserVga } else { Cap::VirtioVga })
+        self.virtio_device(env).is_vga()
+    }
+
+    /// Which virtio adapter it is: as the XML says, or the one that fits.
+    pub fn virtio_device(&self, env: &Env<'_>) -> VideoDevice {
+        if let Some(device) = self.model.as_ref().and_then(|m| m.device) {
+            return device;
+        }
+        let primary = self.is_primary();
+        if self.is_vhost_user() {
+            let vga = primary && env.has(Cap::VhostUserVga);
+            return if vga { VideoDevice::VhostUserVga } else { VideoDevice::VhostUserGpu };
+        }
+        let vga = primary && env.has(Cap::VirtioVga);
+        match (vga, self.has_3d()) {
+            (true, true) if env.has(Cap::VirtioVgaGl) => VideoDevice::VirtioVgaGl,
+            (true, _) => VideoDevice::VirtioVga,
+            (false, true) if env.has(Cap::VirtioGpuGlPci) => VideoDevice::VirtioGpuGl,
+            (false, _) => VideoDevice::VirtioGpu,
+        }
     }
 }
 

@@ -63,16 +63,8 @@ fn driver(video: &Video, kind: VideoType, lx: &Lower<'_>) -> Option<(&'static st
         VideoType::Bochs => ("bochs-display", false),
         VideoType::Ramfb => ("ramfb", false),
         VideoType::Virtio => {
-            let vhost = video.is_vhost_user();
-            let vga = video.is_vga(&lx.env);
-            match (vhost, vga) {
-                (true, true) => ("vhost-user-vga", false),
-                (true, false) => ("vhost-user-gpu", true),
-                (false, true) if video.has_3d() && lx.has(Cap::VirtioVgaGl) => ("virtio-vga-gl", false),
-                (false, true) => ("virtio-vga", false),
-                (false, false) if video.has_3d() && lx.has(Cap::VirtioGpuGlPci) => ("virtio-gpu-gl", true),
-                (false, false) => ("virtio-gpu", true),
-            }
+            let device = video.virtio_device(&lx.env);
+            (device.as_str(), !device.is_vga())
         }
         _ => return None,
     })

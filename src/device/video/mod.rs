@@ -41,6 +41,35 @@ keywords! {
     pub enum VgaConf { Io = "io", On = "on", Off = "off" }
 }
 
+keywords! {
+    /// `<model device='…'>`: which of QEMU's virtio adapters.
+    pub enum VideoDevice {
+        VirtioVga = "virtio-vga",
+        VirtioVgaGl = "virtio-vga-gl",
+        VirtioGpu = "virtio-gpu",
+        VirtioGpuGl = "virtio-gpu-gl",
+        VhostUserVga = "vhost-user-vga",
+        VhostUserGpu = "vhost-user-gpu",
+    }
+}
+
+impl VideoDevice {
+    /// Whether it has the registers of a VGA: then it is a device of PCI, on no other bus.
+    pub fn is_vga(self) -> bool {
+        matches!(self, VideoDevice::VirtioVga | VideoDevice::VirtioVgaGl | VideoDevice::VhostUserVga)
+    }
+
+    /// Whether it draws in 3D by itself.
+    pub fn is_gl(self) -> bool {
+        matches!(self, VideoDevice::VirtioVgaGl | VideoDevice::VirtioGpuGl)
+    }
+
+    /// Whether another process draws.
+    pub fn is_vhost_user(self) -> bool {
+        matches!(self, VideoDevice::VhostUserVga | VideoDevice::VhostUserGpu)
+    }
+}
+
 model! {
     /// `<acceleration>`
     pub struct Acceleration = "acceleration" {
@@ -62,6 +91,7 @@ model! {
     /// `<model>` of a video adapter. Sizes are in KiB.
     pub struct VideoModel = "model" {
         attr kind: VideoType = "type",
+        attr device: VideoDevice = "device",
         attr ram: u32 = "ram",
         attr vram: u32 = "vram",
         attr vram64: u32 = "vram64",

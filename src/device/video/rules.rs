@@ -1,6 +1,6 @@
 //! Checks of a complete video adapter.
 
-use super::{Video, VideoType};
+use super::{Video, VideoDevice, VideoType};
 use crate::caps::Cap;
 use crate::device::address::Address;
 use crate::diag::codes::{display as codes, general as support};
@@ -66,6 +66,11 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     if let Some(driver) = &video.driver {
         driver.virtio.rules(kind == VideoType::Virtio, cx);
     }
+    if kind == VideoType::Virtio {
+        device(video, machine, cx);
+    } else if model.edid.is_some() && !matches!(kind, VideoType::Vga | VideoType::Bochs) {
+        cx.error_at(&codes::VIDEO, site, "edid", format!("the video type '{kind}' has no EDID: 'edid' is not for it"));
+    }
     let memfd =
         domain.memory_backing.as_ref().and_then(|b| b.source()) == Some(crate::domain::memory::MemorySource::Memfd);
     if model.blob == Some(OnOff::On) && kind == VideoType::Virtio && !memfd && !domain.has_shared_memory() {
@@ -115,6 +120,35 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     {
         cx.error(&codes::VIDEO, video.info.address_site(), "ramfb is a video type without a bus: it has no address")
             .help("remove the <address>: ramfb is no device on a bus");
+    }
+}
+
+/// Whether the virtio adapter that is named fits what else is said of it.
+fn device(video: &Video, machine: &Machine, cx: &mut Cx<'_>) {
+    let Some(device) = video.model.as_ref().and_then(|m| m.device) else { return };
+    let site = video.model.as_ref().map_or(video.site, |m| m.site);
+    let cap = match device {
+        VideoDevice::VirtioVga => Cap::VirtioVga,
+        VideoDevice::VirtioVgaGl => Cap::VirtioVgaGl,
+        VideoDevice::VirtioGpu if machine.arch.is_s390() => Cap::VirtioGpuCcw,
+        VideoDevice::VirtioGpu => Cap::VirtioGpu,
+        VideoDevice::VirtioGpuGl => Cap::VirtioGpuGlPci,
+        VideoDevice::VhostUserVga => Cap::VhostUserVga,
+        VideoDevice::VhostUserGpu => Cap::VhostUserGpu,
+    };
+    let fault = if device.is_vhost_user() != video.is_vhost_user() {
+        Some("does not fit the <driver>: vhost-user devices go with name='vhostuser', the others with 'qemu'")
+    } else if device.is_vga() && !video.is_primary() {
+        Some("has the registers of a VGA: it is the primary video device, and no further one")
+    } else if device.is_gl() && !video.has_3d() {
+        Some("draws in 3D: it needs <acceleration accel3d='yes'/>")
+    } else {
+        None
+    };
+    if let Some(fault) = fault {
+        cx.error_at(&codes::VIDEO, site, "device", format!("the video device '{device}' {fault}"));
+    } else if !cx.has(cap) {
+        cx.error_at(&support::NOT_BY_QEMU, site, "device", format!("this QEMU has no video device '{device}'"));
     }
 }
 

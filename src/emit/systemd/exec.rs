@@ -58,6 +58,7 @@ fn actions(plan: &Plan, process: &Process) -> Option<Escaped<ExecArg>> {
     let preserve = life.on_poweroff == "preserve" || life.on_reboot == "preserve";
     let panic = match life.on_crash.as_ref() {
         "preserve" => Some("panic=pause"),
+        "preserve-running" => Some("panic=none"),
         _ if plan.restarts_on_crash() => Some("panic=exit-failure"),
         _ => None,
     };

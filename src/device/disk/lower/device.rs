@@ -4,12 +4,11 @@ use crate::caps::Cap;
 use crate::device::address::{Address, DriveAddress};
 use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::disk::driver::{ErrorPolicy, ReadErrorPolicy, ThreadQueues};
-use crate::device::disk::{Disk, DiskBus, DiskDevice, Translation};
+use crate::device::disk::{Disk, DiskBus, DiskDevice, DiskModel, Translation};
 use crate::plan::{Prop, Props};
-use crate::stage::Board;
 use crate::stage::Lower;
-use crate::stage::Quirk;
-use crate::vocab::OnOff;
+use crate::stage::{Board, Quirk};
+use crate::vocab::{OnOff, YesNo};
 
 /// What serves the drive.
 pub enum Backend {
@@ -44,12 +43,14 @@ pub fn add(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
             })
         }
         DiskBus::Virtio => virtio(disk, &backend, lx),
+        DiskBus::Usb if disk.model == Some(DiskModel::UsbBot) => return usb_bot(disk, backend, lx),
+        DiskBus::Nvme => Props::driver("nvme-ns"),
         DiskBus::Usb => {
             removable = Some(target_removable.unwrap_or(false));
             Props::driver("usb-storage")
         }
         DiskBus::Fdc => Props::driver("floppy"),
-        DiskBus::Xen | DiskBus::Uml | DiskBus::Sd | DiskBus::Nvme | DiskBus::None => return,
+        DiskBus::Xen | DiskBus::Uml | DiskBus::Sd | DiskBus::None => return,
     };
     place(&mut props, disk, lx);
     props.maybe("device_id", device_id);
@@ -73,7 +74,7 @@ pub fn add(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
     let blockio = disk.blockio.as_ref();
     props.maybe("logical_block_size", blockio.and_then(|b| b.logical).filter(|n| *n > 0));
     props.maybe("physical_block_size", blockio.and_then(|b| b.physical).filter(|n| *n > 0));
-    props.maybe("discard_granularity", blockio.and_then(|b| b.discard).filter(|n| *n > 0));
+    props.maybe("discard_granularity", blockio.and_then(|b| b.discard));
     props.maybe("wwn", disk.wwn.as_deref().and_then(|w| u64::from_str_radix(w.trim_start_matches("0x"), 16).ok()));
     let target = disk.target.as_ref();
     props.maybe("rotation_rate", target.and_then(|t| t.rotation_rate).filter(|r| *r > 0));
@@ -81,10 +82,50 @@ pub fn add(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
     props.maybe("removable", removable);
     props.maybe("write-cache", disk.write_cache());
     geometry(&mut props, disk);
-    props.maybe("serial", serial(disk, lx));
+    // That of a namespace is its controller's.
+    props.maybe("serial", serial(disk, lx).filter(|_| bus != DiskBus::Nvme));
     props.maybe("dpofua", target.and_then(|t| t.dpofua).map(OnOff::is_on));
+    tail(&mut props, disk);
+    lx.device(props, disk);
+}
+
+/// What every device has at the end.
+fn tail(props: &mut Props, disk: &Disk) {
     let (write, read) = error_policies(disk);
     props.maybe("werror", write).maybe("rerror", read);
+    let migration = disk.source.reservations.as_ref().and_then(|r| r.migration);
+    props.maybe("migrate-pr", migration.map(YesNo::is_yes));
+    let intervals = disk.driver.iter().flat_map(|d| &d.statistics).flat_map(|s| &s.intervals);
+    let intervals: Vec<Prop> = intervals.filter_map(|s| s.interval).map(Prop::from).collect();
+    if !intervals.is_empty() {
+        props.set("stats-intervals", intervals);
+    }
+}
+
+/// A USB bridge with one SCSI disk or CD-ROM drive behind it.
+fn usb_bot(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
+    let id = &disk.info.id;
+    let mut bridge = Props::driver("usb-bot");
+    bridge.set("id", id.clone());
+    lx.address(&mut bridge, &disk.info);
+    lx.device(bridge, disk);
+    let mut props = Props::driver(if disk.device() == DiskDevice::Cdrom { "scsi-cd" } else { "scsi-hd" });
+    props.set("bus", format!("{id}.0")).set("scsi-id", 0u32).set("lun", 0u32);
+    if disk.shareable {
+        props.set("share-rw", true);
+    }
+    if let Backend::Drive(node) = backend {
+        props.set("drive", node);
+    }
+    props.set("id", format!("{id}-device"));
+    lx.boot(&mut props, &disk.info);
+    let blockio = disk.blockio.as_ref();
+    props.maybe("logical_block_size", blockio.and_then(|b| b.logical));
+    props.maybe("physical_block_size", blockio.and_then(|b| b.physical));
+    props.maybe("discard_granularity", blockio.and_then(|b| b.discard));
+    props.maybe("removable", disk.target.as_ref().and_then(|t| t.removable).map(OnOff::is_on));
+    props.maybe("write-cache", disk.write_cache()).maybe("serial", serial(disk, lx));
+    tail(&mut props, disk);
     lx.device(props, disk);
 }
 
@@ -97,7 +138,7 @@ fn serial(disk: &Disk, lx: &Lower<'_>) -> Option<String> {
 
 fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
     let base = if matches!(backend, Backend::Chardev(_)) { "vhost-user-blk" } else { "virtio-blk" };
-    let variant = disk.model.unwrap_or_default().suffix();
+    let variant = disk.virtio_model().suffix();
     let mut props = Props::driver(lx.virtio_driver(base, &disk.info, variant));
     let Some(driver) = &disk.driver else { return props };
     driver.virtio.lower(&mut props, lx);
@@ -182,6 +223,9 @@ fn place(props: &mut Props, disk: &Disk, lx: &Lower<'_>) {
             } else {
                 props.set("channel", 0u32).set("scsi-id", at.target).set("lun", at.unit);
             }
+        }
+        Some(DiskBus::Nvme) => {
+            props.set("bus", lx.controller_id(ControllerKind::Nvme, at.controller)).set("nsid", at.unit + 1);
         }
         Some(DiskBus::Fdc) => {
             props.set("unit", at.unit);

@@ -1,6 +1,7 @@
 //! Nodes above an image: copy-on-read, throttling.
 
 use crate::device::disk::Disk;
+use crate::device::storage::lower::ChainOptions;
 use crate::plan::Props;
 use crate::stage::{Env, Lower};
 use crate::vocab::OnOff;
@@ -16,7 +17,7 @@ pub fn count(disk: &Disk, env: &Env<'_>) -> u32 {
 }
 
 /// Adds the filters above `node`; gives the name of the topmost node. `number` is the first free one.
-pub fn add(disk: &Disk, node: String, number: u32, lx: &mut Lower<'_>) -> String {
+pub fn add(disk: &Disk, node: String, number: u32, options: &ChainOptions<'_>, lx: &mut Lower<'_>) -> String {
     let mut node = node;
     if disk.driver(|d| d.copy_on_read).is_some_and(OnOff::is_on) {
         let name = format!("libvirt-CoR-{}", disk.dev());
@@ -50,6 +51,9 @@ pub fn add(disk: &Disk, node: String, number: u32, lx: &mut Lower<'_>) -> String
         let name = format!("libvirt-{}-filter", number + i as u32);
         let mut props = Props::driver("throttle");
         props.set("node-name", name.clone()).set("throttle-group", group).set("file", node);
+        if options.zeroes_below {
+            props.set("discard", "unmap").maybe("detect-zeroes", options.detect_zeroes);
+        }
         lx.blockdev(props, disk.site, "disk");
         node = name;
     }

@@ -17,7 +17,7 @@ use crate::diag::codes::storage as codes;
 use crate::host::Host;
 use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Text};
 use crate::stage::Board;
-use crate::stage::{Env, Grant, Lower};
+use crate::stage::{Env, Grant, Lower, Quirk};
 use crate::vocab::{OnOff, YesNo};
 
 /// The first number of the nodes of each disk, in the order of the disks. The last disk gets the lowest
@@ -87,7 +87,7 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
     if transient::applies(disk, &lx.env) {
         named.push_str(", transient");
     }
-    let options = ChainOptions { disk: &named, ..options(disk) };
+    let options = ChainOptions { disk: &named, ..options(disk, &lx.env) };
     let top = Chain {
         source,
         format: disk.driver(|d| d.format).unwrap_or(Format::Raw),
@@ -100,7 +100,7 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
         let Some(overlay) = transient::overlay(disk, &top, lx) else { return };
         let Some(node) = chain(&overlay.chain(number), &options, lx) else { return };
         overlay.give_back(lx);
-        let node = filters::add(disk, node, number + 1 + nodes_of(disk, lx.env.host), lx);
+        let node = filters::add(disk, node, number + 1 + nodes_of(disk, lx.env.host), &options, lx);
         return device::add(disk, device::Backend::Drive(node), lx);
     }
     if disk.bus() == Some(DiskBus::Sd) {
@@ -108,12 +108,12 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
         return;
     }
     let Some(node) = chain(&top, &options, lx) else { return };
-    let node = filters::add(disk, node, number + nodes_of(disk, lx.env.host), lx);
+    let node = filters::add(disk, node, number + nodes_of(disk, lx.env.host), &options, lx);
     device::add(disk, device::Backend::Drive(node), lx);
 }
 
 /// What the disk says about its images.
-fn options(disk: &Disk) -> ChainOptions<'_> {
+fn options<'a>(disk: &'a Disk, env: &Env<'_>) -> ChainOptions<'a> {
     let discard = disk.driver(|d| d.discard);
     let detect_zeroes = disk.driver(|d| d.detect_zeroes).map(|zeroes| match zeroes {
         // Zeroes can only become holes where holes are allowed (QEMU manual, "-blockdev", detect-zeroes).
@@ -126,6 +126,7 @@ fn options(disk: &Disk) -> ChainOptions<'_> {
         aio: disk.driver(|d| d.io).map(|io| io.as_str()),
         discard: discard.map(Discard::as_str),
         detect_zeroes: detect_zeroes.map(DetectZeroes::as_str),
+        zeroes_below: !env.behaves(Quirk::TopImageFindsZeroes),
         discard_no_unref: disk.driver(|d| d.discard_no_unref).map(OnOff::is_on),
         metadata_cache: tables.map(|t| t.bytes),
         readonly: disk.is_readonly(),

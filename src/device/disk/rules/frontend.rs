@@ -2,7 +2,7 @@
 
 use crate::caps::Cap;
 use crate::device::address::{Address, AddressKind};
-use crate::device::disk::{Cache, Disk, DiskBus, DiskDevice, IoMode, Sgio};
+use crate::device::disk::{Cache, Disk, DiskBus, DiskDevice, DiskModel, IoMode, Sgio};
 use crate::device::storage::{Protocol, StartupPolicy, StorageKind};
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
@@ -71,6 +71,7 @@ fn name(disk: &Disk, cx: &mut Cx<'_>) {
         let message = format!("<target dev='{dev}'> names a partition; disk targets are whole disks");
         cx.error_at(&codes::NAME, target.site, "dev", message);
     }
+    let named = dev.starts_with("nvme") && !cx.env.behaves(Quirk::NoNvmeNames);
     match disk.device() {
         DiskDevice::Floppy if !dev.starts_with("fd") => {
             cx.error_at(
@@ -79,6 +80,11 @@ fn name(disk: &Disk, cx: &mut Cx<'_>) {
                 "dev",
                 format!("<target dev> of a floppy device begins with fd, and the name is {dev}"),
             );
+        }
+        DiskDevice::Disk | DiskDevice::Lun if named && crate::device::disk::nvme_place(dev).is_some() => {}
+        DiskDevice::Disk | DiskDevice::Lun if named => {
+            let message = format!("<target dev='{dev}'>: a namespace is named nvme0n1, without a partition");
+            cx.error_at(&codes::NAME, target.site, "dev", message);
         }
         DiskDevice::Disk | DiskDevice::Lun if !starts(&["hd", "sd", "vd", "xvd", "ubd"]) => {
             cx.error_at(
@@ -98,7 +104,7 @@ fn address(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         return;
     };
     let fits = match bus {
-        DiskBus::Ide | DiskBus::Fdc | DiskBus::Scsi | DiskBus::Sata => kind == AddressKind::Drive,
+        DiskBus::Ide | DiskBus::Fdc | DiskBus::Scsi | DiskBus::Sata | DiskBus::Nvme => kind == AddressKind::Drive,
         DiskBus::Virtio => {
             matches!(kind, AddressKind::Pci | AddressKind::Ccw | AddressKind::VirtioMmio | AddressKind::Unassigned)
         }
@@ -147,6 +153,8 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     let strict = cx.env.behaves(Quirk::NoWwnOnSata);
     let driver = disk.driver.as_ref();
     let target = disk.target.as_ref();
+    let lun_with_blocks =
+        disk.blockio.is_some() && disk.device() == DiskDevice::Lun && !cx.env.behaves(Quirk::LunHasBlockSizes);
     let mut refuse = |wrong: bool, message: String| {
         if wrong {
             cx.error(&codes::OPTION, site, message);
@@ -177,12 +185,49 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     refuse(other(|v| v.ats.is_some()), "the driver option ats is one of virtio devices".to_string());
     refuse(other(|v| v.packed.is_some()), "the driver option packed is one of virtio devices".to_string());
     refuse(other(|v| v.page_per_vq.is_some()), "the driver option page_per_vq is one of virtio devices".to_string());
-    if let Some(model) = disk.model.filter(|_| !virtio) {
+    if let Some(model) = disk.model.filter(|m| if m.is_usb() { bus != DiskBus::Usb } else { !virtio }) {
+        let of = if model.is_usb() { "USB" } else { "virtio" };
         refuse(
             true,
-            format!("the disk model '{model}' is not supported for the bus '{bus}': it is one of the virtio bus"),
+            format!("the disk model '{model}' is not supported for the bus '{bus}': it is one of the {of} bus"),
         );
     }
+    refuse(
+        target.is_some_and(|t| t.dpofua.is_some()) && !scsi,
+        format!("dpofua: a scsi disk has this, and one on '{bus}' has not"),
+    );
+    refuse(
+        lun_with_blocks,
+        "<blockio> says which blocks the guest sees, and the SCSI device behind device='lun' says that itself"
+            .to_string(),
+    );
+    let statistics = driver.and_then(|d| d.statistics.as_ref());
+    refuse(
+        statistics.is_some() && !(virtio || scsi || ata || bus == DiskBus::Usb),
+        format!("<statistics>: QEMU counts nothing for disks on the bus '{bus}'"),
+    );
+    refuse(
+        statistics.is_some_and(|s| s.intervals.iter().any(|i| i.interval == Some(0))),
+        "<statistic interval>: an interval is 1 second or more".to_string(),
+    );
+    refuse(
+        statistics.is_some_and(|s| {
+            s.histograms.iter().enumerate().any(|(i, h)| s.histograms.iter().take(i).any(|o| o.kind == h.kind))
+        }),
+        "<latency-histogram>: there is one for each type of requests".to_string(),
+    );
+    let bins = |h: &crate::device::disk::driver::Histogram| {
+        h.bins.first().and_then(|b| b.start) == Some(0) && h.bins.windows(2).all(|p| p[0].start < p[1].start)
+    };
+    refuse(
+        statistics.is_some_and(|s| !s.histograms.iter().all(bins)),
+        "<latency-histogram>: the first <bin> starts at 0, and each further one behind the one before".to_string(),
+    );
+    let migrates = disk.source.reservations.as_ref().is_some_and(|r| r.migration.is_some());
+    refuse(
+        migrates && !(scsi && disk.device() == DiskDevice::Lun),
+        "<reservations migration>: they move with a device='lun' on the bus scsi".to_string(),
+    );
     refuse(
         disk.vendor.is_some() && !scsi,
         "'vendor': a scsi disk shows one to the guest, others have none".to_string(),
@@ -283,6 +328,20 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
             disk.dev()
         ),
     );
+    let lacks = [
+        ("persistent reservations that migrate", migrates, Cap::ScsiBlockMigratePr),
+        ("statistics over intervals", statistics.is_some_and(|s| !s.intervals.is_empty()), Cap::DiskTimedStats),
+        ("disks on the bus nvme", bus == DiskBus::Nvme, Cap::NvmeNs),
+        ("the disk model usb-bot", disk.model == Some(DiskModel::UsbBot), Cap::UsbBot),
+    ];
+    let env = cx.env;
+    for (what, _, _) in lacks.iter().filter(|(_, wanted, cap)| *wanted && !env.has(*cap)) {
+        cx.error(&codes::NEEDS_QEMU, site, format!("this QEMU binary has no {what}"));
+    }
+    if statistics.is_some_and(|s| !s.histograms.is_empty()) && cx.env.is_guardian() {
+        let message = "<latency-histogram> is set over the monitor once the machine runs: virtc does not do that yet";
+        cx.error(&crate::diag::codes::general::NOT_YET, site, message);
+    }
     let uring = driver.and_then(|d| d.io) == Some(IoMode::IoUring);
     if uring && !cx.has(Cap::AioIoUring) {
         cx.error(&codes::NEEDS_QEMU, site, "io='io_uring': this QEMU binary was built without io uring");

@@ -21,6 +21,8 @@ pub struct ChainOptions<'a> {
     pub discard: Option<&'static str>,
     /// Whether blocks of zeroes are recognised; for the topmost image.
     pub detect_zeroes: Option<&'static str>,
+    /// Whether images below the topmost, and filters above, do as the topmost does.
+    pub zeroes_below: bool,
     /// Whether qcow2 keeps discarded clusters.
     pub discard_no_unref: Option<bool>,
     /// Tables of the topmost image that are kept in memory, bytes.
@@ -269,7 +271,7 @@ fn common(props: &mut Props, image: &Image<'_>, options: &ChainOptions<'_>, plac
         }
         Layered::Top => {
             props.set("read-only", image.readonly).maybe("discard", options.discard);
-            if image.top {
+            if image.top || options.zeroes_below {
                 props.maybe("detect-zeroes", options.detect_zeroes);
             }
         }

@@ -73,7 +73,8 @@ fn report_busless(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     order::pci_before_controllers(devices, machine, &env, &mut look);
     order::pci_behind_controllers(devices, machine, &env, &mut look);
     // Boards of ARM and RISC-V without PCI have devices of their own, in places of which nothing is known.
-    homeless.retain(|_| !machine.arch.is_arm() && !machine.arch.is_riscv());
+    let unknown = machine.arch.is_arm() || machine.arch.is_riscv();
+    homeless.retain(|_| !unknown || !env.behaves(Quirk::PciIsNotChecked));
     // libvirt's own additions need a bus, too; standalone, they are left out.
     homeless.retain(|site| env.behaves(Quirk::OwnDevicesNeedPci) || !site.is_none());
     for site in homeless {
