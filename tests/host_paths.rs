@@ -94,20 +94,23 @@ fn rules_name_what_links_lead_to() {
 }
 
 #[test]
-fn links_to_devices_are_followed_at_each_start() {
+fn links_to_devices_are_given_by_udev_and_their_nodes_are_opened() {
     let place = Place::new();
     let xml = domain("vm", UUID, "<source dev='/dev/disk/by-id/x'/>", "").replace("type='file'", "type='block'");
     place.write("vm.xml", &xml);
     assert_eq!(place.build(&["vm.xml"]).0, Some(0));
-    let unit = place.text(".service");
-    let line = unit.lines().find(|l| l.contains(".links")).unwrap_or_default();
-    assert!(line.starts_with("ExecStartPre=+-/bin/sh") && line.ends_with("rwk /dev/disk/by-id/x"), "{unit}");
+    let rules = place.text(".rules");
+    let rule = r#"SUBSYSTEM=="block", SYMLINK=="disk/by-id/x", OWNER="virtc-vm", MODE="0600", SECLABEL{selinux}="#;
+    assert!(rules.contains(rule), "{rules}");
     assert!(
-        place.text(&format!("libvirt-{UUID}")).contains(&format!("include if exists <libvirt/libvirt-{UUID}.links>"))
+        place.text(".service").contains("DeviceAllow=/dev/disk/by-id/x rw") && !place.text(".service").contains("sh -")
     );
+    let profile = |place: &Place| place.text(&format!("libvirt-{UUID}"));
+    assert!(profile(&place).contains("/dev/{sd[a-z]*,") && profile(&place).contains("dm-[0-9]*"));
+    // A node is known by its own name.
     place.write("vm.xml", &xml.replace("/dev/disk/by-id/x", "/dev/sda"));
     assert_eq!(place.build(&["vm.xml"]).0, Some(0));
-    assert!(!place.text(".service").contains(".links"));
+    assert!(place.text(".rules").contains(r#"KERNEL=="sda""#) && !profile(&place).contains("/dev/{sd[a-z]*,"));
 }
 
 #[test]

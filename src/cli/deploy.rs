@@ -1,7 +1,7 @@
 //! `virtc deploy`: a built tree onto a host, with a look at what changes first, and a way back.
 
 use super::run::fail;
-use super::{Exit, Shared, complain, print, tree};
+use super::{Exit, Shared, complain, helper, print, tree};
 use crate::emit::Artifact;
 use crate::run::remote::{self, Connection, Remote, quoted};
 use similar::TextDiff;
@@ -81,7 +81,11 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         return Exit::Differs;
     }
     let done = remember(&args.root, &changes)
-        .and_then(|()| tree::write(&args.root, &artifacts).map_err(|fault| fault.to_string()));
+        .and_then(|()| tree::write(&args.root, &artifacts).map_err(|fault| fault.to_string()))
+        .and_then(|()| match artifacts.iter().any(|a| helper::is_called(&a.contents)) {
+            true => helper::install(&args.root).map(drop),
+            false => Ok(()),
+        });
     if let Err(why) = done {
         complain(&why);
         return Exit::Environment;
@@ -250,10 +254,27 @@ fn reload(args: &Args, changes: &[Change], shared: &Shared) -> Exit {
     if changes.iter().any(|c| c.path.starts_with("usr/lib/sysusers.d/") && c.new.is_some()) {
         tell("systemd-sysusers", &[]);
     }
-    if changes.iter().any(|c| c.path.starts_with("usr/lib/tmpfiles.d/") && c.new.is_some()) {
-        tell("systemd-tmpfiles", &["--create"]);
+    let files = changes.iter().filter(|c| c.path.starts_with("usr/lib/tmpfiles.d/") && c.new.is_some());
+    let files: Vec<String> = files.map(|c| format!("/{}", c.path)).collect();
+    if !files.is_empty() {
+        // What is not there yet is prepared before the start.
+        let words: Vec<&str> = ["--create"].into_iter().chain(files.iter().map(String::as_str)).collect();
+        let _ = Command::new("systemd-tmpfiles").args(words).status();
+    }
+    if changes.iter().any(|c| c.path.starts_with("usr/lib/udev/rules.d/")) {
+        tell("udevadm", &["control", "--reload"]);
+        tell("udevadm", &TRIGGER);
+        give_back_devices(changes);
     }
     tell("systemctl", &["daemon-reload"]);
+    let modules = changes.iter().filter(|c| c.path.ends_with(".cil") && c.new.is_some());
+    let modules: Vec<String> = modules.map(|c| format!("/{}", c.path)).collect();
+    if !modules.is_empty() && Path::new("/sys/fs/selinux/enforce").exists() {
+        complain(&format!(
+            "SELinux is on: semodule -i {}; setsebool -P systemd_tmpfiles_manage_all on",
+            modules.join(" ")
+        ));
+    }
     let running = |unit: &&&str| {
         Command::new("systemctl").args(["is-active", "--quiet", unit]).status().is_ok_and(|status| status.success())
     };
@@ -263,6 +284,31 @@ fn reload(args: &Args, changes: &[Change], shared: &Shared) -> Exit {
         complain(&format!("these run with what they had before: systemctl restart {names}"));
     }
     exit
+}
+
+/// Nodes that rules give to accounts.
+pub const TRIGGER: [&str; 7] = [
+    "trigger",
+    "--settle",
+    "--subsystem-match=usb",
+    "--subsystem-match=input",
+    "--subsystem-match=block",
+    "--subsystem-match=vfio",
+    "--subsystem-match=tty",
+];
+
+/// An owner stays when the rule that gave it is gone: nodes of accounts whose rules were removed become root's again.
+fn give_back_devices(changes: &[Change]) {
+    let gone = changes.iter().filter(|c| c.path.starts_with("usr/lib/udev/rules.d/") && c.new.is_none());
+    let accounts = gone.filter_map(|c| {
+        let (_, rest) = c.old.as_ref()?.contents.split_once("OWNER=\"")?;
+        Some(rest.split_once('"')?.0.to_string())
+    });
+    for account in accounts {
+        let _ = Command::new("find")
+            .args(["/dev", "-xdev", "-user", &account, "!", "-type", "l", "-exec", "chown", "-h", "root", "{}", "+"])
+            .status();
+    }
 }
 
 /// Sends the tree to another host, and deploys it there.

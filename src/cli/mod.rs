@@ -13,6 +13,7 @@ mod deploy;
 mod diff;
 mod explain;
 mod golden;
+mod helper;
 mod import;
 pub mod inputs;
 mod links;

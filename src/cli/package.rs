@@ -3,8 +3,8 @@
 //! The archive is written here, without a tool: an `ar` of two uncompressed tars. Times are 0 and owners
 //! root, so that the same tree gives the same bytes.
 
-use super::deploy::collect;
-use super::{Exit, Shared, complain};
+use super::deploy::{TRIGGER, collect};
+use super::{Exit, Shared, complain, helper};
 use crate::emit::Artifact;
 use crate::emit::systemd::TARGET;
 use crate::plan::Plan;
@@ -16,7 +16,11 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub struct Args {
     /// The tree that `virtc build` wrote
-    tree: PathBuf,
+    #[arg(required_unless_present = "common")]
+    tree: Option<PathBuf>,
+    /// Make the package that those of machines depend on: the helper of their units
+    #[arg(long, conflicts_with_all = ["tree", "name"])]
+    common: bool,
     /// Make a Debian package
     #[arg(long, required = true)]
     deb: bool,
@@ -40,9 +44,10 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         complain(&why);
         return Exit::Usage;
     }
-    let mut files = match collect(&args.tree) {
+    let Some(tree) = &args.tree else { return common(args, shared) };
+    let mut files = match collect(tree) {
         Ok(files) if files.is_empty() => {
-            complain(&format!("{} holds no built tree", args.tree.display()));
+            complain(&format!("{} holds no built tree", tree.display()));
             return Exit::Input;
         }
         Ok(files) => files,
@@ -58,9 +63,8 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     }
     let targets = set_targets_apart(&args.name, &mut files);
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let archive = control(args, &files, &units, &targets).and_then(|control| {
-        Some(archive(&[("debian-binary", b"2.0\n"), ("control.tar", &tar(&control)?), ("data.tar", &tar(&files)?)]))
-    });
+    let archive = control(args, &files, &units, &targets)
+        .and_then(|control| Some(package(&tar(&members(&control))?, &tar(&members(&files))?)));
     let Some(archive) = archive else {
         complain("a path of the tree is too long for a package");
         return Exit::Input;
@@ -72,6 +76,61 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
             if !shared.quiet {
                 let machines = units.iter().filter(|unit| *unit != TARGET).count();
                 complain(&format!("{}: {} files, {machines} machines", path.display(), files.len()));
+            }
+            Exit::Done
+        }
+        Err(e) => {
+            complain(&format!("cannot write {}: {e}", path.display()));
+            Exit::Environment
+        }
+    }
+}
+
+/// A file of an archive: path, permission bits, bytes.
+type Member<'a> = (&'a str, u32, &'a [u8]);
+
+fn members(files: &[Artifact]) -> Vec<Member<'_>> {
+    files.iter().map(|f| (f.path.as_str(), f.mode, f.contents.as_bytes())).collect()
+}
+
+fn package(control: &[u8], data: &[u8]) -> Vec<u8> {
+    archive(&[("debian-binary", b"2.0\n"), ("control.tar", control), ("data.tar", data)])
+}
+
+/// Makes the package of what all machines share.
+fn common(args: &Args, shared: &Shared) -> Exit {
+    let helper = match helper::read() {
+        Ok(helper) => helper,
+        Err(why) => {
+            complain(&why);
+            return Exit::Environment;
+        }
+    };
+    let name = helper::PACKAGE;
+    let architecture = match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let control = format!(
+        "Package: {name}\nVersion: {}\nArchitecture: {architecture}\nMaintainer: {}\nInstalled-Size: {}\nSection: admin\n\
+         Priority: optional\nDepends: libc6\nDescription: what units of virtual machines share\n \
+         The helper that waits for guests, and powers them down.\n",
+        args.package_version,
+        args.maintainer,
+        helper.len().div_ceil(1024)
+    );
+    let control = [("control", 0o644, control.as_bytes())];
+    let files: [Member<'_>; 1] = [(helper::PLACE, 0o755, &helper)];
+    let Some(archive) = tar(&control).zip(tar(&files)).map(|(control, data)| package(&control, &data)) else {
+        return Exit::Environment;
+    };
+    let path = args.output.clone();
+    let path = path.unwrap_or_else(|| PathBuf::from(format!("{name}_{}_{architecture}.deb", args.package_version)));
+    match std::fs::write(&path, archive) {
+        Ok(()) => {
+            if !shared.quiet {
+                complain(&format!("{}: {}", path.display(), helper::PLACE));
             }
             Exit::Done
         }
@@ -176,13 +235,16 @@ fn postinst(files: &[Artifact], units: &[String], targets: &[SharedTarget]) -> V
         }
         lines.push(format!("    install -D -m 0644 \"$root/{copy}\" \"$root/{place}\""));
     }
-    for (folder, command) in [("sysusers.d", "systemd-sysusers"), ("tmpfiles.d", "systemd-tmpfiles --create")] {
-        if has(&format!("usr/lib/{folder}/")) {
-            let program = command.split(' ').next().unwrap_or(command);
-            lines.push(format!(
-                "    if command -v {program} >/dev/null; then {command} ${{root:+--root=\"$root\"}}; fi"
-            ));
-        }
+    if has("usr/lib/sysusers.d/") {
+        let line = "    if command -v systemd-sysusers >/dev/null; then systemd-sysusers ${root:+--root=\"$root\"}; fi";
+        lines.push(line.to_string());
+    }
+    if has("usr/lib/udev/rules.d/") {
+        lines.push(
+            "    if booted; then udevadm control --reload || true; udevadm ".to_string()
+                + &TRIGGER.join(" ")
+                + " || true; fi",
+        );
     }
     let own = own(units);
     if !units.is_empty() {
@@ -233,7 +295,11 @@ fn control(args: &Args, files: &[Artifact], units: &[String], targets: &[SharedT
         "Package: {}\nVersion: {}\nArchitecture: all\nMaintainer: {}\nInstalled-Size: {kib}\nSection: admin\nPriority: optional\n",
         args.name, args.package_version, args.maintainer
     );
-    let depends = Vec::from_iter(depends(files)).join(", ");
+    let mut depends = depends(files);
+    if files.iter().any(|f| helper::is_called(&f.contents)) {
+        depends.insert(helper::PACKAGE.to_string());
+    }
+    let depends = Vec::from_iter(depends).join(", ");
     if !depends.is_empty() {
         control.push_str(&format!("Depends: {depends}\n"));
     }
@@ -264,21 +330,21 @@ fn control(args: &Args, files: &[Artifact], units: &[String], targets: &[SharedT
 }
 
 /// A tar archive (ustar) of files and the folders above them; `None` when a path is too long.
-fn tar(files: &[Artifact]) -> Option<Vec<u8>> {
+fn tar(files: &[Member<'_>]) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut folders = BTreeSet::from([String::new()]);
     out.extend(header("./", b'5', 0o755, 0)?);
-    for file in files {
+    for &(path, mode, bytes) in files {
         let mut end = 0;
-        while let Some(at) = file.path.get(end..).and_then(|rest| rest.find('/')) {
+        while let Some(at) = path.get(end..).and_then(|rest| rest.find('/')) {
             end += at + 1;
-            let folder = file.path.get(..end)?.to_string();
+            let folder = path.get(..end)?.to_string();
             if folders.insert(folder.clone()) {
                 out.extend(header(&format!("./{folder}"), b'5', 0o755, 0)?);
             }
         }
-        out.extend(header(&format!("./{}", file.path), b'0', file.mode, file.contents.len())?);
-        out.extend(file.contents.as_bytes());
+        out.extend(header(&format!("./{path}"), b'0', mode, bytes.len())?);
+        out.extend(bytes);
         out.resize(out.len().next_multiple_of(512), 0);
     }
     out.resize(out.len() + 1024, 0);

@@ -111,6 +111,15 @@ pub fn rules<'a>(plan: &'a Plan, process: &Process) -> Vec<DeviceRule<'a>> {
     rules
 }
 
+/// Whether systemd's `DevicePolicy=closed` has it.
+pub fn is_in_closed(rule: &DeviceRule<'_>) -> bool {
+    match rule.device {
+        Device::Known { path, .. } => path == "/dev/ptmx" || ALWAYS.iter().any(|(harmless, _)| *harmless == path),
+        Device::Class { name, .. } => name == "char-pts",
+        Device::Path { .. } => false,
+    }
+}
+
 fn known(path: &'static str, number: (u32, u32)) -> Device<'static> {
     Device::Known { path, number }
 }
@@ -126,19 +135,19 @@ fn device_node(access: &Access) -> Option<Option<bool>> {
         PathKind::BlockDevice => Some(Some(true)),
         PathKind::CharDevice => Some(Some(false)),
         // A file below /dev can only be a node (but for what tmpfs holds there).
-        PathKind::File
-            if access.path.starts_with("/dev/")
-                && !["/dev/shm/", "/dev/hugepages", "/dev/mqueue/"].iter().any(|p| access.path.starts_with(p)) =>
-        {
-            Some(None)
-        }
+        PathKind::File if is_node(&access.path) => Some(None),
         PathKind::Tree | PathKind::Files if access.path.starts_with("/dev/") => Some(Some(false)),
         _ => None,
     }
 }
 
+/// Whether a path is that of a device node: below `/dev`, but for what tmpfs and hugetlbfs hold there.
+pub fn is_node(path: &str) -> bool {
+    path.starts_with("/dev/") && !["/dev/shm/", "/dev/hugepages", "/dev/mqueue/"].iter().any(|p| path.starts_with(p))
+}
+
 /// Whether a process opens a pseudo-terminal.
-fn uses_pty(process: &Process) -> bool {
+pub fn uses_pty(process: &Process) -> bool {
     process.args.iter().any(|arg| match &arg.value {
         ArgValue::Props(props, _) if arg.switch == "-chardev" => {
             let backend = props.0.first().map(|(_, value)| value);

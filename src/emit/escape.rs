@@ -9,11 +9,15 @@ mod apparmor;
 mod make;
 mod selinux;
 mod systemd;
+mod tmpfiles;
+mod udev;
 
 pub use apparmor::{ApparmorName, ApparmorPath, ApparmorText};
 pub use make::MakePath;
-pub use selinux::{CilName, FileContextsPath, SelinuxContext};
-pub use systemd::{EnvAssignment, ExecArg, ExecProgram, UnitName, UnitPath, UnitText, UnitWord};
+pub use selinux::{CilContext, CilName, FileContextsPath, SelinuxContext};
+pub use systemd::{EnvAssignment, ExecArg, ExecProgram, UnitName, UnitPath, UnitRest, UnitText, UnitUrl, UnitWord};
+pub use tmpfiles::{AccountName, TmpfilesLine, TmpfilesPath, TmpfilesPattern, TmpfilesSource};
+pub use udev::{UdevMatch, UdevValue};
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -106,6 +110,12 @@ impl<L: Language> Escaped<L> {
     pub fn followed_by(mut self, keyword: &'static str) -> Escaped<L> {
         self.text.push(' ');
         self.text.push_str(keyword);
+        self
+    }
+
+    /// This text and another behind it.
+    pub(super) fn joined(mut self, other: &Escaped<L>) -> Escaped<L> {
+        self.text.push_str(&other.text);
         self
     }
 

@@ -17,7 +17,10 @@ mod names;
 pub mod network;
 pub mod selinux;
 pub mod systemd;
+pub mod sysusers;
 pub mod template;
+pub mod tmpfiles;
+pub mod udev;
 
 pub use fit::Fitter;
 pub use names::Names;
@@ -59,6 +62,9 @@ pub struct Extras<'a> {
 pub fn all(plan: &Plan, extras: &Extras<'_>, templates: &Templates, diags: &mut Diagnostics) -> Vec<Artifact> {
     let Some(names) = Names::of(plan, &mut Fitter::new(diags)) else { return Vec::new() };
     let mut tree = systemd::emit(plan, &names, templates, diags);
+    tree.extend(sysusers::emit(plan, &names, templates, diags));
+    tree.extend(tmpfiles::emit(plan, &names, templates, diags));
+    tree.extend(udev::emit(plan, &names, templates, diags));
     tree.extend(apparmor::emit(plan, &names, templates, diags));
     tree.extend(selinux::emit(plan, &names, templates, diags));
     tree.extend(cgroup::emit(plan, &names, diags));

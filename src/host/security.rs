@@ -6,7 +6,7 @@ use ::kdl::KdlNode;
 /// How the host confines its guests. In brackets: the key of libvirt's qemu.conf.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Security {
-    /// Account that system machines run as (user); none: `virtc-qemu`, which the tree brings along.
+    /// Account that system machines run as (user); none: one for each machine, which the tree brings along.
     pub user: Option<String>,
     /// Its group (group); none: the group of the same name.
     pub group: Option<String>,

@@ -1,6 +1,6 @@
 //! Who the processes run as, and which labels confine them.
 
-use super::Lower;
+use super::{Lower, account};
 use crate::diag::codes::security as codes;
 use crate::domain::seclabel::{Seclabel, SeclabelType};
 use crate::emit::escape::{ApparmorName, Escaped, SelinuxContext};
@@ -65,7 +65,13 @@ fn refuses(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> bool {
 /// User, group, supplementary groups.
 fn owner(lx: &mut Lower<'_>, label: Option<&Seclabel>, out: &mut Confinement) {
     let policy = &lx.env.host.security;
-    let user = policy.user.clone().unwrap_or_else(|| DEFAULT_USER.to_string());
+    // An account for each machine keeps machines apart without any security module.
+    out.own_account = policy.user.is_none() && policy.group.is_none() && lx.env.options.target.is_standalone();
+    let user = match &policy.user {
+        Some(user) => user.clone(),
+        None if out.own_account => account::of(&lx.plan.name),
+        None => DEFAULT_USER.to_string(),
+    };
     out.group = Some(policy.group.clone().unwrap_or_else(|| user.clone()));
     out.user = Some(user);
     out.dynamic_ownership = policy.dynamic_ownership;
@@ -73,6 +79,7 @@ fn owner(lx: &mut Lower<'_>, label: Option<&Seclabel>, out: &mut Confinement) {
         match (label.kind(), label.label.as_deref()) {
             (SeclabelType::Static, Some(text)) => match split_owner(text) {
                 Some((user, group)) if allowed_owner(lx, user, group, label) => {
+                    out.own_account = false;
                     out.user = Some(user.to_string());
                     out.group = Some(group.to_string());
                 }

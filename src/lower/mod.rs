@@ -3,6 +3,7 @@
 //! The order of QEMU's arguments is libvirt's; [`lower`] is that order, written down. Families add their
 //! parts with the methods of [`Lower`]: an argument with its cause, an access, a limit.
 
+pub mod account;
 mod clock;
 mod confinement;
 mod cpu;
@@ -19,7 +20,7 @@ use crate::device::Devices;
 use crate::device::disk;
 use crate::device::family::Family;
 use crate::domain::{Domain, DomainKind};
-use crate::plan::{Accelerator, Instance, Lifecycle, Plan, Process, Ready, Role, Text};
+use crate::plan::{Accelerator, Instance, LentDevice, Lifecycle, Plan, Process, Ready, Role, Text};
 use crate::stage::{BlockNodes, Cx, Grant, Lower, Machine};
 
 /// What lowering gives.
@@ -142,6 +143,18 @@ fn head(lx: &mut Lower<'_>) {
     lx.plan.limits.memory = domain.memory.as_ref().map_or(0, |m| m.amount.size.0);
 }
 
+/// What devices of the host make QEMU lock: all of the guest's memory, once for each of them where an IOMMU of the
+/// guest keeps them apart, and 1 GiB for what they map besides (the rule of libvirt's `qemuDomainGetMemLockLimitBytes`).
+fn locked(plan: &Plan, apart: bool) -> Option<u64> {
+    let vfio = plan.lent.iter().filter(|l| !matches!(l.device, LentDevice::Usb { .. })).count() as u64;
+    if vfio == 0 {
+        return None;
+    }
+    let memory = plan.limits.memory_hard.unwrap_or(plan.limits.memory);
+    let times = if apart { vfio } else { 1 };
+    Some(memory.saturating_mul(times).saturating_add(1 << 30))
+}
+
 /// Puts QEMU's process into the Plan.
 fn finish(mut lx: Lower<'_>) -> Plan {
     let env = monitor::environment(&lx);
@@ -151,6 +164,7 @@ fn finish(mut lx: Lower<'_>) -> Plan {
     }
     limits::granted_nodes(&mut lx);
     limits::limits(&mut lx);
+    lx.plan.limits.locked = locked(&lx.plan, !lx.devices.iommus.is_empty());
     lx.plan.confinement = confinement::confinement(&mut lx);
     real::settle(&mut lx);
     policy::check(&mut lx);

@@ -30,6 +30,13 @@ pub fn monitor(lx: &mut Lower<'_>) {
             process: "qemu".to_string(),
             cause: cause.clone(),
         });
+        let control = format!("{}/control.sock", lx.paths.run);
+        lx.plan.sockets.push(Socket {
+            role: SocketRole::Control,
+            path: control,
+            process: "qemu".to_string(),
+            cause: lx.cause(site, "default: QMP monitor of the unit"),
+        });
         let path = lx.paths.run.clone();
         lx.plan.directories.push(Directory { role: DirectoryRole::Runtime, path, mode: 0o700, cause });
     }

@@ -48,6 +48,9 @@ pub struct Limits {
     /// Tasks of the machine, from the host facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_threads: Option<u32>,
+    /// Memory that QEMU may lock, bytes: devices of the host reach into all of the guest's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<u64>,
     /// Size of a core dump of QEMU, bytes, from the host facts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_core: Option<u64>,

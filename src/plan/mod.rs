@@ -84,6 +84,9 @@ pub struct Plan {
     pub sockets: Vec<Socket>,
     /// Files that must exist, made from a template when missing (NVRAM).
     pub files: Vec<NewFile>,
+    /// Devices of the host that the machine has for itself while it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lent: Vec<Lent>,
     /// Overlays of transient disks: made before each start, removed after the stop.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overlays: Vec<Overlay>,
@@ -113,6 +116,11 @@ impl Plan {
     /// The run-time directory of the domain, where its monitor socket is.
     pub fn run_dir(&self) -> Option<&Directory> {
         self.directories.iter().find(|d| d.role == DirectoryRole::Runtime)
+    }
+
+    /// The socket of the monitor that is the unit's alone.
+    pub fn control(&self) -> Option<&Socket> {
+        self.sockets.iter().find(|s| s.role == SocketRole::Control)
     }
 
     /// The socket on which QEMU's QMP monitor listens.
@@ -349,12 +357,42 @@ pub struct Socket {
 pub enum SocketRole {
     /// QMP.
     Monitor,
+    /// QMP for the unit alone, which waits, powers down and pins through it: whoever holds the monitor is not in its way.
+    Control,
     /// A character device of the guest.
     Chardev,
     /// A remote display.
     Display,
     /// Between QEMU and a helper.
     Helper,
+}
+
+/// A device of the host that is lent to the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lent {
+    /// How it is known: its node gets a name only when it appears.
+    pub device: LentDevice,
+    /// Whether it is taken from the host's driver at the start, and given back at the stop.
+    pub managed: bool,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// How a device of the host is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LentDevice {
+    /// A USB device by vendor and product.
+    Usb {
+        /// Vendor.
+        vendor: u32,
+        /// Product.
+        product: u32,
+    },
+    /// A PCI device by its address, `0000:00:10.0`.
+    Pci(String),
+    /// A mediated device by its UUID.
+    Mdev(String),
 }
 
 /// A file that is made before the first start.
@@ -416,6 +454,9 @@ pub struct Confinement {
     pub group: Option<String>,
     /// Supplementary groups.
     pub groups: Vec<String>,
+    /// Whether the account is this machine's alone, and comes with its tree.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub own_account: bool,
     /// Whether files are given to the user before the start and back after the stop.
     pub dynamic_ownership: bool,
     /// SELinux.

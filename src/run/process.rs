@@ -266,7 +266,7 @@ impl Starter {
         groups: Option<&Groups>,
     ) -> Result<Watched, Fault> {
         let mut confine = Confine {
-            locks_memory: process.locks_memory,
+            locks_memory: process.locks_memory || self.confine.locks_memory,
             keep: keep(process),
             groups: groups.map(Groups::joins).unwrap_or_default(),
             descriptors: descriptors(process)?,

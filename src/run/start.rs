@@ -270,7 +270,7 @@ fn account(plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Option<Account>, Fa
     }
     let account = match own::account(plan) {
         // Nobody asked for this account; it comes with the files of `virtc build`.
-        Err(_) if user == crate::emit::systemd::DEFAULT_USER => {
+        Err(_) if plan.confinement.own_account || user == crate::emit::systemd::DEFAULT_USER => {
             say(&format!(
                 "the machine runs as root: there is no user '{user}' (useradd --system --no-create-home {user})"
             ));
@@ -337,7 +337,7 @@ fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
         account: account.map(|a| (a.uid, a.gid, a.groups.clone())),
         keep: Vec::new(),
         descriptors: Vec::new(),
-        locks_memory: false,
+        locks_memory: plan.limits.locked.is_some(),
         selinux: confinement.selinux.as_ref().filter(|_| own::has_selinux()).map(|s| s.process.clone()),
         apparmor: confinement
             .apparmor

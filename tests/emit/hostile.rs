@@ -257,13 +257,13 @@ fn split(line: &str) -> Vec<String> {
             continue;
         }
         let mut bytes = Vec::new();
-        let quoted = first == '"';
+        let quoted = first == '"' || first == '\'';
         if quoted {
             chars.next();
         }
         while let Some(c) = chars.next() {
             match c {
-                '"' if quoted => break,
+                c if quoted && c == first => break,
                 ' ' if !quoted => break,
                 '\\' => match chars.next() {
                     Some('x') => {

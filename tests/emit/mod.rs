@@ -4,7 +4,6 @@ mod apparmor;
 mod depfile;
 mod golden;
 mod hostile;
-mod owners;
 mod plans;
 mod selinux;
 mod systemd;

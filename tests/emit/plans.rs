@@ -22,6 +22,7 @@ pub fn server() -> Plan {
     plan.confinement = Confinement {
         user: Some("virtc-qemu".into()),
         group: Some("virtc-qemu".into()),
+        own_account: true,
         groups: vec!["kvm".into()],
         dynamic_ownership: true,
         selinux: Some(Selinux {

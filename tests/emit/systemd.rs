@@ -21,9 +21,11 @@ fn units_verify_without_a_word() {
         command.args(["verify", "--recursive-errors=no", "--man=no"]).args(&units);
         command.env("SYSTEMD_UNIT_PATH", format!("{}:", folder.display()));
         let (success, output) = tools::run(&mut command);
-        let output: Vec<&str> = output.lines().filter(|l| !l.contains("/usr/bin/swtpm is not executable")).collect();
+        // The helper of units comes in a package of its own.
+        let absent = ["/usr/bin/swtpm is not executable", "/usr/lib/virtc/qmp is not executable"];
+        let output: Vec<&str> = output.lines().filter(|l| !absent.iter().any(|a| l.contains(a))).collect();
         assert!(output.is_empty(), "{}:\n{}", plan.name, output.join("\n"));
-        assert!(success || plan.processes.len() > 1, "{}", plan.name);
+        assert!(success || !std::path::Path::new("/usr/lib/virtc/qmp").exists(), "{}", plan.name);
     }
 }
 

@@ -12,9 +12,28 @@ done
 systemctl daemon-reload
 start_guests
 denied_by_qemu
-# The profile by itself, with all that root may do.
+# The account by itself, without the profile, against what is the other's.
 P=libvirt-0a1b2c3d-0000-4000-8000-000000000001; b=$(pid_of virtc-lab-b)
-run="setpriv --reuid=virtc-qemu --regid=virtc-qemu --clear-groups"
+run="setpriv --reuid=virtc-lab-a --regid=virtc-lab-a --clear-groups"
+chmod o-r $L/b.img
+for n in a b; do check "QEMU $n runs as its own account" [ "$(stat -c %U /proc/$(pid_of virtc-lab-$n))" = virtc-lab-$n ]; done
+check "control: the account reads its own disk" $run cat $L/a.img
+check "control: the account connects to its own console" $run perl -MIO::Socket::UNIX -e 'exit !IO::Socket::UNIX->new(Peer => "/run/virtc/lab-a/console.sock")'
+refused() { check "the account alone is refused: $1" bash -c "! $run $2"; }
+refused "the other's disk" "cat $L/b.img"
+for s in monitor control console; do
+  refused "the other's $s socket" "perl -MIO::Socket::UNIX -e 'exit !IO::Socket::UNIX->new(Peer => q(/run/virtc/lab-b/$s.sock))'"
+done
+refused "the other's folder" "ls /run/virtc/lab-b"
+refused "the other's memory" "head -c 1 /proc/$b/mem"
+refused "the other's environment" "cat /proc/$b/environ"
+refused "the other's descriptors" "ls /proc/$b/fd/0"
+refused "a signal to the other" "kill -TERM $b"
+refused "a ptrace of the other" "perl -e 'exit(syscall(101,0x4206,$b,0,0)==0?0:1)'"
+refused "its processor affinity" "perl -e '\$m=pack(q(Q),1); exit(syscall(203,$b,8,\$m)==0?0:1)'"
+refused "a file in the root folder" "touch /planted"
+# The profile by itself.
+chmod o+r $L/b.img
 check "control: without the profile, the other's disk can be read" $run cat $L/b.img
 check "control: under the profile, its own disk can be read" $run aa-exec -p $P -- cat $L/a.img
 # PTRACE_SEIZE, which does not stop the process; as root, since the guests' user namespaces refuse all others.
@@ -23,7 +42,19 @@ check "the profile alone denies the other's disk" bash -c "! $run aa-exec -p $P 
 check "the profile alone denies /etc/shadow" bash -c "! aa-exec -p $P -- cat /etc/shadow"
 check "the profile denies a ptrace of the other" bash -c "! aa-exec -p $P -- perl -e 'exit(syscall(101,0x4206,$b,0,0)==0?0:1)'"
 check "the kernel says that AppArmor denied them" bash -c 'for w in b.img shadow ptrace; do dmesg | grep -q "apparmor=.DENIED.*$w" || exit 1; done'
+# What is not there is told by `systemctl start`, in QEMU's words.
+mv $L/b.img $L/b.away; systemctl stop virtc-lab-b
+check "a start without the disk fails" bash -c '! systemctl start virtc-lab-b'
+check "QEMU's own words are in the journal" bash -c 'journalctl -q --no-pager -o cat -u virtc-lab-b | grep -q "b.img.*No such file"'
+mv $L/b.away $L/b.img
+check "it starts again" systemctl start virtc-lab-b
+check "it says so when the guest runs" bash -c 'systemctl -q is-active virtc-lab-b'
+check "guest b boots again" soon 90 bash -c "tail -c 2000 $L/b.serial | grep -q 'lab-guest: ready'"
+# An administrator who holds the monitor is in nobody's way.
+perl -MIO::Socket::UNIX -e '$| = 1; $s = IO::Socket::UNIX->new(Peer => "/run/virtc/lab-a/monitor.sock"); print scalar <$s>; sleep 300' >/tmp/held & held=$!
+check "an administrator holds the monitor of guest a" soon 10 grep -q QMP /tmp/held
 stop_guests
+kill $held
 # The runner, whose machine systemd gives a scope.
 if virtc=/mnt/share/virtc; "$virtc" --version >/tmp/check.log 2>&1; then
   R=/srv/virtc-lab-r; mkdir -p $R; cp /mnt/share/guest $R/

@@ -33,7 +33,7 @@ ask() { as_client a perl -MIO::Socket::UNIX -e '$s=IO::Socket::UNIX->new(Peer=>$
 add() { printf '{"execute":"blockdev-add","arguments":{"driver":"file","filename":"%s","read-only":true,"node-name":"x%s"}}' $1 $RANDOM; }
 denied_by_qemu() {
   # Only the security module is in the way.
-  chmod 644 /etc/shadow
+  chmod 644 /etc/shadow; chmod o+r $L/b.img
   for other in $L/b.img /etc/shadow; do
     ask "$(add $other)" > /tmp/answer; sed 's/^/# /' /tmp/answer
     check "guest a is denied $other" grep -q 'Permission denied' /tmp/answer

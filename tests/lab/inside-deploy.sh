@@ -68,7 +68,7 @@ ExecStart=/bin/sh -ec "ip link add lab0 type dummy; ip address add 198.51.100.2/
 WantedBy=multi-user.target
 U
 systemctl -q enable --now lab0
-check "dpkg installs the packages" dpkg -i --force-depends /mnt/share/machines.deb /mnt/share/other.deb
+check "dpkg installs the packages" dpkg -i --force-depends /mnt/share/common.deb /mnt/share/machines.deb /mnt/share/other.deb
 check "the target and the machines are enabled by preset" systemctl is-enabled virtc.target virtc-one virtc-two virtc-three
 dmesg -C
 T=$(date '+%F %T')

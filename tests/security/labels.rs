@@ -53,7 +53,7 @@ fn ours(plan: &Plan) -> BTreeMap<&str, Treatment> {
             LabelRole::Explicit(label) => Some(label.clone()),
             LabelRole::Keep => None,
         });
-        let domain = || match confinement.user.as_deref() {
+        let domain = || match confinement.user.as_deref().filter(|_| !confinement.own_account) {
             Some("virtc-qemu") | None => "user:group".to_string(),
             Some(user) => format!("{user}:{}", confinement.group.as_deref().unwrap_or_default()),
         };

@@ -10,7 +10,7 @@ use crate::device::interface::Interface;
 use crate::device::storage::{StorageSource, lower as storage};
 use crate::diag::codes::hostdev as codes;
 use crate::host::PciAddress;
-use crate::plan::{PathKind, Props};
+use crate::plan::{Lent, LentDevice, PathKind, Props};
 use crate::stage::{Grant, Lower};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
@@ -45,6 +45,8 @@ fn interface(interface: &Interface, lx: &mut Lower<'_>) {
         PciAddress { domain: at.domain, bus, slot, function }
     });
     let Some(address) = given.or(interface.network_device) else { return };
+    let managed = interface.managed == Some(YesNo::Yes);
+    lend(LentDevice::Pci(address.to_string()), managed, interface.site, lx);
     let own = interface.driver.as_ref().and_then(|d| d.iommufd);
     let how = Vfio { ramfb: false, iommufd: own };
     let mut props = vfio_pci(&address, &interface.info, how, interface.site, lx);
@@ -61,6 +63,8 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
     }
     let props = match &h.source {
         HostdevSource::Pci { address, .. } => {
+            let managed = h.managed == Some(YesNo::Yes);
+            lend(LentDevice::Pci(address.to_string()), managed, h.site, lx);
             let own = h.driver.as_ref().and_then(|d| d.iommufd);
             let how = Vfio { ramfb: h.ramfb.is_some_and(OnOff::is_on), iommufd: own };
             let mut props = vfio_pci(address, &h.info, how, h.site, lx);
@@ -79,6 +83,7 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
         HostdevSource::Vhost { wwpn } => vhost(h, wwpn, lx),
         HostdevSource::Mdev { uuid } => {
             let uuid = uuid.to_string();
+            lend(LentDevice::Mdev(uuid.clone()), false, h.site, lx);
             mediated(h, &uuid, lx)
         }
         HostdevSource::Scsi { .. } | HostdevSource::Iscsi(_) | HostdevSource::None => return,
@@ -89,6 +94,12 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
     props.maybe("failover_pair_id", teaming);
     lx.address(&mut props, &h.info);
     lx.device(props, h);
+}
+
+/// Notes a device that is the machine's while it runs.
+fn lend(device: LentDevice, managed: bool, site: Site, lx: &mut Lower<'_>) {
+    let cause = lx.cause(site, "hostdev");
+    lx.plan.lent.push(Lent { device, managed, cause });
 }
 
 fn display(h: &Hostdev, props: &mut Props) {
@@ -194,6 +205,7 @@ fn usb(
         (None, Some((vendor, product))) => {
             // The device number is not known before the start: QEMU looks for the product itself.
             lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), h.site, "hostdev");
+            lend(LentDevice::Usb { vendor, product }, false, h.site, lx);
             props.set("vendorid", vendor).set("productid", product);
         }
         (None, None) => {}

@@ -90,14 +90,12 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
     lx.touch_by(&id, &state, Grant::HELPER_STATE.on(kind), tpm.site, "tpm: state");
     lx.listens(&id, &socket, &cause);
     lx.touch(&socket, Grant::HELPER_SOCKET, tpm.site, "tpm");
-    let accounts = &lx.env.host.process;
+    // libvirt's swtpm has an account for all machines: here it has that of the machine, whose folder it serves from.
     lx.plan.processes.push(Process {
         role: Role::Swtpm,
         id,
         program: "/usr/bin/swtpm".to_string(),
         args,
-        user: accounts.swtpm_user.clone(),
-        group: accounts.swtpm_group.clone(),
         ready: Ready::Socket(socket.clone()),
         cause,
         ..Process::default()

@@ -8,7 +8,7 @@ use super::fit::Fitter;
 use super::template::{Fields, Templates};
 use super::{Artifact, Names, network};
 use crate::diag::Diagnostics;
-use crate::plan::{Cause, PathKind, Perms, Plan, Process, Role, SocketRole};
+use crate::plan::{ArgValue, Cause, PathKind, Perms, Plan, Process, Role, SocketRole};
 use std::collections::BTreeMap;
 
 /// The profile and its rules; nothing when the XML names a profile of the host, or none.
@@ -89,6 +89,17 @@ fn body(
     fields.maybe::<ApparmorPath>("program", fit.fit(&process.program, &process.cause));
     fields.flag("inet", families.inet).flag("netlink", families.netlink);
     let opens = |path: &str| plan.access.iter().any(|a| a.process == process.id && a.path.starts_with(path));
+    if process.role == Role::Qemu {
+        let firmware =
+            |a: &&crate::plan::Access| a.sharing == crate::plan::Sharing::System && a.path.starts_with("/usr/share/");
+        let has = |path: &str, kinds: &[PathKind]| {
+            own(plan, process).any(|a| a.path.starts_with(path) && !kinds.contains(&a.kind))
+        };
+        fields.flag("pty", super::devices::uses_pty(process)).flag("hugetlb", uses_hugetlb(process));
+        fields.flag("firmware", own(plan, process).any(|a| firmware(&a) && a.perms.lock));
+        fields.flag("usb", has("/dev/bus/usb", &[])).flag("overlays", !plan.overlays.is_empty());
+        fields.list("links", links(plan, process));
+    }
     fields.flag("gl", opens("/dev/dri/")).flag("sgx", opens("/dev/sgx_"));
     fields.put("files", file.clone());
     let mut capabilities = Vec::new();
@@ -102,6 +113,61 @@ fn body(
         }
     }
     fields.list("capabilities", capabilities);
+}
+
+fn own<'a>(plan: &'a Plan, process: &'a Process) -> impl Iterator<Item = &'a crate::plan::Access> {
+    plan.access.iter().filter(|a| a.process == process.id)
+}
+
+/// Whether a back end of memory is of huge pages, but of no file.
+fn uses_hugetlb(process: &Process) -> bool {
+    process.args.iter().any(|arg| match &arg.value {
+        ArgValue::Props(props, _) => {
+            props.text("qom-type") == Some("memory-backend-memfd") && props.get("hugetlb").is_some()
+        }
+        _ => false,
+    })
+}
+
+/// Nodes that links lead to. A profile names no link, and which of the nodes it is changes from boot to boot.
+const NODES: &[(&str, &str, &str)] = &[
+    (
+        "/dev/disk/by-",
+        "/dev/{sd[a-z]*,vd[a-z]*,nvme[0-9]*n[0-9]*,dm-[0-9]*,md[0-9]*,loop[0-9]*,sr[0-9]*,mmcblk[0-9]*}",
+        "block",
+    ),
+    ("/dev/mapper/", "/dev/dm-[0-9]*", "block"),
+    ("/dev/input/by-", "/dev/input/event[0-9]*", ""),
+    ("/dev/serial/by-", "/dev/tty{S,USB,ACM}[0-9]*", ""),
+    ("/dev/cdrom", "/dev/sr[0-9]*", "block"),
+];
+
+/// Rules for what links to devices lead to; nothing where the host facts tell it.
+fn links(plan: &Plan, process: &Process) -> Vec<Fields<Apparmor>> {
+    let mut found: BTreeMap<&'static str, Perms> = BTreeMap::new();
+    let mut sizes = false;
+    for access in own(plan, process).filter(|a| a.resolved.is_none()) {
+        let known = NODES.iter().find(|(link, ..)| access.path.starts_with(link));
+        // A logical volume: `/dev/GROUP/NAME`.
+        let volume = || {
+            let inner = access.path.strip_prefix("/dev/").is_some_and(|n| n.contains('/'));
+            (access.kind == PathKind::BlockDevice && inner).then_some(&("", "/dev/dm-[0-9]*", "block"))
+        };
+        let Some((_, nodes, kind)) = known.or_else(volume) else { continue };
+        sizes |= *kind == "block";
+        let perms = found.entry(nodes).or_default();
+        *perms = perms.union(access.perms);
+    }
+    if sizes {
+        found.insert("@{sys}/devices/**/queue/max_segments", Perms { lock: false, ..Perms::READ });
+    }
+    let rule = |(path, perms)| {
+        let mut rule = Fields::new();
+        rule.put::<ApparmorText>("path", Escaped::literal(path))
+            .put("perms", Escaped::<ApparmorText>::literal(letters(perms)));
+        rule
+    };
+    found.into_iter().map(rule).collect()
 }
 
 /// What a process may do with one path, and why.

@@ -57,6 +57,8 @@ impl Language for FileContextsPath {
                 }
                 // A blank ends the field; a leading # would be a comment, but a path starts with a slash.
                 ' ' => out.push_str("\\x20"),
+                // A module has the expression in quotes.
+                '"' => out.push_str("\\x22"),
                 '\t' => out.push_str("\\x09"),
                 other => out.push(other),
             }
@@ -79,4 +81,33 @@ impl Language for CilName {
         out.push_str(value);
         Ok(())
     }
+}
+
+/// A context in CIL: `(system_u object_r svirt_image_t ((s0 (c1 c2)) (s0 (c1 c2))))`.
+pub struct CilContext;
+
+impl Language for CilContext {
+    type Format = format::Selinux;
+    const NAME: &'static str = "an SELinux module";
+    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
+        SelinuxContext::spell(value, &mut String::new())?;
+        let mut parts = value.splitn(4, ':');
+        let mut name = || parts.next().unwrap_or_default();
+        let (user, role, kind, range) = (name(), name(), name(), name());
+        let (low, high) = range.split_once('-').unwrap_or((range, range));
+        out.push_str(&format!("({user} {role} {kind} ({} {}))", level(low), level(high)));
+        Ok(())
+    }
+}
+
+/// `s0:c1,c5.c9` as `(s0 (c1 (range c5 c9)))`.
+fn level(text: &str) -> String {
+    let Some((sensitivity, set)) = text.split_once(':') else {
+        return format!("({})", if text.is_empty() { "s0" } else { text });
+    };
+    let one = |part: &str| match part.split_once('.') {
+        Some((first, last)) => format!("(range {first} {last})"),
+        None => part.to_string(),
+    };
+    format!("({sensitivity} ({}))", set.split(',').map(one).collect::<Vec<_>>().join(" "))
 }

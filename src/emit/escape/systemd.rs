@@ -125,6 +125,43 @@ impl Language for UnitPath {
     }
 }
 
+/// A file as a URL (`Documentation=`).
+pub struct UnitUrl;
+
+impl Language for UnitUrl {
+    type Format = format::Systemd;
+    const NAME: &'static str = "a systemd unit";
+    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
+        out.push_str("file:");
+        for byte in absolute::<Self>(value)?.bytes() {
+            if byte.is_ascii_alphanumeric() || b"/_.-:+@,".contains(&byte) {
+                out.push(char::from(byte));
+            } else {
+                // The percent sign of a URL is doubled in a unit. Writing to a String cannot fail.
+                let _ = write!(out, "%%{byte:02X}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A path that is the whole value of a line, which has no quotes (`AssertPathExists=`).
+pub struct UnitRest;
+
+impl Language for UnitRest {
+    type Format = format::Systemd;
+    const NAME: &'static str = "a systemd unit";
+    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
+        check_length::<Self>(value)?;
+        let path = absolute::<Self>(value)?;
+        if path.ends_with(['\\', ' ']) {
+            return Err(unfit::<Self>("a blank or a backslash at the end of a path"));
+        }
+        out.push_str(&path.replace('%', "%%"));
+        Ok(())
+    }
+}
+
 impl Escaped<UnitPath> {
     /// A path that may be missing (`-/path`).
     pub fn optional(value: &str) -> Result<Escaped<UnitPath>, Unfit> {
@@ -276,12 +313,14 @@ fn spell_word(value: &str, out: &mut String) {
 
 /// Appends a quoted word; `variables` says whether `$` would be expanded.
 fn spell_quoted<L: Language>(value: &str, out: &mut String, variables: bool) -> Result<(), Unfit> {
-    out.push('"');
+    // JSON reads better without a backslash at each quote.
+    let quote = if value.contains('"') && !value.contains('\'') { '\'' } else { '"' };
+    out.push(quote);
     for c in value.chars() {
         match c {
             '\0' => return Err(unfit::<L>("a NUL byte")),
             '\\' => out.push_str("\\\\"),
-            '"' => out.push_str("\\\""),
+            '"' if quote == '"' => out.push_str("\\\""),
             '%' => out.push_str("%%"),
             '$' if variables => out.push_str("$$"),
             // Writing to a String cannot fail.
@@ -289,6 +328,6 @@ fn spell_quoted<L: Language>(value: &str, out: &mut String, variables: bool) -> 
             other => out.push(other),
         }
     }
-    out.push('"');
+    out.push(quote);
     Ok(())
 }

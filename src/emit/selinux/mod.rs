@@ -2,13 +2,13 @@
 //! a CIL module for what a distribution's policy lacks.
 
 use super::escape::{
-    CilName, Escaped, FileContextsPath, SelinuxContext, TableField, TablePath, format::Selinux as Format,
+    CilContext, CilName, Escaped, FileContextsPath, SelinuxContext, TableField, TablePath, format::Selinux as Format,
 };
 use super::fit::Fitter;
 use super::template::{Fields, Templates};
 use super::{Artifact, Names};
 use crate::diag::Diagnostics;
-use crate::plan::{Accelerator, Access, Cause, LabelRole, PathKind, Plan, Selinux};
+use crate::plan::{Accelerator, Access, Cause, DirectoryRole, LabelRole, PathKind, Plan, Selinux};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The context that an access gives its file; none when the file is left as it is.
@@ -40,6 +40,12 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         }
     }
     let mut records = Vec::new();
+    let mut labels_of_module = Vec::new();
+    // Nodes below /dev are labelled by udev as they appear.
+    let folders = plan.directories.iter().filter(|d| selinux.relabel && d.role != DirectoryRole::Log);
+    for directory in folders {
+        labels_of_module.extend(filecon(&directory.path, PathKind::Tree, &selinux.image, &directory.cause, &mut fit));
+    }
     for (path, (access, context)) in &files {
         let Some(context) = fit.fit::<SelinuxContext>(context, &access.cause) else { continue };
         let Some(field) = fit.fit::<TablePath>(path, &access.cause) else { continue };
@@ -47,11 +53,21 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         labels.push_str(&format!("{context}\t{restore}\t{field}\t{}\n", cause_text(&access.cause, &mut fit)));
         let real = access.resolved.as_deref().unwrap_or(path);
         records.extend(file_contexts(real, access, context, &mut fit));
+        let made = plan.directories.iter().any(|d| d.path == real);
+        let label = files.get(path).map_or("", |(_, context)| context);
+        if !made && !super::devices::is_node(real) {
+            labels_of_module.extend(filecon(real, access.kind, label, &access.cause, &mut fit));
+        }
     }
     let mut fields = Fields::new();
     title(plan, &mut fit, &mut fields);
     fields.list("files", records);
-    let module = cil(plan, selinux, &mut fit);
+    let types = BTreeSet::from_iter(labels_of_module.iter().map(|(kind, _)| kind.clone()));
+    let module = cil(plan, selinux, &mut fit).map(|mut module| {
+        module.list("labels", types.iter().map(|name| type_record(name)).collect());
+        module.list("files", labels_of_module.into_iter().map(|(_, record)| record).collect());
+        module
+    });
     out.push(Artifact::new(names.share("selinux/labels"), labels));
     out.push(Artifact::new(names.share("selinux/booleans"), booleans(plan, selinux)));
     out.push(Artifact::new(names.share("selinux/file_contexts"), templates.render("file_contexts", &fields, diags)));
@@ -120,6 +136,36 @@ fn type_of(context: &str) -> &str {
     context.split(':').nth(2).unwrap_or_default()
 }
 
+fn type_record(name: &str) -> Fields<Format> {
+    let mut record = Fields::new();
+    record.maybe::<CilName>("type", Escaped::new(name).ok());
+    record
+}
+
+/// The label of a path in the module, and its type.
+fn filecon(
+    path: &str,
+    kind: PathKind,
+    context: &str,
+    cause: &Cause,
+    fit: &mut Fitter<'_>,
+) -> Option<(String, Fields<Format>)> {
+    let (object, end) = match kind {
+        PathKind::File => ("file", ""),
+        PathKind::BlockDevice => ("block", ""),
+        PathKind::CharDevice => ("char", ""),
+        PathKind::Directory => ("dir", ""),
+        PathKind::Files => ("any", "(/[^/]*)?"),
+        PathKind::Tree => ("any", "(/.*)?"),
+        PathKind::Socket => ("socket", ""),
+        PathKind::Pipe => ("pipe", "(\\.in|\\.out)?"),
+    };
+    let mut record = Fields::new();
+    record.put("path", fit.fit::<FileContextsPath>(path, cause)?.between("", end)).word("object", object);
+    record.put("context", fit.fit::<CilContext>(context, cause)?);
+    Some((type_of(context).to_string(), record))
+}
+
 /// The module: the start by systemd, and emulation for types that the policy does not let make code.
 fn cil(plan: &Plan, selinux: &Selinux, fit: &mut Fitter<'_>) -> Option<Fields<Format>> {
     let process = fit.fit::<CilName>(type_of(&selinux.process), &selinux.cause)?;
@@ -127,13 +173,8 @@ fn cil(plan: &Plan, selinux: &Selinux, fit: &mut Fitter<'_>) -> Option<Fields<Fo
     title(plan, fit, &mut fields);
     fields.maybe::<CilName>("module", fit.fit(&format!("virtc_{}", short(plan)), &selinux.cause));
     let types: BTreeSet<String> = BTreeSet::from([process.to_string()]);
-    let record = |name: &str| {
-        let mut record = Fields::new();
-        record.maybe::<CilName>("type", Escaped::new(name).ok());
-        record
-    };
-    fields.list("types", types.iter().map(|t| record(t)).collect());
-    fields.list("processes", types.iter().map(|t| record(t)).collect());
+    fields.list("types", types.iter().map(|t| type_record(t)).collect());
+    fields.list("processes", types.iter().map(|t| type_record(t)).collect());
     fields.flag("emulated", plan.accelerator == Accelerator::Tcg && process.as_str() != "svirt_tcg_t");
     Some(fields)
 }

@@ -6,7 +6,7 @@ use crate::emit::Names;
 use crate::emit::argv;
 use crate::emit::escape::{EnvAssignment, Escaped, ExecArg, ExecProgram, UnitPath, UnitWord};
 use crate::emit::fit::Fitter;
-use crate::plan::{Cause, DirectoryRole, Instance, Loss, Plan, Process, Ready, Role};
+use crate::plan::{Arg, Cause, DirectoryRole, Form, Instance, Loss, Plan, Process, Props, Role};
 
 /// The `[Service]` lines of a process, but for limits and sandbox.
 pub fn exec(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, lines: &mut Lines) {
@@ -16,11 +16,9 @@ pub fn exec(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>,
     for (key, value) in &process.env {
         lines.maybe::<EnvAssignment>("Environment", fit.fit(&format!("{key}={value}"), &process.cause));
     }
-    prepare::before(plan, process, fit, lines);
+    prepare::before(plan, process, names, fit, lines);
     lines.maybe("ExecStart", command_line(plan, process, fit));
-    if let Ready::Socket(path) = &process.ready {
-        prepare::wait_for_socket(plan, path, process, fit, lines);
-    }
+    prepare::started(plan, process, fit, lines);
     if process.role == Role::Qemu {
         prepare::stop(plan, fit, lines);
         lines.set("KillMode", "mixed");
@@ -41,7 +39,7 @@ pub fn exec(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>,
         Loss::Fatal if process.role != Role::Qemu && plan.restarts_on_crash() => lines.set("Restart", "on-failure"),
         Loss::Fatal | Loss::Bearable => {}
     }
-    prepare::after(plan, process, names, fit, lines);
+    prepare::after(plan, process, fit, lines);
 }
 
 /// What QEMU does by itself at the end of a run, where no runner decides: the value of `-action`. A crash that is
@@ -66,7 +64,7 @@ fn actions(plan: &Plan, process: &Process) -> Option<Escaped<ExecArg>> {
     all.map(Escaped::literal).reduce(Escaped::comma)
 }
 
-/// `ExecStart=`: one switch a line.
+/// `ExecStart=`: as many arguments a line as a person reads.
 fn command_line(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Option<Escaped<ExecArg>> {
     let program = fit.fit::<ExecProgram>(&process.program, &process.cause)?;
     if let Some(link) = process.descriptors.iter().find_map(|d| d.link.as_deref()) {
@@ -76,24 +74,72 @@ fn command_line(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Option<
     let mut line = Escaped::command("", program, []);
     let mut complete = true;
     let mut value = String::new();
-    for arg in &process.args {
-        match fit.fit::<ExecArg>(&arg.switch, &arg.cause) {
-            Some(switch) => line.continued(&switch),
-            None => complete = false,
-        }
+    let mut width = Width::FULL;
+    for arg in process.args.iter().chain(&of_unit(plan, process)) {
         value.clear();
-        if argv::write_value_of(&mut value, arg) {
-            match fit.fit::<ExecArg>(&value, &arg.cause) {
-                Some(value) => line.and(&value),
-                None => complete = false,
-            }
+        let has_value = argv::write_value_of(&mut value, arg);
+        let switch = fit.fit::<ExecArg>(&arg.switch, &arg.cause);
+        let value = has_value.then(|| fit.fit::<ExecArg>(&value, &arg.cause));
+        match (switch, value) {
+            (Some(switch), None) => width.add(&mut line, &switch, None),
+            (Some(switch), Some(Some(value))) => width.add(&mut line, &switch, Some(&value)),
+            _ => complete = false,
         }
     }
     if let Some(actions) = actions(plan, process) {
-        line.continued(&Escaped::literal("-action"));
-        line.and(&actions);
+        width.add(&mut line, &Escaped::literal("-action"), Some(&actions));
     }
     complete.then_some(line)
+}
+
+/// How far the last line of a command is written.
+struct Width(usize);
+
+impl Width {
+    /// Longer lines than this are continued on the next one.
+    const LONGEST: usize = 150;
+    /// The same where arguments are JSON.
+    const LONGEST_JSON: usize = 240;
+    /// Nothing more fits.
+    const FULL: Width = Width(Width::LONGEST_JSON);
+
+    fn add(&mut self, line: &mut Escaped<ExecArg>, switch: &Escaped<ExecArg>, value: Option<&Escaped<ExecArg>>) {
+        let length = switch.as_str().len() + value.map_or(0, |v| v.as_str().len() + 1) + 1;
+        let json = value.is_some_and(|v| v.as_str().starts_with("'{"));
+        if self.0 + length > if json { Width::LONGEST_JSON } else { Width::LONGEST } {
+            line.continued(switch);
+            self.0 = 4 + length;
+        } else {
+            line.and(switch);
+            self.0 += length;
+        }
+        if let Some(value) = value {
+            line.and(value);
+        }
+    }
+}
+
+/// Arguments that only the unit needs: its own monitor, and the group that may connect to the socket of root's helper.
+fn of_unit(plan: &Plan, process: &Process) -> Vec<Arg> {
+    let group = plan.confinement.group.as_deref().filter(|_| process.user.as_deref() == Some("root"));
+    match (process.role, plan.control(), group) {
+        (Role::Qemu, Some(control), _) => {
+            let mut chardev = Props::new();
+            chardev.bare("socket").set("id", "charcontrol").set("path", control.path.clone());
+            chardev.set("server", true).set("wait", false);
+            let mut monitor = Props::with("chardev", "charcontrol");
+            monitor.set("id", "control").set("mode", "control");
+            let cause = || control.cause.clone();
+            vec![
+                Arg::props("-chardev", chardev, Form::Options, cause()),
+                Arg::props("-mon", monitor, Form::Options, cause()),
+            ]
+        }
+        (Role::Virtiofsd, _, Some(group)) => {
+            vec![Arg::switch(format!("--socket-group={}", group.trim_start_matches('+')), process.cause.clone())]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// `User=` and its kin.
@@ -106,7 +152,10 @@ fn identity(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Li
     if let Some(user) = process.user.as_ref().or(whole.user.as_ref()) {
         lines.maybe("User", account(user, &cause, fit));
     }
-    if let Some(group) = process.group.as_ref().or(whole.group.as_ref()) {
+    // That of an account of its own has the same name.
+    let group =
+        whole.group.as_ref().filter(|_| !whole.own_account || process.user.is_some() || whole.group != whole.user);
+    if let Some(group) = process.group.as_ref().or(group) {
         lines.maybe("Group", account(group, &cause, fit));
     }
     if process.user.is_none() && !whole.groups.is_empty() {
@@ -139,35 +188,28 @@ pub fn account(name: &str, cause: &Cause, fit: &mut Fitter<'_>) -> Option<Escape
     fit.fit(plain, cause)
 }
 
-/// Directories that systemd makes by itself.
+/// The run-time directory, which systemd makes and removes. All processes of a machine share it, and the last one to go
+/// is QEMU. (`emit/tmpfiles` makes the others, and this one for helpers of root's.)
 fn directories(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
-    if plan.instance == Instance::Session {
-        return;
+    let Some(directory) = plan.run_dir().filter(|d| !prepare::is_lent(process, d)) else { return };
+    let below: Result<Option<Escaped<UnitPath>>, _> = Escaped::below("/run", &directory.path);
+    let Some(Some(path)) = fit.take(below, &directory.cause) else { return };
+    lines.push("RuntimeDirectory", path);
+    lines.maybe::<UnitWord>("RuntimeDirectoryMode", fit.fit(&format!("0{:o}", directory.mode), &directory.cause));
+    if plan.processes.len() > 1 {
+        lines.set("RuntimeDirectoryPreserve", if process.role == Role::Qemu { "no" } else { "yes" });
     }
-    for (role, base, key, mode_key) in [
-        (DirectoryRole::Runtime, "/run", "RuntimeDirectory", "RuntimeDirectoryMode"),
-        (DirectoryRole::State, "/var/lib", "StateDirectory", "StateDirectoryMode"),
-        (DirectoryRole::Log, "/var/log", "LogsDirectory", "LogsDirectoryMode"),
-    ] {
-        let mut paths = Vec::new();
-        let mut mode = None;
-        for directory in plan
-            .directories
-            .iter()
-            .filter(|d| d.role == role && prepare::uses(plan, process, d) && !prepare::is_lent(process, d))
-        {
-            let below: Result<Option<Escaped<UnitPath>>, _> = Escaped::below(base, &directory.path);
-            if let Some(Some(path)) = fit.take(below, &directory.cause) {
-                mode = Some(mode.map_or(directory.mode, |m: u32| m | directory.mode));
-                paths.push(path);
-            }
-        }
-        let Some(mode) = mode else { continue };
-        lines.push(key, Escaped::words(paths));
-        lines.maybe::<UnitWord>(mode_key, fit.fit(&format!("0{mode:o}"), &Cause::default()));
-        if role == DirectoryRole::Runtime && plan.processes.len() > 1 {
-            // The processes share it; the last one to go is QEMU.
-            lines.set("RuntimeDirectoryPreserve", if process.role == Role::Qemu { "no" } else { "yes" });
+    if plan.instance == Instance::Session && plan.directories.iter().any(|d| d.role != DirectoryRole::Runtime) {
+        state(plan, fit, lines);
+    }
+}
+
+/// What a machine of a user keeps: nobody but its unit makes the folders.
+fn state(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    for directory in plan.directories.iter().filter(|d| d.role != DirectoryRole::Runtime) {
+        if let Some(path) = fit.fit::<ExecArg>(&directory.path, &directory.cause) {
+            let words = [Escaped::literal("-p"), Escaped::literal("-m"), Escaped::literal("0700"), path];
+            lines.push("ExecStartPre", Escaped::command("", Escaped::<ExecProgram>::literal("/bin/mkdir"), words));
         }
     }
 }

@@ -42,6 +42,8 @@ pub fn limits(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
     }
     if plan.processes.iter().any(|p| p.locks_memory) {
         lines.set("LimitMEMLOCK", "infinity");
+    } else if let Some(bytes) = limits.locked {
+        lines.push::<UnitWord>("LimitMEMLOCK", Escaped::number(bytes));
     }
 }
 
@@ -106,10 +108,6 @@ fn percent(quota: u64, period: u64, cause: &Cause, fit: &mut Fitter<'_>, lines: 
 fn cpus(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let limits = &plan.limits;
     let pin_cause = limits.pins.first().map(|p| p.cause.clone()).unwrap_or_default();
-    if !limits.pins.is_empty() {
-        let what = "the CPUs of single threads (vcpupin, emulatorpin, iothreadpin) are not in the unit".to_string();
-        fit.runner_only(&pin_cause, what);
-    }
     let cause = if limits.cpuset.is_some() { cause(plan, "cpuset") } else { pin_cause };
     match scale::all_cpus(limits) {
         // What cannot be read is reported like what is out of range.

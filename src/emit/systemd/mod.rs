@@ -1,8 +1,8 @@
 //! systemd units: a service for QEMU, one for each helper, the slice of a resource partition.
 //!
-//! The units need nothing of virtc on the host: QEMU is started directly (`Type=exec`), what has to be
-//! there before is made by `ExecStartPre=` lines, `ExecStop=` asks the guest to power down, and SIGTERM,
-//! on which QEMU flushes its disks and quits, stops one that does not.
+//! QEMU is started directly (`Type=exec`). What has to be there before is declared to systemd-tmpfiles and udev; a small
+//! helper, the same for all machines, waits until the guest runs, so that `systemctl start` tells the truth, and presses the
+//! power button at the stop. SIGTERM, on which QEMU flushes its disks and quits, stops a guest that does not hear it.
 //!
 //! `virtc.target` pulls all machines in and stops them. They come after it, so that it is not stopped before they are; the
 //! price is that its start does not wait for them. A machine needs its helpers, which stop with it.
@@ -12,9 +12,9 @@ mod exec;
 mod limits;
 mod prepare;
 mod sandbox;
-mod scripts;
+mod vfio;
 
-use super::escape::{Escaped, Language, UnitName, UnitPath, UnitText, UnitWord, format::Systemd};
+use super::escape::{Escaped, Language, UnitName, UnitPath, UnitRest, UnitText, UnitUrl, UnitWord, format::Systemd};
 use super::fit::Fitter;
 use super::template::{Fields, Templates};
 use super::{Artifact, Names};
@@ -30,6 +30,8 @@ pub const TARGET: &str = "virtc.target";
 
 /// A line of a unit.
 struct Directive {
+    /// The element that it comes from, where the line before has another.
+    why: Option<Escaped<UnitText>>,
     key: &'static str,
     value: Escaped<Line>,
 }
@@ -47,11 +49,28 @@ impl Language for Line {
 
 /// Lines of one part of a unit.
 #[derive(Default)]
-struct Lines(Vec<Directive>);
+struct Lines {
+    all: Vec<Directive>,
+    /// What the next line comes from.
+    next: Option<String>,
+    /// What the last one came from.
+    last: Option<String>,
+}
 
 impl Lines {
+    /// Says which element the next line comes from.
+    fn because(&mut self, cause: &Cause) {
+        let told = cause.line > 0 && !cause.what.starts_with("default:");
+        self.next = told.then(|| cause.to_string());
+    }
+
     fn push<L: Language<Format = Systemd>>(&mut self, key: &'static str, value: Escaped<L>) {
-        self.0.push(Directive { key, value: value.cast::<Line>() });
+        let why = self.next.take();
+        // A comment is cut where it is too long, and cannot fail.
+        let shown = why.as_ref().filter(|why| self.last.as_ref() != Some(why));
+        let shown = shown.and_then(|why| Escaped::new(why).ok());
+        self.last = why;
+        self.all.push(Directive { why: shown, key, value: value.cast::<Line>() });
     }
 
     fn maybe<L: Language<Format = Systemd>>(&mut self, key: &'static str, value: Option<Escaped<L>>) {
@@ -68,10 +87,10 @@ impl Lines {
     fn records(self) -> Vec<Fields<Systemd>> {
         let record = |line: Directive| {
             let mut fields = Fields::new();
-            fields.word("key", line.key).put("value", line.value);
+            fields.maybe("why", line.why).word("key", line.key).put("value", line.value);
             fields
         };
-        self.0.into_iter().map(record).collect()
+        self.all.into_iter().map(record).collect()
     }
 }
 
@@ -83,8 +102,9 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         let mut fit = Fitter::new(diags);
         service(plan, process, names, &mut fit, &mut fields);
         let contents = templates.render("service", &fields, diags);
-        out.push(Artifact::new(names.unit(process), contents));
+        out.push(Artifact::new(names.unit(process), in_session(plan, contents)));
     }
+    out.extend(vfio::emit(plan, names, templates, diags));
     if let Some(partition) = plan.limits.partition.as_deref().filter(|p| *p != "/machine" && *p != "/") {
         let mut fit = Fitter::new(diags);
         let cause = limits::cause(plan, "partition");
@@ -108,15 +128,17 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         }),
     );
     out.push(Artifact::new(format!("{}/{TARGET}", names.unit_folder), templates.render("target", &fields, diags)));
-    let user = plan.confinement.user.as_deref();
-    if plan.instance == Instance::System && user == Some(DEFAULT_USER) {
-        let mut fields = Fields::new();
-        fields.put::<UnitWord>("user", Escaped::literal(DEFAULT_USER));
-        fields.list("groups", Vec::new());
-        let contents = templates.render("sysusers", &fields, diags);
-        out.push(Artifact::new(format!("usr/lib/sysusers.d/{}.conf", names.stem), contents));
-    }
     out
+}
+
+/// A unit of a user names his directories by the specifiers of his systemd: a Plan holds those of the system, because
+/// it must not depend on who compiles it.
+fn in_session(plan: &Plan, text: String) -> String {
+    if plan.instance == Instance::System {
+        return text;
+    }
+    let places = [("/run/virtc/", "%t/virtc/"), ("/var/lib/virtc/", "%h/.local/state/virtc/")];
+    places.iter().fold(text, |text, (system, own)| text.replace(system, own))
 }
 
 /// What loads the drivers behind the device nodes that a process opens. A rule for a node that is not there yet when the
@@ -132,21 +154,39 @@ fn modules(plan: &Plan, process: &Process) -> Vec<&'static str> {
     needed.map(|(_, unit)| *unit).collect()
 }
 
+/// The folders of files, which may be mount points of their own.
+fn mounts(plan: &Plan, fit: &mut Fitter<'_>, unit: &mut Lines) {
+    let mut folders = std::collections::BTreeMap::new();
+    let far = |path: &str| !["/dev/", "/run/", "/usr/", "/sys/", "/proc/", "/etc/"].iter().any(|p| path.starts_with(p));
+    for access in plan.access.iter().filter(|a| far(&a.path)) {
+        match access.path.rsplit_once('/') {
+            Some((folder, _)) if !folder.is_empty() => folders.entry(folder).or_insert(&access.cause),
+            _ => continue,
+        };
+    }
+    let paths = Vec::from_iter(folders.into_iter().filter_map(|(path, cause)| fit.fit::<UnitPath>(path, cause)));
+    if !paths.is_empty() {
+        unit.push("RequiresMountsFor", Escaped::words(paths));
+    }
+}
+
 /// Fills in the fields of one service.
 fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, fields: &mut Fields<Systemd>) {
     let whole = Cause::default();
     let is_qemu = process.role == Role::Qemu;
     let system = plan.instance == Instance::System;
     fields.maybe::<UnitText>("title", fit.fit(&plan.name, &whole));
+    fields.put::<UnitWord>("version", Escaped::literal(env!("CARGO_PKG_VERSION")));
 
     let mut unit = Lines::default();
     let title = plan.title.as_deref().unwrap_or(&plan.name);
     let description =
         if is_qemu { format!("Virtual machine {title}") } else { format!("{} of virtual machine {title}", process.id) };
     unit.maybe::<UnitText>("Description", fit.fit(&description, &whole));
+    let xml = format!("/{}", names.share("domain.xml"));
+    unit.maybe("Documentation", fit.fit::<UnitUrl>(&xml, &whole));
     if is_qemu {
         unit.set("PartOf", TARGET);
-        unit.set("After", TARGET);
         for helper in plan.processes.iter().filter(|p| p.role != Role::Qemu) {
             let needs = match Loss::of(plan, helper) {
                 // A helper that is started again restarts those that require it; BindsTo= would stop them before.
@@ -160,14 +200,20 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
             unit.push(needs, names.unit_name(helper));
             unit.push("After", names.unit_name(helper));
         }
-        for module in modules(plan, process) {
-            unit.set("Wants", module);
-            unit.set("After", module);
+        if let Some(vfio) = vfio::unit_name(plan, names) {
+            unit.push("BindsTo", vfio.clone());
+            unit.push("After", vfio);
         }
-        unit.set("Wants", "network.target");
-        unit.set("After", "network.target local-fs.target remote-fs.target");
         if system {
+            mounts(plan, fit, &mut unit);
+            let words = |units: Vec<&'static str>| Escaped::<UnitName>::words(units.into_iter().map(Escaped::literal));
+            let wanted = [modules(plan, process), vec!["network.target"]].concat();
+            unit.push("Wants", words(wanted.clone()));
+            let before = ["virtc.target", "local-fs.target", "remote-fs.target"];
+            unit.push("After", words([wanted.as_slice(), &before].concat()));
             unit.set("Before", "virt-guest-shutdown.target");
+        } else {
+            unit.set("After", TARGET);
         }
     } else {
         if let Some(qemu) = plan.qemu() {
@@ -187,27 +233,21 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
         }
     }
     for secret in plan.secrets.iter().filter(|_| is_qemu) {
-        unit.maybe("AssertPathExists", fit.fit::<UnitPath>(&secret.path, &secret.cause));
+        unit.maybe("AssertPathExists", fit.fit::<UnitRest>(&secret.path, &secret.cause));
     }
     fields.list("unit", unit.records());
 
     let mut lines = Lines::default();
     exec::exec(plan, process, names, fit, &mut lines);
-    fields.list("service", lines.records());
-
-    let mut lines = Lines::default();
     if is_qemu {
         limits::limits(plan, fit, &mut lines);
     }
-    fields.list("limits", lines.records());
+    fields.list("service", lines.records());
 
     let mut lines = Lines::default();
     sandbox::sandbox(plan, process, fit, &mut lines);
-    fields.list("sandbox", lines.records());
-
-    let mut lines = Lines::default();
     sandbox::devices(plan, process, fit, &mut lines);
-    fields.list("devices", lines.records());
+    fields.list("sandbox", lines.records());
 
     fields.maybe::<UnitWord>("wanted_by", is_qemu.then(|| Escaped::literal(TARGET)));
 }

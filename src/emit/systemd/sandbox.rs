@@ -126,24 +126,27 @@ fn generates_code(plan: &Plan, process: &Process) -> bool {
 
 fn system_calls(plan: &Plan, process: &Process, lines: &mut Lines) {
     lines.set("SystemCallErrorNumber", "EPERM");
-    lines.set("SystemCallFilter", "@system-service");
-    if process.role == Role::Qemu && plan.confinement.seccomp {
-        // QEMU adds a filter of its own, and has no `-sandbox` where it cannot.
-        lines.set("SystemCallFilter", "seccomp");
-    }
+    // QEMU adds a filter of its own, and has no `-sandbox` where it cannot.
+    let filters = process.role == Role::Qemu && plan.confinement.seccomp;
+    lines.set(
+        "SystemCallFilter",
+        match (own_namespaces(process), process.changes_root(), filters) {
+            // Their sandbox ends with a filter of their own.
+            (true, ..) => "@system-service @mount seccomp",
+            (_, true, _) => "@system-service chroot seccomp",
+            (_, _, true) => "@system-service seccomp",
+            _ => "@system-service",
+        },
+    );
     if own_namespaces(process) {
-        // Their sandbox ends with a filter of their own.
-        lines.set("SystemCallFilter", "@mount seccomp");
         return;
     }
-    if process.changes_root() {
-        lines.set("SystemCallFilter", "chroot seccomp");
-    }
     let privileged = !process.capabilities.is_empty();
-    if !privileged {
-        lines.set("SystemCallFilter", "~@privileged");
+    lines.set("SystemCallFilter", if privileged { "~@resources" } else { "~@privileged @resources" });
+    if process.role == Role::Qemu && !plan.limits.pins.is_empty() {
+        // For the helper that pins; QEMU's own filter (`-sandbox resourcecontrol=deny`) still refuses it.
+        lines.set("SystemCallFilter", "sched_setaffinity");
     }
-    lines.set("SystemCallFilter", "~@resources");
     if plan.limits.numa.is_some() || binds_memory(process) {
         lines.set("SystemCallFilter", "mbind set_mempolicy");
     }
@@ -187,6 +190,11 @@ fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines
             }
             // A file that the process makes itself, or a socket that it listens on, needs its directory.
             PathKind::Socket => writable.insert(parent(&access.path), access.cause.clone()),
+            // A mount of the file itself would keep the old one in sight when another takes its place; what is in the
+            // folder besides does not belong to the account.
+            PathKind::File if plan.confinement.own_account => {
+                writable.insert(parent(&access.path), access.cause.clone())
+            }
             PathKind::File if !access.perms.read => writable.insert(parent(&access.path), access.cause.clone()),
             _ => writable.insert(access.path.clone(), access.cause.clone()),
         };
@@ -196,13 +204,16 @@ fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines
     }
     let directories = plan.directories.iter().filter(|d| !d.path.starts_with("/dev/"));
     let directories = directories.filter(|d| super::prepare::uses(plan, process, d));
+    // systemd lets a service write the run-time directory that it makes for it.
+    let by_systemd = plan.run_dir().filter(|d| !super::prepare::is_lent(process, d)).map(|d| &d.path);
     writable.extend(directories.map(|d| (d.path.clone(), d.cause.clone())));
-    for (path, cause) in writable {
+    for (path, cause) in writable.into_iter().filter(|(path, _)| Some(path) != by_systemd) {
         if path == "/" {
             let message = format!("{}: the whole file system would have to be writable", cause.what);
             fit.out_of_range(&cause, message, "put the file or socket into a directory of its own");
             continue;
         }
+        lines.because(&cause);
         lines.maybe("ReadWritePaths", fit.take(Escaped::<UnitPath>::optional(&path), &cause));
     }
 }
@@ -242,8 +253,10 @@ pub fn devices(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
         return;
     }
     let rules = devices::rules(plan, process);
-    lines.set("DevicePolicy", "strict");
-    for rule in rules {
+    // This has the harmless nodes, and pseudo-terminals.
+    lines.set("DevicePolicy", "closed");
+    for rule in rules.into_iter().filter(|rule| !devices::is_in_closed(rule)) {
+        lines.because(&rule.cause);
         match rule.device {
             Device::Known { path, .. } => {
                 lines.push("DeviceAllow", Escaped::<UnitPath>::literal(path).followed_by(rule.perms));

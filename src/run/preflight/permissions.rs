@@ -27,7 +27,7 @@ pub(super) fn who(plan: &Plan, diags: &mut Diagnostics) -> Result<Who, Fault> {
     let account = match own::account(plan) {
         _ if !root && plan.instance == Instance::Session => None,
         // Nobody asked for this account: the runner does without, and the package of the units makes it.
-        Err(_) if user == DEFAULT_USER => {
+        Err(_) if plan.confinement.own_account || user == DEFAULT_USER => {
             let text = format!("there is no user '{user}' on this host: `virtc run` runs the machine as you");
             diags.note(&codes::OWNER, Span::NONE, text).help(format!("useradd --system --no-create-home {user}"));
             None

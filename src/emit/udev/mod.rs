@@ -1,0 +1,152 @@
+//! udev rules: device nodes that are given to the account of a machine as soon as they appear, and stay its own.
+
+use super::escape::{Escaped, UdevMatch, UdevValue, UnitText, format::Systemd};
+use super::fit::Fitter;
+use super::template::{Fields, Templates};
+use super::{Artifact, Names, devices, selinux};
+use crate::diag::Diagnostics;
+use crate::plan::{Access, Cause, Instance, Lent, LentDevice, OwnerRule, PathKind, Plan, Role, Sharing};
+use std::collections::BTreeSet;
+
+/// The rules; none when there is no device.
+pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagnostics) -> Option<Artifact> {
+    if plan.instance != Instance::System {
+        return None;
+    }
+    let mut seen = BTreeSet::new();
+    let mut fit = Fitter::new(diags);
+    let mut rules = Vec::new();
+    for access in plan.access.iter().filter(|a| is_given(plan, a) && seen.insert(&a.path)) {
+        rules.extend(rule(plan, access, &mut fit));
+    }
+    for lent in &plan.lent {
+        rules.extend(lent_rule(plan, lent, &mut fit));
+    }
+    if rules.is_empty() {
+        return None;
+    }
+    let mut fields = Fields::new();
+    fields.maybe::<UnitText>("title", fit.fit(&plan.name, &Cause::default()));
+    fields.list("rules", rules);
+    // Behind the rules that make links, and those of the system that set owners.
+    let path = format!("usr/lib/udev/rules.d/90-{}.rules", names.stem);
+    Some(Artifact::new(path, templates.render("udev", &fields, diags)))
+}
+
+/// Whether a node is given by a rule: one device, not of the system, and not a helper's of root's.
+fn is_given(plan: &Plan, access: &Access) -> bool {
+    let of_root = |p: &crate::plan::Process| p.role != Role::Qemu && p.user.as_deref() == Some("root");
+    let root = plan.processes.iter().any(|p| p.id == access.process && of_root(p));
+    let folder = matches!(access.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
+    let wanted = access.owner != OwnerRule::Keep || context(plan, access).is_some();
+    devices::is_node(&access.path) && access.sharing != Sharing::System && !root && !folder && wanted
+}
+
+fn context<'a>(plan: &'a Plan, access: &'a Access) -> Option<&'a str> {
+    let selinux = plan.confinement.selinux.as_ref().filter(|s| s.relabel)?;
+    selinux::context_of(selinux, access)
+}
+
+fn rule(plan: &Plan, access: &Access, fit: &mut Fitter<'_>) -> Option<Fields<Systemd>> {
+    let mut record = Fields::new();
+    record.maybe::<UnitText>("why", fit.fit(&access.cause.to_string(), &access.cause));
+    record.put("matches", matches(access, fit)?);
+    record.put("actions", actions(plan, access, fit)?);
+    Some(record)
+}
+
+type Text = Escaped<UnitText>;
+
+/// `KEY=="value", `
+fn is(key: &'static str, value: &str, cause: &Cause, fit: &mut Fitter<'_>) -> Option<Text> {
+    Some(fit.fit::<UdevMatch>(value, cause)?.between("==", ", ").between(key, "").cast())
+}
+
+/// How a device is known.
+fn matches(access: &Access, fit: &mut Fitter<'_>) -> Option<Text> {
+    let parts = by_name(access, fit)?;
+    parts.into_iter().reduce(|a, b| a.joined(&b))
+}
+
+/// A device that is lent: of a PCI device and a mediated one it is the node of its IOMMU group.
+fn lent_rule(plan: &Plan, lent: &Lent, fit: &mut Fitter<'_>) -> Option<Fields<Systemd>> {
+    let cause = &lent.cause;
+    let group = |name: &str, fit: &mut Fitter<'_>| {
+        let test = is("TEST", &format!("/sys/kernel/iommu_groups/%k/devices/{name}"), cause, fit)?;
+        Some(Escaped::literal(r#"SUBSYSTEM=="vfio", "#).joined(&test))
+    };
+    let known: Text = match &lent.device {
+        LentDevice::Usb { vendor, product } => Escaped::literal(r#"SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", "#)
+            .joined(&is("ATTR{idVendor}", &format!("{vendor:04x}"), cause, fit)?)
+            .joined(&is("ATTR{idProduct}", &format!("{product:04x}"), cause, fit)?),
+        LentDevice::Pci(name) | LentDevice::Mdev(name) => group(name, fit)?,
+    };
+    let selinux = plan.confinement.selinux.as_ref().filter(|s| s.relabel);
+    let owner = plan.confinement.user.as_deref().unwrap_or("root").trim_start_matches('+');
+    let owner = fit.fit::<UdevValue>(owner, cause)?.between("OWNER=", r#", MODE="0600""#).cast::<UnitText>();
+    let label = selinux.and_then(|s| fit.fit::<UdevValue>(&s.image, cause));
+    let label: Option<Text> = label.map(|l| l.between(", SECLABEL{selinux}=", "").cast());
+    let mut record = Fields::new();
+    record.maybe::<UnitText>("why", fit.fit(&cause.to_string(), cause));
+    record.put("matches", known).put("actions", label.into_iter().fold(owner, |a, b| a.joined(&b)));
+    Some(record)
+}
+
+/// By the name of the node, or by that of a link to it.
+fn by_name(access: &Access, fit: &mut Fitter<'_>) -> Option<Vec<Text>> {
+    let cause = &access.cause;
+    let name = access.path.strip_prefix("/dev/")?;
+    let block = (access.kind == PathKind::BlockDevice).then(|| Escaped::literal(r#"SUBSYSTEM=="block", "#));
+    let mut parts: Vec<Text> = block.into_iter().collect();
+    if let Some((bus, device)) = name.strip_prefix("bus/usb/").and_then(|n| n.split_once('/')) {
+        let number = |text: &str| text.trim_start_matches('0').to_string();
+        parts.push(Escaped::literal(r#"SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", "#));
+        parts.push(is("ATTR{busnum}", &number(bus), cause, fit)?);
+        parts.push(is("ATTR{devnum}", &number(device), cause, fit)?);
+    } else if let Some(name) = name.strip_prefix("mapper/") {
+        parts.push(is("ENV{DM_NAME}", name, cause, fit)?);
+    } else {
+        let folders = ["vfio", "input", "snd", "dri", "net"];
+        match name.split_once('/') {
+            None => parts.push(is("KERNEL", name, cause, fit)?),
+            Some((folder, name)) if folders.contains(&folder) && !name.contains('/') => {
+                parts.push(is("KERNEL", name, cause, fit)?);
+            }
+            Some(_) => parts.push(is("SYMLINK", name, cause, fit)?),
+        }
+    }
+    Some(parts)
+}
+
+/// Who gets it, and its label.
+fn actions(plan: &Plan, access: &Access, fit: &mut Fitter<'_>) -> Option<Text> {
+    let cause = &access.cause;
+    let mut out: Vec<Text> = Vec::new();
+    let owner = match &access.owner {
+        OwnerRule::Keep => None,
+        OwnerRule::Explicit(owner) => {
+            Some(owner.split(':').next().unwrap_or(owner).trim_start_matches('+').to_string())
+        }
+        OwnerRule::Domain { .. } => {
+            Some(plan.confinement.user.as_deref().unwrap_or("root").trim_start_matches('+').to_string())
+        }
+    };
+    if let Some(owner) = owner {
+        let alone = access.sharing == Sharing::Exclusive;
+        if alone {
+            let owner = fit.fit::<UdevValue>(&owner, cause)?;
+            out.push(owner.between("OWNER=", r#", MODE="0600""#).cast());
+        } else {
+            // Several machines have it: each gets an entry in its access list.
+            let permissions = if access.perms.write { "rw" } else { "r" };
+            let entry = format!("u:{owner}:{permissions}");
+            let entry = fit.fit::<UdevValue>(&entry, cause)?.unquoted();
+            out.push(entry.between(r#"RUN{program}+="/usr/bin/setfacl -m "#, r#" $devnode""#).cast());
+        }
+    }
+    if let Some(context) = context(plan, access) {
+        let context = fit.fit::<UdevValue>(context, cause)?;
+        out.push(context.between("SECLABEL{selinux}=", "").cast());
+    }
+    out.into_iter().reduce(|a, b| a.between("", ", ").joined(&b))
+}
