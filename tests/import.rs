@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use virtc::caps::Choice;
 use virtc::compile::{Until, compile};
+use virtc::diag::Diagnostics;
 use virtc::emit::argv::{Format, tokens, write};
 use virtc::host::Host;
 use virtc::import;
@@ -16,6 +17,31 @@ fn plan(xml: &[u8], name: &str) -> Plan {
     let compiled = compile(xml, &Host::default(), caps.for_domain(xml), &Options::default(), Until::Planned);
     let faults: Vec<&str> = compiled.diags.iter().map(|d| d.message.as_str()).collect();
     compiled.plan.unwrap_or_else(|| panic!("{name} does not compile: {faults:?}"))
+}
+
+fn compiled(xml: &[u8]) -> Option<Plan> {
+    let caps = Choice::default_profile();
+    compile(xml, &Host::default(), caps.for_domain(xml), &Options::default(), Until::Planned).plan
+}
+
+/// The only command line of a text.
+fn line(text: &str, name: &str) -> (import::Line, Diagnostics) {
+    let around = import::Around { name, base: "/srv/vm", environment: &[] };
+    let mut diags = Diagnostics::new();
+    let mut lines = import::command_lines(text.as_bytes(), &around, &mut diags);
+    assert_eq!(lines.len(), 1, "{name}: {:?}", messages(&diags));
+    (lines.remove(0), diags)
+}
+
+fn messages(diags: &Diagnostics) -> Vec<String> {
+    diags.sorted().iter().map(|d| format!("{} {}", d.code.id, d.message)).collect()
+}
+
+fn imported(text: &str, name: &str, base: &str) -> (String, Vec<String>) {
+    let (line, mut diags) = line(text, name);
+    let imported = import::domain(&line, base, &compiled);
+    diags.extend(imported.notes);
+    (imported.xml, messages(&diags))
 }
 
 fn inputs(folder: &str, extension: &str) -> Vec<(String, String)> {
@@ -52,11 +78,10 @@ fn the_command_line_of_every_example_comes_back() {
         for format in [Format::Shell, Format::Lines, Format::Json] {
             let mut text = String::new();
             write(&mut text, before.qemu().expect("a QEMU"), format);
-            let words = import::words(&text).unwrap_or_else(|fault| panic!("{name}: {}", fault.what));
-            let imported = import::domain(&words, "/");
-            let after = plan(imported.xml.as_bytes(), &name);
+            let (xml, _) = imported(&text, &name, "/");
+            let after = plan(xml.as_bytes(), &name);
             let (before, after) = (words_of(&before), words_of(&after));
-            assert!(before == after, "{name} is another machine:\n{before:#?}\n{after:#?}\n{}", imported.xml);
+            assert!(before == after, "{name} is another machine:\n{before:#?}\n{after:#?}\n{xml}");
         }
     }
 }
@@ -64,11 +89,10 @@ fn the_command_line_of_every_example_comes_back() {
 #[test]
 fn command_lines_as_people_write_them() {
     for (name, text) in inputs("tests/import", "sh") {
-        let words = import::words(&text).expect("a command line");
-        let imported = import::domain(&words, "/srv/vm");
-        plan(imported.xml.as_bytes(), &name);
+        let (xml, notes) = imported(&text, &name, "/srv/vm");
+        plan(xml.as_bytes(), &name);
         insta::with_settings!({ prepend_module_to_snapshot => false }, {
-            insta::assert_snapshot!(format!("import_{name}"), format!("{}\n{}", imported.notes.join("\n"), imported.xml));
+            insta::assert_snapshot!(format!("import_{name}"), format!("{}\n{xml}", notes.join("\n")));
         });
     }
 }
@@ -79,10 +103,13 @@ fn nothing_is_lost_in_silence() {
     let line = "qemu-system-x86_64 -nodefaults -frob 1 -device frobnicator,id=f,x=y -device virtio-net-pci,netdev=n,frob=7 \
                 -netdev user,id=n,restrict=on -device e1000,netdev=m,frob=7 -netdev user,id=m -cpu host,frob=9 \
                 -machine frob=3 -boot frob=4 -drive file=sheepdog:x,if=virtio -audiodev frob,id=a";
-    let imported = import::domain(&import::words(line).expect("words"), "/");
-    let told = format!("{}\n{}", imported.notes.join("\n"), imported.xml);
-    for word in ["-frob", "frobnicator", "restrict=on", "frob=9", "frob=3", "frob=4", "sheepdog:x", "frob,id=a"] {
-        assert!(imported.notes.iter().any(|n| n.contains(word)), "{word} is told nowhere:\n{told}");
+    let (xml, notes) = imported(line, "line", "/");
+    let told = format!("{}\n{xml}", notes.join("\n"));
+    for word in
+        ["-frob", "frobnicator", "restrict=on", "property=frob,value=9", "frob=3", "frob=4", "sheepdog:x", "frob,id=a"]
+    {
+        assert!(notes.iter().any(|n| n.contains(word)), "{word} is told nowhere:\n{told}");
     }
-    assert!(imported.xml.contains("<qemu:property name='frob' type='unsigned' value='7'/>"), "{told}");
+    // The card of a network that is handed through is handed through with it.
+    assert!(xml.contains("<qemu:property name='frob' type='unsigned' value='7'/>"), "{told}");
 }

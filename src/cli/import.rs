@@ -3,7 +3,7 @@
 use super::inputs::{Source, World, read, report};
 use super::{Exit, Shared, complain, print};
 use crate::compile::Until;
-use crate::diag::{Diagnostics, Span, codes};
+use crate::diag::{Diagnostics, codes};
 use crate::host::{self, Host, qemu_conf};
 use crate::import;
 use std::path::{Path, PathBuf};
@@ -28,8 +28,12 @@ enum What {
 
 #[derive(clap::Args)]
 struct Argv {
-    /// A file with the command line: for a shell, one token a line, or JSON; `-` is standard input
+    /// A file with the command line: a shell script, a systemd unit, a line of `ps`, /proc/PID/cmdline, libvirt's log, a
+    /// list of Compose, JSON, one token a line; `-` is standard input
     file: PathBuf,
+    /// Of several command lines of QEMU in the file, this one, counted from 1
+    #[arg(long, value_name = "N")]
+    nth: Option<usize>,
     /// The directory in which the command line is run: relative paths are below it [default: this one]
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
@@ -88,32 +92,61 @@ fn argv(args: &Argv, shared: &Shared) -> Exit {
         Ok(source) => source,
         Err(exit) => return exit,
     };
-    let mut diags = Diagnostics::new();
-    let text = String::from_utf8_lossy(&source.bytes);
-    let words = import::words(&text).unwrap_or_else(|fault| {
-        diags.error(&codes::inputs::ARGV, Span::new(fault.at, fault.at + 1), fault.what);
-        Vec::new()
-    });
-    if words.is_empty() && !diags.has_errors() {
-        diags.error(&codes::inputs::ARGV, Span::new(0, 0), "there is no command line in this file");
-    }
-    report(&diags, &source, shared);
-    if diags.has_errors() {
-        return Exit::Input;
-    }
     let base = args.directory.clone().map_or_else(std::env::current_dir, std::path::absolute);
     let base = match base {
-        Ok(base) => base,
+        Ok(base) => base.display().to_string(),
         Err(e) => {
             complain(&format!("which directory is this? {e}"));
             return Exit::Environment;
         }
     };
-    let imported = import::domain(&words, &base.display().to_string());
-    if !shared.quiet {
-        imported.notes.iter().for_each(|note| complain(&format!("note: {note}")));
+    let world = match World::load(shared) {
+        Ok(world) => world,
+        Err(exit) => return exit,
+    };
+    let environment: Vec<(String, String)> = shared
+        .env
+        .iter()
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(k, v)| (k.to_string(), v.to_string()))
+        .collect();
+    let around = import::Around { name: &source.name, base: &base, environment: &environment };
+    let mut diags = Diagnostics::new();
+    let lines = import::command_lines(&source.bytes, &around, &mut diags);
+    let line = if diags.has_errors() { None } else { chosen(lines, args.nth, &mut diags) };
+    let imported = line.map(|mut line| {
+        import::read_configs(&mut line, &base, &|path| std::fs::read_to_string(path).ok(), &mut diags);
+        import::domain(&line, &base, &|xml| world.compile_text(xml, Until::Planned).plan)
+    });
+    let Some(imported) = imported else {
+        report(&diags, &source, shared);
+        return Exit::Input;
+    };
+    diags.extend(imported.notes);
+    if shared.strict {
+        diags.make_strict();
     }
-    checked(&imported.xml, shared)
+    report(&diags, &source, shared);
+    let exit = if diags.has_errors() { Exit::Input } else { Exit::Done };
+    exit.and(checked(&imported.xml, &world))
+}
+
+/// The command line that is meant; the others are listed.
+fn chosen(mut lines: Vec<import::Line>, nth: Option<usize>, diags: &mut Diagnostics) -> Option<import::Line> {
+    let nth = match nth {
+        None if lines.len() == 1 => 1,
+        Some(nth) if (1..=lines.len()).contains(&nth) => nth,
+        _ => {
+            for (i, line) in lines.iter().enumerate() {
+                let what = format!("command line {} of {}: {}", i + 1, lines.len(), line.program.text);
+                diags
+                    .error(&codes::inputs::ARGV_MANY, line.program.span, what)
+                    .help(format!("--nth {} is this one", i + 1));
+            }
+            return None;
+        }
+    };
+    Some(lines.swap_remove(nth - 1))
 }
 
 /// Prints the XML of a domain that is written in KDL.
@@ -125,15 +158,15 @@ fn kdl(args: &Kdl, shared: &Shared) -> Exit {
     let mut diags = Diagnostics::new();
     let xml = import::domain_of_kdl(&String::from_utf8_lossy(&source.bytes), &mut diags);
     report(&diags, &source, shared);
-    xml.map_or(Exit::Input, |xml| checked(&xml, shared))
+    let Some(xml) = xml else { return Exit::Input };
+    match World::load(shared) {
+        Ok(world) => checked(&xml, &world),
+        Err(exit) => exit,
+    }
 }
 
 /// Prints a domain that was made here, and reports what is wrong with it.
-fn checked(xml: &str, shared: &Shared) -> Exit {
-    let world = match World::load(shared) {
-        Ok(world) => world,
-        Err(exit) => return exit,
-    };
+fn checked(xml: &str, world: &World<'_>) -> Exit {
     let domain = Source { name: "<imported domain>".to_string(), bytes: xml.as_bytes().to_vec() };
     let (_, exit) = world.compile(&domain, Until::Planned);
     exit.and(print(xml))

@@ -1,48 +1,35 @@
 //! The arguments of a command line, and which of them were understood.
 
-use super::options::{Options, is_on};
-
-/// Switches that take no value (QEMU's documentation, "Invocation").
-const ALONE: &[&str] = &[
-    "S",
-    "curses",
-    "daemonize",
-    "enable-fips",
-    "enable-kvm",
-    "enable-sync-profile",
-    "full-screen",
-    "h",
-    "help",
-    "mem-prealloc",
-    "no-acpi",
-    "no-fd-bootchk",
-    "no-hpet",
-    "no-quit",
-    "no-reboot",
-    "no-shutdown",
-    "no-user-config",
-    "nodefaults",
-    "nographic",
-    "only-migratable",
-    "preconfig",
-    "sdl",
-    "singlestep",
-    "snapshot",
-    "usb",
-    "version",
-    "win2k-hack",
-    "xen-attach",
-    "xen-domid-restrict",
-    "one-insn-per-tb",
-    "gtk",
-];
+use super::options::Options;
+use super::source::Word;
+use super::switches;
+use crate::diag::Span;
 
 /// One argument.
 #[derive(Clone, Debug)]
-struct Argument {
-    switch: String,
-    value: Option<String>,
+pub struct Argument {
+    /// Its switch, without dashes.
+    pub switch: String,
+    /// Its value.
+    pub value: Option<String>,
+    /// Where both stand.
+    pub span: Span,
+    /// Where the value stands.
+    pub value_span: Span,
     used: bool,
+}
+
+impl Argument {
+    /// As QEMU would be given it.
+    pub fn shown(&self) -> String {
+        self.value.as_ref().map_or(format!("-{}", self.switch), |v| format!("-{} {v}", self.switch))
+    }
+
+    /// Its options.
+    pub fn options(&self, implied: &str) -> Options {
+        let text = self.value.clone().unwrap_or_default();
+        Options::of(&Word::new(text, self.value_span), implied)
+    }
 }
 
 /// All arguments of a command line.
@@ -51,26 +38,47 @@ pub struct Command(Vec<Argument>);
 
 impl Command {
     /// Reads the words behind the program. A word that belongs to no switch is a disk image.
-    pub fn new(words: &[String]) -> Command {
+    pub fn new(words: &[Word]) -> Command {
         let mut out = Vec::new();
         let mut words = words.iter().peekable();
         while let Some(word) = words.next() {
-            let (switch, value) = match word.strip_prefix('-') {
-                None => ("hda".to_string(), Some(word.clone())),
-                Some(switch) => {
-                    let switch = switch.strip_prefix('-').unwrap_or(switch);
-                    let value = if ALONE.contains(&switch) { None } else { words.next().cloned() };
-                    (switch.to_string(), value)
-                }
+            let Some(switch) = word.text.strip_prefix('-').filter(|s| !s.is_empty()) else {
+                let value = Some(word.text.clone());
+                out.push(Argument { switch: "hda".into(), value, span: word.span, value_span: word.span, used: false });
+                continue;
             };
-            out.push(Argument { switch, value, used: false });
+            let switch = switch.strip_prefix('-').unwrap_or(switch);
+            let value = match switches::takes_value(switch) {
+                Some(false) => None,
+                Some(true) => words.next(),
+                // QEMU has never heard of it: what follows is its value unless it is a switch.
+                None => words.next_if(|next| !next.text.starts_with('-')),
+            };
+            let value_span = value.map_or(word.span, |v| v.span);
+            out.push(Argument {
+                switch: switch.to_string(),
+                value: value.map(|v| v.text.clone()),
+                span: Span { start: word.span.start, end: value_span.end },
+                value_span,
+                used: false,
+            });
         }
         Command(out)
+    }
+
+    /// All arguments.
+    pub fn all(&self) -> &[Argument] {
+        &self.0
     }
 
     /// The values of a switch, as often as it is given, used or not.
     pub fn values<'a>(&'a self, switch: &'a str) -> impl Iterator<Item = &'a str> {
         self.0.iter().filter(move |a| a.switch == switch).filter_map(|a| a.value.as_deref())
+    }
+
+    /// Whether a switch is given, used or not.
+    pub fn has(&self, switch: &str) -> bool {
+        self.0.iter().any(|a| a.switch == switch)
     }
 
     /// Takes a switch without a value.
@@ -83,32 +91,32 @@ impl Command {
         found
     }
 
-    /// Takes every value of some switches, in the order of the command line.
-    pub fn take(&mut self, switches: &[&str]) -> Vec<(String, String)> {
+    /// Takes every argument of some switches that has a value, in the order of the command line.
+    pub fn take(&mut self, switches: &[&str]) -> Vec<Argument> {
         let mut out = Vec::new();
         for argument in self.0.iter_mut().filter(|a| !a.used && switches.contains(&a.switch.as_str())) {
-            if let Some(value) = &argument.value {
+            if argument.value.is_some() {
                 argument.used = true;
-                out.push((argument.switch.clone(), value.clone()));
+                out.push(argument.clone());
             }
         }
         out
     }
 
-    /// Takes the last value of a switch; the earlier ones are without effect.
-    pub fn take_last(&mut self, switch: &str) -> Option<String> {
-        self.take(&[switch]).pop().map(|(_, value)| value)
-    }
-
     /// The places of the arguments of a switch that are not used yet, with their options.
     pub fn find(&self, switch: &str, implied: &str) -> Vec<(usize, Options)> {
-        let open = self.0.iter().enumerate().filter(|(_, a)| !a.used && a.switch == switch);
-        open.filter_map(|(i, a)| Some((i, Options::parse(a.value.as_deref()?, implied)))).collect()
+        let open = self.0.iter().enumerate().filter(|(_, a)| !a.used && a.switch == switch && a.value.is_some());
+        open.map(|(i, a)| (i, a.options(implied))).collect()
     }
 
     /// The place and options of the argument of a switch whose option `key` has this value.
     pub fn find_by(&self, switch: &str, implied: &str, key: &str, value: &str) -> Option<(usize, Options)> {
         self.find(switch, implied).into_iter().find(|(_, options)| options.get(key) == Some(value))
+    }
+
+    /// An argument by its place.
+    pub fn at(&self, place: usize) -> Option<&Argument> {
+        self.0.get(place)
     }
 
     /// Marks an argument as understood.
@@ -118,46 +126,39 @@ impl Command {
         }
     }
 
-    /// What is left: switch and value.
-    pub fn unused(&self) -> Vec<(String, Option<String>)> {
-        self.0.iter().filter(|a| !a.used).map(|a| (a.switch.clone(), a.value.clone())).collect()
+    /// What is left.
+    pub fn unused(&self) -> Vec<Argument> {
+        self.0.iter().filter(|a| !a.used).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Vec<String> {
+        let words: Vec<Word> = text.split(' ').map(|w| Word::new(w, Span::NONE)).collect();
+        Command::new(&words).all().iter().map(Argument::shown).collect()
     }
 
-    /// Takes out what virtc writes for every machine, and what is about the process and not the machine.
-    pub fn drop_own(&mut self) {
-        for switch in ["no-user-config", "no-shutdown", "S", "daemonize", "enable-sync-profile"] {
-            self.take_switch(switch);
+    #[test]
+    fn a_switch_without_a_value_leaves_the_next_word_alone() {
+        for alone in [
+            "s",
+            "S",
+            "semihosting",
+            "old-param",
+            "portrait",
+            "async-teardown",
+            "localtime",
+            "no-kvm",
+            "alt-grab",
+            "usb",
+        ] {
+            assert_eq!(of(&format!("-{alone} disk.img")), [format!("-{alone}"), "-hda disk.img".to_string()]);
+            assert_eq!(of(&format!("-{alone} -m 512")), [format!("-{alone}"), "-m 512".to_string()]);
         }
-        self.take(&[
-            "msg",
-            "sandbox",
-            "pidfile",
-            "D",
-            "d",
-            "runas",
-            "chroot",
-            "monitor",
-            "qmp",
-            "qmp-pretty",
-            "incoming",
-        ]);
-        for (place, monitor) in self.find("mon", "chardev") {
-            self.mark(place);
-            if let Some((place, _)) = monitor.get("chardev").and_then(|id| self.find_by("chardev", "backend", "id", id))
-            {
-                self.mark(place);
-            }
-        }
-        for (place, object) in self.find("object", "qom-type") {
-            // Libvirt's own key for secrets.
-            if object.get("qom-type") == Some("secret") && object.get("id") == Some("masterKey0") {
-                self.mark(place);
-            }
-        }
-        for (place, options) in self.find("overcommit", "") {
-            if !options.get("mem-lock").is_some_and(is_on) && options.get("cpu-pm").is_none() {
-                self.mark(place);
-            }
-        }
+        assert_eq!(of("--frobnicate -m 512"), ["-frobnicate", "-m 512"]);
+        assert_eq!(of("-append -x"), ["-append -x"]);
     }
 }

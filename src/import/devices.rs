@@ -1,227 +1,309 @@
-//! Controllers, input, and everything else that hangs on a bus.
+//! Everything that is no controller, disk, interface, port or display.
 
 use super::Import;
+use super::controllers::{bare, variant};
 use super::element::Element;
 use super::options::Options;
 
 impl Import {
-    /// PCI bridges and ports first, because others are on their buses; then the rest.
-    pub fn controllers(&mut self) {
-        let mut index = 0;
-        let mut chassis_names: Vec<(usize, Options, &'static str)> = Vec::new();
-        for (place, device) in self.command.find("device", "driver") {
-            if let Some(model) = device.get("driver").and_then(pci_controller) {
-                chassis_names.push((place, device, model));
-            }
-        }
-        // Every one gets its index before any address is written: a bus may be named before it is made.
-        for (_, device, _) in &chassis_names {
-            index += 1;
-            if let Some(id) = device.get("id") {
-                self.pci.insert(id.to_string(), index);
-            }
-        }
-        for (i, (place, mut device, model)) in chassis_names.into_iter().enumerate() {
-            self.command.mark(place);
-            let port = device.take("driver");
-            let mut controller =
-                Element::new("controller").attr("type", "pci").attr("index", i + 1).attr("model", model);
-            let mut target = Element::new("target");
-            for (key, name) in [("chassis", "chassis"), ("chassis_nr", "chassisNr"), ("port", "port")] {
-                if let Some(value) = device.take(key) {
-                    target.set(name, if name == "port" { hex(&value) } else { value });
-                }
-            }
-            if port.as_deref() == Some("ioh3420") {
-                controller.push(Element::new("model").attr("name", "ioh3420"));
-            }
-            if !target.is_empty() {
-                controller.push(target);
-            }
-            self.frontend(&mut controller, device);
-            self.devices.push(controller);
-        }
-        for (place, mut device) in self.command.find("device", "driver") {
-            let Some((kind, model)) = device.get("driver").and_then(controller) else { continue };
-            // The companions of an EHCI controller share its index.
-            let master = device.get("masterbus").and_then(|bus| self.usb_bus(bus));
-            let taken = |d: &&Element| d.name() == "controller" && d.get("type") == Some(kind) && !d.has("master");
-            let index = master.unwrap_or_else(|| self.devices.iter().filter(taken).count() as u32);
-            self.command.mark(place);
-            device.take("driver");
-            if let Some(id) = device.get("id") {
-                self.controllers.insert((kind, id.to_string()), index);
-            }
-            if model == "lsilogic" {
-                self.narrow_scsi.push(index);
-            }
-            let mut element = Element::new("controller").attr("type", kind).attr("index", index);
-            if !model.is_empty() {
-                element.set("model", model);
-            }
-            let mut driver = Element::new("driver");
-            if let Some(thread) = device.take("iothread").and_then(|id| self.iothread(&id)) {
-                driver.set("iothread", thread);
-            }
-            if kind == "scsi" {
-                for (key, name) in
-                    [("num_queues", "queues"), ("max_sectors", "max_sectors"), ("cmd_per_lun", "cmd_per_lun")]
-                {
-                    if let Some(value) = device.take(key) {
-                        driver.set(name, value);
-                    }
-                }
-            }
-            if matches!(kind, "scsi" | "virtio-serial") {
-                self.virtio(&mut driver, &mut device);
-            }
-            if !driver.is_empty() {
-                element.push(driver);
-            }
-            if let Some(ports) = device.take("max_ports").filter(|_| kind == "virtio-serial") {
-                element.set("ports", ports);
-            }
-            if kind == "usb" {
-                if let Some(ports) = device.take("p2") {
-                    device.take("p3");
-                    element.set("ports", ports);
-                }
-                device.take("masterbus");
-                if let Some(start) = device.take("firstport") {
-                    element.push(Element::new("master").attr("startport", start));
-                }
-            }
-            self.frontend(&mut element, device);
-            self.devices.push(element);
-        }
-    }
-
     /// Everything that is left.
     pub fn other_devices(&mut self) {
         for (place, mut device) in self.command.find("device", "driver") {
             let driver = device.get("driver").unwrap_or_default().to_string();
             device.take("driver");
-            let element = match driver.as_str() {
-                "usb-tablet" | "usb-mouse" | "usb-kbd" => {
-                    let kind = match driver.as_str() {
-                        "usb-tablet" => "tablet",
-                        "usb-mouse" => "mouse",
-                        _ => "keyboard",
-                    };
-                    Some(Element::new("input").attr("type", kind).attr("bus", "usb"))
-                }
-                "virtio-tablet-pci" | "virtio-mouse-pci" | "virtio-keyboard-pci" => {
-                    let kind = driver.trim_start_matches("virtio-").trim_end_matches("-pci").to_string();
-                    Some(Element::new("input").attr("type", kind).attr("bus", "virtio"))
-                }
-                "virtio-balloon" | "virtio-balloon-pci" | "virtio-balloon-device" | "virtio-balloon-ccw" => {
-                    let mut balloon = Element::new("memballoon").attr("model", "virtio");
-                    for (key, name) in [("deflate-on-oom", "autodeflate"), ("free-page-reporting", "freePageReporting")]
-                    {
-                        if let Some(state) = device.take_on_off(key) {
-                            balloon.set(name, state);
-                        }
-                    }
-                    Some(balloon)
-                }
-                "virtio-rng" | "virtio-rng-pci" | "virtio-rng-device" | "virtio-rng-ccw" => self.rng(&mut device),
-                "i6300esb" | "ib700" | "diag288" => {
-                    let action = self.command.take_last("watchdog-action").unwrap_or_else(|| "reset".to_string());
-                    Some(Element::new("watchdog").attr("model", &driver).attr("action", action))
-                }
-                "pvpanic" => {
-                    device.forget_default("ioport", "1285");
-                    Some(Element::new("panic").attr("model", "isa"))
-                }
-                "vhost-vsock-pci" => {
-                    let cid = Element::new("cid").attr("auto", "no").maybe("address", device.take("guest-cid"));
-                    Some(Element::new("vsock").attr("model", "virtio").child(cid))
-                }
-                "tpm-tis" | "tpm-crb" | "tpm-tis-device" | "tpm-spapr" => self.tpm(&driver, &mut device),
-                "virtio-9p-pci" | "virtio-9p" => self.share(&mut device),
-                "vhost-user-fs-pci" => self.virtiofs(&mut device),
-                "vfio-pci" => pci_host_device(&mut device),
-                "usb-host" => usb_host_device(&mut device),
-                "intel-iommu" => {
-                    let mut driver = Element::new("driver");
-                    for (key, name) in [
-                        ("intremap", "intremap"),
-                        ("caching-mode", "caching_mode"),
-                        ("eim", "eim"),
-                        ("device-iotlb", "iotlb"),
-                    ] {
-                        if let Some(state) = device.take_on_off(key) {
-                            driver.set(name, state);
-                        }
-                    }
-                    let iommu = Element::new("iommu").attr("model", "intel");
-                    Some(if driver.is_empty() { iommu } else { iommu.child(driver) })
-                }
-                _ => None,
-            };
-            if let Some(mut element) = element {
-                self.command.mark(place);
-                self.frontend(&mut element, device);
-                self.devices.push(element);
-            }
+            let Some(mut element) = self.other_device(&driver, &mut device) else { continue };
+            self.command.mark(place);
+            self.frontend(&mut element, &driver, device);
+            self.devices.push(element);
         }
-        for (_, value) in self.command.take(&["usbdevice"]) {
+        self.inputs();
+        for argument in self.command.take(&["usbdevice"]) {
+            let value = argument.value.clone().unwrap_or_default();
             match value.as_str() {
                 "tablet" | "mouse" | "keyboard" => {
                     self.devices.push(Element::new("input").attr("type", &value).attr("bus", "usb"));
                 }
-                _ => self.through("usbdevice", &value),
+                _ => self.through(&argument),
             }
         }
-        for (_, value) in self.command.take(&["watchdog"]) {
-            let action = self.command.take_last("watchdog-action").unwrap_or_else(|| "reset".to_string());
-            self.devices.push(Element::new("watchdog").attr("model", value).attr("action", action));
+        for argument in self.command.take(&["watchdog"]) {
+            let action = self.watchdog_action();
+            self.devices.push(Element::new("watchdog").maybe("model", argument.value).attr("action", action));
         }
-        // Without a watchdog the action concerns none, unless the machine brings one.
-        if self.command.values("watchdog-action").next() == Some("reset") {
-            self.command.take(&["watchdog-action"]);
+        if self.itco {
+            let action = self.watchdog_action();
+            self.devices.push(Element::new("watchdog").attr("model", "itco").attr("action", action));
         }
-        for (switch, value) in self.command.take(&["balloon"]) {
-            match value.as_str() {
-                "none" => {}
-                "virtio" => self.devices.push(Element::new("memballoon").attr("model", "virtio")),
-                _ => self.through(&switch, &value),
+        self.action_without_watchdog();
+        for argument in self.command.take(&["balloon"]) {
+            match argument.value.as_deref() {
+                Some("none") => {}
+                Some("virtio") => self.devices.push(Element::new("memballoon").attr("model", "virtio")),
+                _ => self.through(&argument),
             }
         }
-        self.virtfs();
+        self.shares();
     }
 
-    fn rng(&mut self, device: &mut Options) -> Option<Element> {
-        let id = device.take("rng")?;
-        let (place, mut object) = self.command.find_by("object", "qom-type", "id", &id)?;
-        let backend = match object.take("qom-type")?.as_str() {
-            "rng-random" => {
-                let path = object.take("filename").unwrap_or_else(|| "/dev/urandom".to_string());
-                Element::leaf("backend", path).attr("model", "random")
+    fn other_device(&mut self, driver: &str, device: &mut Options) -> Option<Element> {
+        let model = variant(driver).unwrap_or("virtio");
+        if let Some(element) = self.host_device(driver, device) {
+            return Some(element);
+        }
+        let element = match bare(driver) {
+            "virtio-balloon" => self.balloon(model, device),
+            "virtio-rng" => self.rng(model, device)?,
+            "vhost-vsock" => {
+                // A descriptor is opened anew.
+                device.take("vhostfd");
+                let cid = Element::new("cid").attr("auto", "no").maybe("address", device.take("guest-cid"));
+                let mut vsock = Element::new("vsock").attr("model", model).child(cid);
+                self.virtio_driver(&mut vsock, device);
+                vsock
             }
-            "rng-builtin" => Element::new("backend").attr("model", "builtin"),
-            _ => return None,
+            "virtio-9p" => self.share(model, device)?,
+            "vhost-user-fs" => self.virtiofs(device)?,
+            "virtio-crypto" => self.crypto(device)?,
+            "virtio-iommu" => Element::new("iommu").attr("model", "virtio"),
+            "virtio-tablet" | "virtio-mouse" | "virtio-keyboard" | "virtio-input-host" => {
+                self.virtio_input(driver, device)
+            }
+            _ => match driver {
+                "usb-tablet" => Element::new("input").attr("type", "tablet").attr("bus", "usb"),
+                "usb-mouse" => Element::new("input").attr("type", "mouse").attr("bus", "usb"),
+                "usb-kbd" => Element::new("input").attr("type", "keyboard").attr("bus", "usb"),
+                "usb-hub" => Element::new("hub").attr("type", "usb"),
+                "i6300esb" | "ib700" | "diag288" => {
+                    Element::new("watchdog").attr("model", driver).attr("action", self.watchdog_action())
+                }
+                "pvpanic" => {
+                    if let Some(port) = device.take_number("ioport") {
+                        let address = Element::new("address").attr("type", "isa").attr("iobase", format!("{port:#x}"));
+                        return Some(Element::new("panic").attr("model", "isa").child(address));
+                    }
+                    Element::new("panic").attr("model", "isa")
+                }
+                "pvpanic-pci" => Element::new("panic").attr("model", "pvpanic"),
+                "tpm-tis" | "tpm-crb" | "tpm-tis-device" | "tpm-spapr" => self.tpm(driver, device)?,
+                "intel-iommu" => intel_iommu(device),
+                "ivshmem-plain" | "ivshmem-doorbell" => self.shared_memory(driver, device)?,
+                "ccid-card-emulated" | "ccid-card-passthru" => self.smartcard(driver, device)?,
+                "acpi-erst" => self.pstore(device)?,
+                _ => return None,
+            },
         };
-        self.command.mark(place);
-        let mut rng = Element::new("rng").attr("model", "virtio");
+        Some(element)
+    }
+
+    /// What a watchdog does.
+    pub fn watchdog_action(&mut self) -> String {
+        self.last("watchdog-action").and_then(|a| a.value).unwrap_or_else(|| {
+            let before = self.devices.iter().find(|d| d.name() == "watchdog").and_then(|d| d.get("action"));
+            before.unwrap_or("reset").to_string()
+        })
+    }
+
+    /// Without a watchdog the action concerns none, unless the machine brings one.
+    fn action_without_watchdog(&mut self) {
+        if self.devices.iter().any(|d| d.name() == "watchdog")
+            || self.command.values("watchdog-action").next() == Some("reset")
+        {
+            self.last("watchdog-action");
+        }
+    }
+
+    fn balloon(&mut self, model: &str, device: &mut Options) -> Element {
+        let mut balloon = Element::new("memballoon").attr("model", model);
+        for (key, name) in [("deflate-on-oom", "autodeflate"), ("free-page-reporting", "freePageReporting")] {
+            if let Some(state) = device.take_on_off(key) {
+                balloon.set(name, state);
+            }
+        }
+        self.virtio_driver(&mut balloon, device);
+        balloon
+    }
+
+    fn rng(&mut self, model: &str, device: &mut Options) -> Option<Element> {
+        let mut rng = Element::new("rng").attr("model", model);
+        let backend = match device.get("rng").map(str::to_string) {
+            // QEMU draws from its own source unless it is given another.
+            None => Element::new("backend").attr("model", "builtin"),
+            Some(id) => {
+                let (place, mut object) = self.command.find_by("object", "qom-type", "id", &id)?;
+                let backend = match object.take("qom-type")?.as_str() {
+                    "rng-random" => {
+                        let path = object.take("filename").unwrap_or_else(|| "/dev/urandom".to_string());
+                        Element::leaf("backend", path).attr("model", "random")
+                    }
+                    "rng-builtin" => Element::new("backend").attr("model", "builtin"),
+                    "rng-egd" => {
+                        let chardev = object.take("chardev")?;
+                        self.chardev(&chardev, "backend")?.attr("model", "egd")
+                    }
+                    _ => return None,
+                };
+                object.take("id");
+                self.command.mark(place);
+                self.leave("the source of random numbers", object);
+                backend
+            }
+        };
+        device.take("rng");
         let (bytes, period) = (device.take("max-bytes"), device.take("period"));
         if let Some(bytes) = bytes {
             rng.push(Element::new("rate").attr("bytes", bytes).maybe("period", period));
         }
-        Some(rng.child(backend))
+        rng.push(backend);
+        self.virtio_driver(&mut rng, device);
+        Some(rng)
+    }
+
+    fn crypto(&mut self, device: &mut Options) -> Option<Element> {
+        let id = device.get("cryptodev")?.to_string();
+        let (place, mut object) = self.command.find_by("object", "qom-type", "id", &id)?;
+        let model = object.take("qom-type")?.strip_prefix("cryptodev-backend-")?.to_string();
+        object.take("id");
+        let backend = Element::new("backend").attr("model", model).maybe("queues", object.take("queues"));
+        self.command.mark(place);
+        device.take("cryptodev");
+        self.leave("the crypto device", object);
+        let mut out = Element::new("crypto").attr("model", "virtio").attr("type", "qemu").child(backend);
+        self.virtio_driver(&mut out, device);
+        Some(out)
+    }
+
+    fn virtio_input(&mut self, driver: &str, device: &mut Options) -> Element {
+        let kind = bare(driver).trim_start_matches("virtio-");
+        let kind = if kind == "input-host" { "passthrough" } else { kind };
+        let mut input = Element::new("input").attr("type", kind).attr("bus", "virtio").maybe("model", variant(driver));
+        self.virtio_driver(&mut input, device);
+        if let Some(path) = device.take("evdev") {
+            input.push(Element::new("source").attr("evdev", path));
+        }
+        input
+    }
+
+    /// `-object input-linux`: a device of the host.
+    fn inputs(&mut self) {
+        for (place, mut object) in self.command.find("object", "qom-type") {
+            if object.get("qom-type") != Some("input-linux") {
+                continue;
+            }
+            let Some(path) = object.take("evdev") else { continue };
+            self.command.mark(place);
+            object.take("qom-type");
+            let id = object.take("id");
+            let mut source = Element::new("source").attr("dev", path);
+            if object.take_switch("grab_all") == Some(true) {
+                source.set("grab", "all");
+            }
+            if let Some(toggle) = object.take("grab-toggle") {
+                source.set("grabToggle", toggle);
+            }
+            if let Some(repeat) = object.take_on_off("repeat") {
+                source.set("repeat", repeat);
+            }
+            let mut input = Element::new("input").attr("type", "evdev").child(source);
+            if let Some(alias) = id.filter(|id| id.starts_with("ua-")) {
+                input.push(Element::new("alias").attr("name", alias));
+            }
+            self.devices.push(input);
+            self.leave("the input device", object);
+        }
+    }
+
+    fn shared_memory(&mut self, driver: &str, device: &mut Options) -> Option<Element> {
+        let mut out = Element::new("shmem");
+        let model = Element::new("model").attr("type", driver);
+        if driver == "ivshmem-plain" {
+            let id = device.get("memdev")?.to_string();
+            let (_, object) = self.command.find_by("object", "qom-type", "id", &id)?;
+            // The format names a file in /dev/shm, and counts in MiB.
+            let name = object.get("mem-path")?.strip_prefix("/dev/shm/")?.to_string();
+            let kib = super::memory::kib(object.get("size")?, 1)?;
+            if name.contains('/') || !kib.is_multiple_of(1024) || object.get("share") == Some("off") {
+                return None;
+            }
+            self.memory_backend(&id);
+            device.take("memdev");
+            out.set("name", name);
+            out.push(model);
+            out.push(Element::leaf("size", kib / 1024).attr("unit", "M"));
+        } else {
+            let id = device.get("chardev")?.to_string();
+            let (place, mut chardev) = self.command.find_by("chardev", "backend", "id", &id)?;
+            let path = chardev.take("path")?;
+            self.command.mark(place);
+            device.take("chardev");
+            let name =
+                path.rsplit('/').next().unwrap_or("shmem").trim_start_matches("ivshmem-").trim_end_matches("-sock");
+            out.set("name", name);
+            out.push(model);
+            out.push(Element::new("server").attr("path", self.path(&path)));
+            let mut msi = Element::new("msi").maybe("vectors", device.take("vectors"));
+            if let Some(state) = device.take_on_off("ioeventfd") {
+                msi.set("ioeventfd", state);
+            }
+            out.push(msi);
+        }
+        match device.take_switch("master") {
+            Some(true) => out.set("role", "master"),
+            Some(false) => out.set("role", "peer"),
+            None => {}
+        }
+        Some(out)
+    }
+
+    fn smartcard(&mut self, driver: &str, device: &mut Options) -> Option<Element> {
+        if driver == "ccid-card-passthru" {
+            let id = device.get("chardev")?.to_string();
+            let card = self.chardev(&id, "smartcard")?;
+            device.take("chardev");
+            self.ccid_address(device);
+            return Some(card.attr("mode", "passthrough"));
+        }
+        let certificates: Vec<String> = (1..=3).filter_map(|i| device.take(&format!("cert{i}"))).collect();
+        let out = match device.take("backend").as_deref() {
+            Some("nss-emulated") | None => Element::new("smartcard").attr("mode", "host"),
+            Some(_) => {
+                let mut card = Element::new("smartcard").attr("mode", "host-certificates");
+                card.push_all(certificates.into_iter().map(|c| Element::leaf("certificate", c)));
+                card.push_all(device.take("db").map(|db| Element::leaf("database", db)));
+                card
+            }
+        };
+        self.ccid_address(device);
+        Some(out)
+    }
+
+    /// The one slot of the reader.
+    fn ccid_address(&mut self, device: &mut Options) {
+        if device.get("bus").is_some_and(|bus| bus.starts_with("ccid")) {
+            device.take("bus");
+        }
+    }
+
+    fn pstore(&mut self, device: &mut Options) -> Option<Element> {
+        let backend = self.memory_backend(device.get("memdev")?)?;
+        device.take("memdev");
+        let mut out = Element::new("pstore").attr("backend", "acpi-erst");
+        out.push(Element::leaf("path", backend.path?));
+        out.push(Element::leaf("size", backend.kib?).attr("unit", "KiB"));
+        Some(out)
     }
 
     fn tpm(&mut self, driver: &str, device: &mut Options) -> Option<Element> {
-        let model = match driver {
-            "tpm-tis-device" => "tpm-tis",
-            other => other,
-        };
-        let id = device.take("tpmdev")?;
+        let model = if driver == "tpm-tis-device" { "tpm-tis" } else { driver };
+        let id = device.get("tpmdev")?.to_string();
         let (place, mut backend) = self.command.find_by("tpmdev", "type", "id", &id)?;
         let tpm = Element::new("tpm").attr("model", model);
         let out = match backend.take("type")?.as_str() {
             "passthrough" => {
                 let path = backend.take("path").unwrap_or_else(|| "/dev/tpm0".to_string());
+                // libvirt opens it, and hands a set of descriptors over.
+                let path = if path.starts_with("/dev/fdset/") { "/dev/tpm0".to_string() } else { path };
+                let cancel = backend.take("cancel-path");
+                drop(cancel);
                 let of = Element::new("backend").attr("type", "passthrough");
                 tpm.child(of.child(Element::new("device").attr("path", path)))
             }
@@ -230,55 +312,87 @@ impl Import {
                 let (socket, mut chardev) = self.command.find_by("chardev", "backend", "id", &chardev)?;
                 let path = chardev.take("path")?;
                 self.command.mark(socket);
-                let source = Element::new("source").attr("type", "unix").attr("path", path).attr("mode", "connect");
-                // Whoever started swtpm goes on doing so.
-                tpm.child(Element::new("backend").attr("type", "external").child(source))
+                if path.contains("/libvirt/qemu/swtpm/") || path.contains("/virtc/") {
+                    // The emulator was started for this guest, and is started for it again.
+                    tpm.child(Element::new("backend").attr("type", "emulator"))
+                } else {
+                    // Whoever started swtpm goes on doing so.
+                    let source = Element::new("source")
+                        .attr("type", "unix")
+                        .attr("path", self.path(&path))
+                        .attr("mode", "connect");
+                    tpm.child(Element::new("backend").attr("type", "external").child(source))
+                }
             }
             _ => return None,
         };
+        device.take("tpmdev");
+        backend.take("id");
+        self.leave("the TPM", backend);
         self.command.mark(place);
         Some(out)
     }
 
-    fn share(&mut self, device: &mut Options) -> Option<Element> {
-        let id = device.take("fsdev")?;
-        let (place, mut backend) = self.command.find_by("fsdev", "driver", "id", &id)?;
-        let out = filesystem(&mut backend, device.take("mount_tag")?, &|p| self.path(p))?;
+    fn share(&mut self, model: &str, device: &mut Options) -> Option<Element> {
+        let id = device.get("fsdev")?.to_string();
+        let (place, mut backend) = self.command.find_by("fsdev", "fsdriver", "id", &id)?;
+        let mut out = filesystem(&mut backend, device.get("mount_tag")?.to_string(), &|p| self.path(p))?;
+        device.take("fsdev");
+        device.take("mount_tag");
+        if model != "virtio" {
+            out.set("model", model);
+        }
+        let mut driver = Element::new("driver");
+        self.virtio(&mut driver, device);
+        if !driver.is_empty() {
+            let existing = out.inside("driver");
+            existing.absorb(driver);
+            if existing.get("type").is_none() {
+                existing.set("type", "path");
+            }
+        }
         self.command.mark(place);
+        self.leave("the shared folder", backend);
         Some(out)
     }
 
-    fn virtfs(&mut self) {
-        for (switch, value) in self.command.take(&["virtfs"]) {
-            let mut options = Options::parse(&value, "driver");
+    fn shares(&mut self) {
+        for argument in self.command.take(&["virtfs"]) {
+            let mut options = argument.options("fsdriver");
             let tag = options.take("mount_tag");
             match tag.and_then(|tag| filesystem(&mut options, tag, &|p| self.path(p))) {
-                Some(filesystem) => self.devices.push(filesystem),
-                None => self.through(&switch, &value),
+                Some(filesystem) => {
+                    self.devices.push(filesystem);
+                    self.leave("the shared folder", options);
+                }
+                None => self.through(&argument),
             }
         }
     }
 
     fn virtiofs(&mut self, device: &mut Options) -> Option<Element> {
-        let chardev = device.take("chardev")?;
+        let chardev = device.get("chardev")?.to_string();
         let (place, mut options) = self.command.find_by("chardev", "backend", "id", &chardev)?;
         let socket = options.take("path")?;
         self.command.mark(place);
+        device.take("chardev");
         let mut driver = Element::new("driver").attr("type", "virtiofs");
         if let Some(size) = device.take("queue-size") {
             driver.set("queue", size);
         }
+        self.virtio(&mut driver, device);
         let share = Element::new("filesystem").attr("type", "mount").child(driver);
-        let share = share.child(Element::new("source").attr("socket", socket));
+        let share = share.child(Element::new("source").attr("socket", self.path(&socket)));
         Some(share.child(Element::new("target").attr("dir", device.take("tag")?)))
     }
 }
 
-/// `<filesystem>` of a 9p export; none if the format cannot express all of it.
+/// `<filesystem>` of a 9p export; none if it is of a kind that the format does not know.
 fn filesystem(backend: &mut Options, tag: String, absolute: &dyn Fn(&str) -> String) -> Option<Element> {
-    if backend.take("driver").as_deref() != Some("local") {
+    if backend.get("fsdriver").or_else(|| backend.get("driver")) != Some("local") {
         return None;
     }
+    backend.take_any(&["fsdriver", "driver"]);
     backend.take("id");
     let mode = match backend.take("security_model").as_deref() {
         Some("passthrough") => "passthrough",
@@ -287,6 +401,11 @@ fn filesystem(backend: &mut Options, tag: String, absolute: &dyn Fn(&str) -> Str
     };
     let readonly = backend.take_any(&["readonly", "read-only"]).is_some_and(|v| super::options::is_on(&v));
     let mut out = Element::new("filesystem").attr("type", "mount").attr("accessmode", mode);
+    for (key, name) in [("fmode", "fmode"), ("dmode", "dmode")] {
+        if let Some(value) = backend.take(key) {
+            out.set(name, value);
+        }
+    }
     if let Some(policy) = backend.take("writeout") {
         out.push(Element::new("driver").attr("type", "path").attr("wrpolicy", policy));
     }
@@ -298,83 +417,25 @@ fn filesystem(backend: &mut Options, tag: String, absolute: &dyn Fn(&str) -> Str
     if readonly {
         out.push(Element::new("readonly"));
     }
-    backend.is_empty().then_some(out)
+    Some(out)
 }
 
-fn pci_host_device(device: &mut Options) -> Option<Element> {
-    let host = device.take("host")?;
-    let mut parts = host.rsplit(':');
-    let (slot, function) = parts.next()?.split_once('.')?;
-    let (bus, domain) = (parts.next()?, parts.next().unwrap_or("0000"));
-    let hex = |text: &str| u32::from_str_radix(text, 16).ok();
-    let address = Element::new("address")
-        .attr("domain", format!("{:#06x}", hex(domain)?))
-        .attr("bus", format!("{:#04x}", hex(bus)?))
-        .attr("slot", format!("{:#04x}", hex(slot)?))
-        .attr("function", format!("{:#x}", hex(function)?));
-    let out = Element::new("hostdev").attr("mode", "subsystem").attr("type", "pci").attr("managed", "yes");
-    Some(out.child(Element::new("source").child(address)))
-}
-
-fn usb_host_device(device: &mut Options) -> Option<Element> {
-    let mut source = Element::new("source");
-    match (device.take("vendorid"), device.take("productid")) {
-        (Some(vendor), Some(product)) => {
-            source.push(Element::new("vendor").attr("id", hex(&vendor)));
-            source.push(Element::new("product").attr("id", hex(&product)));
-        }
-        _ => {
-            let (bus, address) = (device.take("hostbus")?, device.take("hostaddr")?);
-            source.push(Element::new("address").attr("bus", bus).attr("device", address));
+fn intel_iommu(device: &mut Options) -> Element {
+    let mut driver = Element::new("driver");
+    for (key, name) in [
+        ("intremap", "intremap"),
+        ("caching-mode", "caching_mode"),
+        ("eim", "eim"),
+        ("device-iotlb", "iotlb"),
+        ("dma-translation", "dma_translation"),
+    ] {
+        if let Some(state) = device.take_on_off(key) {
+            driver.set(name, state);
         }
     }
-    device.forget(&["bus", "port", "hostdevice"]);
-    let out = Element::new("hostdev").attr("mode", "subsystem").attr("type", "usb").attr("managed", "yes");
-    Some(out.child(source))
-}
-
-/// A number in the notation that the format wants for identities.
-fn hex(text: &str) -> String {
-    let number = match text.strip_prefix("0x") {
-        Some(digits) => u32::from_str_radix(digits, 16).ok(),
-        None => text.parse().ok(),
-    };
-    number.map_or_else(|| text.to_string(), |n| format!("{n:#x}"))
-}
-
-/// The format's model of a PCI controller.
-fn pci_controller(driver: &str) -> Option<&'static str> {
-    Some(match driver {
-        "pcie-root-port" | "ioh3420" => "pcie-root-port",
-        "pci-bridge" => "pci-bridge",
-        "i82801b11-bridge" => "dmi-to-pci-bridge",
-        "pcie-pci-bridge" => "pcie-to-pci-bridge",
-        "x3130-upstream" => "pcie-switch-upstream-port",
-        "xio3130-downstream" => "pcie-switch-downstream-port",
-        _ => return None,
-    })
-}
-
-/// Type and model of another controller.
-fn controller(driver: &str) -> Option<(&'static str, &'static str)> {
-    Some(match driver {
-        "virtio-scsi" | "virtio-scsi-pci" | "virtio-scsi-device" | "virtio-scsi-ccw" => ("scsi", "virtio-scsi"),
-        "lsi" | "lsi53c895a" => ("scsi", "lsilogic"),
-        "megasas" => ("scsi", "lsisas1078"),
-        "mptsas1068" => ("scsi", "lsisas1068"),
-        "pvscsi" => ("scsi", "vmpvscsi"),
-        "piix3-usb-uhci" => ("usb", "piix3-uhci"),
-        "piix4-usb-uhci" => ("usb", "piix4-uhci"),
-        "usb-ehci" => ("usb", "ehci"),
-        "ich9-usb-ehci1" => ("usb", "ich9-ehci1"),
-        "ich9-usb-uhci1" => ("usb", "ich9-uhci1"),
-        "ich9-usb-uhci2" => ("usb", "ich9-uhci2"),
-        "ich9-usb-uhci3" => ("usb", "ich9-uhci3"),
-        "pci-ohci" => ("usb", "pci-ohci"),
-        "nec-usb-xhci" => ("usb", "nec-xhci"),
-        "qemu-xhci" => ("usb", "qemu-xhci"),
-        "virtio-serial" | "virtio-serial-pci" | "virtio-serial-device" | "virtio-serial-ccw" => ("virtio-serial", ""),
-        "ahci" | "ich9-ahci" => ("sata", ""),
-        _ => return None,
-    })
+    if let Some(bits) = device.take("aw-bits") {
+        driver.set("aw_bits", bits);
+    }
+    let iommu = Element::new("iommu").attr("model", "intel");
+    if driver.is_empty() { iommu } else { iommu.child(driver) }
 }

@@ -13,54 +13,104 @@ impl Import {
     }
 
     fn graphics(&mut self) {
-        for (_, value) in self.command.take(&["vnc"]) {
-            match self.vnc(&value) {
+        for argument in self.command.take(&["vnc"]) {
+            if argument.value.as_deref() == Some("none") {
+                continue;
+            }
+            match self.vnc(argument.options("vnc")) {
                 Some(vnc) => self.devices.push(vnc),
-                None => self.through("vnc", &value),
+                None => self.through(&argument),
             }
         }
-        for (_, value) in self.command.take(&["spice"]) {
-            match spice(&value) {
+        for argument in self.command.take(&["spice"]) {
+            match self.spice(argument.options("")) {
                 Some(spice) => self.devices.push(spice),
-                None => self.through("spice", &value),
+                None => self.through(&argument),
             }
         }
         if self.command.take_switch("sdl") {
             self.devices.push(Element::new("graphics").attr("type", "sdl"));
         }
-        let windowed = self.command.take_switch("gtk") | self.command.take_switch("curses");
-        if windowed {
-            self.note("left out: the window of QEMU itself; add <graphics> for a way to see the screen");
+        for argument in self.command.all().to_vec().iter().filter(|a| matches!(a.switch.as_str(), "gtk" | "curses")) {
+            self.command.take_switch(&argument.switch);
+            self.left_out(
+                argument.span,
+                format!("{}, the window of QEMU itself: add <graphics> for a way to see the screen", argument.shown()),
+            );
         }
-        for (_, value) in self.command.take(&["display"]) {
-            let mut options = Options::parse(&value, "type");
-            match options.take("type").as_deref() {
-                Some("none") => self.headless = true,
-                Some("vnc") => self.note(format!("left out: -display {value}")),
-                Some("egl-headless") => {
-                    let mut graphics = Element::new("graphics").attr("type", "egl-headless");
-                    if let Some(node) = options.take("rendernode") {
-                        graphics.push(Element::new("gl").attr("rendernode", node));
-                    }
-                    self.devices.push(graphics);
-                }
-                Some("sdl") => self.devices.push(Element::new("graphics").attr("type", "sdl")),
-                _ => self.note(format!("left out: -display {value}; add <graphics> for a way to see the screen")),
-            }
+        for argument in self.command.take(&["display"]) {
+            self.display(&argument);
         }
-        if let Some(keymap) = self.command.take_last("k") {
+        if let Some(keymap) = self.last("k").and_then(|a| a.value) {
             for graphics in self.devices.iter_mut().filter(|d| matches!(d.get("type"), Some("vnc" | "spice"))) {
                 graphics.set("keymap", &keymap);
             }
         }
     }
 
-    fn vnc(&mut self, value: &str) -> Option<Element> {
-        let mut options = Options::parse(value, "vnc");
+    fn display(&mut self, argument: &super::Argument) {
+        let mut options = argument.options("type");
+        let kind = options.take("type").unwrap_or_default();
+        let mut graphics = Element::new("graphics").attr("type", &kind);
+        match kind.as_str() {
+            "none" => {
+                self.headless = true;
+                return;
+            }
+            "egl-headless" => {
+                if let Some(node) = options.take("rendernode") {
+                    graphics.push(Element::new("gl").attr("rendernode", node));
+                }
+            }
+            "sdl" => {
+                if let Some(gl) = options.take_if("gl", |gl| Some(gl != "off")) {
+                    graphics.push(Element::new("gl").attr("enable", if gl { "yes" } else { "no" }));
+                }
+                if options.take_switch("full-screen") == Some(true) {
+                    graphics.set("fullscreen", "yes");
+                }
+            }
+            "dbus" => {
+                if let Some(gl) = options.take_if("gl", |gl| Some(gl != "off")) {
+                    let node = options.take("rendernode");
+                    graphics.push(
+                        Element::new("gl").attr("enable", if gl { "yes" } else { "no" }).maybe("rendernode", node),
+                    );
+                }
+                if options.take_switch("p2p") == Some(true) {
+                    graphics.set("p2p", "yes");
+                }
+                if let Some(address) = options.take("addr") {
+                    // libvirt's own bus of the machine needs no name.
+                    if !address.contains("/libvirt/qemu/dbus/") && !address.contains("/virtc/") {
+                        graphics.set("address", address);
+                    }
+                }
+                if let Some(number) = options.take("audiodev").and_then(|id| self.audio_number(&id)) {
+                    graphics.push(Element::new("audio").attr("id", number));
+                }
+            }
+            _ => {
+                self.left_out(
+                    argument.span,
+                    format!(
+                        "-display {}: add <graphics> for a way to see the screen",
+                        argument.value.as_deref().unwrap_or_default()
+                    ),
+                );
+                return;
+            }
+        }
+        self.devices.push(graphics);
+        self.leave(&format!("-display {kind}"), options);
+    }
+
+    fn vnc(&mut self, mut options: Options) -> Option<Element> {
         let place = options.take("vnc")?;
         let mut vnc = Element::new("graphics").attr("type", "vnc");
         if let Some(path) = place.strip_prefix("unix:") {
-            vnc.push(Element::new("listen").attr("type", "socket").attr("socket", path));
+            // libvirt hands its own socket over.
+            vnc.push(Element::new("listen").attr("type", "socket").attr("socket", self.path(path)));
         } else if place == "none" {
             vnc.push(Element::new("listen").attr("type", "none"));
         } else {
@@ -98,7 +148,7 @@ impl Import {
         for (place, mut device) in self.command.find("device", "driver") {
             let Some((model, primary)) = device.get("driver").and_then(video) else { continue };
             self.command.mark(place);
-            device.take("driver");
+            let driver = device.take("driver").unwrap_or_default();
             let mut element = Element::new("model").attr("type", model);
             let kib = |device: &mut Options, key: &str, scale: u64| {
                 device.take(key).and_then(|n| n.parse::<u64>().ok()).map(|n| n * scale / 1024)
@@ -107,6 +157,7 @@ impl Import {
                 ("vgamem_mb", if model == "qxl" { "vgamem" } else { "vram" }, 1 << 20),
                 ("ram_size", "ram", 1),
                 ("vram_size", "vram", 1),
+                ("vgamem", "vram", 1),
                 ("vram64_size_mb", "vram64", 1 << 20),
             ] {
                 if let Some(size) = kib(&mut device, key, scale).filter(|s| *s > 0) {
@@ -119,32 +170,52 @@ impl Import {
             if let (Some(x), Some(y)) = (device.take("xres"), device.take("yres")) {
                 element.push(Element::new("resolution").attr("x", x).attr("y", y));
             }
+            if driver.contains("-gl") {
+                element.push(Element::new("acceleration").attr("accel3d", "yes"));
+            } else if let Some(state) = device.take_switch("virgl") {
+                element.push(Element::new("acceleration").attr("accel3d", if state { "yes" } else { "no" }));
+            }
+            if let Some(state) = device.take_on_off("blob") {
+                element.set("blob", state);
+            }
+            if let Some(state) = device.take_on_off("edid") {
+                element.set("edid", state);
+            }
             if primary && found {
-                self.note(format!("two primary video devices: the second, {model}, becomes the first's companion"));
+                self.changed(
+                    device.span,
+                    format!("two primary video devices: the second, {model}, becomes the first's companion"),
+                );
             } else if primary {
                 element.set("primary", "yes");
                 found = true;
             }
             let mut video = Element::new("video").child(element);
-            self.frontend(&mut video, device);
+            let mut settings = Element::new("driver");
+            self.virtio(&mut settings, &mut device);
+            if !settings.is_empty() {
+                video.push(settings);
+            }
+            self.frontend(&mut video, &driver, device);
             self.devices.push(video);
             self.has_video = true;
         }
-        let named = self.command.take_last("vga");
-        let kind = match named.as_deref() {
+        let named = self.last("vga");
+        let kind = match named.as_ref().and_then(|a| a.value.as_deref()) {
             Some("none") => None,
             Some("std") => Some("vga"),
             Some("cirrus") => Some("cirrus"),
             Some("qxl") => Some("qxl"),
             Some("virtio") => Some("virtio"),
             Some("vmware") => Some("vmvga"),
-            Some(other) => {
-                let other = other.to_string();
-                self.through("vga", &other);
+            Some(_) => {
+                named.iter().for_each(|argument| self.through(argument));
                 None
             }
             // QEMU's own default, unless there are to be none.
-            None => (self.bare && !self.has_video && !self.headless && self.arch().ends_with("86_64")).then_some("vga"),
+            None => {
+                (self.bare && !self.has_video && self.is_x86() && !self.board.starts_with("microvm")).then_some("vga")
+            }
         };
         if let Some(kind) = kind {
             let model = Element::new("model").attr("type", kind).attr("primary", "yes");
@@ -158,7 +229,13 @@ impl Import {
 
     /// The number of an audio backend.
     fn audio_number(&self, id: &str) -> Option<usize> {
-        self.audio.iter().position(|known| known == id).map(|i| i + 1)
+        self.audio.iter().find(|(known, _)| known == id).map(|(_, number)| *number)
+    }
+
+    /// Whether SPICE has to be handed through.
+    fn spice_asks(&self) -> bool {
+        let open = |value: &str| Options::parse(value, "").get("disable-ticketing").is_some_and(super::options::is_on);
+        !self.command.values("spice").any(open)
     }
 
     fn audio(&mut self) {
@@ -166,28 +243,22 @@ impl Import {
             let (Some(driver), Some(id)) = (backend.take("driver"), backend.take("id")) else { continue };
             let kind = match driver.as_str() {
                 "pa" => "pulseaudio",
+                "spice" if self.spice_asks() => continue,
                 "alsa" | "coreaudio" | "dbus" | "jack" | "none" | "oss" | "pipewire" | "sdl" | "spice" => {
                     driver.as_str()
                 }
                 "wav" => "file",
                 _ => continue,
             };
-            let mut element = Element::new("audio").attr("id", self.audio.len() + 1).attr("type", kind);
-            if let Some(period) = backend.take("timer-period") {
-                element.set("timerPeriod", period);
-            }
-            if let Some(server) = backend.take("server") {
-                element.set("serverName", server);
-            }
-            if let Some(path) = backend.take("path") {
-                element.set("path", path);
-            }
-            if !backend.is_empty() {
-                let rest: Vec<String> = backend.into_rest().into_iter().map(|(k, v)| format!("{k}={v}")).collect();
-                self.note(format!("left out: properties of the audio backend '{id}': {}", rest.join(",")));
-            }
+            let named = id.strip_prefix("audio").and_then(|n| n.parse::<usize>().ok()).filter(|n| *n > 0);
+            let used = |n: usize| self.audio.iter().any(|(_, number)| *number == n);
+            let free = (1..).find(|n| !used(*n)).unwrap_or(1);
+            let number = named.filter(|n| !used(*n)).unwrap_or(free);
+            let mut element = Element::new("audio").attr("id", number).attr("type", kind);
+            audio_backend(&mut element, kind, &mut backend);
+            self.leave(&format!("the audio backend '{id}'"), backend);
             self.command.mark(place);
-            self.audio.push(id);
+            self.audio.push((id, number));
             self.devices.push(element);
         }
         // Codecs belong to the controller whose bus they are on.
@@ -204,9 +275,16 @@ impl Import {
                 Some("virtio-sound-pci") => "virtio",
                 _ => continue,
             };
+            // With a backend that is handed through, the card is, too.
+            if device.get("audiodev").is_some_and(|id| self.audio_number(id).is_none()) {
+                continue;
+            }
             self.command.mark(place);
-            device.take("driver");
+            let driver = device.take("driver").unwrap_or_default();
             let mut sound = Element::new("sound").attr("model", model);
+            if device.take_switch("multi") == Some(true) {
+                sound.set("multichannel", "yes");
+            }
             let bus = device.get("id").map(|id| format!("{id}.0"));
             let mut audiodev = device.take("audiodev");
             for (place, codec) in &codecs {
@@ -225,18 +303,18 @@ impl Import {
             if let Some(number) = audiodev.and_then(|id| self.audio_number(&id)) {
                 sound.push(Element::new("audio").attr("id", number));
             }
-            self.frontend(&mut sound, device);
+            self.frontend(&mut sound, &driver, device);
             self.devices.push(sound);
         }
-        for (_, value) in self.command.take(&["soundhw"]) {
-            for name in value.split(',') {
+        for argument in self.command.take(&["soundhw"]) {
+            for name in argument.value.clone().unwrap_or_default().split(',') {
                 let model = match name {
                     "hda" => "ich6",
                     "ac97" => "ac97",
                     "es1370" => "es1370",
                     "sb16" => "sb16",
                     _ => {
-                        self.note(format!("left out: -soundhw {name}"));
+                        self.left_out(argument.span, format!("-soundhw {name}"));
                         continue;
                     }
                 };
@@ -244,53 +322,53 @@ impl Import {
             }
         }
     }
-}
 
-fn spice(value: &str) -> Option<Element> {
-    let mut options = Options::parse(value, "");
-    let mut spice = Element::new("graphics").attr("type", "spice");
-    if let Some(port) = options.take("port") {
-        spice.set("port", port);
-    }
-    if let Some(port) = options.take("tls-port") {
-        spice.set("tlsPort", port);
-    }
-    spice.set("autoport", "no");
-    let address = options.take("addr");
-    if options.take_switch("unix") == Some(true) {
-        spice.push(Element::new("listen").attr("type", "socket").attr("socket", address?));
-    } else {
-        let listen = Element::new("listen").attr("type", "address");
-        spice.push(listen.attr("address", address.unwrap_or_else(|| "0.0.0.0".to_string())));
-    }
-    // Without tickets is how a domain without a password is.
-    if options.take_switch("disable-ticketing") != Some(true) {
-        return None;
-    }
-    options.forget_default("seamless-migration", "on");
-    for (key, name, attr) in [
-        ("image-compression", "image", "compression"),
-        ("jpeg-wan-compression", "jpeg", "compression"),
-        ("zlib-glz-wan-compression", "zlib", "compression"),
-        ("streaming-video", "streaming", "mode"),
-    ] {
-        if let Some(value) = options.take(key) {
-            spice.push(Element::new(name).attr(attr, value));
+    fn spice(&mut self, mut options: Options) -> Option<Element> {
+        let mut spice = Element::new("graphics").attr("type", "spice");
+        if let Some(port) = options.take("port") {
+            spice.set("port", port);
         }
+        if let Some(port) = options.take("tls-port") {
+            spice.set("tlsPort", port);
+        }
+        spice.set("autoport", "no");
+        let address = options.take("addr");
+        if options.take_switch("unix") == Some(true) {
+            spice.push(Element::new("listen").attr("type", "socket").attr("socket", self.path(&address?)));
+        } else {
+            let listen = Element::new("listen").attr("type", "address");
+            spice.push(listen.attr("address", address.unwrap_or_else(|| "0.0.0.0".to_string())));
+        }
+        // Without tickets is how a domain without a password is. With them, one is set through the monitor: handed through, nobody
+        // gets in before that.
+        if options.take_switch("disable-ticketing") != Some(true) {
+            return None;
+        }
+        options.same("seamless-migration", &["on"]);
+        for (key, name, attr) in [
+            ("image-compression", "image", "compression"),
+            ("jpeg-wan-compression", "jpeg", "compression"),
+            ("zlib-glz-wan-compression", "zlib", "compression"),
+            ("streaming-video", "streaming", "mode"),
+        ] {
+            if let Some(value) = options.take(key) {
+                spice.push(Element::new(name).attr(attr, value));
+            }
+        }
+        if let Some(playback) = options.take_on_off("playback-compression") {
+            spice.push(Element::new("playback").attr("compression", playback));
+        }
+        if options.take_switch("disable-copy-paste") == Some(true) {
+            spice.push(Element::new("clipboard").attr("copypaste", "no"));
+        }
+        if options.take_switch("disable-agent-file-xfer") == Some(true) {
+            spice.push(Element::new("filetransfer").attr("enable", "no"));
+        }
+        if options.take_switch("gl") == Some(true) {
+            spice.push(Element::new("gl").attr("enable", "yes").maybe("rendernode", options.take("rendernode")));
+        }
+        options.is_empty().then_some(spice)
     }
-    if let Some(playback) = options.take_on_off("playback-compression") {
-        spice.push(Element::new("playback").attr("compression", playback));
-    }
-    if options.take_switch("disable-copy-paste") == Some(true) {
-        spice.push(Element::new("clipboard").attr("copypaste", "no"));
-    }
-    if options.take_switch("disable-agent-file-xfer") == Some(true) {
-        spice.push(Element::new("filetransfer").attr("enable", "no"));
-    }
-    if options.take_switch("gl") == Some(true) {
-        spice.push(Element::new("gl").attr("enable", "yes").maybe("rendernode", options.take("rendernode")));
-    }
-    options.is_empty().then_some(spice)
 }
 
 /// The format's model of a video device, and whether it is a primary one.
@@ -301,10 +379,78 @@ fn video(driver: &str) -> Option<(&'static str, bool)> {
         "qxl-vga" => ("qxl", true),
         "qxl" => ("qxl", false),
         "virtio-vga" | "virtio-vga-gl" => ("virtio", true),
-        "virtio-gpu" | "virtio-gpu-pci" | "virtio-gpu-device" | "virtio-gpu-ccw" => ("virtio", false),
+        _ if matches!(super::controllers::bare(driver), "virtio-gpu" | "virtio-gpu-gl") => ("virtio", false),
         "vmware-svga" => ("vmvga", true),
         "bochs-display" => ("bochs", true),
         "ramfb" => ("ramfb", true),
         _ => return None,
     })
+}
+
+/// Settings of an audio backend: QEMU's name, and the attribute of `<input>` and `<output>`.
+const DIRECTION: &[(&str, &str)] = &[
+    ("mixing-engine", "mixingEngine"),
+    ("fixed-settings", "fixedSettings"),
+    ("voices", "voices"),
+    ("buffer-length", "bufferLength"),
+    ("dev", "dev"),
+    ("buffer-count", "bufferCount"),
+    ("try-poll", "tryPoll"),
+    ("name", "name"),
+    ("stream-name", "streamName"),
+    ("latency", "latency"),
+    ("server-name", "serverName"),
+    ("client-name", "clientName"),
+    ("connect-ports", "connectPorts"),
+    ("exact-name", "exactName"),
+];
+
+/// `<audio>` of a backend. What is left of it, the format does not have.
+fn audio_backend(element: &mut Element, kind: &str, backend: &mut Options) {
+    for (key, name) in [
+        ("timer-period", "timerPeriod"),
+        ("server", "serverName"),
+        ("path", "path"),
+        ("driver-name", "driver"),
+        ("dsp-policy", "dspPolicy"),
+    ] {
+        if let Some(value) = backend.take(key) {
+            element.set(name, value);
+        }
+    }
+    let yes = |on: bool| if on { "yes" } else { "no" };
+    for (key, name) in [("try-mmap", "tryMMap"), ("exclusive", "exclusive")] {
+        if let Some(on) = backend.take_switch(key) {
+            element.set(name, yes(on));
+        }
+    }
+    for (prefix, child) in [("in.", "input"), ("out.", "output")] {
+        let mut side = backend.take_below(prefix);
+        let mut out = Element::new(child);
+        for (key, name) in DIRECTION {
+            let name = if *key == "buffer-length" && kind == "sdl" { "bufferLength" } else { name };
+            match (side.take_switch(key), side.get(key)) {
+                (Some(on), _) => out.set(name, yes(on)),
+                (None, Some(_)) => {
+                    if let Some(value) = side.take(key) {
+                        out.set(name, value);
+                    }
+                }
+                (None, None) => {}
+            }
+        }
+        let mut settings = Element::new("settings");
+        for key in ["frequency", "channels", "format"] {
+            if let Some(value) = side.take(key) {
+                settings.set(key, value);
+            }
+        }
+        if !settings.is_empty() {
+            out.push(settings);
+        }
+        if !out.is_empty() {
+            element.push(out);
+        }
+        backend.graft(prefix, side);
+    }
 }

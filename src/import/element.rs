@@ -61,6 +61,46 @@ impl Element {
         self.children.push(child);
     }
 
+    /// Adds children.
+    pub fn push_all(&mut self, children: impl IntoIterator<Item = Element>) {
+        self.children.extend(children);
+    }
+
+    /// The child of this name, which is made if there is none.
+    pub fn inside(&mut self, name: &'static str) -> &mut Element {
+        let at = self.children.iter().position(|c| c.name == name).unwrap_or_else(|| {
+            self.children.push(Element::new(name));
+            self.children.len() - 1
+        });
+        &mut self.children[at]
+    }
+
+    /// Takes over the attributes and children of another element.
+    pub fn absorb(&mut self, other: Element) {
+        other.attrs.into_iter().for_each(|(name, value)| self.set(name, value));
+        self.children.extend(other.children);
+    }
+
+    /// The child of this name.
+    pub fn find(&self, name: &str) -> Option<&Element> {
+        self.children.iter().find(|c| c.name == name)
+    }
+
+    /// Its text.
+    pub fn text_of(&self) -> &str {
+        self.text.as_deref().unwrap_or_default()
+    }
+
+    /// Removes the children of this name.
+    pub fn remove(&mut self, name: &str) {
+        self.children.retain(|c| c.name != name);
+    }
+
+    /// Its children.
+    pub fn children(&self) -> &[Element] {
+        &self.children
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.name
@@ -76,6 +116,11 @@ impl Element {
         self.children.iter().any(|c| c.name == name)
     }
 
+    /// Under another name.
+    pub fn named(self, name: &'static str) -> Element {
+        Element { name: name.into(), ..self }
+    }
+
     /// With this text.
     pub fn text(self, text: impl Display) -> Element {
         Element { text: Some(text.to_string()), ..self }
@@ -84,6 +129,11 @@ impl Element {
     /// Whether it holds text.
     pub fn has_text(&self) -> bool {
         self.text.is_some()
+    }
+
+    /// Whether there is nothing in it but its number.
+    pub fn is_bare(&self) -> bool {
+        self.attrs.iter().all(|(name, _)| name == "id") && self.children.is_empty()
     }
 
     /// Whether there is nothing in it.

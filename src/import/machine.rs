@@ -1,8 +1,8 @@
-//! The machine itself: name, memory, CPUs, firmware, clock, features.
+//! The machine itself: name, firmware, boot order, clock, features.
 
-use super::Import;
 use super::element::Element;
-use super::options::{Options, is_on};
+use super::options::{Options, is_on, switch};
+use super::{Import, note::Fate};
 use crate::vocab::seconds_since_1970;
 
 /// What stands before the devices.
@@ -16,94 +16,236 @@ pub struct Machine {
 }
 
 /// The pieces that several arguments add to.
-#[derive(Default)]
-struct Pieces {
-    features: Vec<Element>,
-    hyperv: Vec<Element>,
-    timers: Vec<Element>,
-    memory_backing: Vec<Element>,
-    cells: Vec<Element>,
-    pm: Vec<Element>,
+pub struct Pieces {
+    /// Children of `<features>`.
+    pub features: Vec<Element>,
+    /// `<hyperv>`
+    pub hyperv: Element,
+    /// Its mode.
+    pub hyperv_mode: &'static str,
+    /// Whether the guest reports crashes as Hyper-V guests do.
+    pub hyperv_panic: bool,
+    /// Children of `<kvm>`.
+    pub kvm: Vec<Element>,
+    /// `eoi` of `<apic>`.
+    pub apic_eoi: Option<&'static str>,
+    /// `<timer>`
+    pub timers: Vec<Element>,
+    /// Children of `<memoryBacking>`.
+    pub backing: Vec<Element>,
+    /// `<numatune>`
+    pub numatune: Option<Element>,
+    /// `<cell>`
+    pub cells: Vec<Element>,
+    /// Children of `<interconnects>`.
+    pub interconnects: Vec<Element>,
+    /// Children of `<pm>`.
+    pub pm: Vec<Element>,
+    /// `host-cache-info` and `l3-cache`.
+    pub host_cache: Option<bool>,
+    /// See above.
+    pub l3_cache: Option<bool>,
+    /// How many CPUs there can be.
+    pub vcpus: u32,
 }
+
+impl Pieces {
+    fn new() -> Pieces {
+        Pieces {
+            features: Vec::new(),
+            hyperv: Element::new("hyperv"),
+            hyperv_mode: "custom",
+            hyperv_panic: false,
+            kvm: Vec::new(),
+            apic_eoi: None,
+            timers: Vec::new(),
+            backing: Vec::new(),
+            numatune: None,
+            cells: Vec::new(),
+            interconnects: Vec::new(),
+            pm: Vec::new(),
+            host_cache: None,
+            l3_cache: None,
+            vcpus: 1,
+        }
+    }
+
+    /// Adds a page size, for some nodes or all.
+    pub fn hugepages(&mut self, page: u64, nodes: Option<String>) {
+        let at = self.backing.iter().position(|e| e.name() == "hugepages").unwrap_or_else(|| {
+            self.backing.push(Element::new("hugepages"));
+            self.backing.len() - 1
+        });
+        if page > 0 {
+            let element = Element::new("page").attr("size", page).attr("unit", "KiB").maybe("nodeset", nodes);
+            self.backing[at].push(element);
+        }
+    }
+
+    /// Says when memory is touched.
+    pub fn allocation(&mut self, mode: &str) {
+        if !self.backing.iter().any(|e| e.name() == "allocation") {
+            self.backing.push(Element::new("allocation").attr("mode", mode));
+        }
+    }
+
+    /// Says by how many threads.
+    pub fn threads(&mut self, threads: &str) {
+        if let Some(allocation) = self.backing.iter_mut().find(|e| e.name() == "allocation") {
+            allocation.set("threads", threads);
+        }
+    }
+
+    /// Adds an attribute to a node.
+    pub fn cell(&mut self, node: &str, attribute: &'static str, value: &str) {
+        if let Some(cell) = self.cells.iter_mut().find(|c| c.get("id") == Some(node)) {
+            cell.set(attribute, value);
+        }
+    }
+
+    fn numa(&mut self) -> Option<Element> {
+        if self.cells.is_empty() {
+            return None;
+        }
+        let mut numa = Element::new("numa");
+        numa.push_all(self.cells.drain(..));
+        if !self.interconnects.is_empty() {
+            numa.inside("interconnects").push_all(self.interconnects.drain(..));
+        }
+        Some(numa)
+    }
+}
+
+/// Properties of the machine that are a feature: QEMU's name, the element, and the attribute.
+const FEATURES: &[(&str, &str, &str)] = &[
+    ("smm", "smm", "state"),
+    ("vmport", "vmport", "state"),
+    ("i8042", "ps2", "state"),
+    ("ras", "ras", "state"),
+    ("cap-htm", "htm", "state"),
+    ("cap-nested-hv", "nested-hv", "state"),
+    ("cap-ccf-assist", "ccf-assist", "state"),
+    ("cap-cfpc", "cfpc", "value"),
+    ("cap-sbbc", "sbbc", "value"),
+    ("cap-ibs", "ibs", "value"),
+    ("gic-version", "gic", "version"),
+    ("aia", "aia", "value"),
+];
 
 impl Import {
     /// Reads everything that is no device.
     pub fn machine(&mut self) -> Machine {
         let mut options = Options::default();
-        for (_, value) in self.command.take(&["machine", "M"]) {
-            options.graft("", Options::parse(&value, "type"));
+        for argument in self.command.take(&["machine", "M"]) {
+            options.graft("", argument.options("type"));
         }
-        let mut pieces = Pieces::default();
+        let mut pieces = Pieces::new();
         let mut children = self.general();
         let kind = self.accelerator(&mut options);
         let arch = self.arch();
-        let machine = options.take("type");
-        self.express =
-            machine.as_deref().is_some_and(|m| m.contains("q35") || m.starts_with("virt")) || arch == "riscv64";
+        let machine = self.board_type(options.take("type"), options.span);
+        self.board = machine.clone().unwrap_or_default();
+        self.express = self.board.contains("q35")
+            || self.board == "virt"
+            || self.board.starts_with("virt-")
+            || self.board.starts_with("sbsa-ref")
+            || matches!(arch.as_str(), "riscv64" | "loongarch64");
+        let vcpu = self.vcpus();
+        pieces.vcpus = vcpu.text_of().parse().unwrap_or(1);
         self.memory(&mut options, &mut pieces, &mut children);
-        self.vcpus(&mut children);
-        let cpu = self.cpu(&mut pieces);
-        children.push(self.os(&arch, machine.as_deref(), &mut options));
-        let rom = self.command.values("bios").next().is_some();
-        let usb = self.command.take_switch("usb") || options.take_switch("usb") == Some(true);
+        children.push(vcpu);
+        let mut cpu = self.cpu(&mut pieces);
+        children.extend(self.sysinfo());
+        children.extend(self.uuid.take().map(|uuid| Element::leaf("uuid", uuid)));
+        let mut os = self.os(&arch, machine.as_deref(), &mut options);
+        if children.iter().any(|c| c.name() == "sysinfo" && c.get("type") == Some("smbios")) {
+            os.push(Element::new("smbios").attr("mode", "sysinfo"));
+        }
+        let usb = self.command.take_switch("usb") | (options.take_switch("usb") == Some(true));
         if usb {
             self.devices.push(Element::new("controller").attr("type", "usb").attr("index", 0));
         }
-        let acpi = !self.command.take_switch("no-acpi") && options.take_switch("acpi") != Some(false);
-        let firmware = children.last().is_some_and(|os| os.has("loader"));
-        if acpi && (matches!(arch.as_str(), "x86_64" | "i686") || firmware && !rom) {
-            pieces.features.insert(0, Element::new("acpi"));
-        }
-        if matches!(arch.as_str(), "x86_64" | "i686") {
-            // QEMU's own x86 machines always have a local APIC.
-            pieces.features.push(Element::new("apic"));
-        }
+        self.acpi(&arch, &os, &mut options, &mut pieces);
+        children.push(os);
         self.machine_features(&mut options, &mut pieces);
+        children.extend(self.keywrap(&mut options));
+        self.globals(&mut pieces);
         let clock = self.clock(&mut options, &mut pieces);
-        options.forget_default("dump-guest-core", "off");
-        if !options.is_empty() {
-            let rest: Vec<String> =
-                options.into_rest().into_iter().map(|(k, v)| format!("{k}={}", v.replace(',', ",,"))).collect();
-            self.note(format!("handed through as <qemu:arg>: -machine {}", rest.join(",")));
-            self.arguments.extend(["-machine".to_string(), rest.join(",")]);
+        self.rest_of_machine(options);
+        children.extend(pieces.numatune.take());
+        collect(&mut children, "memoryBacking", std::mem::take(&mut pieces.backing));
+        if pieces.hyperv_mode == "passthrough" || !pieces.hyperv.is_empty() {
+            pieces.features.push(pieces.hyperv.clone().attr("mode", pieces.hyperv_mode));
         }
-        if !pieces.memory_backing.is_empty() {
-            let all = pieces.memory_backing.into_iter().fold(Element::new("memoryBacking"), Element::child);
-            children.push(all);
+        let kvm = std::mem::take(&mut pieces.kvm);
+        collect(&mut pieces.features, "kvm", kvm);
+        let features = std::mem::take(&mut pieces.features);
+        collect(&mut children, "features", features);
+        let pm = std::mem::take(&mut pieces.pm);
+        collect(&mut children, "pm", pm);
+        if let Some(numa) = pieces.numa() {
+            cpu = Some(cpu.unwrap_or_else(|| Element::new("cpu")).child(numa));
         }
-        if !pieces.hyperv.is_empty() {
-            let all = pieces.hyperv.into_iter().fold(Element::new("hyperv").attr("mode", "custom"), Element::child);
-            pieces.features.push(all);
-        }
-        if !pieces.features.is_empty() {
-            children.push(pieces.features.into_iter().fold(Element::new("features"), Element::child));
-        }
-        if !pieces.pm.is_empty() {
-            children.push(pieces.pm.into_iter().fold(Element::new("pm"), Element::child));
-        }
-        let numa = pieces.cells.into_iter().fold(Element::new("numa"), Element::child);
-        match (cpu, numa.is_empty()) {
-            (Some(cpu), true) => children.push(cpu),
-            (Some(cpu), false) => children.push(cpu.child(numa)),
-            (None, true) => {}
-            (None, false) => children.push(Element::new("cpu").child(numa)),
-        }
+        children.extend(cpu);
         children.push(clock);
-        children.extend(self.firmware_entries());
+        if pieces.hyperv_panic {
+            self.devices.push(Element::new("panic").attr("model", "hyperv"));
+        }
         if self.command.take_switch("no-reboot") {
             children.push(Element::leaf("on_reboot", "destroy"));
         }
         Machine { kind, children, usb }
     }
 
-    fn general(&mut self) -> Vec<Element> {
-        let mut name = "guest".to_string();
-        if let Some(value) = self.command.take_last("name") {
-            let mut options = Options::parse(&value, "guest");
-            name = options.take("guest").unwrap_or(name);
+    /// The machine's type. Proxmox adds a version of its own, which only its QEMU knows.
+    fn board_type(&mut self, machine: Option<String>, span: crate::diag::Span) -> Option<String> {
+        let machine = machine?;
+        let Some((board, own)) = machine.split_once('+') else { return Some(machine) };
+        self.changed(span, format!("the machine '{board}' without '+{own}', which only the QEMU of Proxmox has"));
+        Some(board.to_string())
+    }
+
+    /// Takes the arguments of a switch that counts once; earlier ones are without effect.
+    pub fn last(&mut self, switch: &str) -> Option<super::Argument> {
+        let mut all = self.command.take(&[switch]);
+        let last = all.pop();
+        for earlier in all {
+            self.idle(earlier.span, format!("{}: the later -{switch} counts", earlier.shown()));
         }
-        let mut out = vec![Element::leaf("name", name)];
-        out.extend(self.command.take_last("uuid").map(|uuid| Element::leaf("uuid", uuid)));
+        last
+    }
+
+    /// The options of a switch; given twice, they count together.
+    pub fn merged(&mut self, switch: &str, implied: &str) -> Options {
+        let mut out = Options::default();
+        for argument in self.command.take(&[switch]) {
+            out.graft("", argument.options(implied));
+        }
+        out
+    }
+
+    fn general(&mut self) -> Vec<Element> {
+        let mut options = self.merged("name", "guest");
+        let name = options.take("guest").unwrap_or_else(|| "guest".to_string());
+        options.same("debug-threads", &["on"]);
+        self.leave("-name", options);
+        // A name is the name of files, too.
+        let usable = name.replace('/', "-");
+        let mut out = vec![Element::leaf("name", usable)];
+        if let Some(argument) = self.last("uuid") {
+            out.extend(argument.value.map(|uuid| Element::leaf("uuid", uuid)));
+        }
+        for (place, mut device) in self.command.find("device", "driver") {
+            if device.get("driver") != Some("vmgenid") {
+                continue;
+            }
+            self.command.mark(place);
+            device.take("driver");
+            device.take("id");
+            let guid = device.take("guid").filter(|g| g != "auto");
+            out.push(guid.map_or_else(|| Element::new("genid"), |guid| Element::leaf("genid", guid)));
+            self.leave("-device vmgenid", device);
+        }
         out
     }
 
@@ -113,27 +255,32 @@ impl Import {
         if self.command.take_switch("enable-kvm") {
             chosen.push("kvm".to_string());
         }
+        if self.command.take_switch("no-kvm") {
+            chosen.push("tcg".to_string());
+        }
         if let Some(list) = options.take("accel") {
             chosen.extend(list.split(':').map(str::to_string));
         }
-        for (_, value) in self.command.take(&["accel"]) {
-            let mut accel = Options::parse(&value, "accel");
+        for argument in self.command.take(&["accel"]) {
+            let mut accel = argument.options("accel");
             chosen.extend(accel.take("accel"));
-            // What a property of an accelerator means differs from one to the other.
+            // QEMU adds what is said twice of one accelerator together.
             if !accel.is_empty() {
-                let rest: Vec<String> = accel.into_rest().into_iter().map(|(k, v)| format!("{k}={v}")).collect();
-                self.note(format!("left out: properties of the accelerator: {}", rest.join(",")));
+                let text = format!("{},{}", chosen.last().map_or("kvm", String::as_str), accel.text());
+                self.notes.push(argument.span, Fate::Through, format!("-accel {text}"));
+                self.hand("accel", Some(text), argument.span);
             }
         }
-        if self.program.ends_with("qemu-kvm") || self.program.ends_with("/kvm") {
+        let name = self.program.rsplit('/').next().unwrap_or_default();
+        if matches!(name, "qemu-kvm" | "kvm") && chosen.is_empty() {
             chosen.push("kvm".to_string());
         }
-        let first = chosen.first().map(String::as_str);
-        if let (Some(first), true) = (first, chosen.len() > 1 && chosen.iter().any(|c| Some(c.as_str()) != first)) {
-            let first = first.to_string();
-            self.note(format!("of several accelerators only the first is kept: {first}"));
+        let first = chosen.first().cloned();
+        if let Some(first) = first.as_deref().filter(|first| chosen.iter().any(|c| c != first)) {
+            let all = chosen.join(", ");
+            self.changed(options.span, format!("of the accelerators {all} only the first, {first}, is kept"));
         }
-        match first {
+        match first.as_deref() {
             Some("kvm") => "kvm",
             Some("hvf") => "hvf",
             Some("xen") => "xen",
@@ -144,258 +291,17 @@ impl Import {
     /// The architecture of the program.
     pub fn arch(&self) -> String {
         let name = self.program.rsplit('/').next().unwrap_or_default();
-        match name.strip_prefix("qemu-system-") {
+        match super::source::architecture(name) {
             Some("i386") => "i686".to_string(),
-            Some("arm") => "armv7l".to_string(),
-            Some(arch) => arch.trim_end_matches(".exe").to_string(),
+            Some("arm" | "armv7l") => "armv7l".to_string(),
+            Some(arch) => arch.to_string(),
             None => "x86_64".to_string(),
         }
     }
 
-    fn memory(&mut self, options: &mut Options, pieces: &mut Pieces, children: &mut Vec<Element>) {
-        let value = self.command.take_last("m").unwrap_or_else(|| "128".to_string());
-        let mut memory = Options::parse(&value, "size");
-        let size = memory.take("size").and_then(|s| kib(&s, 1024)).unwrap_or(128 * 1024);
-        if let Some(most) = memory.take("maxmem").and_then(|s| kib(&s, 1024)) {
-            let slots = memory.take("slots");
-            children.push(Element::leaf("maxMemory", most).maybe("slots", slots).attr("unit", "KiB"));
-        }
-        let mut element = Element::leaf("memory", size).attr("unit", "KiB");
-        if options.take_switch("dump-guest-core") == Some(true) {
-            element.set("dumpCore", "on");
-        }
-        children.push(element);
-        let ram = options.take("memory-backend");
-        let mut backends: Vec<String> = ram.into_iter().collect();
-        for (place, mut cell) in self.command.find("numa", "type") {
-            if cell.get("type") != Some("node") || cell.get("cpus").is_none() {
-                continue;
-            }
-            self.command.mark(place);
-            cell.take("type");
-            let id = cell.take("nodeid");
-            let backend = cell.take("memdev");
-            let cpus = cell.take_all("cpus").join(",");
-            let object = backend.as_deref().and_then(|id| self.command.find_by("object", "qom-type", "id", id));
-            let own = object.as_ref().and_then(|(_, o)| kib(o.get("size")?, 1));
-            let size = own.or_else(|| kib(cell.take("mem").as_deref()?, 1024)).unwrap_or(size);
-            backends.extend(backend);
-            let element = Element::new("cell").maybe("id", id).attr("cpus", cpus);
-            pieces.cells.push(element.attr("memory", size).attr("unit", "KiB"));
-        }
-        if backends.is_empty() {
-            // Old command lines say it once for all memory.
-            if let Some(path) = self.command.take_last("mem-path") {
-                if path.contains("hugepages") {
-                    pieces.memory_backing.push(Element::new("hugepages"));
-                } else {
-                    self.note(format!("memory from files below {path}: the host's own directory is used"));
-                    pieces.memory_backing.push(Element::new("source").attr("type", "file"));
-                }
-            }
-        }
-        if self.command.take_switch("mem-prealloc") {
-            pieces.memory_backing.push(Element::new("allocation").attr("mode", "immediate"));
-        }
-        for (i, id) in backends.iter().enumerate() {
-            self.memory_backend(id, i == 0, pieces);
-        }
-        if options.take_switch("mem-merge") == Some(false) {
-            pieces.memory_backing.push(Element::new("nosharepages"));
-        }
-    }
-
-    /// An object that is the guest's memory. Only the first speaks for all.
-    fn memory_backend(&mut self, id: &str, speaks: bool, pieces: &mut Pieces) {
-        let Some((place, mut object)) = self.command.find_by("object", "qom-type", "id", id) else { return };
-        self.command.mark(place);
-        let kind = object.take("qom-type").unwrap_or_default();
-        object.forget(&["id", "size", "x-use-canonical-path-for-ramblock-id"]);
-        let path = object.take("mem-path");
-        let shared = object.take_switch("share");
-        let huge = object.take_switch("hugetlb") == Some(true);
-        let page = object.take("hugetlbsize").and_then(|s| kib(&s, 1));
-        let prealloc = object.take_switch("prealloc");
-        if !speaks {
-            return;
-        }
-        let backing = &mut pieces.memory_backing;
-        let on_huge_pages = huge || path.as_deref().is_some_and(|p| p.contains("hugepages"));
-        match page {
-            Some(size) => {
-                let page = Element::new("page").attr("size", size).attr("unit", "KiB");
-                backing.push(Element::new("hugepages").child(page));
-            }
-            None if on_huge_pages => backing.push(Element::new("hugepages")),
-            None => {}
-        }
-        match kind.as_str() {
-            "memory-backend-memfd" => backing.push(Element::new("source").attr("type", "memfd")),
-            "memory-backend-file" if !on_huge_pages => {
-                backing.push(Element::new("source").attr("type", "file"));
-                let path = path.unwrap_or_default();
-                self.notes.push(format!("memory from {path}: the host's own directory is used"));
-            }
-            _ => {}
-        }
-        if let Some(shared) = shared {
-            let mode = if shared { "shared" } else { "private" };
-            backing.push(Element::new("access").attr("mode", mode));
-        }
-        if prealloc == Some(true) {
-            object.take("prealloc-threads");
-            backing.push(Element::new("allocation").attr("mode", "immediate"));
-        }
-        if !object.is_empty() {
-            let rest: Vec<String> = object.into_rest().into_iter().map(|(k, v)| format!("{k}={v}")).collect();
-            self.note(format!("left out: properties of the memory '{id}': {}", rest.join(",")));
-        }
-    }
-
-    /// `-fw_cfg` entries.
-    fn firmware_entries(&mut self) -> Option<Element> {
-        let mut all = Element::new("sysinfo").attr("type", "fwcfg");
-        for (place, mut entry) in self.command.find("fw_cfg", "name") {
-            let (Some(name), text, file) = (entry.take("name"), entry.take("string"), entry.take("file")) else {
-                continue;
-            };
-            if !entry.is_empty() {
-                continue;
-            }
-            self.command.mark(place);
-            all.push(match (text, file) {
-                (Some(text), _) => Element::leaf("entry", text).attr("name", name),
-                (None, Some(file)) => Element::new("entry").attr("name", name).attr("file", self.path(&file)),
-                (None, None) => continue,
-            });
-        }
-        all.has("entry").then_some(all)
-    }
-
-    fn vcpus(&mut self, children: &mut Vec<Element>) {
-        let Some(value) = self.command.take_last("smp") else {
-            children.push(Element::leaf("vcpu", 1));
-            return;
-        };
-        let mut smp = Options::parse(&value, "cpus");
-        let number = |smp: &mut Options, key: &str| smp.take(key).and_then(|n| n.parse::<u32>().ok());
-        let cpus = number(&mut smp, "cpus");
-        let most = number(&mut smp, "maxcpus");
-        let parts = ["sockets", "dies", "clusters", "cores", "threads"].map(|key| number(&mut smp, key));
-        let product = parts.iter().flatten().product::<u32>();
-        let all = most.or(cpus).unwrap_or(product.max(1));
-        let mut vcpu = Element::leaf("vcpu", all);
-        if let Some(cpus) = cpus.filter(|cpus| *cpus != all) {
-            vcpu.set("current", cpus);
-        }
-        children.push(vcpu);
-        // One socket for each CPU is what there is without a topology.
-        let plain = parts.iter().skip(1).all(|part| part.unwrap_or(1) == 1);
-        self.topology = (product == all && !plain).then_some(parts);
-        if product != all && parts.iter().any(Option::is_some) {
-            self.note(format!("left out: the topology of -smp {value} does not say all of it"));
-        }
-    }
-
-    fn cpu(&mut self, pieces: &mut Pieces) -> Option<Element> {
-        let value = self.command.take_last("cpu");
-        let topology = self.topology.take().map(|[sockets, dies, clusters, cores, threads]| {
-            Element::new("topology")
-                .attr("sockets", sockets.unwrap_or(1))
-                .maybe("dies", dies)
-                .maybe("clusters", clusters)
-                .attr("cores", cores.unwrap_or(1))
-                .attr("threads", threads.unwrap_or(1))
-        });
-        let Some(value) = value else { return topology.map(|t| Element::new("cpu").child(t)) };
-        let mut parts = value.split(',');
-        let model = parts.next().unwrap_or_default();
-        let mut cpu = match model {
-            "host" => Element::new("cpu").attr("mode", "host-passthrough").attr("check", "none"),
-            "max" => Element::new("cpu").attr("mode", "maximum").attr("check", "none"),
-            model => Element::new("cpu")
-                .attr("mode", "custom")
-                .attr("match", "exact")
-                .attr("check", "none")
-                .child(Element::leaf("model", model).attr("fallback", "forbid")),
-        };
-        if let Some(topology) = topology {
-            cpu.push(topology);
-        }
-        for part in parts {
-            let (name, on) = match (part.strip_prefix('+'), part.strip_prefix('-'), part.split_once('=')) {
-                (Some(name), ..) => (name, "on"),
-                (_, Some(name), _) => (name, "off"),
-                (_, _, Some((name, value))) => (name, value),
-                _ => (part, "on"),
-            };
-            self.cpu_property(name, on, &mut cpu, pieces);
-        }
-        Some(cpu)
-    }
-
-    fn cpu_property(&mut self, name: &str, value: &str, cpu: &mut Element, pieces: &mut Pieces) {
-        let state = if is_on(value) { "on" } else { "off" };
-        if let Some(hyperv) = name.strip_prefix("hv-").or_else(|| name.strip_prefix("hv_")) {
-            let feature = match hyperv {
-                "relaxed" => Some("relaxed"),
-                "vapic" => Some("vapic"),
-                "spinlocks" => {
-                    let retries =
-                        value.strip_prefix("0x").map_or(value.parse().ok(), |h| u32::from_str_radix(h, 16).ok());
-                    let on = Element::new("spinlocks").attr("state", "on");
-                    pieces.hyperv.push(on.maybe("retries", retries));
-                    return;
-                }
-                "vpindex" => Some("vpindex"),
-                "runtime" => Some("runtime"),
-                "synic" => Some("synic"),
-                "stimer" => Some("stimer"),
-                "reset" => Some("reset"),
-                "frequencies" => Some("frequencies"),
-                "reenlightenment" => Some("reenlightenment"),
-                "tlbflush" => Some("tlbflush"),
-                "ipi" => Some("ipi"),
-                "evmcs" => Some("evmcs"),
-                "avic" => Some("avic"),
-                "vendor-id" | "vendor_id" => {
-                    pieces.hyperv.push(Element::new("vendor_id").attr("state", "on").attr("value", value));
-                    return;
-                }
-                "time" => {
-                    let present = if is_on(value) { "yes" } else { "no" };
-                    pieces.timers.push(Element::new("timer").attr("name", "hypervclock").attr("present", present));
-                    return;
-                }
-                _ => None,
-            };
-            match feature {
-                Some(feature) => pieces.hyperv.push(Element::new(feature).attr("state", state)),
-                None => self.note(format!("left out: CPU property {name}={value}")),
-            }
-            return;
-        }
-        match name {
-            "kvm" => {
-                let hidden = if is_on(value) { "off" } else { "on" };
-                pieces.features.push(Element::new("kvm").child(Element::new("hidden").attr("state", hidden)));
-            }
-            "pmu" => pieces.features.push(Element::new("pmu").attr("state", state)),
-            "migratable" => cpu.set("migratable", state),
-            "host-cache-info" if is_on(value) => cpu.push(Element::new("cache").attr("mode", "passthrough")),
-            "l3-cache" if is_on(value) => cpu.push(Element::new("cache").attr("level", 3).attr("mode", "emulate")),
-            "host-phys-bits" if is_on(value) => cpu.push(Element::new("maxphysaddr").attr("mode", "passthrough")),
-            "phys-bits" => cpu.push(Element::new("maxphysaddr").attr("mode", "emulate").attr("bits", value)),
-            "vendor" => cpu.push(Element::leaf("vendor", vendor(value))),
-            "kvmclock" | "kvm-pv-eoi" | "kvm_pv_eoi" | "enforce" | "check" => {
-                self.note(format!("left out: CPU property {name}={value}"));
-            }
-            _ if matches!(value, "on" | "off" | "true" | "false" | "yes" | "no") => {
-                let policy = if is_on(value) { "require" } else { "disable" };
-                cpu.push(Element::new("feature").attr("policy", policy).attr("name", name));
-            }
-            _ => self.note(format!("left out: CPU property {name}={value}")),
-        }
+    /// Whether the guest is an x86.
+    pub fn is_x86(&self) -> bool {
+        matches!(self.arch().as_str(), "x86_64" | "i686")
     }
 
     fn os(&mut self, arch: &str, machine: Option<&str>, options: &mut Options) -> Element {
@@ -403,38 +309,75 @@ impl Import {
         os.push(Element::leaf("type", "hvm").attr("arch", arch).maybe("machine", machine));
         for (index, role) in [(0, "pflash0"), (1, "pflash1")] {
             if let Some(node) = options.take(role) {
-                self.pflash_node(&mut os, index, &node);
+                self.pflash_node(&mut os, index, &node, options.span);
             }
         }
         self.pflash_drives(&mut os);
-        if let Some(path) = self.command.take_last("bios").or_else(|| options.take("firmware")) {
-            os.push(Element::leaf("loader", self.path(&path)).attr("type", "rom"));
+        // Firmware that cannot be written, and no store beside it.
+        let stateless = !os.has("nvram") && os.find("loader").is_some_and(|l| l.get("readonly") == Some("yes"));
+        if stateless {
+            os.inside("loader").set("stateless", "yes");
         }
-        for (switch, name) in [("kernel", "kernel"), ("initrd", "initrd"), ("append", "cmdline"), ("dtb", "dtb")] {
-            if let Some(value) = self.command.take_last(switch).or_else(|| options.take(switch)) {
+        let bios = self.last("bios").and_then(|a| a.value).or_else(|| options.take("firmware"));
+        match bios {
+            // With flash, the firmware is there.
+            Some(path) if path != "default" => os.push(Element::leaf("loader", self.path(&path)).attr("type", "rom")),
+            _ => {}
+        }
+        for (switch, name) in
+            [("kernel", "kernel"), ("initrd", "initrd"), ("append", "cmdline"), ("dtb", "dtb"), ("shim", "shim")]
+        {
+            let value = self.last(switch).and_then(|a| a.value).or_else(|| options.take(switch));
+            if let Some(value) = value.filter(|v| !v.is_empty()) {
                 os.push(Element::leaf(name, if name == "cmdline" { value } else { self.path(&value) }));
             }
         }
-        let mut boot = Options::default();
-        for (_, value) in self.command.take(&["boot"]) {
-            boot.graft("", Options::parse(&value, "order"));
+        self.acpi_tables(&mut os);
+        self.boot(&mut os);
+        os
+    }
+
+    fn acpi_tables(&mut self, os: &mut Element) {
+        for (place, mut table) in self.command.find("acpitable", "") {
+            let (sig, file) = (table.take("sig"), table.take_any(&["file", "data"]));
+            let kind = match sig.as_deref() {
+                Some("SLIC") => "slic",
+                Some("MSDM") => "msdm",
+                None => "rawset",
+                Some(_) => continue,
+            };
+            if let Some(file) = file.filter(|_| table.is_empty()) {
+                self.command.mark(place);
+                let path = self.path(&file);
+                os.inside("acpi").push(Element::leaf("table", path).attr("type", kind));
+            }
         }
-        boot.forget(&["strict"]);
-        match boot.take("order") {
-            Some(order) if !self.boot_order => {
+    }
+
+    fn boot(&mut self, os: &mut Element) {
+        let mut boot = self.merged("boot", "order");
+        self.strict_boot = boot.same("strict", &["on"]);
+        match boot.get("order").map(str::to_string) {
+            Some(_) if self.boot_order => {
+                let text = format!(
+                    "-boot order={}, because devices have a boot index",
+                    boot.take("order").unwrap_or_default()
+                );
+                self.idle(boot.span, text);
+            }
+            Some(order) if order.chars().all(|c| "abcdnop".contains(c)) => {
+                boot.take("order");
                 for letter in order.chars() {
                     let device = match letter {
                         'a' | 'b' => "fd",
                         'c' => "hd",
                         'd' => "cdrom",
-                        'n' | 'o' | 'p' => "network",
-                        _ => continue,
+                        _ => "network",
                     };
                     os.push(Element::new("boot").attr("dev", device));
                 }
             }
-            Some(order) => self.note(format!("left out: -boot order={order}, because devices have a boot index")),
-            None => {}
+            _ => {}
         }
         let menu = boot.take_switch("menu");
         let timeout = boot.take("splash-time");
@@ -445,126 +388,220 @@ impl Import {
         if let Some(timeout) = boot.take("reboot-timeout") {
             os.push(Element::new("bios").attr("rebootTimeout", timeout));
         }
-        for (key, value) in boot.into_rest() {
-            self.note(format!("left out: -boot {key}={value}"));
+        if !boot.is_empty() {
+            if let Some(splash) = boot.get("splash").map(|s| self.path(s)) {
+                boot.set("splash", splash);
+            }
+            self.notes.push(boot.span, Fate::Through, format!("-boot {}", boot.text()));
+            self.hand("boot", Some(boot.text()), boot.span);
         }
-        os
+    }
+
+    fn acpi(&mut self, arch: &str, os: &Element, options: &mut Options, pieces: &mut Pieces) {
+        let rom = os.find("loader").is_some_and(|l| l.get("type") == Some("rom"));
+        let said = if self.command.take_switch("no-acpi") { Some(false) } else { options.take_switch("acpi") };
+        let usual = match arch {
+            "x86_64" | "i686" => !self.board.starts_with("isapc"),
+            "aarch64" | "armv7l" => os.has("loader") && !rom,
+            _ => false,
+        };
+        if said.unwrap_or(usual) {
+            pieces.features.insert(0, Element::new("acpi"));
+        }
+        if self.is_x86() {
+            // QEMU's own x86 machines always have a local APIC.
+            pieces.features.push(Element::new("apic").maybe("eoi", pieces.apic_eoi));
+        }
     }
 
     fn machine_features(&mut self, options: &mut Options, pieces: &mut Pieces) {
-        for (key, name) in [("smm", "smm"), ("vmport", "vmport"), ("i8042", "ps2")] {
-            if let Some(state) = options.take_on_off(key).filter(|_| options.get(key) != Some("auto")) {
-                pieces.features.push(Element::new(name).attr("state", state));
+        for (key, name, attribute) in FEATURES {
+            if options.get(key) == Some("auto") {
+                options.take(key);
+                continue;
+            }
+            let value = match *attribute {
+                "state" => options.take_on_off(key).map(str::to_string),
+                _ => options.take(key),
+            };
+            if let Some(value) = value {
+                pieces.features.push(Element::new(*name).attr(*attribute, value.replace("max", "host")));
             }
         }
-        match options.take("kernel-irqchip").or_else(|| options.take("kernel_irqchip")).as_deref() {
-            Some("split") => pieces.features.push(Element::new("ioapic").attr("driver", "qemu")),
-            Some("on" | "true") => pieces.features.push(Element::new("ioapic").attr("driver", "kvm")),
-            Some(other) => options.graft("", Options::parse(&format!("kernel-irqchip={other}"), "")),
+        let irqchip = options.take_any(&["kernel-irqchip", "kernel_irqchip"]);
+        match irqchip.as_deref().map(|chip| (chip, switch(chip))) {
+            Some(("split", _)) => pieces.features.push(Element::new("ioapic").attr("driver", "qemu")),
+            Some((_, Some(true))) if self.is_x86() => {
+                pieces.features.push(Element::new("ioapic").attr("driver", "kvm"))
+            }
+            Some((other, _)) => options.set("kernel-irqchip", other),
             None => {}
         }
-        if let Some(version) = options.take("gic-version") {
-            pieces.features.push(Element::new("gic").attr("version", version));
+        let mut hpt = Element::new("hpt").maybe("resizing", options.take("resize-hpt"));
+        if let Some(size) = options.take_if("cap-hpt-max-page-size", |s| super::memory::kib(s, 1)) {
+            hpt.push(Element::leaf("maxpagesize", size).attr("unit", "KiB"));
         }
-        // These follow from the devices.
-        options.forget(&["nvdimm", "graphics"]);
-        for (place, global) in self.command.find("global", "") {
-            if global.get("ICH9-LPC.noreboot").is_some() {
+        if !hpt.is_empty() {
+            pieces.features.push(hpt);
+        }
+        if options.same("iommu", &["smmuv3"]) {
+            self.devices.push(Element::new("iommu").attr("model", "smmuv3"));
+        }
+        // These follow from devices and nodes.
+        let nvdimm = self.devices.iter().any(|d| d.name() == "memory" && d.get("model") == Some("nvdimm"));
+        if nvdimm {
+            options.same("nvdimm", &["on"]);
+        }
+        options.same("nvdimm", &["off"]);
+        if !pieces.interconnects.is_empty() {
+            options.same("hmat", &["on"]);
+        }
+        for (place, mut device) in self.command.find("device", "driver") {
+            if device.get("driver") == Some("vmcoreinfo") {
                 self.command.mark(place);
+                device.take("driver");
+                device.take("id");
+                pieces.features.push(Element::new("vmcoreinfo").attr("state", "on"));
+                self.leave("-device vmcoreinfo", device);
             }
-            for (state, element) in [("s3", "suspend-to-mem"), ("s4", "suspend-to-disk")] {
-                let disabled =
-                    ["ICH9-LPC", "PIIX4_PM"].iter().find_map(|chip| global.get(&format!("{chip}.disable_{state}")));
-                if let Some(disabled) = disabled {
-                    let enabled = if matches!(disabled, "1" | "on" | "true") { "no" } else { "yes" };
+        }
+        for (place, mut run) in self.command.find("run-with", "") {
+            if run.take_switch("async-teardown") == Some(true) && run.is_empty() {
+                self.command.mark(place);
+                pieces.features.push(Element::new("async-teardown").attr("enabled", "yes"));
+            }
+        }
+        if self.command.take_switch("async-teardown") {
+            pieces.features.push(Element::new("async-teardown").attr("enabled", "yes"));
+        }
+    }
+
+    /// `<keywrap>` of IBM's mainframes.
+    fn keywrap(&mut self, options: &mut Options) -> Option<Element> {
+        let mut out = Element::new("keywrap");
+        for name in ["aes", "dea"] {
+            if let Some(state) = options.take_on_off(&format!("{name}-key-wrap")) {
+                out.push(Element::new("cipher").attr("name", name).attr("state", state));
+            }
+        }
+        (!out.is_empty()).then_some(out)
+    }
+
+    /// `-global` settings that the format has.
+    fn globals(&mut self, pieces: &mut Pieces) {
+        for (place, global) in self.command.find("global", "") {
+            let Some((driver, property, value)) = setting(&global) else { continue };
+            match (driver.as_str(), property.as_str()) {
+                ("ICH9-LPC" | "PIIX4_PM", state @ ("disable_s3" | "disable_s4")) => {
+                    let element = if state == "disable_s3" { "suspend-to-mem" } else { "suspend-to-disk" };
+                    let enabled = if is_on(&value) || value == "1" { "no" } else { "yes" };
                     pieces.pm.push(Element::new(element).attr("enabled", enabled));
-                    self.command.mark(place);
                 }
+                ("ICH9-LPC", "noreboot") if switch(&value) == Some(false) => {
+                    self.itco = true;
+                }
+                ("mch" | "q35-pcihost" | "i440FX-pcihost", "pci-hole64-size") => {
+                    let Some(size) = super::memory::kib(&value, 1) else { continue };
+                    let model = if driver == "i440FX-pcihost" { "pci-root" } else { "pcie-root" };
+                    let hole = Element::leaf("pcihole64", size).attr("unit", "KiB");
+                    let controller =
+                        Element::new("controller").attr("type", "pci").attr("index", 0).attr("model", model);
+                    self.devices.push(controller.child(hole));
+                }
+                ("PIIX4_PM", "acpi-root-pci-hotplug") if switch(&value).is_some() => {
+                    let target = Element::new("target").attr("hotplug", if is_on(&value) { "on" } else { "off" });
+                    let controller =
+                        Element::new("controller").attr("type", "pci").attr("index", 0).attr("model", "pci-root");
+                    self.devices.push(controller.child(target));
+                }
+                ("isa-fdc", "bootindexA" | "bootindexB") if value.parse::<i64>().is_ok() => {
+                    let drive = usize::from(property.ends_with('B'));
+                    self.floppy_boot[drive] = value.parse().ok();
+                }
+                ("mch", "extended-tseg-mbytes") if pieces.features.iter().any(|f| f.name() == "smm") => {
+                    if let Some(smm) = pieces.features.iter_mut().find(|f| f.name() == "smm") {
+                        smm.push(Element::leaf("tseg", &value).attr("unit", "MiB"));
+                    }
+                }
+                ("kvm-pit", "lost_tick_policy") if matches!(value.as_str(), "delay" | "discard") => {
+                    pieces.timers.push(Element::new("timer").attr("name", "pit").attr("tickpolicy", value));
+                }
+                _ => continue,
             }
+            self.command.mark(place);
         }
     }
 
     fn clock(&mut self, options: &mut Options, pieces: &mut Pieces) -> Element {
-        let mut rtc = self.command.take_last("rtc").map(|v| Options::parse(&v, "base")).unwrap_or_default();
-        let mut clock = match rtc.take("base").as_deref() {
+        let mut rtc = self.merged("rtc", "base");
+        if self.command.take_switch("localtime") {
+            rtc = rtc.with("base", "localtime");
+        }
+        let base = rtc.take("base");
+        let mut clock = match base.as_deref() {
             Some("localtime") => Element::new("clock").attr("offset", "localtime"),
             Some("utc") | None => Element::new("clock").attr("offset", "utc"),
             Some(start) => match seconds_since_1970(start) {
                 Some(seconds) => Element::new("clock").attr("offset", "absolute").attr("start", seconds),
                 None => {
-                    self.note(format!("left out: -rtc base={start}"));
+                    self.left_out(rtc.span, format!("-rtc base={start}, which is no date"));
                     Element::new("clock").attr("offset", "utc")
                 }
             },
         };
-        let drift = rtc.take("driftfix");
-        let track = rtc.take("clock").map(|c| match c.as_str() {
-            "vm" => "guest",
-            "rt" => "realtime",
-            _ => "wall",
+        let policy = rtc.take_if("driftfix", |d| match d {
+            "slew" => Some(Some("catchup")),
+            "none" => Some(None),
+            _ => None,
         });
-        if drift.as_deref() == Some("slew") || track.is_some() {
-            let policy = (drift.as_deref() == Some("slew")).then_some("catchup");
+        let track = rtc.take_if("clock", |c| match c {
+            "vm" => Some("guest"),
+            "rt" => Some("realtime"),
+            "host" => Some("wall"),
+            _ => None,
+        });
+        let policy = policy.flatten();
+        if policy.is_some() || track.is_some() {
             clock.push(Element::new("timer").attr("name", "rtc").maybe("track", track).maybe("tickpolicy", policy));
         }
-        for (place, mut global) in self.command.find("global", "") {
-            let policy = match global.take("kvm-pit.lost_tick_policy").as_deref() {
-                Some("delay") => "delay",
-                Some("discard") => "discard",
-                _ => continue,
-            };
-            self.command.mark(place);
-            clock.push(Element::new("timer").attr("name", "pit").attr("tickpolicy", policy));
-        }
+        self.leave("-rtc", rtc);
+        clock.push_all(pieces.timers.drain(..));
         let without_hpet = self.command.take_switch("no-hpet");
         if let Some(present) = options.take_switch("hpet").or(without_hpet.then_some(false)) {
             let present = if present { "yes" } else { "no" };
             clock.push(Element::new("timer").attr("name", "hpet").attr("present", present));
         }
-        pieces.timers.drain(..).for_each(|t| clock.push(t));
         clock
     }
-}
 
-/// KiB of a size with one of QEMU's suffixes; without one it counts in `unit` KiB, or in bytes when that is 1.
-fn kib(text: &str, unit: u64) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: f64 = digits.parse().ok()?;
-    let bytes = match text[digits.len()..].to_ascii_lowercase().trim_end_matches("ib") {
-        "" if unit == 1 => 1.0,
-        "" => (unit * 1024) as f64,
-        "b" => 1.0,
-        "k" => 1024.0,
-        "m" => 1048576.0,
-        "g" => 1073741824.0,
-        "t" => 1099511627776.0,
-        _ => return None,
-    };
-    let kib = number * bytes / 1024.0;
-    (0.0..1e15).contains(&kib).then_some(kib as u64)
-}
-
-/// The names of CPU vendors in the format.
-fn vendor(id: &str) -> &str {
-    match id {
-        "GenuineIntel" => "Intel",
-        "AuthenticAMD" => "AMD",
-        "HygonGenuine" => "Hygon",
-        other => other,
+    /// QEMU takes further options of the machine with another `-machine`.
+    fn rest_of_machine(&mut self, mut options: Options) {
+        options.same("graphics", &["on"]);
+        if !options.is_empty() {
+            let text = options.text();
+            self.notes.push(options.span, Fate::Through, format!("-machine {text}"));
+            self.hand("machine", Some(text), options.span);
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes() {
-        assert_eq!(kib("2G", 1024), Some(2 << 20));
-        assert_eq!(kib("512", 1024), Some(512 << 10));
-        assert_eq!(kib("1.5g", 1024), Some(3 << 19));
-        assert_eq!(kib("220160k", 1024), Some(220160));
-        assert_eq!(kib("1048576", 1), Some(1024));
-        assert_eq!(kib("much", 1), None);
+/// Adds children below an element, if there are any.
+fn collect(to: &mut Vec<Element>, name: &'static str, children: Vec<Element>) {
+    if !children.is_empty() {
+        let mut all = Element::new(name);
+        all.push_all(children);
+        to.push(all);
     }
+}
+
+/// Driver, property and value of a `-global`, in either notation.
+pub fn setting(global: &Options) -> Option<(String, String, String)> {
+    if let (Some(driver), Some(property), Some(value)) =
+        (global.get("driver"), global.get("property"), global.get("value"))
+    {
+        return Some((driver.to_string(), property.to_string(), value.to_string()));
+    }
+    let key = global.keys().next()?;
+    let (driver, property) = key.split_once('.')?;
+    Some((driver.to_string(), property.to_string(), global.get(key)?.to_string()))
 }

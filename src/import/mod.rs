@@ -1,55 +1,72 @@
 //! A domain out of a QEMU command line: the way back from `virtc argv`.
 //!
-//! Every argument is either expressed in the domain format, or is one that virtc writes by itself (its monitor,
-//! its sandbox), or is handed through as `<qemu:arg>`. Properties of a device that the format cannot express
-//! become `<qemu:override>`. Nothing is lost in silence: what was handed through or left out is in
-//! [`Imported::notes`].
+//! [`command_lines`] finds the command lines in what people have, [`domain`] makes a domain of one. Every word is either
+//! expressed in the domain format, or is one that virtc writes by itself (its monitor, its sandbox), or is handed through as
+//! `<qemu:arg>`. Properties of a device that the format cannot express become `<qemu:override>`. Nothing is lost in silence:
+//! what became of the other words is in [`Imported::notes`].
 
 mod command;
+mod controllers;
+mod cpu;
 mod devices;
 mod display;
 mod element;
+mod frontend;
+mod hostdev;
 mod kdl;
 mod machine;
+mod memory;
 mod network;
+mod note;
 mod options;
+mod own;
 mod ports;
+mod source;
 mod storage;
-mod words;
+pub mod switches;
+mod sysinfo;
+mod through;
 
 pub use kdl::domain_of_kdl;
-pub use words::{Malformed, words};
+pub use source::{Around, Line, PROCESS, Word, command_lines, read_configs};
+pub use through::is_pci;
 
-use crate::diag::Diagnostics;
-use command::Command;
+use crate::diag::{Diagnostics, Span};
+use crate::plan::Plan;
+use command::{Argument, Command};
 use element::Element;
+use note::{Fate, Notes};
 use options::Options;
 use std::collections::BTreeMap;
+use through::Through;
 
 /// What an import gives.
 #[derive(Debug)]
 pub struct Imported {
     /// The domain, as XML.
     pub xml: String,
-    /// What could not be expressed, and what became of it.
-    pub notes: Vec<String>,
+    /// What could not be expressed, and what became of it. The places are those of the words.
+    pub notes: Diagnostics,
 }
 
-/// The domain of a command line: environment assignments, the program, its arguments. Relative paths are those of
-/// the directory `base`.
-pub fn domain(words: &[String], base: &str) -> Imported {
-    let assignments = words.iter().take_while(|w| is_assignment(w)).count();
-    let (environment, rest) = words.split_at(assignments);
-    let program = rest.first().cloned().unwrap_or_else(|| "qemu-system-x86_64".to_string());
-    let mut import = Import::new(program, Command::new(rest.get(1..).unwrap_or_default()), base);
-    for variable in environment {
-        // The launcher sets these for every machine.
-        if !["LC_ALL", "PATH", "HOME", "USER", "LOGNAME", "XDG_"].iter().any(|own| variable.starts_with(own)) {
-            let (name, value) = variable.split_once('=').unwrap_or((variable, ""));
-            import.environment.push(Element::new("qemu:env").attr("name", name).attr("value", value));
-        }
+/// The domain of a command line. Relative paths are those of the directory `base`. `compile` says what virtc makes of a domain:
+/// what is handed through has to fit beside it.
+pub fn domain(line: &Line, base: &str, compile: &dyn Fn(&[u8]) -> Option<Plan>) -> Imported {
+    let base = line.directory.as_deref().map_or(base.to_string(), |d| source_path(base, d));
+    let mut import = Import::new(line, &base);
+    let machine = import.read();
+    import.finish(machine, compile)
+}
+
+/// A path below a directory, unless it is absolute.
+fn source_path(base: &str, path: &str) -> String {
+    if path.starts_with('/') {
+        return path.to_string();
     }
-    import.run()
+    match path.strip_prefix("./").unwrap_or(path) {
+        "" | "." => base.to_string(),
+        rest => format!("{}/{rest}", base.trim_end_matches('/')),
+    }
 }
 
 /// The domain as `virtc normalize` would order it, without what that fills in.
@@ -63,12 +80,6 @@ fn in_order(xml: String) -> String {
     }
 }
 
-/// `KEY=VALUE` before the program.
-fn is_assignment(word: &str) -> bool {
-    let name = word.split('=').next().unwrap_or_default();
-    word.contains('=') && !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-}
-
 /// An import on its way.
 struct Import {
     program: String,
@@ -79,10 +90,12 @@ struct Import {
     devices: Vec<Element>,
     environment: Vec<Element>,
     /// `<qemu:arg>`, in order.
-    arguments: Vec<String>,
+    arguments: Vec<Through>,
+    /// Arguments that virtc writes by itself, if it writes them.
+    own: Vec<Argument>,
     /// `<qemu:device>` of `<qemu:override>`.
     overrides: Vec<Element>,
-    notes: Vec<String>,
+    notes: Notes,
     /// Indexes of PCI controllers by the id that QEMU knows them under.
     pci: BTreeMap<String, u32>,
     /// Indexes of other controllers by `type id`.
@@ -93,8 +106,8 @@ struct Import {
     boot_order: bool,
     /// What is added to a boot index: the format counts from 1.
     boot_offset: i64,
-    /// Audio backends by the id that QEMU knows them under; their number is the place, from 1.
-    audio: Vec<String>,
+    /// Audio backends by the id that QEMU knows them under, with their numbers.
+    audio: Vec<(String, usize)>,
     /// Whether QEMU adds devices of its own to the machine.
     bare: bool,
     /// Whether there is to be no screen.
@@ -102,25 +115,42 @@ struct Import {
     has_video: bool,
     /// SCSI controllers that know targets and no units.
     narrow_scsi: Vec<u32>,
-    /// I/O threads by the id that QEMU knows them under; their number is the place, from 1.
-    iothreads: Vec<String>,
+    /// I/O threads.
+    iothreads: Vec<controllers::Thread>,
     /// Sockets, dies, clusters, cores, threads.
-    topology: Option<[Option<u32>; 5]>,
+    topology: Option<Element>,
+    /// The machine's type.
+    board: String,
     /// Whether the machine has PCI Express (`q35`, `virt`).
     express: bool,
+    /// Whether writes to all disks are thrown away at the end.
+    snapshot: bool,
+    /// Boot indexes of floppy drives.
+    floppy_boot: [Option<i64>; 2],
+    /// Whether the watchdog of the chipset is on.
+    itco: bool,
+    /// Whether only devices that are named are booted from.
+    strict_boot: bool,
+    /// The UUID that a table of the firmware holds.
+    uuid: Option<String>,
+    /// Which USB devices may be redirected, as QEMU says it.
+    usb_filter: Option<String>,
+    /// Numbers of PCI functions on IBM's mainframes by the id of their device.
+    zpci: BTreeMap<String, (String, String)>,
 }
 
 impl Import {
-    fn new(program: String, command: Command, base: &str) -> Import {
-        Import {
-            program,
-            command,
-            base: base.trim_end_matches('/').to_string(),
+    fn new(line: &Line, base: &str) -> Import {
+        let mut import = Import {
+            program: line.program.text.clone(),
+            command: Command::new(&line.arguments),
+            base: base.to_string(),
             devices: Vec::new(),
             environment: Vec::new(),
             arguments: Vec::new(),
+            own: Vec::new(),
             overrides: Vec::new(),
-            notes: Vec::new(),
+            notes: Notes::default(),
             pci: BTreeMap::from([("pci.0".to_string(), 0), ("pcie.0".to_string(), 0), ("pci".to_string(), 0)]),
             controllers: BTreeMap::new(),
             targets: BTreeMap::new(),
@@ -133,14 +163,40 @@ impl Import {
             narrow_scsi: Vec::new(),
             iothreads: Vec::new(),
             topology: None,
+            board: String::new(),
             express: false,
+            snapshot: false,
+            floppy_boot: [None; 2],
+            itco: false,
+            strict_boot: false,
+            uuid: None,
+            usb_filter: None,
+            zpci: BTreeMap::new(),
+        };
+        import.environment(&line.environment);
+        import
+    }
+
+    fn environment(&mut self, words: &[Word]) {
+        // The launcher sets these for every machine.
+        let own = ["LC_ALL", "PATH", "HOME", "USER", "LOGNAME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
+        for word in words {
+            let (name, value) = word.text.split_once('=').unwrap_or((&word.text, ""));
+            if own.contains(&name) {
+                continue;
+            }
+            self.environment.push(Element::new("qemu:env").attr("name", name).attr("value", value));
         }
     }
 
-    fn run(mut self) -> Imported {
-        self.command.drop_own();
+    /// Reads all arguments, in an order in which each finds what it refers to.
+    fn read(&mut self) -> machine::Machine {
+        self.set_aside_own();
+        self.bare = !self.command.take_switch("nodefaults");
+        self.snapshot = self.command.take_switch("snapshot");
         self.count_boot_indexes();
-        let machine = self.machine();
+        self.number_iothreads();
+        let mut machine = self.machine();
         self.controllers();
         self.disks();
         self.interfaces();
@@ -148,177 +204,126 @@ impl Import {
         self.displays();
         self.other_devices();
         self.hand_the_rest_through();
+        self.without_boot_order(&mut machine);
+        machine
+    }
 
-        let arch_usb = self.devices.iter().any(|d| d.name() == "controller" && d.get("type") == Some("usb"));
-        if !arch_usb && !machine.usb {
+    fn finish(mut self, machine: machine::Machine, compile: &dyn Fn(&[u8]) -> Option<Plan>) -> Imported {
+        self.add_absences(&machine);
+        let mut notes = std::mem::take(&mut self.notes);
+        let mut arguments = std::mem::take(&mut self.arguments);
+        if !arguments.is_empty() || !self.own.is_empty() {
+            let plan = compile(self.print(&machine, &[]).as_bytes());
+            let tokens = plan.as_ref().and_then(Plan::qemu).map(crate::emit::argv::tokens).unwrap_or_default();
+            own::compare(&self.own, &tokens, &mut notes);
+            through::settle(&mut arguments, &tokens, self.root_bus(), &mut notes);
+        }
+        let mut diags = Diagnostics::new();
+        notes.report(&mut diags);
+        Imported { xml: self.print(&machine, &arguments), notes: diags }
+    }
+
+    /// Firmware that tries nothing by itself, and no device that it is told to try: the format says so by a kind of device that
+    /// the machine does not have.
+    fn without_boot_order(&self, machine: &mut machine::Machine) {
+        let Some(os) = machine.children.iter_mut().find(|c| c.name() == "os") else { return };
+        if !self.strict_boot || self.boot_order || os.has("boot") || os.has("kernel") {
+            return;
+        }
+        let is = |device: &Element, kind: &str| device.name() == "disk" && device.get("device") == Some(kind);
+        let absent = if !self.devices.iter().any(|d| d.name() == "interface") {
+            "network"
+        } else if !self.devices.iter().any(|d| is(d, "cdrom")) {
+            "cdrom"
+        } else if !self.devices.iter().any(|d| is(d, "floppy")) {
+            "fd"
+        } else {
+            return;
+        };
+        os.push(Element::new("boot").attr("dev", absent));
+    }
+
+    /// What the format gives a machine unless it says that there is none.
+    fn add_absences(&mut self, machine: &machine::Machine) {
+        let usb = self.devices.iter().any(|d| d.name() == "controller" && d.get("type") == Some("usb"));
+        if !usb && !machine.usb {
             self.devices.push(Element::new("controller").attr("type", "usb").attr("model", "none"));
         }
         if !self.devices.iter().any(|d| d.name() == "memballoon") {
             self.devices.push(Element::new("memballoon").attr("model", "none"));
         }
+    }
+
+    /// The PCI bus of the machine itself.
+    fn root_bus(&self) -> Option<&'static str> {
+        let board = self.board.as_str();
+        let pc = board.is_empty()
+            || board.contains("i440fx")
+            || matches!(board, "pc" | "pseries" | "mac99" | "g3beige" | "malta");
+        match (self.express, pc || board.starts_with("pc-") || board.starts_with("pseries-")) {
+            (true, _) => Some("pcie.0"),
+            (false, true) if !self.arch().starts_with("arm") => Some("pci.0"),
+            _ => None,
+        }
+    }
+
+    /// The whole domain.
+    fn print(&self, machine: &machine::Machine, arguments: &[Through]) -> String {
         let mut domain = Element::new("domain").attr("type", machine.kind);
-        if !(self.arguments.is_empty() && self.environment.is_empty() && self.overrides.is_empty()) {
+        if !(arguments.is_empty() && self.environment.is_empty() && self.overrides.is_empty()) {
             domain = domain.attr("xmlns:qemu", "http://libvirt.org/schemas/domain/qemu/1.0");
         }
-        machine.children.into_iter().for_each(|child| domain.push(child));
-        if !self.iothreads.is_empty() {
-            domain.push(Element::leaf("iothreads", self.iothreads.len()));
-        }
-        let emulator = Element::leaf("emulator", &self.program);
+        machine.children.iter().for_each(|child| domain.push(child.clone()));
+        self.iothread_elements().into_iter().for_each(|e| domain.push(e));
         let mut devices = Element::new("devices");
         // The emulator is a path; a bare name is found by the host.
         if self.program.starts_with('/') {
-            devices.push(emulator);
+            devices.push(Element::leaf("emulator", &self.program));
         }
-        self.devices.into_iter().for_each(|d| devices.push(d));
+        self.devices.iter().for_each(|d| devices.push(d.clone()));
         domain.push(devices);
-        if !(self.arguments.is_empty() && self.environment.is_empty()) {
+        if !(arguments.is_empty() && self.environment.is_empty()) {
             let mut line = Element::new("qemu:commandline");
-            self.arguments.iter().for_each(|a| line.push(Element::new("qemu:arg").attr("value", a)));
-            self.environment.into_iter().for_each(|e| line.push(e));
+            for argument in arguments {
+                line.push(Element::new("qemu:arg").attr("value", format!("-{}", argument.switch)));
+                line.push_all(argument.value.iter().map(|v| Element::new("qemu:arg").attr("value", v)));
+            }
+            line.push_all(self.environment.iter().cloned());
             domain.push(line);
         }
         if !self.overrides.is_empty() {
             let mut all = Element::new("qemu:override");
-            self.overrides.into_iter().for_each(|o| all.push(o));
+            all.push_all(self.overrides.iter().cloned());
             domain.push(all);
         }
-        Imported { xml: in_order(domain.print()), notes: self.notes }
+        in_order(domain.print())
     }
 
     /// A path as the format wants it, absolute.
     fn path(&self, path: &str) -> String {
-        if path.starts_with('/') {
-            return path.to_string();
-        }
-        format!("{}/{}", self.base, path.strip_prefix("./").unwrap_or(path))
+        source_path(&self.base, path)
     }
 
-    /// Remarks on something that the import could not carry over as it was.
-    fn note(&mut self, text: impl Into<String>) {
-        self.notes.push(text.into());
+    /// Remarks on something that is there in other words, or in another way.
+    fn changed(&mut self, span: Span, text: impl Into<String>) {
+        self.notes.push(span, Fate::Changed, text);
     }
 
-    /// Boot indexes begin with 1 in the format, and with 0 in QEMU.
-    fn count_boot_indexes(&mut self) {
-        let indexes: Vec<i64> = self
-            .command
-            .values("device")
-            .filter_map(|value| Options::parse(value, "driver").get("bootindex")?.parse().ok())
-            .collect();
-        self.boot_order = !indexes.is_empty();
-        self.boot_offset = indexes.iter().min().map_or(0, |least| (1 - least).max(0));
+    /// Remarks on something that the machine lacks.
+    fn left_out(&mut self, span: Span, text: impl Into<String>) {
+        self.notes.push(span, Fate::LeftOut, text);
     }
 
-    /// What nobody has used goes to QEMU as it is.
-    fn hand_the_rest_through(&mut self) {
-        for (switch, value) in self.command.unused() {
-            let shown = value.as_ref().map_or(format!("-{switch}"), |v| format!("-{switch} {v}"));
-            self.notes.push(format!("handed through as <qemu:arg>: {shown}"));
-            self.arguments.push(format!("-{switch}"));
-            self.arguments.extend(value);
-        }
+    /// Remarks on something that is no part of the machine.
+    fn idle(&mut self, span: Span, text: impl Into<String>) {
+        self.notes.push(span, Fate::Idle, text);
     }
 
-    /// What all devices share: boot order, address, and properties that the format has no word for.
-    fn frontend(&mut self, element: &mut Element, mut device: Options) {
-        let id = device.take("id");
-        if let Some(index) = device.take("bootindex").and_then(|i| i.parse::<i64>().ok()) {
-            element.push(Element::new("boot").attr("order", index + self.boot_offset));
+    /// Tells options for which the format has no place, nor QEMU another way to be given them.
+    fn leave(&mut self, what: &str, options: Options) {
+        for (key, value, span) in options.into_rest() {
+            self.left_out(span, format!("{key}={value} of {what}"));
         }
-        if let Some(devno) = device.take("devno") {
-            let mut parts = devno.split('.').map(|part| format!("0x{part}"));
-            let address = Element::new("address").attr("type", "ccw").maybe("cssid", parts.next());
-            element.push(address.maybe("ssid", parts.next()).maybe("devno", parts.next()));
-        }
-        if let (Some(port), Some(bus)) = (device.get("port"), device.get("bus").and_then(|b| self.usb_bus(b))) {
-            element.push(Element::new("address").attr("type", "usb").attr("bus", bus).attr("port", port));
-            device.forget(&["bus", "port"]);
-        }
-        let place = (device.take("bus"), device.take("addr"), device.take("multifunction"));
-        if let Some(address) = self.pci_address(&place.0, &place.1, place.2.as_deref()) {
-            element.push(address);
-        } else if place.2.is_some() {
-            self.note(format!("left out: multifunction of a {} without an address", element.name()));
-        } else if let Some(bus) = place.0.filter(|bus| !is_default_bus(bus)) {
-            let what = id.clone().unwrap_or_else(|| element.name().to_string());
-            self.note(format!("the place of '{what}' on '{bus}' is left to virtc"));
-        }
-        self.remaining(element, id, device);
-    }
-
-    /// Properties that are left become an override, which needs an alias to name the device.
-    fn remaining(&mut self, element: &mut Element, id: Option<String>, device: Options) {
-        let users = id.as_deref().is_some_and(|id| id.starts_with("ua-"));
-        if device.is_empty() && !users {
-            return;
-        }
-        let name = id.unwrap_or_else(|| format!("{}{}", element.name(), self.overrides.len()));
-        let alias = match name.strip_prefix("ua-") {
-            Some(_) => name,
-            None => format!("ua-{}", name.replace(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_', "-")),
-        };
-        element.push(Element::new("alias").attr("name", &alias));
-        if device.is_empty() {
-            return;
-        }
-        let mut frontend = Element::new("qemu:frontend");
-        for (name, value) in device.into_rest() {
-            let (kind, value) = match value.as_str() {
-                "on" | "true" => ("bool", "true".to_string()),
-                "off" | "false" => ("bool", "false".to_string()),
-                number if number.parse::<u64>().is_ok() => ("unsigned", value),
-                number if number.parse::<i64>().is_ok() => ("signed", value),
-                _ => ("string", value),
-            };
-            frontend.push(Element::new("qemu:property").attr("name", name).attr("type", kind).attr("value", value));
-        }
-        self.overrides.push(Element::new("qemu:device").attr("alias", alias).child(frontend));
-    }
-
-    /// The index of the USB controller that has a bus.
-    fn usb_bus(&self, bus: &str) -> Option<u32> {
-        let id = bus.strip_suffix(".0")?;
-        self.controllers.get(&("usb", id.to_string())).copied().or((bus == "usb-bus.0").then_some(0))
-    }
-
-    /// What virtio devices share, as attributes of `<driver>`.
-    fn virtio(&self, driver: &mut Element, device: &mut Options) {
-        for (key, name) in [
-            ("iommu_platform", "iommu"),
-            ("ats", "ats"),
-            ("packed", "packed"),
-            ("page-per-vq", "page_per_vq"),
-            ("ioeventfd", "ioeventfd"),
-            ("event_idx", "event_idx"),
-        ] {
-            if let Some(state) = device.take_on_off(key) {
-                driver.set(name, state);
-            }
-        }
-    }
-
-    /// The address of a device on a PCI bus that the domain knows.
-    fn pci_address(&self, bus: &Option<String>, addr: &Option<String>, multifunction: Option<&str>) -> Option<Element> {
-        let index = match bus {
-            Some(bus) => *self.pci.get(bus)?,
-            None => 0,
-        };
-        let (slot, function) = addr.as_deref()?.split_once('.').map_or((addr.as_deref()?, "0"), |(s, f)| (s, f));
-        let number = |text: &str| {
-            let text = text.strip_prefix("0x").unwrap_or(text);
-            u32::from_str_radix(text, 16).ok()
-        };
-        let mut address = Element::new("address")
-            .attr("type", "pci")
-            .attr("domain", "0x0000")
-            .attr("bus", format!("{index:#04x}"))
-            .attr("slot", format!("{:#04x}", number(slot)?))
-            .attr("function", format!("{:#x}", number(function)?));
-        if let Some("on" | "true") = multifunction {
-            address = address.attr("multifunction", "on");
-        }
-        Some(address)
     }
 
     /// A name for the guest's view of a disk that nobody else has: `vda`, `sdb`. Some places are fixed by name.
@@ -333,11 +338,6 @@ impl Import {
         used.push(name.clone());
         name
     }
-}
-
-/// Buses that a device is on unless it says otherwise.
-fn is_default_bus(bus: &str) -> bool {
-    matches!(bus, "pci.0" | "pcie.0" | "isa.0" | "usb.0" | "usb-bus.0" | "virtio-serial0.0" | "ide.0" | "scsi.0")
 }
 
 /// `a` to `z`, `aa` to `zz`, … for 0 and up.

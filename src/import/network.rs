@@ -1,111 +1,203 @@
 //! Interfaces: `-netdev` with `-device`, `-nic`, `-net`.
 
-use super::Import;
+use super::controllers::{bare, variant};
 use super::element::Element;
 use super::options::Options;
+use super::{Argument, Fate, Import};
+
+/// Switches of offloading: QEMU's name, the element below `<driver>`, the attribute.
+const OFFLOADS: &[(&str, &str, &str)] = &[
+    ("csum", "host", "csum"),
+    ("gso", "host", "gso"),
+    ("host_tso4", "host", "tso4"),
+    ("host_tso6", "host", "tso6"),
+    ("host_ecn", "host", "ecn"),
+    ("host_ufo", "host", "ufo"),
+    ("mrg_rxbuf", "host", "mrg_rxbuf"),
+    ("guest_csum", "guest", "csum"),
+    ("guest_tso4", "guest", "tso4"),
+    ("guest_tso6", "guest", "tso6"),
+    ("guest_ecn", "guest", "ecn"),
+    ("guest_ufo", "guest", "ufo"),
+];
 
 impl Import {
     /// All interfaces.
     pub fn interfaces(&mut self) {
+        let asked = ["nic", "net", "netdev"].iter().any(|switch| self.command.has(switch));
         for (place, mut device) in self.command.find("device", "driver") {
             let Some(model) = device.get("driver").and_then(model) else { continue };
             let Some(backend) = device.get("netdev").map(str::to_string) else { continue };
-            let Some((back, mut options)) = self.command.find_by("netdev", "type", "id", &backend) else { continue };
-            options.take("id");
-            let queues = options.get("queues").map(str::to_string);
+            let Some((back, options)) = self.command.find_by("netdev", "type", "id", &backend) else { continue };
             // What the format cannot express keeps its device as well.
             let Some(mut interface) = self.backend(options, &backend) else { continue };
             self.command.mark(place);
             self.command.mark(back);
-            device.forget(&["driver", "netdev", "vectors"]);
-            device.forget_default("mq", "on");
-            self.interface(&mut interface, model, device, queues);
+            let driver = device.take("driver").unwrap_or_default();
+            device.take("netdev");
+            self.interface(&mut interface, model, &driver, device);
             self.devices.push(interface);
         }
-        for (switch, value) in self.command.take(&["nic"]) {
-            let mut options = Options::parse(&value, "type");
-            if options.get("type") == Some("none") {
-                continue;
-            }
-            let model = options.take("model");
-            let mac = options.take_any(&["mac", "macaddr"]);
-            options.take("id");
-            let model = model.unwrap_or_else(|| self.default_model().to_string());
-            match self.backend(options, "nic") {
-                Some(mut interface) => {
-                    let device = mac.map(|m| Options::parse(&format!("mac={m}"), "")).unwrap_or_default();
-                    self.interface(&mut interface, super::network::model(&model).unwrap_or(&model), device, None);
-                    self.devices.push(interface);
-                }
-                None => self.through(&switch, &value),
-            }
+        for argument in self.command.take(&["nic"]) {
+            self.nic(&argument);
         }
         self.old_net();
-        self.bare = !self.command.take_switch("nodefaults");
-        let asked = ["nic", "net", "netdev"].iter().any(|switch| self.command.values(switch).next().is_some());
-        if self.bare && !asked && self.arch().ends_with("86_64") {
+        let own = self.is_x86() && !self.board.starts_with("microvm") && !self.board.starts_with("none");
+        if self.bare && !asked && own {
             // QEMU gives a machine a network card unless it is told not to.
             let model = Element::new("model").attr("type", self.default_model());
             self.devices.push(Element::new("interface").attr("type", "user").child(model));
         }
     }
 
-    fn default_model(&self) -> &'static str {
-        match (self.arch().as_str(), self.express) {
-            ("x86_64" | "i686", true) => "e1000e",
-            ("x86_64" | "i686", false) => "e1000",
-            _ => "virtio",
+    fn nic(&mut self, argument: &Argument) {
+        let mut options = argument.options("type");
+        if options.get("type") == Some("none") {
+            return;
         }
+        let mut card = Options::at(argument.span);
+        for key in ["model", "mac", "macaddr", "addr"] {
+            if let Some(value) = options.take(key) {
+                card = card.with(if key == "macaddr" { "mac" } else { key }, value);
+            }
+        }
+        let id = options.take("id");
+        self.card_and_backend(card, options, id, argument);
     }
 
-    /// Hands an argument through, and says so.
-    pub fn through(&mut self, switch: &str, value: &str) {
-        self.note(format!("handed through as <qemu:arg>: -{switch} {value}"));
-        self.arguments.extend([format!("-{switch}"), value.to_string()]);
+    /// A card that is made by `-nic` or `-net nic`, with what is behind it.
+    fn card_and_backend(&mut self, mut card: Options, options: Options, id: Option<String>, argument: &Argument) {
+        let name = card.take("model").unwrap_or_else(|| self.default_model().to_string());
+        let kind = model(&name).unwrap_or(&name).to_string();
+        if let Some(mut interface) = self.backend(options.clone(), "nic") {
+            let driver = name.clone();
+            self.interface(&mut interface, &kind, &driver, card);
+            self.devices.push(interface);
+            return;
+        }
+        let driver = if kind == "virtio" { "virtio-net-pci" } else { &name };
+        if !super::is_pci(driver) || self.root_bus().is_none() {
+            self.through(argument);
+            return;
+        }
+        // Apart, the card can be given a place that nothing else has.
+        let id = id.unwrap_or_else(|| format!("user{}", self.arguments.len()));
+        let netdev = options.with("id", id.clone());
+        let text = netdev.text();
+        let netdev = text.strip_prefix("type=").unwrap_or(&text).to_string();
+        let mut device = format!("{driver},netdev={id}");
+        for (key, value, _) in card.into_rest() {
+            device.push_str(&format!(",{key}={value}"));
+        }
+        let said =
+            format!("-{} {}, as -netdev and -device", argument.switch, argument.value.as_deref().unwrap_or_default());
+        self.notes.push(argument.span, Fate::Through, said);
+        self.hand("netdev", Some(netdev), argument.span);
+        self.hand("device", Some(device), argument.span);
+    }
+
+    /// The card that a machine has unless another is asked for.
+    fn default_model(&self) -> &'static str {
+        let board = self.board.as_str();
+        match self.arch().as_str() {
+            "x86_64" | "i686" if board.starts_with("microvm") => "virtio",
+            "x86_64" | "i686" if self.express => "e1000e",
+            "x86_64" | "i686" => "e1000",
+            "armv7l" | "aarch64" if board.starts_with("versatile") || board.starts_with("integrator") => "smc91c111",
+            "armv7l" | "aarch64" if board.starts_with("vexpress") || board.starts_with("realview") => "lan9118",
+            "ppc64" if board.starts_with("pseries") => "spapr-vlan",
+            "ppc" | "ppc64" if board.starts_with("mac99") || board.starts_with("g3beige") => "sungem",
+            _ => "virtio",
+        }
     }
 
     /// `-net nic -net user`: one card and one backend, joined by a hub.
     fn old_net(&mut self) {
         let all = self.command.take(&["net"]);
-        let parsed: Vec<Options> = all.iter().map(|(_, v)| Options::parse(v, "type")).collect();
-        let cards: Vec<&Options> = parsed.iter().filter(|o| o.get("type") == Some("nic")).collect();
-        let backends: Vec<&Options> =
-            parsed.iter().filter(|o| !matches!(o.get("type"), Some("nic" | "none" | "dump"))).collect();
+        let mut cards: Vec<(Argument, Options)> = Vec::new();
+        let mut backends: Vec<(Argument, Options)> = Vec::new();
+        for argument in all {
+            let options = argument.options("type");
+            match options.get("type") {
+                Some("none") => {}
+                Some("nic") if options.get("netdev").is_some() => self.card_of_netdev(&argument, options),
+                Some("nic") => cards.push((argument, options)),
+                _ => backends.push((argument, options)),
+            }
+        }
         if cards.is_empty() && backends.is_empty() {
             return;
         }
         let (1, 0..=1) = (cards.len(), backends.len()) else {
-            all.iter().for_each(|(switch, value)| self.through(switch, value));
+            cards.iter().chain(&backends).for_each(|(argument, _)| self.through(argument));
             return;
         };
-        let mut card = cards[0].clone();
-        card.forget(&["type", "vlan", "name"]);
-        let model_name = card.take("model").unwrap_or_else(|| self.default_model().to_string());
-        let backend = backends.first().map_or_else(|| Options::parse("user", "type"), |b| (*b).clone());
-        match self.backend(backend, "net") {
-            Some(mut interface) => {
-                let mac = card.take("macaddr").map(|m| Options::parse(&format!("mac={m}"), ""));
-                self.interface(
-                    &mut interface,
-                    model(&model_name).unwrap_or(&model_name),
-                    mac.unwrap_or_default(),
-                    None,
-                );
+        let (argument, mut card) = cards.remove(0);
+        card.take("type");
+        // A number of a hub or a name of the monitor: with one card it tells nothing.
+        card.same("vlan", &["0"]);
+        if let Some(mac) = card.take("macaddr") {
+            card = card.with("mac", mac);
+        }
+        let mut backend = match backends.pop() {
+            Some((_, options)) => options,
+            None => Options::parse("user", "type"),
+        };
+        backend.same("vlan", &["0"]);
+        let id = backend.take("id").or_else(|| backend.take("name"));
+        self.card_and_backend(card, backend, id, &argument);
+    }
+
+    /// `-net nic,netdev=…`: a card of the board.
+    fn card_of_netdev(&mut self, argument: &Argument, mut card: Options) {
+        let id = card.take("netdev").unwrap_or_default();
+        let found = self.command.find_by("netdev", "type", "id", &id);
+        card.take("type");
+        let name = card.take("model").unwrap_or_else(|| self.default_model().to_string());
+        if let Some(mac) = card.take("macaddr") {
+            card = card.with("mac", mac);
+        }
+        match found.and_then(|(place, options)| Some((place, self.backend(options, &id)?))) {
+            Some((place, mut interface)) => {
+                self.command.mark(place);
+                let kind = model(&name).unwrap_or(&name).to_string();
+                self.interface(&mut interface, &kind, &name, card);
                 self.devices.push(interface);
             }
-            None => all.iter().for_each(|(switch, value)| self.through(switch, value)),
+            None => self.through(argument),
         }
     }
 
-    fn interface(&mut self, interface: &mut Element, model: &str, mut device: Options, queues: Option<String>) {
-        if let Some(mac) = device.take("mac") {
+    /// Adds what the card says.
+    fn interface(&mut self, interface: &mut Element, model: &str, driver: &str, mut device: Options) {
+        if let Some(mac) = device.take_any(&["mac", "macaddr"]) {
             interface.push(Element::new("mac").attr("address", mac));
         }
         interface.push(Element::new("model").attr("type", model));
         if let Some(mtu) = device.take("host_mtu") {
             interface.push(Element::new("mtu").attr("size", mtu));
         }
-        let mut driver = Element::new("driver").maybe("queues", queues);
+        if device.take_switch("failover") == Some(true) {
+            interface.push(Element::new("teaming").attr("type", "persistent"));
+        }
+        if model.starts_with("virtio") {
+            self.virtio_net(interface, &mut device);
+        }
+        let empty = interface.find("driver").is_some_and(Element::is_empty);
+        if empty {
+            interface.remove("driver");
+        }
+        self.frontend(interface, driver, device);
+    }
+
+    fn virtio_net(&mut self, interface: &mut Element, device: &mut Options) {
+        let queues = interface.find("driver").and_then(|d| d.get("queues")).and_then(|q| q.parse::<u32>().ok());
+        if let Some(queues) = queues {
+            // They follow from the number of queues.
+            device.same("mq", &["on"]);
+            device.same("vectors", &[&(2 * queues + 2).to_string()]);
+        }
+        let driver = interface.inside("driver");
         for key in ["rx_queue_size", "tx_queue_size"] {
             if let Some(value) = device.take(key) {
                 driver.set(key, value);
@@ -114,139 +206,185 @@ impl Import {
         if let Some(mode) = device.take("tx") {
             driver.set("txmode", if mode == "bh" { "iothread" } else { &mode });
         }
-        if model.starts_with("virtio") {
-            self.virtio(&mut driver, &mut device);
+        for (key, name) in
+            [("ioeventfd", "ioeventfd"), ("event_idx", "event_idx"), ("rss", "rss"), ("hash", "rss_hash_report")]
+        {
+            if let Some(state) = device.take_on_off(key) {
+                driver.set(name, state);
+            }
         }
-        if !driver.is_empty() {
-            interface.push(driver);
+        for (key, child, name) in OFFLOADS {
+            if let Some(state) = device.take_on_off(key) {
+                driver.inside(child).set(*name, state);
+            }
         }
-        if let Some(file) = device.take("romfile") {
-            let rom = Element::new("rom");
-            interface.push(if file.is_empty() { rom.attr("enabled", "no") } else { rom.attr("file", file) });
-        }
-        self.frontend(interface, device);
+        let mut shared = Element::new("driver");
+        self.virtio(&mut shared, device);
+        interface.inside("driver").absorb(shared);
     }
 
     /// `<interface>` of a backend; none if the format cannot express all of it.
     fn backend(&mut self, mut options: Options, id: &str) -> Option<Element> {
         let kind = options.take("type")?;
-        options.forget(&["vlan", "name", "queues"]);
+        options.take_any(&["id", "name"]);
         let element = |kind: &str| Element::new("interface").attr("type", kind);
-        let out = match kind.as_str() {
-            "user" => {
-                let mut interface = element("user");
-                for (key, family) in [("net", "ipv4"), ("ipv6-net", "ipv6")] {
-                    if let Some(net) = options.take(key) {
-                        let (address, prefix) = net.split_once('/')?;
-                        let ip = Element::new("ip").attr("family", family).attr("address", address);
-                        interface.push(ip.attr("prefix", prefix.parse::<u8>().ok()?));
-                    }
-                }
-                interface
-            }
-            "tap" | "bridge" => {
-                let helper = options.take("helper");
-                let bridge = options.take("br");
-                let ifname = options.take("ifname");
-                let script = options.take("script");
-                let down = options.take("downscript");
-                let vhost = options.take_switch("vhost");
-                options.take("vhostforce");
-                let own = |script: &Option<String>| matches!(script.as_deref(), None | Some("no" | ""));
-                let mut interface =
-                    match bridge.or_else(|| (kind == "bridge" || helper.is_some()).then(|| "br0".to_string())) {
-                        Some(bridge) => {
-                            if helper.is_some() {
-                                self.note(format!(
-                                    "network '{id}': virtc joins the bridge itself, without {}",
-                                    helper.as_deref()?
-                                ));
-                            }
-                            element("bridge").child(Element::new("source").attr("bridge", bridge))
-                        }
-                        None => element("ethernet"),
-                    };
-                if let Some(name) = ifname {
-                    let target = Element::new("target").attr("dev", name);
-                    // A tap that is there already, unless a script is to bring it up.
-                    interface.push(if own(&script) && interface.get("type") == Some("ethernet") {
-                        target.attr("managed", "no")
-                    } else {
-                        target
-                    });
-                }
-                if !own(&script) {
-                    interface.push(Element::new("script").attr("path", script?));
-                }
-                if !own(&down) {
-                    interface.push(Element::new("downscript").attr("path", down?));
-                }
-                if let Some(vhost) = vhost {
-                    let name = if vhost { "vhost" } else { "qemu" };
-                    interface.push(Element::new("driver").attr("name", name));
-                }
-                interface
-            }
-            "socket" => {
-                let (kind, place) = if let Some(place) = options.take("listen") {
-                    ("server", place)
-                } else if let Some(place) = options.take("connect") {
-                    ("client", place)
-                } else if let Some(place) = options.take("mcast") {
-                    ("mcast", place)
-                } else {
-                    let place = options.take("udp")?;
-                    let (host, port) = place.rsplit_once(':')?;
-                    let local = options.take("localaddr")?;
-                    let (local_host, local_port) = local.rsplit_once(':')?;
-                    let local = Element::new("local").attr("address", local_host).attr("port", local_port);
-                    let source = Element::new("source").attr("address", host).attr("port", port);
-                    return options.is_empty().then(|| element("udp").child(source.child(local)));
-                };
-                let (host, port) = place.rsplit_once(':')?;
-                let source = Element::new("source");
-                let source = if host.is_empty() { source } else { source.attr("address", host) };
-                element(kind).child(source.attr("port", port))
-            }
-            "vhost-user" => {
-                let chardev = options.take("chardev")?;
-                let (place, mut chardev) = self.command.find_by("chardev", "backend", "id", &chardev)?;
-                let mode = if chardev.take_switch("server") == Some(true) { "server" } else { "client" };
-                let path = chardev.take("path")?;
-                self.command.mark(place);
-                options.take("vhostforce");
-                let source = Element::new("source").attr("type", "unix").attr("path", path).attr("mode", mode);
-                let mut source = source;
-                if let Some(timeout) = chardev.take("reconnect") {
-                    source.push(Element::new("reconnect").attr("enabled", "yes").attr("timeout", timeout));
-                }
-                element("vhostuser").child(source)
+        let queues = options.take_any(&["queues"]).filter(|q| q != "1");
+        let mut out = match kind.as_str() {
+            "user" => user(&mut options)?,
+            "tap" | "bridge" => self.tap(&kind, &mut options, id)?,
+            "socket" => return socket(&mut options).filter(|_| options.is_empty()),
+            "stream" => self.passt(&mut options)?,
+            "vhost-user" => self.vhost_user(&mut options)?,
+            "vhost-vdpa" => {
+                let node = options.take("vhostdev")?;
+                // libvirt hands the node over in a set of descriptors, whose name does not say it.
+                let node = if node.starts_with("/dev/fdset/") { "/dev/vhost-vdpa-0".to_string() } else { node };
+                element("vdpa").child(Element::new("source").attr("dev", node))
             }
             _ => return None,
         };
+        if let Some(queues) = queues {
+            out.inside("driver").set("queues", queues);
+        }
         options.is_empty().then_some(out)
     }
+
+    fn tap(&mut self, kind: &str, options: &mut Options, id: &str) -> Option<Element> {
+        let span = options.span;
+        let (helper, bridge) = (options.take("helper"), options.take("br"));
+        let (ifname, script, down) = (options.take("ifname"), options.take("script"), options.take("downscript"));
+        let vhost = options.take_switch("vhost");
+        options.same("vhostforce", &["on", "off"]);
+        let fds = options.take("fds").map(|fds| fds.split(':').count()).or_else(|| options.take("fd").map(|_| 1));
+        options.take_any(&["vhostfd", "vhostfds"]);
+        let own = |script: &Option<String>| matches!(script.as_deref(), None | Some("no" | ""));
+        let bridge = bridge.or_else(|| (kind == "bridge" || helper.is_some()).then(|| "br0".to_string()));
+        let mut interface = match bridge {
+            Some(bridge) => {
+                Element::new("interface").attr("type", "bridge").child(Element::new("source").attr("bridge", bridge))
+            }
+            None => Element::new("interface").attr("type", "ethernet"),
+        };
+        if let Some(helper) = helper {
+            self.changed(span, format!("network '{id}': virtc joins the bridge itself, without helper={helper}"));
+        }
+        if let Some(count) = fds {
+            self.changed(span, format!("network '{id}': its tap was a descriptor (fd=) that its starter handed over; the tap gets a name of its own, add <source bridge='…'/> with type='bridge' to join it to a bridge"));
+            if count > 1 {
+                interface.inside("driver").set("queues", count);
+            }
+        }
+        if let Some(name) = ifname {
+            let target = Element::new("target").attr("dev", name);
+            // A tap that is there already, unless a script is to bring it up.
+            let there = own(&script) && interface.get("type") == Some("ethernet");
+            interface.push(if there { target.attr("managed", "no") } else { target });
+        }
+        if !own(&script) {
+            interface.push(Element::new("script").attr("path", self.path(&script?)));
+        }
+        if !own(&down) {
+            interface.push(Element::new("downscript").attr("path", self.path(&down?)));
+        }
+        match vhost {
+            // libvirt takes it wherever it can.
+            Some(true) if fds.is_none() => interface.inside("driver").set("name", "vhost"),
+            Some(false) => interface.inside("driver").set("name", "qemu"),
+            None if fds.is_some() => interface.inside("driver").set("name", "qemu"),
+            _ => {}
+        }
+        if let Some(sndbuf) = options.take_if("sndbuf", |s| s.parse::<u64>().ok()) {
+            interface.push(Element::new("tune").child(Element::leaf("sndbuf", sndbuf)));
+        }
+        Some(interface)
+    }
+
+    /// A socket of passt, which was started for this interface and is started for it again.
+    fn passt(&mut self, options: &mut Options) -> Option<Element> {
+        if !options.get("addr.path")?.ends_with("-passt.sock") {
+            return None;
+        }
+        options.take("addr.path");
+        options.same("addr.type", &["unix"]);
+        options.same("server", &["off"]);
+        options.take_any(&["reconnect-ms", "reconnect"]);
+        self.changed(options.span, "which ports passt forwards is not in QEMU's command line: add <portForward>");
+        Some(Element::new("interface").attr("type", "user").child(Element::new("backend").attr("type", "passt")))
+    }
+
+    fn vhost_user(&mut self, options: &mut Options) -> Option<Element> {
+        let chardev = options.get("chardev")?.to_string();
+        let (place, mut chardev) = self.command.find_by("chardev", "backend", "id", &chardev)?;
+        let mode = if chardev.take_switch("server") == Some(true) { "server" } else { "client" };
+        let path = chardev.take("path")?;
+        self.command.mark(place);
+        options.take("chardev");
+        options.same("vhostforce", &["on", "off"]);
+        let mut source = Element::new("source").attr("type", "unix").attr("path", self.path(&path)).attr("mode", mode);
+        source.push_all(super::ports::reconnect(&mut chardev));
+        Some(Element::new("interface").attr("type", "vhostuser").child(source))
+    }
+}
+
+fn user(options: &mut Options) -> Option<Element> {
+    let mut interface = Element::new("interface").attr("type", "user");
+    if let (Some(address), Some(length)) = (options.get("ipv6-prefix"), options.get("ipv6-prefixlen")) {
+        let net = format!("{address}/{length}");
+        options.take("ipv6-prefix");
+        options.take("ipv6-prefixlen");
+        options.set("ipv6-net", net);
+    }
+    for (key, family) in [("net", "ipv4"), ("ipv6-net", "ipv6")] {
+        let Some(net) = options.take(key) else { continue };
+        let (address, prefix) = net.split_once('/').map_or((net.as_str(), None), |(a, p)| (a, Some(p)));
+        let prefix = prefix.map(str::parse::<u8>).transpose().ok()?;
+        interface.push(Element::new("ip").attr("family", family).attr("address", address).maybe("prefix", prefix));
+    }
+    Some(interface)
+}
+
+fn socket(options: &mut Options) -> Option<Element> {
+    let element = |kind: &str| Element::new("interface").attr("type", kind);
+    for (key, kind) in [("listen", "server"), ("connect", "client"), ("mcast", "mcast")] {
+        let Some(place) = options.take(key) else { continue };
+        let (host, port) = place.rsplit_once(':')?;
+        let source = Element::new("source");
+        let source = if host.is_empty() { source } else { source.attr("address", host) };
+        return Some(element(kind).child(source.attr("port", port)));
+    }
+    let place = options.take("udp")?;
+    let (host, port) = place.rsplit_once(':')?;
+    let local = options.take("localaddr")?;
+    let (local_host, local_port) = local.rsplit_once(':')?;
+    let local = Element::new("local").attr("address", local_host).attr("port", local_port);
+    let source = Element::new("source").attr("address", host).attr("port", port);
+    Some(element("udp").child(source.child(local)))
 }
 
 /// The format's name of a network card.
 fn model(driver: &str) -> Option<&'static str> {
-    Some(match driver {
-        "virtio" | "virtio-net" | "virtio-net-pci" | "virtio-net-device" | "virtio-net-ccw" => "virtio",
-        "virtio-net-pci-transitional" => "virtio-transitional",
-        "virtio-net-pci-non-transitional" => "virtio-non-transitional",
-        "e1000" => "e1000",
-        "e1000e" => "e1000e",
-        "igb" => "igb",
-        "rtl8139" => "rtl8139",
-        "ne2k_pci" => "ne2k_pci",
-        "pcnet" => "pcnet",
-        "vmxnet3" => "vmxnet3",
-        "usb-net" => "usb-net",
-        "i82551" => "i82551",
-        "i82557b" => "i82557b",
-        "i82559er" => "i82559er",
-        "i82562" => "i82562",
-        "spapr-vlan" => "spapr-vlan",
-        _ => return None,
-    })
+    if bare(driver) == "virtio-net" || driver == "virtio" {
+        return Some(variant(driver).unwrap_or("virtio"));
+    }
+    let same = [
+        "e1000",
+        "e1000e",
+        "igb",
+        "rtl8139",
+        "ne2k_pci",
+        "pcnet",
+        "vmxnet3",
+        "usb-net",
+        "i82551",
+        "i82557b",
+        "i82559er",
+        "i82562",
+        "spapr-vlan",
+        "lan9118",
+        "smc91c111",
+        "sungem",
+        "tulip",
+        "ne2k_isa",
+    ];
+    same.into_iter().find(|name| *name == driver)
 }

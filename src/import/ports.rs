@@ -9,80 +9,96 @@ impl Import {
     pub fn ports(&mut self) {
         for (place, mut device) in self.command.find("device", "driver") {
             let driver = device.get("driver").unwrap_or_default().to_string();
-            let (element, target) = match driver.as_str() {
-                "isa-serial" => ("serial", Some(("isa-serial", "isa-serial"))),
-                "pci-serial" => ("serial", Some(("pci-serial", "pci-serial"))),
-                "usb-serial" => ("serial", Some(("usb-serial", "usb-serial"))),
-                "isa-parallel" => ("parallel", None),
-                "virtconsole" => ("console", Some(("virtio", ""))),
-                "virtserialport" => ("channel", Some(("virtio", ""))),
-                "usb-redir" => ("redirdev", None),
-                _ => continue,
-            };
+            let Some((element, target, model)) = port(&driver) else { continue };
             let Some(chardev) = device.get("chardev").map(str::to_string) else { continue };
             let Some(mut port) = self.chardev(&chardev, element) else { continue };
             self.command.mark(place);
-            device.forget(&["driver", "chardev", "nr"]);
-            match (element, target) {
-                ("redirdev", _) => port.set("bus", "usb"),
-                ("channel", _) => {
-                    let name = device.take("name");
-                    let target = Element::new("target").attr("type", "virtio").maybe("name", name);
-                    port.push(target);
-                    device.take("bus");
-                }
-                (_, Some((kind, model))) => {
-                    let index = device.take("index");
-                    let mut target = Element::new("target").attr("type", kind).maybe("port", index);
-                    if !model.is_empty() {
-                        target.push(Element::new("model").attr("name", model));
-                    }
-                    port.push(target);
-                    if kind == "virtio" {
-                        device.take("bus");
-                    }
-                }
-                _ => {
-                    let index = device.take("index");
-                    if index.is_some() {
-                        port.push(Element::new("target").maybe("port", index));
-                    }
-                }
+            // A console that is the machine's only one is a console; a port of its own is called so.
+            if element == "console"
+                && target != "virtio"
+                && !device.get("id").is_some_and(|id| id.starts_with("console"))
+            {
+                port = port.named("serial");
             }
-            if matches!(driver.as_str(), "isa-serial" | "isa-parallel") {
-                device.take("bus");
-            }
-            self.frontend(&mut port, device);
+            device.take("driver");
+            device.take("chardev");
+            self.port(&mut port, element, target, model, &mut device);
+            self.frontend(&mut port, &driver, device);
             self.devices.push(port);
         }
-        let mut ports = self.command.take(&["serial", "parallel", "debugcon"]);
+        let mut ports = self.command.take(&["serial", "parallel"]);
         if self.command.take_switch("nographic") {
             self.headless = true;
-            if !ports.iter().any(|(switch, _)| switch == "serial") {
-                ports.push(("serial".to_string(), "stdio".to_string()));
+            if !ports.iter().any(|a| a.switch == "serial")
+                && !self.devices.iter().any(|d| d.get("type") == Some("stdio"))
+            {
+                let console = Element::new("serial").attr("type", "stdio");
+                self.devices.push(console);
             }
         }
-        for (switch, value) in ports {
-            let element = match switch.as_str() {
-                "serial" => "serial",
-                "parallel" => "parallel",
-                _ => {
-                    self.through(&switch, &value);
-                    continue;
-                }
+        for argument in ports.drain(..) {
+            let element = if argument.switch == "serial" { "serial" } else { "parallel" };
+            let value = argument.value.clone().unwrap_or_default();
+            if value == "none" {
+                continue;
+            }
+            let port = match value.strip_prefix("chardev:") {
+                Some(id) => self.chardev(id, element),
+                None => self.short(&value, element),
             };
-            match value.as_str() {
-                "none" => {}
-                value => {
-                    let port = match value.strip_prefix("chardev:") {
-                        Some(id) => self.chardev(id, element),
-                        None => self.short(value, element),
-                    };
-                    match port {
-                        Some(port) => self.devices.push(port),
-                        None => self.through(&switch, value),
-                    }
+            match port {
+                Some(port) => self.devices.push(port),
+                None => self.through(&argument),
+            }
+        }
+    }
+
+    /// What the device of a port says about its place.
+    fn port(&mut self, port: &mut Element, element: &str, kind: &str, model: &str, device: &mut Options) {
+        match element {
+            "redirdev" => {
+                port.set("bus", "usb");
+                if let Some(filter) = device.take("filter") {
+                    self.usb_filter = Some(filter);
                 }
+            }
+            "channel" | "console" if kind == "virtio" => {
+                let mut target = Element::new("target").attr("type", "virtio");
+                if element == "channel" {
+                    target = target.maybe("name", device.take("name"));
+                }
+                port.push(target);
+                let number = device.take_number("nr");
+                let bus = device.take("bus");
+                let controller = bus
+                    .as_deref()
+                    .and_then(|b| b.strip_suffix(".0"))
+                    .and_then(|id| self.controllers.get(&("virtio-serial", id.to_string())).copied());
+                if let Some(number) = number {
+                    let address = Element::new("address")
+                        .attr("type", "virtio-serial")
+                        .attr("controller", controller.unwrap_or(0));
+                    port.push(address.attr("bus", 0).attr("port", number));
+                }
+            }
+            _ => {
+                let index = device.take("index");
+                let mut target = Element::new("target");
+                let sclp = kind.starts_with("sclp");
+                let model = if sclp && port.name() == "console" { "" } else { model };
+                if sclp && port.name() == "serial" {
+                    target.set("type", "sclp-serial");
+                } else if !kind.is_empty() {
+                    target.set("type", kind);
+                }
+                target = target.maybe("port", index);
+                if !model.is_empty() {
+                    target.push(Element::new("model").attr("name", model));
+                }
+                if !target.is_empty() {
+                    port.push(target);
+                }
+                device.same("bus", &["isa.0", "spapr-vio", "spapr-vio.0"]);
             }
         }
     }
@@ -91,14 +107,38 @@ impl Import {
     pub fn chardev(&mut self, id: &str, element: &'static str) -> Option<Element> {
         let (place, mut options) = self.command.find_by("chardev", "backend", "id", id)?;
         options.take("id");
-        options.forget_default("mux", "off");
-        let out = source(&mut options, element).filter(|_| options.is_empty())?;
+        options.same("mux", &["off"]);
+        if options.get("mux").is_some() && !self.has_monitor(id) {
+            // Nothing shares it.
+            options.same("mux", &["on"]);
+        }
+        if let Some(monitor) = self.monitor_on(id) {
+            // A device shares it with a monitor; virtc has a monitor of its own.
+            options.same("mux", &["on"]);
+            if let Some(argument) = self.command.at(monitor).cloned() {
+                self.idle(argument.span, format!("{}: `virtc monitor` is there for it", argument.shown()));
+                self.command.mark(monitor);
+            }
+        }
+        let out = self.source(&mut options, element, id);
+        // Whether keys such as Ctrl-C end QEMU is about its terminal.
+        if options.same("signal", &["off"]) {
+            self.idle(options.span, format!("signal=off of '{id}': the terminal's keys are its own"));
+        }
+        let mut out = out.filter(|_| options.is_empty())?;
         self.command.mark(place);
+        if let Some(path) = out.find("source").and_then(|s| s.get("path")).map(|p| self.path(p)) {
+            out.inside("source").set("path", path);
+        }
+        if let Some(path) = out.find("log").and_then(|s| s.get("file")).map(|p| self.path(p)) {
+            out.inside("log").set("file", path);
+        }
         Some(out)
     }
 
     /// QEMU's short notation: `tcp:host:port,server,nowait`, `file:path`, `mon:stdio`.
     fn short(&mut self, text: &str, element: &'static str) -> Option<Element> {
+        // With "mon:" a monitor shares it; virtc has one of its own.
         let text = text.strip_prefix("mon:").unwrap_or(text);
         let (what, rest) = text.split_once(',').map_or((text, ""), |(w, r)| (w, r));
         let mut options = Options::parse(rest, "");
@@ -108,7 +148,7 @@ impl Import {
             "file" | "pipe" | "unix" => {
                 let backend = if kind == "unix" { "socket" } else { kind };
                 let mut out = Options::parse(backend, "backend");
-                out.graft("path", Options::parse(&format!("={}", place.replace(',', ",,")), ""));
+                out.set("path", self.path(place));
                 out
             }
             "tcp" | "telnet" => {
@@ -135,8 +175,73 @@ impl Import {
             _ => return None,
         };
         chardev.graft("", std::mem::take(&mut options));
-        source(&mut chardev, element).filter(|_| chardev.is_empty())
+        self.source(&mut chardev, element, element).filter(|_| chardev.is_empty())
     }
+
+    /// Where a monitor speaks over a chardev.
+    fn monitor_on(&self, chardev: &str) -> Option<usize> {
+        self.command.find_by("mon", "chardev", "chardev", chardev).map(|(place, _)| place)
+    }
+
+    /// An element with the source of a character device. What is left of it cannot be said.
+    fn source(&mut self, options: &mut Options, element: &'static str, id: &str) -> Option<Element> {
+        let span = options.span;
+        if options.get("backend") == Some("socket") && options.take("fd").is_some() {
+            self.changed(span, "a socket that was handed over as a descriptor (fd=): virtc gives it a path of its own");
+            options.same("server", &["on"]);
+            options.same("wait", &["off"]);
+            options.take("backend");
+            let out = Element::new(element).attr("type", "unix");
+            if element == "channel" {
+                return Some(out);
+            }
+            let path = format!("/var/lib/libvirt/qemu/{}.sock", id);
+            return Some(out.child(Element::new("source").attr("mode", "bind").attr("path", path)));
+        }
+        if let Some(path) = options.get("path").filter(|p| p.starts_with("/dev/fdset/")).map(str::to_string) {
+            let file = format!("/var/log/virtc/{}.log", path.rsplit('/').next().unwrap_or("port"));
+            self.changed(span, format!("path={path} was handed over as a descriptor: a file {file} takes its place"));
+            options.set("path", file);
+        }
+        if options.get("backend") == Some("socket")
+            && options.get("server") == Some("on")
+            && options.get("wait").is_none_or(is_on)
+        {
+            self.changed(
+                span,
+                "QEMU waited for a client of this socket (wait=on); a domain's sockets do not make it wait",
+            );
+            options.take("wait");
+        }
+        source(options, element)
+    }
+}
+
+/// Element, type of the target and its model of a device that is a port.
+fn port(driver: &str) -> Option<(&'static str, &'static str, &'static str)> {
+    Some(match driver {
+        "isa-serial" => ("serial", "isa-serial", "isa-serial"),
+        "pci-serial" => ("serial", "pci-serial", "pci-serial"),
+        "usb-serial" => ("serial", "usb-serial", "usb-serial"),
+        "spapr-vty" => ("serial", "spapr-vio-serial", "spapr-vty"),
+        "sclpconsole" => ("console", "sclp", "sclpconsole"),
+        "sclplmconsole" => ("console", "sclplm", "sclplmconsole"),
+        "isa-debugcon" => ("serial", "isa-debug", "isa-debugcon"),
+        "isa-parallel" => ("parallel", "", ""),
+        "virtconsole" => ("console", "virtio", ""),
+        "virtserialport" => ("channel", "virtio", ""),
+        "usb-redir" => ("redirdev", "", ""),
+        _ => return None,
+    })
+}
+
+/// `<reconnect>` of a socket, in either unit of time.
+pub fn reconnect(options: &mut Options) -> Option<Element> {
+    let seconds = options.take("reconnect").and_then(|s| s.parse::<u64>().ok());
+    let seconds =
+        seconds.or_else(|| options.take_if("reconnect-ms", |ms| ms.parse::<u64>().ok()).map(|ms| ms / 1000))?;
+    let out = Element::new("reconnect");
+    Some(if seconds == 0 { out.attr("enabled", "no") } else { out.attr("enabled", "yes").attr("timeout", seconds) })
 }
 
 /// An element with the source of a character device.
@@ -146,7 +251,7 @@ fn source(options: &mut Options, element: &'static str) -> Option<Element> {
     let (log, append) = (options.take("logfile"), options.take_on_off("logappend"));
     let mut out = match backend.as_str() {
         "pty" | "null" | "vc" | "stdio" => {
-            options.forget_default("signal", "on");
+            options.same("signal", &["on"]);
             of(&backend)
         }
         "file" => {
@@ -156,6 +261,23 @@ fn source(options: &mut Options, element: &'static str) -> Option<Element> {
         "pipe" => of("pipe").child(Element::new("source").attr("path", options.take("path")?)),
         "serial" | "tty" | "parallel" | "parport" => {
             of("dev").child(Element::new("source").attr("path", options.take("path")?))
+        }
+        "dbus" => of("dbus").child(Element::new("source").attr("channel", options.take("name")?)),
+        "qemu-vdagent" => {
+            options.take("name");
+            let mut out = of("qemu-vdagent");
+            let mut source = Element::new("source");
+            for (key, child, name) in [("clipboard", "clipboard", "copypaste"), ("mouse", "mouse", "mode")] {
+                match options.take_switch(key) {
+                    Some(on) if key == "mouse" => source.inside(child).set(name, if on { "client" } else { "server" }),
+                    Some(on) => source.inside(child).set(name, if on { "yes" } else { "no" }),
+                    None => {}
+                }
+            }
+            if !source.is_empty() {
+                out.push(source);
+            }
+            out
         }
         "spicevmc" => {
             // The name says which of SPICE's channels it is, as does the port's.
@@ -174,12 +296,9 @@ fn source(options: &mut Options, element: &'static str) -> Option<Element> {
         }
         "socket" => {
             let server = options.take_switch("server") == Some(true);
-            // A domain's sockets never make QEMU wait.
-            if options.take("wait").is_none_or(|w| is_on(&w)) && server {
-                return None;
-            }
+            options.take("wait");
             let mode = if server { "bind" } else { "connect" };
-            let reconnect = options.take("reconnect");
+            let reconnect = reconnect(options);
             let mut source = Element::new("source").attr("mode", mode);
             let mut out = match options.take("path") {
                 Some(path) => {
@@ -189,15 +308,17 @@ fn source(options: &mut Options, element: &'static str) -> Option<Element> {
                 None => {
                     source = source.maybe("host", options.take("host").filter(|h| !h.is_empty()));
                     source.set("service", options.take("port")?);
-                    options.forget_default("nodelay", "on");
+                    options.same("nodelay", &["on"]);
                     of("tcp")
                 }
             };
             if source.get("service").is_some() && source.get("host").is_none() {
                 source.set("host", "127.0.0.1");
             }
-            if let Some(timeout) = reconnect {
-                source.push(Element::new("reconnect").attr("enabled", "yes").attr("timeout", timeout));
+            source.push_all(reconnect);
+            if options.get("tls-creds").is_some() {
+                options.take("tls-creds");
+                source.set("tls", "yes");
             }
             let tcp = source.get("service").is_some();
             out.push(source);

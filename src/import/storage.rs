@@ -2,7 +2,8 @@
 
 use super::Import;
 use super::element::Element;
-use super::options::{Options, is_on};
+use super::options::{Options, is_on, switch};
+use crate::diag::Span;
 
 /// What a drive or a chain of block nodes holds.
 struct Medium {
@@ -20,6 +21,31 @@ struct Medium {
     direct: Option<bool>,
     no_flush: Option<bool>,
     throttle: Vec<(&'static str, String)>,
+    /// Whether writes are thrown away at the end.
+    transient: bool,
+    /// `<slices>`
+    slice: Option<Element>,
+    /// What the format has no place for.
+    left: Vec<Options>,
+}
+
+impl Medium {
+    fn new(places: Vec<usize>) -> Medium {
+        Medium {
+            kind: "file",
+            source: None,
+            driver: Element::new("driver").attr("name", "qemu"),
+            backing: None,
+            readonly: false,
+            places,
+            direct: None,
+            no_flush: None,
+            throttle: Vec::new(),
+            transient: false,
+            slice: None,
+            left: Vec::new(),
+        }
+    }
 }
 
 /// A device that shows a disk to the guest.
@@ -31,10 +57,10 @@ struct Bay {
 
 impl Import {
     /// Flash that the machine names by its block nodes: 0 is the code, 1 the variables.
-    pub fn pflash_node(&mut self, os: &mut Element, index: u32, node: &str) {
+    pub fn pflash_node(&mut self, os: &mut Element, index: u32, node: &str, span: Span) {
         match self.node(node) {
-            Some(medium) if medium.kind == "file" => self.pflash(os, index, medium),
-            _ => self.note(format!("left out: flash '{node}', which is no plain file")),
+            Some(medium) => self.pflash(os, index, medium),
+            None => self.left_out(span, format!("the flash '{node}', whose block node is not there")),
         }
     }
 
@@ -45,16 +71,15 @@ impl Import {
             if drive.get("if") == Some("pflash") {
                 let unit = drive.get("unit").and_then(|u| u.parse().ok()).unwrap_or(index);
                 let mut drive = drive;
-                drive.forget(&["if", "unit", "id", "index"]);
+                ["if", "unit", "id", "index"].iter().for_each(|key| drop(drive.take(key)));
                 if let Some(medium) = self.drive(&mut drive, place) {
                     self.pflash(os, unit, medium);
                 }
                 index += 1;
             }
         }
-        for (_, path) in self.command.take(&["pflash"]) {
-            let mut drive = Options::parse("", "");
-            drive.graft("", Options::parse(&format!("file={}", path.replace(',', ",,")), ""));
+        for argument in self.command.take(&["pflash"]) {
+            let mut drive = Options::at(argument.span).with("file", argument.value.unwrap_or_default());
             if let Some(medium) = self.drive(&mut drive, usize::MAX) {
                 self.pflash(os, index, medium);
             }
@@ -68,24 +93,39 @@ impl Import {
             let long = global.get("driver") == Some("cfi.pflash01") && global.get("property") == Some("secure");
             let value = if long { global.get("value") } else { global.get("cfi.pflash01.secure") };
             if value.is_some_and(is_on) {
+                // Without system management mode nothing could write to it; QEMU takes that, the format does not.
+                let off = self
+                    .command
+                    .values("machine")
+                    .chain(self.command.values("M"))
+                    .any(|m| Options::parse(m, "type").get("smm") == Some("off"));
+                if off {
+                    let text =
+                        "secure=on of the flash, which needs system management mode, and smm=off switches that off";
+                    self.idle(global.span, text);
+                }
                 self.command.mark(place);
-                return true;
+                return !off;
             }
         }
         false
     }
 
-    fn pflash(&mut self, os: &mut Element, index: u32, medium: Medium) {
+    fn pflash(&mut self, os: &mut Element, index: u32, mut medium: Medium) {
         medium.places.iter().for_each(|&p| self.command.mark(p));
-        let Some(path) = medium.source.as_ref().and_then(|s| s.get("file")) else { return };
-        let format = medium.driver.get("type").filter(|f| *f != "raw");
+        std::mem::take(&mut medium.left).into_iter().for_each(|left| self.leave("the flash", left));
+        let Some(source) = medium.source.take() else { return };
+        let format = medium.driver.get("type").filter(|f| *f != "raw").map(str::to_string);
+        let path = source.get("file").or_else(|| source.get("dev")).unwrap_or_default().to_string();
         let element = match index {
             0 => {
                 let readonly = if medium.readonly { "yes" } else { "no" };
-                let secure = self.secure_flash().then_some("yes");
-                Element::leaf("loader", path).attr("readonly", readonly).maybe("secure", secure).attr("type", "pflash")
+                let secure = self.secure_flash();
+                let loader = Element::leaf("loader", path).attr("readonly", readonly);
+                loader.maybe("secure", secure.then_some("yes")).attr("type", "pflash")
             }
-            _ => Element::leaf("nvram", path),
+            _ if medium.kind == "file" => Element::leaf("nvram", path),
+            _ => Element::new("nvram").attr("type", medium.kind).child(source),
         };
         os.push(element.maybe("format", format));
     }
@@ -94,12 +134,7 @@ impl Import {
     pub fn disks(&mut self) {
         for (place, mut device) in self.command.find("device", "driver") {
             let Some(bay) = device.get("driver").and_then(bay) else { continue };
-            // Storage of the host that is handed to the guest as it is.
-            if device.get("driver") == Some("scsi-generic") {
-                continue;
-            }
-            device.take("driver");
-            let medium = match device.take("drive") {
+            let medium = match device.get("drive").map(str::to_string) {
                 None => None,
                 Some(drive) => match self.medium(&drive) {
                     Some(medium) => Some(medium),
@@ -107,45 +142,69 @@ impl Import {
                     None => continue,
                 },
             };
+            let driver = device.take("driver").unwrap_or_default();
+            device.take("drive");
             self.command.mark(place);
-            self.disk(bay, medium, device);
+            self.disk_at(bay, medium, &driver, device, None);
         }
         for (place, mut drive) in self.command.find("drive", "") {
-            let interface = drive.take("if").unwrap_or_else(|| self.default_interface().to_string());
+            let interface = drive.get("if").map_or_else(|| self.default_interface().to_string(), str::to_string);
             let cdrom = drive.get("media") == Some("cdrom");
             let Some(bay) = interface_bay(&interface, cdrom) else { continue };
-            let mut device = Options::default();
-            let places = [drive.take("index"), drive.take("bus"), drive.take("unit"), drive.take("id")];
-            device.graft("", drive.take_below("serial").renamed("serial"));
-            let Some(medium) = self.drive(&mut drive, place) else { continue };
-            let wanted = places[0].as_deref().and_then(|i| i.parse().ok());
-            self.disk_at(bay, Some(medium), device, wanted);
+            drive.take("if");
+            let numbers = ["index", "bus", "unit"].map(|key| drive.take_number(key).map(|n| n as usize));
+            drive.take("id");
+            let mut device = Options::at(drive.span);
+            for key in ["serial", "werror", "rerror"] {
+                if let Some(value) = drive.take(key) {
+                    device = device.with(key, value);
+                }
+            }
+            let Some(mut medium) = self.drive(&mut drive, place) else { continue };
+            medium.readonly |= cdrom && bay.bus == "virtio";
+            let pairs = if self.express { 1 } else { 2 };
+            let wanted = match numbers {
+                [Some(index), ..] => Some(index),
+                [None, bus, unit] if bus.is_some() || unit.is_some() => {
+                    Some(bus.unwrap_or(0) * pairs + unit.unwrap_or(0))
+                }
+                _ => None,
+            };
+            self.disk_at(bay, Some(medium), "", device, wanted);
         }
-        for (switch, path) in self.command.take(&["hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "sd"]) {
-            let index = match switch.as_str() {
+        for argument in self.command.take(&["hda", "hdb", "hdc", "hdd", "cdrom", "fda", "fdb", "sd"]) {
+            let switch = argument.switch.as_str();
+            let index = match switch {
                 "hdb" | "fdb" => 1,
                 "hdc" | "cdrom" => 2,
                 "hdd" => 3,
                 _ => 0,
             };
-            let interface = match switch.as_str() {
+            let interface = match switch {
                 "fda" | "fdb" => "floppy",
                 "sd" => "sd",
                 _ => self.default_interface(),
             };
             let Some(bay) = interface_bay(interface, switch == "cdrom") else { continue };
-            let mut drive = Options::parse(&format!("file={}", path.replace(',', ",,")), "");
-            if let Some(medium) = self.drive(&mut drive, usize::MAX) {
-                self.disk_at(bay, Some(medium), Options::default(), Some(index));
+            let mut drive = Options::at(argument.value_span).with("file", argument.value.clone().unwrap_or_default());
+            if let Some(mut medium) = self.drive(&mut drive, usize::MAX) {
+                medium.readonly |= switch == "cdrom" && bay.bus == "virtio";
+                let device = Options::at(argument.span);
+                self.disk_at(bay, Some(medium), "", device, Some(index));
             }
         }
     }
 
     /// The interface of drives that name none, which depends on the machine.
     fn default_interface(&self) -> &'static str {
+        let board = self.board.as_str();
         match self.arch().as_str() {
-            "x86_64" | "i686" | "ppc" | "sparc64" => "ide",
-            "ppc64" => "scsi",
+            "x86_64" | "i686" if board.starts_with("microvm") => "virtio",
+            "x86_64" | "i686" | "ppc" | "sparc64" | "mips" | "mipsel" | "mips64" | "mips64el" | "alpha" => "ide",
+            "ppc64" if board.starts_with("mac99") || board.starts_with("g3beige") => "ide",
+            "ppc64" | "sparc" | "hppa" => "scsi",
+            "armv7l" | "aarch64" if board.starts_with("versatile") || board.starts_with("realview") => "scsi",
+            "armv7l" | "aarch64" if board.starts_with("vexpress") || board.starts_with("raspi") => "sd",
             _ => "virtio",
         }
     }
@@ -154,59 +213,74 @@ impl Import {
         let drives = self.command.find("drive", "");
         match drives.into_iter().find(|(_, d)| d.get("id") == Some(id)) {
             Some((place, mut drive)) => {
-                drive.forget(&["if", "id", "index", "bus", "unit", "media"]);
+                ["if", "id", "index", "bus", "unit"].iter().for_each(|key| drop(drive.take(key)));
                 self.drive(&mut drive, place)
             }
             None => self.node(id),
         }
     }
 
-    /// The options of a `-drive`. None, and nothing used, if the format cannot express all of them.
+    /// The options of a `-drive`. None, and nothing used, if its file is of a kind that the format does not know.
     fn drive(&mut self, drive: &mut Options, place: usize) -> Option<Medium> {
-        drive.forget(&["media", "snapshot"]);
-        let mut medium = self.file(drive.take("file"))?;
+        let below = drive.get("file").is_none() && drive.get("file.driver").is_some();
+        let mut medium = match below {
+            true => {
+                let mut file = drive.take_below("file.");
+                self.storage(&mut file, Medium::new(Vec::new()))?
+            }
+            false => self.file(drive.get("file").or(drive.get("file.filename")).map(str::to_string))?,
+        };
+        drive.take("file");
+        drive.take("file.filename");
         medium.places.push(place);
-        let probed = medium.driver.get("type").map(str::to_string);
-        let format = drive.take("format").or(probed).unwrap_or_else(|| self.guess(&medium));
+        // `media` says which device it is, and that is said.
+        drive.same("media", &["disk", "cdrom"]);
+        medium.transient = drive.take_switch("snapshot") == Some(true);
+        drive.same("file.locking", &["auto"]);
+        let probed = medium.driver.get("type").map(str::to_string).filter(|_| !below);
+        let format =
+            drive.take_any(&["format", "driver"]).or(probed).unwrap_or_else(|| self.guess(&medium, drive.span));
         medium.driver.set("type", format);
         medium.readonly |= drive.take_any(&["readonly", "read-only"]).is_some_and(|v| is_on(&v));
         if let Some(cache) = drive.take("cache") {
-            medium.driver.set("cache", cache);
+            medium.driver.set("cache", if cache == "off" { "none" } else { &cache });
+        }
+        medium.direct = drive.take_switch("cache.direct").or(medium.direct);
+        medium.no_flush = drive.take_switch("cache.no-flush").or(medium.no_flush);
+        if let Some(back) = drive.take_switch("cache.writeback") {
+            let (direct, no_flush) = (medium.direct.take().unwrap_or(false), medium.no_flush.take());
+            medium.driver.set(
+                "cache",
+                cache_mode(Some(direct), no_flush, Some(if back { "on" } else { "off" })).unwrap_or("writeback"),
+            );
         }
         common(drive, &mut medium);
-        drive.is_empty().then(|| {
-            self.command.mark(place);
-            medium
-        })
+        self.command.mark(place);
+        medium.left.push(std::mem::take(drive));
+        Some(medium)
     }
 
     /// The format of an image whose format the command line leaves to QEMU: what its name says.
-    fn guess(&mut self, medium: &Medium) -> String {
-        let path = medium.source.as_ref().and_then(|s| s.get("file")).unwrap_or_default();
+    fn guess(&mut self, medium: &Medium, span: Span) -> String {
+        let Some(path) = medium.source.as_ref().and_then(|s| s.get("file")).map(str::to_string) else {
+            return "raw".to_string();
+        };
         let format = match path.rsplit('.').next().unwrap_or_default() {
             format @ ("qcow2" | "qed" | "vmdk" | "vdi" | "vhdx") => format,
             "vhd" => "vpc",
-            _ => return "raw".to_string(),
+            "iso" | "raw" | "fd" => return "raw".to_string(),
+            _ => {
+                self.changed(span, format!("'{path}' has no format=: taken as raw, which QEMU would find out itself"));
+                return "raw".to_string();
+            }
         };
-        let format = format.to_string();
-        self.note(format!("'{path}' has no format=: {format}, by its name"));
-        format
+        self.changed(span, format!("'{path}' has no format=: {format}, by its name"));
+        format.to_string()
     }
 
     /// What a file name of QEMU means.
     fn file(&mut self, name: Option<String>) -> Option<Medium> {
-        let driver = Element::new("driver").attr("name", "qemu");
-        let mut medium = Medium {
-            kind: "file",
-            source: None,
-            driver,
-            backing: None,
-            readonly: false,
-            places: Vec::new(),
-            direct: None,
-            no_flush: None,
-            throttle: Vec::new(),
-        };
+        let mut medium = Medium::new(Vec::new());
         let Some(name) = name.filter(|n| !n.is_empty()) else { return Some(medium) };
         if let Some(json) = name.strip_prefix("json:") {
             let mut options = Options::parse(json, "");
@@ -228,7 +302,7 @@ impl Import {
             .is_some_and(|(scheme, _)| !scheme.contains('/') && scheme.len() > 1 && scheme != "file")
         {
             return None;
-        } else if path.starts_with("/dev/") {
+        } else if path.starts_with("/dev/") && !path.starts_with("/dev/shm/") {
             medium.kind = "block";
             medium.source = Some(Element::new("source").attr("dev", path));
         } else {
@@ -240,60 +314,84 @@ impl Import {
     /// A chain of block nodes by the name of its upper end.
     fn node(&mut self, name: &str) -> Option<Medium> {
         let (place, mut node) = self.command.find_by("blockdev", "driver", "node-name", name)?;
-        node.forget(&["node-name"]);
-        let medium = Medium {
-            kind: "file",
-            source: None,
-            driver: Element::new("driver").attr("name", "qemu"),
-            backing: None,
-            readonly: false,
-            places: vec![place],
-            direct: None,
-            no_flush: None,
-            throttle: Vec::new(),
-        };
-        self.storage(&mut node, medium)
+        node.take("node-name");
+        self.storage(&mut node, Medium::new(vec![place]))
+    }
+
+    /// The node below another: named, or within it.
+    fn below(&mut self, node: &mut Options, medium: &mut Medium) -> Option<Options> {
+        match node.take("file") {
+            Some(name) => {
+                let (place, mut below) = self.command.find_by("blockdev", "driver", "node-name", &name)?;
+                medium.places.push(place);
+                below.take("node-name");
+                Some(below)
+            }
+            None => {
+                let mut below = node.take_below("file.");
+                below.take("node-name");
+                Some(below)
+            }
+        }
     }
 
     /// A block node: a format over a protocol, or a protocol alone.
     fn storage(&mut self, node: &mut Options, mut medium: Medium) -> Option<Medium> {
-        node.forget(&["auto-read-only", "force-share"]);
+        // libvirt and virtc write it for every image, and it changes nothing.
+        node.same("auto-read-only", &["on"]);
+        node.same("force-share", &["off"]);
         medium.readonly |= node.take("read-only").is_some_and(|v| is_on(&v));
         let driver = node.take("driver")?;
         medium.direct = node.take_switch("cache.direct").or(medium.direct);
         medium.no_flush = node.take_switch("cache.no-flush").or(medium.no_flush);
-        common(node, &mut medium);
-        if matches!(driver.as_str(), "raw" | "qcow2" | "qcow" | "qed" | "vmdk" | "vdi" | "vhdx" | "vpc" | "luks") {
+        match driver.as_str() {
+            "copy-on-read" => {
+                medium.driver.set("copy_on_read", "on");
+                common(node, &mut medium);
+                let mut below = self.below(node, &mut medium)?;
+                medium.left.push(std::mem::take(node));
+                return self.storage(&mut below, medium);
+            }
+            "throttle" => {
+                if let Some(group) = node.take("throttle-group") {
+                    self.throttle_group(&group, &mut medium);
+                }
+                common(node, &mut medium);
+                let mut below = self.below(node, &mut medium)?;
+                medium.left.push(std::mem::take(node));
+                return self.storage(&mut below, medium);
+            }
+            _ => {}
+        }
+        let is_format = FORMATS.contains(&driver.as_str());
+        if is_format || medium.driver.get("type").is_none() {
+            common(node, &mut medium);
+        }
+        if is_format {
             if medium.driver.get("type").is_none() {
                 medium.driver.set("type", &driver);
             }
-            if let Some(backing) = node.take("backing") {
-                let below = self.node(&backing)?;
-                let mut element = Element::new("backingStore").attr("type", below.kind);
-                element.push(Element::new("format").attr("type", below.driver.get("type").unwrap_or("raw")));
-                below.source.into_iter().for_each(|s| element.push(s));
-                element.push(below.backing.unwrap_or_else(|| Element::new("backingStore")));
-                medium.places.extend(below.places);
-                medium.backing = Some(element);
+            self.image_below(node, &mut medium)?;
+            if let (Some(offset), Some(size)) = (node.get("offset"), node.get("size")) {
+                let slice = Element::new("slice").attr("type", "storage").attr("offset", offset).attr("size", size);
+                medium.slice = Some(slice);
+                node.take("offset");
+                node.take("size");
             }
-            let mut below = match node.take("file") {
-                Some(name) => {
-                    let (place, mut below) = self.command.find_by("blockdev", "driver", "node-name", &name)?;
-                    medium.places.push(place);
-                    below.forget(&["node-name"]);
-                    below
-                }
-                None => node.take_below("file."),
-            };
-            if !node.is_empty() {
+            if let Some(size) = node.take_if("cache-size", |s| s.parse::<u64>().ok()) {
+                let most = Element::leaf("max_size", size).attr("unit", "bytes");
+                medium.driver.inside("metadata_cache").push(most);
+            }
+            let mut below = self.below(node, &mut medium)?;
+            if below.is_empty() {
                 return None;
             }
+            medium.left.push(std::mem::take(node));
             return self.storage(&mut below, medium);
         }
-        medium.driver = match medium.driver.get("type") {
-            Some(_) => medium.driver,
-            None => medium.driver.attr("type", "raw"),
-        };
+        if medium.driver.get("type").is_none() {
+            medium.driver.set("type", "raw");
+        }
         if let Some(aio) = node.take("aio") {
             medium.driver.set("io", aio);
         }
@@ -306,7 +404,9 @@ impl Import {
             "vvfat" => {
                 medium.kind = "dir";
                 medium.driver.set("type", "fat");
-                node.forget(&["fat-type", "floppy", "label"]);
+                node.same("fat-type", &["0"]);
+                node.same("floppy", &["off"]);
+                node.same("label", &["QEMU VVFAT"]);
                 medium.readonly = node.take_switch("rw") != Some(true);
                 medium.source = Some(Element::new("source").attr("dir", node.take("dir")?));
             }
@@ -322,36 +422,117 @@ impl Import {
                     _ => {
                         host.set("name", node.take("server.host")?);
                         host = host.maybe("port", node.take("server.port"));
+                        node.same("server.type", &["inet"]);
                     }
                 }
                 source.push(host);
+                if let Some(delay) = node.take("reconnect-delay") {
+                    source.push(Element::new("reconnect").attr("delay", delay));
+                }
                 medium.source = Some(source);
             }
             "http" | "https" | "ftp" | "ftps" => {
                 medium.kind = "network";
                 medium.source = Some(network(&node.take("url")?)?);
             }
+            "nvme" => {
+                medium.kind = "nvme";
+                medium.source = Some(nvme(node)?);
+            }
+            "rbd" => {
+                medium.kind = "network";
+                medium.source = Some(rbd(node)?);
+            }
+            "iscsi" => {
+                medium.kind = "network";
+                medium.source = Some(iscsi(node)?);
+            }
             _ => return None,
         }
-        node.is_empty().then_some(medium)
+        // A protocol node below a format repeats what was decided above it.
+        node.same("discard", &["unmap", "ignore", "on", "off"]);
+        medium.left.push(std::mem::take(node));
+        Some(medium)
     }
 
-    fn disk(&mut self, bay: Bay, medium: Option<Medium>, device: Options) {
-        self.disk_at(bay, medium, device, None);
+    /// `backing`: the image below another.
+    fn image_below(&mut self, node: &mut Options, medium: &mut Medium) -> Option<()> {
+        let Some(name) = node.take("backing") else { return Some(()) };
+        if name == "null" {
+            medium.backing = Some(Element::new("backingStore"));
+            return Some(());
+        }
+        let below = self.node(&name)?;
+        let mut element = Element::new("backingStore").attr("type", below.kind);
+        element.push(Element::new("format").attr("type", below.driver.get("type").unwrap_or("raw")));
+        let mut source = below.source.unwrap_or_else(|| Element::new("source"));
+        if let Some(slice) = below.slice {
+            source.inside("slices").push(slice);
+        }
+        element.push(source);
+        element.push_all(below.backing);
+        if let Some(cache) = below.driver.find("metadata_cache") {
+            element.inside("format").push(cache.clone());
+        }
+        medium.places.extend(below.places);
+        medium.left.extend(below.left);
+        medium.backing = Some(element);
+        Some(())
     }
 
-    fn disk_at(&mut self, bay: Bay, medium: Option<Medium>, mut device: Options, wanted: Option<usize>) {
+    /// The limits of a group become those of the disk.
+    fn throttle_group(&mut self, id: &str, medium: &mut Medium) {
+        let Some((place, mut group)) = self.command.find_by("object", "qom-type", "id", id) else { return };
+        if group.get("qom-type") != Some("throttle-group") {
+            return;
+        }
+        self.command.mark(place);
+        group.take("qom-type");
+        group.take("id");
+        let mut limits = group.take_below("x-");
+        limits.graft("", group.take_below("limits."));
+        for (key, name) in LIMITS {
+            if let Some(value) = limits.take(key).filter(|v| v != "0") {
+                medium.throttle.push((name, value));
+            }
+        }
+        // Without limits it is a group that limits nothing.
+        medium.left.push(limits);
+        medium.left.push(group);
+    }
+
+    fn disk_at(
+        &mut self,
+        bay: Bay,
+        medium: Option<Medium>,
+        frontend: &str,
+        mut device: Options,
+        wanted: Option<usize>,
+    ) {
         let mut disk = Element::new("disk").attr("type", medium.as_ref().map_or("file", |m| m.kind));
-        disk.set("device", bay.device);
+        let lun = bay.bus == "virtio" && device.take_switch("scsi") == Some(true);
+        disk.set("device", if lun { "lun" } else { bay.device });
+        if let Some(model) = super::controllers::variant(frontend) {
+            disk.set("model", model);
+        }
+        let (mut transient, mut slice) = (self.snapshot && bay.device == "disk", None);
         let mut driver = Element::new("driver").attr("name", "qemu").attr("type", "raw");
         let mut source = None;
         let (mut backing, mut throttle, mut readonly) = (None, Vec::new(), false);
-        if let Some(medium) = medium {
+        if let Some(mut medium) = medium {
+            let what = medium.source.as_ref().map(|s| s.get("file").or(s.get("dev")).unwrap_or("a disk").to_string());
+            let what = what.unwrap_or_else(|| "a disk without an image".to_string());
+            std::mem::take(&mut medium.left).into_iter().for_each(|left| self.leave(&what, left));
+            transient |= medium.transient && !medium.readonly;
+            slice = medium.slice.take();
             medium.places.iter().for_each(|&p| self.command.mark(p));
             driver = medium.driver;
             if let Some(cache) = cache_mode(medium.direct, medium.no_flush, device.get("write-cache")) {
                 driver.set("cache", cache);
                 device.take("write-cache");
+            } else if medium.places.len() > 1 {
+                // libvirt says on where nothing was asked for.
+                device.same("write-cache", &["on"]);
             }
             (source, backing, throttle, readonly) = (medium.source, medium.backing, medium.throttle, medium.readonly);
         }
@@ -363,33 +544,56 @@ impl Import {
         if let Some(thread) = device.take("iothread").and_then(|id| self.iothread(&id)) {
             driver.set("iothread", thread);
         }
-        for (key, name) in [("num-queues", "queues"), ("queue-size", "queue_size")] {
-            if bay.bus == "virtio"
-                && let Some(value) = device.take(key)
-            {
-                driver.set(name, value);
-            }
-        }
         if bay.bus == "virtio" {
+            self.thread_queues(&mut driver, &mut device);
+            for (key, name) in [("num-queues", "queues"), ("queue-size", "queue_size")] {
+                if let Some(value) = device.take(key) {
+                    driver.set(name, value);
+                }
+            }
+            for key in ["ioeventfd", "event_idx"] {
+                if let Some(state) = device.take_on_off(key) {
+                    driver.set(key, state);
+                }
+            }
             self.virtio(&mut driver, &mut device);
         }
         disk.push(driver);
+        if let (Some(source), Some(slice)) = (source.as_mut(), slice) {
+            source.inside("slices").push(slice);
+        }
         source.into_iter().for_each(|s| disk.push(s));
         backing.into_iter().for_each(|b| disk.push(b));
         let numbers = |device: &mut Options, key: &str| device.take(key).and_then(|n| n.parse::<usize>().ok());
         let bus = device.get("bus").map(str::to_string);
+        // The number in an id of libvirt's or virtc's is that of the disk.
+        let own = device
+            .get("id")
+            .and_then(|id| id.strip_prefix("virtio-disk").or(id.strip_prefix("usb-disk"))?.parse::<usize>().ok());
+        let wanted = wanted.or(own);
         let mut address = Element::new("address").attr("type", "drive");
         let mut target = wanted;
-        let mut addressed = false;
+        let (mut addressed, mut on_ahci) = (false, bay.bus == "ide" && self.express);
         match bay.bus {
             "ide" => {
-                let channel = bus.as_deref().and_then(|b| b.strip_prefix("ide.")).and_then(|b| b.parse::<usize>().ok());
                 let unit = numbers(&mut device, "unit").unwrap_or(0);
-                // On a machine with AHCI every port is a channel of its own.
-                let sata = self.express;
-                device.take("bus");
-                if let Some(channel) = channel {
-                    target = Some(if sata { channel } else { channel * 2 + unit });
+                let (id, port) = bus.as_deref().and_then(|b| b.rsplit_once('.')).unwrap_or(("", ""));
+                let controller = self.controllers.get(&("sata", id.to_string())).copied();
+                if let Ok(port) = port.parse::<usize>() {
+                    device.take("bus");
+                    // On a machine with AHCI every port is a channel of its own.
+                    on_ahci = controller.is_some() || self.express && id == "ide";
+                    let first = if on_ahci { controller.unwrap_or(0) as usize * 6 } else { 0 };
+                    target = Some(if on_ahci { first + port } else { port * 2 + unit });
+                    let place = if on_ahci { (controller.unwrap_or(0), 0, port) } else { (0, port, unit) };
+                    address = address
+                        .attr("controller", place.0)
+                        .attr("bus", place.1)
+                        .attr("target", 0)
+                        .attr("unit", place.2);
+                    addressed = true;
+                } else if bus.as_deref().is_some_and(|b| self.controllers.contains_key(&("sata", b.to_string()))) {
+                    device.take("bus");
                 }
             }
             "scsi" => {
@@ -407,6 +611,9 @@ impl Import {
                     address.set("unit", place.unwrap_or(0));
                     addressed = true;
                 }
+                if controller.is_none() && bus.as_deref().is_some_and(|b| b != "scsi.0" && b != "scsi0.0") {
+                    self.changed(device.span, format!("bus={} is left to virtc", bus.as_deref().unwrap_or_default()));
+                }
                 let given = device.get("device_id").map(str::to_string);
                 if given.is_some_and(|g| g.starts_with("drive-") || Some(g.as_str()) == device.get("serial")) {
                     device.take("device_id");
@@ -414,11 +621,15 @@ impl Import {
             }
             "fdc" => {
                 target = numbers(&mut device, "unit").or(target);
-                device.take("bus");
+                device.same("bus", &["floppy-bus.0"]);
+                let boot = self.floppy_boot.get(target.unwrap_or(0)).copied().flatten();
+                if let Some(index) = boot {
+                    device.set("bootindex", index.to_string());
+                }
             }
             _ => {}
         }
-        let (bus, prefix) = if bay.bus == "ide" && self.express { ("sata", "sd") } else { (bay.bus, bay.prefix) };
+        let (bus, prefix) = if on_ahci { ("sata", "sd") } else { (bay.bus, bay.prefix) };
         let name = self.target(prefix, target);
         let mut at = Element::new("target").attr("dev", name);
         at.set("bus", bus);
@@ -429,6 +640,9 @@ impl Import {
             at.set("rotation_rate", rate);
         }
         disk.push(at);
+        if transient {
+            disk.push(Element::new("transient"));
+        }
         if readonly && bay.device != "cdrom" {
             disk.push(Element::new("readonly"));
         }
@@ -437,13 +651,20 @@ impl Import {
         }
         for (key, name) in [("serial", "serial"), ("wwn", "wwn"), ("vendor", "vendor"), ("product", "product")] {
             if let Some(value) = device.take(key) {
-                disk.push(Element::leaf(name, value.trim_start_matches("0x")));
+                // JSON may hold the name of a disk as a number.
+                let value = match value.parse::<u64>() {
+                    Ok(number) if name == "wwn" => format!("{number:016x}"),
+                    _ => value.trim_start_matches("0x").to_string(),
+                };
+                disk.push(Element::leaf(name, value));
             }
         }
-        let (logical, physical) = (device.take("logical_block_size"), device.take("physical_block_size"));
-        if logical.is_some() || physical.is_some() {
-            let io = Element::new("blockio").maybe("logical_block_size", logical);
-            disk.push(io.maybe("physical_block_size", physical));
+        let mut io = Element::new("blockio");
+        for key in ["logical_block_size", "physical_block_size", "discard_granularity"] {
+            io = io.maybe(key, device.take(key));
+        }
+        if !io.is_empty() {
+            disk.push(io);
         }
         if !throttle.is_empty() {
             let all = throttle.into_iter().map(|(name, value)| Element::leaf(name, value));
@@ -452,30 +673,91 @@ impl Import {
         if addressed {
             disk.push(address);
         }
-        device.forget(&["scsi"]);
-        self.frontend(&mut disk, device);
+        device.same("hotplugged", &["off"]);
+        self.frontend(&mut disk, frontend, device);
         self.devices.push(disk);
-    }
-
-    /// The number of an I/O thread; an object of another name is renamed.
-    pub fn iothread(&mut self, id: &str) -> Option<u32> {
-        let (place, object) = self.command.find_by("object", "qom-type", "id", id).or_else(|| {
-            let known = self.iothreads.iter().any(|known| known == id);
-            known.then(|| (usize::MAX, Options::default()))
-        })?;
-        if object.get("qom-type").is_some_and(|t| t != "iothread") {
-            return None;
-        }
-        self.command.mark(place);
-        if !self.iothreads.iter().any(|known| known == id) {
-            self.iothreads.push(id.to_string());
-        }
-        self.iothreads.iter().position(|known| known == id).map(|i| i as u32 + 1)
     }
 }
 
+/// Formats of images.
+const FORMATS: &[&str] = &["raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vhdx", "vpc", "bochs", "cloop", "dmg"];
+
+/// `<source>` of a drive of the host.
+fn nvme(node: &mut Options) -> Option<Element> {
+    let device = node.take("device")?;
+    let mut parts = device.rsplit(':');
+    let (slot, function) = parts.next()?.split_once('.')?;
+    let (bus, domain) = (parts.next()?, parts.next().unwrap_or("0000"));
+    let address = Element::new("address")
+        .attr("domain", format!("0x{domain}"))
+        .attr("bus", format!("0x{bus}"))
+        .attr("slot", format!("0x{slot}"))
+        .attr("function", format!("0x{function}"));
+    let source =
+        Element::new("source").attr("type", "pci").attr("managed", "yes").maybe("namespace", node.take("namespace"));
+    Some(source.child(address))
+}
+
+/// `<source>` of an image in Ceph.
+fn rbd(node: &mut Options) -> Option<Element> {
+    let (pool, image) = (node.get("pool")?.to_string(), node.get("image")?.to_string());
+    node.take("pool");
+    node.take("image");
+    let name = match node.take("namespace") {
+        Some(space) => format!("{pool}/{space}/{image}"),
+        None => format!("{pool}/{image}"),
+    };
+    let mut source = Element::new("source").attr("protocol", "rbd").attr("name", name);
+    for i in 0.. {
+        let mut server = node.take_below(&format!("server.{i}."));
+        let Some(host) = server.take("host") else { break };
+        source.push(Element::new("host").attr("name", host).maybe("port", server.take("port")));
+    }
+    source.push_all(node.take("snapshot").map(|s| Element::new("snapshot").attr("name", s)));
+    source.push_all(node.take("conf").map(|c| Element::new("config").attr("file", c)));
+    Some(source)
+}
+
+/// `<source>` of a unit of an iSCSI target.
+fn iscsi(node: &mut Options) -> Option<Element> {
+    let (portal, target) = (node.take("portal")?, node.take("target")?);
+    let lun = node.take("lun").unwrap_or_else(|| "0".to_string());
+    node.same("transport", &["tcp"]);
+    let (host, port) = portal.rsplit_once(':').map_or((portal.as_str(), None), |(h, p)| (h, Some(p)));
+    let mut source = Element::new("source").attr("protocol", "iscsi").attr("name", format!("{target}/{lun}"));
+    source.push(Element::new("host").attr("name", host.trim_matches(['[', ']'])).maybe("port", port));
+    if let Some(name) = node.take("initiator-name") {
+        source.push(Element::new("initiator").child(Element::new("iqn").attr("name", name)));
+    }
+    Some(source)
+}
+
+/// Limits: QEMU's name, the element of `<iotune>`.
+const LIMITS: &[(&str, &str)] = &[
+    ("bps-total", "total_bytes_sec"),
+    ("bps-read", "read_bytes_sec"),
+    ("bps-write", "write_bytes_sec"),
+    ("iops-total", "total_iops_sec"),
+    ("iops-read", "read_iops_sec"),
+    ("iops-write", "write_iops_sec"),
+    ("bps-total-max", "total_bytes_sec_max"),
+    ("bps-read-max", "read_bytes_sec_max"),
+    ("bps-write-max", "write_bytes_sec_max"),
+    ("iops-total-max", "total_iops_sec_max"),
+    ("iops-read-max", "read_iops_sec_max"),
+    ("iops-write-max", "write_iops_sec_max"),
+    ("bps-total-max-length", "total_bytes_sec_max_length"),
+    ("bps-read-max-length", "read_bytes_sec_max_length"),
+    ("bps-write-max-length", "write_bytes_sec_max_length"),
+    ("iops-total-max-length", "total_iops_sec_max_length"),
+    ("iops-read-max-length", "read_iops_sec_max_length"),
+    ("iops-write-max-length", "write_iops_sec_max_length"),
+    ("iops-size", "size_iops_sec"),
+];
+
 /// Options that drives and block nodes share.
 fn common(options: &mut Options, medium: &mut Medium) {
+    let protocol = options.get("filename").is_some();
     for (key, name) in [
         ("aio", "io"),
         ("discard", "discard"),
@@ -483,16 +765,21 @@ fn common(options: &mut Options, medium: &mut Medium) {
         ("werror", "error_policy"),
         ("rerror", "rerror_policy"),
         ("copy-on-read", "copy_on_read"),
+        ("discard-no-unref", "discard_no_unref"),
     ] {
-        // A protocol node below a format repeats what was decided above it.
-        if key == "aio" && options.get("filename").is_some() {
+        if matches!(key, "aio" | "discard") && protocol && medium.driver.get("type").is_some() {
             continue;
         }
         if let Some(value) = options.take(key)
             && medium.driver.get(name).is_none()
-            && !(key == "discard" && options.get("filename").is_some())
         {
-            medium.driver.set(name, if value == "enospc" { "enospace" } else { &value });
+            let value = match (key, switch(&value)) {
+                ("discard", Some(on)) => if on { "unmap" } else { "ignore" }.to_string(),
+                (_, Some(on)) => if on { "on" } else { "off" }.to_string(),
+                (_, None) if value == "enospc" => "enospace".to_string(),
+                _ => value,
+            };
+            medium.driver.set(name, value);
         }
     }
     for (key, old, name) in [
@@ -524,7 +811,7 @@ fn cache_mode(direct: Option<bool>, no_flush: Option<bool>, write_cache: Option<
 /// The bay that a device is.
 fn bay(driver: &str) -> Option<Bay> {
     let (device, bus, prefix) = match driver {
-        "virtio-blk" | "virtio-blk-pci" | "virtio-blk-device" | "virtio-blk-ccw" => ("disk", "virtio", "vd"),
+        _ if super::controllers::bare(driver) == "virtio-blk" => ("disk", "virtio", "vd"),
         "scsi-hd" | "scsi-disk" => ("disk", "scsi", "sd"),
         "scsi-cd" => ("cdrom", "scsi", "sd"),
         "scsi-block" => ("lun", "scsi", "sd"),
@@ -549,6 +836,8 @@ fn interface_bay(interface: &str, cdrom: bool) -> Option<Bay> {
     };
     let device = match (interface, cdrom) {
         ("floppy", _) => "floppy",
+        // A disk that cannot be written is the nearest to it.
+        ("virtio", true) => "disk",
         (_, true) => "cdrom",
         _ => "disk",
     };

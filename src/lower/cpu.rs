@@ -34,6 +34,11 @@ pub fn feature_to_qemu(arch: Arch, name: &str) -> &str {
     QEMU_SPELLING.iter().find(|(format, _)| *format == name).map_or(name, |(_, qemu)| qemu)
 }
 
+/// The domain format's name of a feature of x86 that QEMU has.
+pub fn feature_from_qemu(name: &str) -> &str {
+    QEMU_SPELLING.iter().find(|(_, qemu)| *qemu == name).map_or(name, |(format, _)| format)
+}
+
 /// `-cpu`: model and features.
 pub fn cpu(lx: &mut Lower<'_>) {
     let mut props = Props::new();

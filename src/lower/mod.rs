@@ -6,7 +6,7 @@
 pub mod account;
 mod clock;
 mod confinement;
-mod cpu;
+pub mod cpu;
 mod firmware;
 mod limits;
 mod machine;

@@ -1,0 +1,265 @@
+//! Arguments that go to QEMU as they are: the rest of the machine must not suffer from them.
+
+use super::Import;
+use super::command::Argument;
+use super::note::{Fate, Notes};
+use super::options::Options;
+use crate::diag::Span;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// QEMU's devices for PCI, one a line (made from what QEMU says, see `tests/probe`).
+const PCI_DEVICES: &str = include_str!("pci-devices.txt");
+
+/// Options that name something else by its id.
+const REFERENCES: &[&str] = &[
+    "netdev",
+    "drive",
+    "chardev",
+    "memdev",
+    "audiodev",
+    "iothread",
+    "tpmdev",
+    "fsdev",
+    "rng",
+    "cryptodev",
+    "secret",
+    "tls-creds",
+    "file",
+    "backing",
+    "mon",
+    "display",
+    "hostmem",
+    "memory-backend",
+    "throttle-group",
+    "key-secret",
+    "password-secret",
+];
+
+/// An argument on its way.
+#[derive(Clone, Debug)]
+pub struct Through {
+    /// The switch, without its dash.
+    pub switch: String,
+    /// Its value.
+    pub value: Option<String>,
+    /// Where it stood.
+    pub span: Span,
+}
+
+impl Through {
+    fn options(&self) -> Options {
+        Options::parse(self.value.as_deref().unwrap_or_default(), implied(&self.switch))
+    }
+
+    fn is_json(&self) -> bool {
+        self.value.as_deref().is_some_and(|v| v.starts_with('{'))
+    }
+}
+
+/// The option that stands first without a name.
+pub fn implied(switch: &str) -> &'static str {
+    match switch {
+        "device" | "blockdev" | "audiodev" | "audio" => "driver",
+        "netdev" | "net" | "nic" | "tpmdev" | "machine" | "M" | "numa" => "type",
+        "chardev" => "backend",
+        "object" => "qom-type",
+        "fsdev" | "virtfs" => "fsdriver",
+        "fw_cfg" => "name",
+        "mon" => "chardev",
+        "accel" => "accel",
+        "vnc" => "vnc",
+        "m" => "size",
+        "smp" => "cpus",
+        "boot" => "order",
+        "name" => "guest",
+        _ => "",
+    }
+}
+
+impl Import {
+    /// Hands an argument through, and says so.
+    pub fn through(&mut self, argument: &Argument) {
+        self.notes.push(argument.span, Fate::Through, argument.shown());
+        self.hand(&argument.switch, argument.value.clone(), argument.span);
+    }
+
+    /// Hands words through that are not as they were.
+    pub fn hand(&mut self, switch: &str, value: Option<String>, span: Span) {
+        self.arguments.push(Through { switch: switch.to_string(), value, span });
+    }
+
+    /// What nobody has used goes to QEMU as it is.
+    pub fn hand_the_rest_through(&mut self) {
+        for argument in self.command.unused() {
+            match super::switches::removed(&argument.switch) {
+                // To hand it through would be to stop newer versions from starting.
+                Some(removed) => {
+                    let text = format!(
+                        "{} was removed in QEMU {}; instead: {}",
+                        argument.shown(),
+                        removed.since,
+                        removed.instead
+                    );
+                    self.notes.push(argument.span, Fate::Removed, text);
+                }
+                _ => self.through(&argument),
+            }
+        }
+    }
+}
+
+/// Makes arguments fit beside what virtc writes, which is `tokens`: ids that are taken are renamed, PCI devices without a
+/// place get one that is free.
+pub fn settle(arguments: &mut [Through], tokens: &[String], bus: Option<&str>, notes: &mut Notes) {
+    let written = written(tokens);
+    rename(arguments, &written.ids, notes);
+    if let Some(bus) = bus {
+        place(arguments, &written.slots, bus, notes);
+    }
+}
+
+/// What virtc's own command line uses up.
+struct Written {
+    ids: BTreeSet<String>,
+    /// Slots of the first PCI bus.
+    slots: BTreeSet<u32>,
+}
+
+fn written(tokens: &[String]) -> Written {
+    let mut out = Written { ids: BTreeSet::new(), slots: BTreeSet::new() };
+    for pair in tokens.windows(2) {
+        let Some(switch) = pair[0].strip_prefix('-') else { continue };
+        let options = Options::parse(&pair[1], implied(switch));
+        out.ids.extend(["id", "node-name"].iter().filter_map(|key| options.get(key)).map(str::to_string));
+        if switch == "device" && matches!(options.get("bus"), Some("pci.0" | "pcie.0" | "pci")) {
+            out.slots.extend(options.get("addr").and_then(slot));
+        }
+    }
+    out
+}
+
+/// The slot in an address of QEMU.
+fn slot(address: &str) -> Option<u32> {
+    let slot = address.split('.').next()?;
+    u32::from_str_radix(slot.trim_start_matches("0x"), 16).ok()
+}
+
+fn rename(arguments: &mut [Through], taken: &BTreeSet<String>, notes: &mut Notes) {
+    let mut renamed: BTreeMap<String, String> = BTreeMap::new();
+    // Devices, network backends and others have their names in rooms of their own; to rename one renames all.
+    for argument in arguments.iter() {
+        let options = argument.options();
+        for id in ["id", "node-name"].iter().filter_map(|key| options.get(key)) {
+            if taken.contains(id) && !renamed.contains_key(id) {
+                let mut new = format!("x-{id}");
+                while taken.contains(&new) {
+                    new.insert_str(0, "x-");
+                }
+                notes.push(
+                    argument.span,
+                    Fate::Changed,
+                    format!("'{id}' is called '{new}': virtc's own has that name"),
+                );
+                renamed.insert(id.to_string(), new);
+            }
+        }
+    }
+    if renamed.is_empty() {
+        return;
+    }
+    for argument in arguments.iter_mut() {
+        let json = argument.is_json();
+        let mut options = argument.options();
+        options.each(|key, value| {
+            let names = matches!(key, "id" | "node-name") || REFERENCES.contains(&key);
+            let (head, tail) = value.split_once('.').unwrap_or((value.as_str(), ""));
+            if let Some(new) = renamed.get(value.as_str()).filter(|_| names) {
+                *value = new.clone();
+            } else if let Some(new) = renamed.get(head).filter(|_| key == "bus") {
+                *value = format!("{new}.{tail}");
+            }
+        });
+        if let (true, Some(value)) = (json, argument.value.as_mut()) {
+            for (old, new) in &renamed {
+                *value = value.replace(&format!("\"{old}\""), &format!("\"{new}\""));
+            }
+        } else if let (false, Some(value)) = (json, argument.value.as_mut())
+            && !implied(&argument.switch).is_empty()
+        {
+            *value = with_implied(&options, &argument.switch);
+        } else if let Some(chardev) =
+            argument.value.as_mut().and_then(|v| v.strip_prefix("chardev:").map(str::to_string))
+            && let Some(new) = renamed.get(&chardev)
+        {
+            argument.value = Some(format!("chardev:{new}"));
+        }
+    }
+}
+
+/// Options as text, the first without its name if it has none of its own.
+fn with_implied(options: &Options, switch: &str) -> String {
+    let text = options.text();
+    text.strip_prefix(&format!("{}=", implied(switch))).map_or(text.clone(), str::to_string)
+}
+
+fn place(arguments: &mut [Through], used: &BTreeSet<u32>, bus: &str, notes: &mut Notes) {
+    let mut used = used.clone();
+    for argument in arguments.iter().filter(|a| a.switch == "device") {
+        used.extend(argument.options().get("addr").and_then(slot));
+    }
+    // From the middle up, then down: virtc fills from below, chipsets have what is theirs at the top.
+    let mut free =
+        (0x10..0x1e).chain((0x03..0x10).rev()).filter(|slot| !used.contains(slot)).collect::<Vec<u32>>().into_iter();
+    for argument in arguments.iter_mut().filter(|a| a.switch == "device" && !a.is_json()) {
+        let options = argument.options();
+        let on_root = options.get("bus").is_none_or(|b| b == bus || b == "pci.0" || b == "pcie.0");
+        let pci = options.get("driver").is_some_and(is_pci);
+        if !pci || !on_root || options.get("addr").is_some() {
+            continue;
+        }
+        let Some(slot) = free.next() else { return };
+        if let Some(value) = &mut argument.value {
+            if options.get("bus").is_none() {
+                value.push_str(&format!(",bus={bus}"));
+            }
+            value.push_str(&format!(",addr={slot:#x}"));
+            let text =
+                format!("{} gets the free address {slot:#x} on {bus}", options.get("driver").unwrap_or_default());
+            notes.push(argument.span, Fate::Changed, text);
+        }
+    }
+}
+
+/// Whether a device is one for PCI.
+pub fn is_pci(driver: &str) -> bool {
+    PCI_DEVICES.lines().any(|line| line == driver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled(arguments: &[(&str, &str)], tokens: &[&str]) -> Vec<String> {
+        let mut all: Vec<Through> = arguments
+            .iter()
+            .map(|(s, v)| Through { switch: s.to_string(), value: Some(v.to_string()), span: Span::NONE })
+            .collect();
+        let tokens: Vec<String> = tokens.iter().map(|t| t.to_string()).collect();
+        settle(&mut all, &tokens, Some("pci.0"), &mut Notes::default());
+        all.into_iter().filter_map(|a| a.value).collect()
+    }
+
+    #[test]
+    fn a_device_gets_a_free_place() {
+        let own = ["-device", r#"{"driver":"VGA","bus":"pci.0","addr":"0x10"}"#];
+        let given = [("device", "e1000,netdev=n"), ("device", "rtl8139,addr=0x11"), ("device", "usb-kbd")];
+        assert_eq!(settled(&given, &own), ["e1000,netdev=n,bus=pci.0,addr=0x12", "rtl8139,addr=0x11", "usb-kbd"]);
+    }
+
+    #[test]
+    fn names_that_are_taken_are_changed_with_all_that_speaks_of_them() {
+        let own = ["-device", r#"{"driver":"VGA","id":"net0"}"#];
+        let given = [("netdev", "user,id=net0"), ("device", "usb-net,netdev=net0,id=net0"), ("serial", "chardev:net0")];
+        assert_eq!(settled(&given, &own), ["user,id=x-net0", "usb-net,netdev=x-net0,id=x-net0", "chardev:x-net0"]);
+    }
+}
