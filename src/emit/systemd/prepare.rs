@@ -37,6 +37,11 @@ pub fn before(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_
         let file = format!("/{}", tmpfiles::path(names));
         pre.run("-+", "systemd-tmpfiles", &["--create", &file], &Cause::default());
     }
+    // One that was killed leaves its socket, at which the next one cannot listen. (Behind the end of a helper nothing may
+    // run: systemd would make the run-time folder again, which QEMU's service has removed.)
+    if let Ready::Socket(socket) = &process.ready {
+        pre.run("-", HELPER, &["remove", socket], &Cause::default());
+    }
     if process.role != Role::Qemu {
         return;
     }
@@ -82,10 +87,6 @@ fn pins(plan: &Plan) -> Vec<String> {
 /// The lines behind the end.
 pub fn after(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let mut post = Commands { key: "ExecStopPost", fit, lines };
-    // One that was killed leaves its socket, at which the next one cannot listen.
-    if let Ready::Socket(socket) = &process.ready {
-        post.run("-", HELPER, &["remove", socket], &process.cause);
-    }
     if process.role != Role::Qemu {
         return;
     }
