@@ -27,7 +27,7 @@ mod tests {
     #[test]
     fn names_of_accounts_fit() {
         assert_eq!(of("web-1"), "virtc-web-1");
-        assert_eq!(of("a.b"), "virtc-ab-ecb1a264");
+        assert_eq!(of("a.b"), "virtc-ab-e27bcb35");
         let long = of("a machine with a rather long name, and more");
         assert_eq!((long.len(), long != of("a machine with a rather long name, and less")), (31, true));
     }
