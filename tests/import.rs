@@ -113,3 +113,25 @@ fn nothing_is_lost_in_silence() {
     // The card of a network that is handed through is handed through with it.
     assert!(xml.contains("<qemu:property name='frob' type='unsigned' value='7'/>"), "{told}");
 }
+
+/// The tables of switches and PCI devices know what the QEMU of this machine knows.
+#[test]
+fn the_tables_know_what_qemu_knows() {
+    let ask = |arguments: &[&str]| {
+        let output = std::process::Command::new("/usr/bin/qemu-system-x86_64").args(arguments).output().ok()?;
+        Some(String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (Some(help), Some(devices)) = (ask(&["-help"]), ask(&["-device", "help"])) else {
+        eprintln!("SKIP: no QEMU here");
+        return;
+    };
+    for line in help.lines().filter_map(|l| l.strip_prefix('-')) {
+        let name: String = line.chars().take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+        let name = name.trim_start_matches('-');
+        assert!(import::switches::takes_value(name).is_some(), "-{name} is in no table");
+    }
+    for line in devices.lines().filter(|l| l.contains(", bus PCI")) {
+        let name = line.split('"').nth(1).unwrap_or_default();
+        assert!(import::is_pci(name), "{name} is not known as a PCI device");
+    }
+}

@@ -1,5 +1,5 @@
 //! What QEMU's command line knows: every switch of the versions that virtc supports, and whether it takes a value. The
-//! table is made from what QEMU itself says (`tests/probe`); what was removed earlier is listed here.
+//! table is made from what QEMU itself says (held against it in `tests/import.rs`); what was removed earlier is listed here.
 
 /// Lines of `name value|alone since until`.
 const TABLE: &str = include_str!("switches.txt");

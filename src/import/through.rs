@@ -7,7 +7,7 @@ use super::options::Options;
 use crate::diag::Span;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// QEMU's devices for PCI, one a line (made from what QEMU says, see `tests/probe`).
+/// QEMU's devices for PCI, one a line (made from what QEMU says, and held against it in `tests/import.rs`).
 const PCI_DEVICES: &str = include_str!("pci-devices.txt");
 
 /// Options that name something else by its id.
