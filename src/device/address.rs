@@ -260,6 +260,8 @@ fn decimals(kind: AddressKind, el: El<'_>, cx: &mut Binder<'_>) {
         AddressKind::Drive => &["controller", "bus", "target", "unit"],
         AddressKind::VirtioSerial => &["controller", "bus", "port"],
         AddressKind::Ccid => &["controller", "slot"],
+        AddressKind::Usb => &["bus"],
+        AddressKind::Dimm => &["slot"],
         _ => &[],
     };
     for attr in counted.iter().filter_map(|name| el.peek(name)).filter(|a| a.value().starts_with("0x")) {
@@ -331,6 +333,12 @@ impl AddressPart {
             AddressKind::SpaprVio => Some(Address::SpaprVio { reg: cx.attr(el, "reg") }),
             AddressKind::Ccw => {
                 let (cssid, ssid, devno) = (cx.attr(el, "cssid"), cx.attr(el, "ssid"), cx.attr(el, "devno"));
+                if (cssid.is_some() || ssid.is_some() || devno.is_some())
+                    && (cssid.is_none() || ssid.is_none() || devno.is_none())
+                {
+                    let message = "<address type='ccw'> names a place by cssid, ssid and devno together; a partial specification is invalid";
+                    cx.diags.error(&codes::MISSING_ATTRIBUTE, el.span(), message).help("give all three, or none");
+                }
                 Some(Address::Ccw(match (cssid, ssid, devno) {
                     (Some(cssid), Some(ssid), Some(devno)) => Some(CcwAddress { cssid, ssid, devno }),
                     _ => None,

@@ -38,7 +38,7 @@ keywords! {
 
 keywords! {
     /// `<smbios mode='…'>`: where the SMBIOS tables come from.
-    pub enum SmbiosMode { Emulate = "emulate", Host = "host", Sysinfo = "sysinfo" }
+    pub enum SmbiosMode { Emulate = "emulate", Host = "host", Sysinfo = "sysinfo", None = "none" }
 }
 
 model! {

@@ -129,7 +129,7 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     };
     match devices.controllers.iter_mut().find(|c| c.is(ControllerKind::Pci) && c.index() == 0) {
         Some(found) => match found.model {
-            None if cx.env.options.define && !found.site.is_none() => {
+            None if !found.site.is_none() => {
                 let site = found.site;
                 cx.error(
                     &codes::CONTROLLERS,

@@ -12,7 +12,7 @@ use crate::domain::vcpu::{Placement, Vcpu};
 use crate::domain::{Domain, DomainKind, clock};
 use crate::stage::Quirk;
 use crate::stage::{Board, Cx, Machine};
-use crate::vocab::{Uuid, sum, sum_from};
+use crate::vocab::{Uuid, Value, sum, sum_from};
 use crate::xml::Site;
 
 /// Completes a domain up to, not including, addresses.
@@ -50,6 +50,10 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
 /// Name, UUID, memory, CPUs, lifecycle, clock.
 fn general(domain: &mut Domain, cx: &mut Cx<'_>) {
     if domain.uuid.is_none() {
+        // What the tables of the firmware tell is the machine's.
+        domain.uuid = uuid_of_sysinfo(domain);
+    }
+    if domain.uuid.is_none() {
         let uuid = derived_uuid(domain.name());
         // A malformed one was told already.
         if cx.doc.root().is_none_or(|root| root.child("uuid").is_none()) {
@@ -66,6 +70,12 @@ fn general(domain: &mut Domain, cx: &mut Cx<'_>) {
     let clock = domain.clock.get_or_insert_with(clock::Clock::default);
     clock.offset.get_or_insert(clock::ClockOffset::Utc);
     let _ = cx;
+}
+
+/// The UUID that `<sysinfo>` gives the machine.
+fn uuid_of_sysinfo(domain: &Domain) -> Option<Uuid> {
+    let systems = domain.sysinfo.iter().filter_map(|info| info.system.as_ref());
+    systems.filter_map(|system| system.get("uuid")).find_map(|text| Uuid::parse(text).ok())
 }
 
 /// A UUID that depends on the name alone, so that the same file gives the same output.

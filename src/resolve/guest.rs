@@ -71,16 +71,13 @@ fn interrupts_beyond_255(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>
     use crate::device::iommu::{Iommu, IommuDriver, IommuModel};
     use crate::domain::features::{Ioapic, IoapicDriver};
     let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
-    if !cx.env.options.define || machine.board != Board::Q35 {
-        return;
-    }
     let devices = domain.devices.get_or_insert_default();
-    if count <= 255 {
-        let remaps = |i: &Iommu| i.driver.as_ref().is_some_and(|d| d.intremap == Some(OnOff::On));
-        if devices.iommus.iter().any(remaps) {
-            let ioapic = domain.features.get_or_insert_default().ioapic.get_or_insert_with(Ioapic::default);
-            ioapic.driver.get_or_insert(IoapicDriver::Qemu);
-        }
+    let remaps = |i: &Iommu| i.driver.as_ref().is_some_and(|d| d.intremap == Some(OnOff::On));
+    if devices.iommus.iter().any(remaps) {
+        let ioapic = domain.features.get_or_insert_default().ioapic.get_or_insert_with(Ioapic::default);
+        ioapic.driver.get_or_insert(IoapicDriver::Qemu);
+    }
+    if !cx.env.options.define || machine.board != Board::Q35 || count <= 255 {
         return;
     }
     if devices.iommus.is_empty() {

@@ -285,7 +285,7 @@ fn memory(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         fault("<maxMemory> is smaller than the memory that the guest begins with");
     }
     let has_nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).is_some_and(|n| !n.cells.is_empty());
-    if !has_nodes && !machine.arch.is_ppc64() {
+    if !has_nodes && !machine.arch.is_ppc64() && !machine.arch.is_s390() {
         fault("<maxMemory> (memory hotplug) needs a guest with NUMA: add one <cell> at least; none is configured");
     }
 }

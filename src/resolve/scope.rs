@@ -16,6 +16,7 @@ use crate::domain::Domain;
 use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
 use crate::domain::cpu::CpuMode;
 use crate::domain::features::{ContainerPolicy, Features, Hyperv, HypervMode};
+use crate::domain::os::SmbiosMode;
 use crate::domain::sysinfo::{Sysinfo, SysinfoKind};
 use crate::domain::tuning::{Blkiotune, Cputune, Scheduler};
 use crate::stage::{Cx, Quirk};
@@ -35,6 +36,9 @@ pub fn limit(domain: &mut Domain, cx: &Cx<'_>) {
         && cpu.mode() != CpuMode::Custom
     {
         cpu.matching = None;
+    }
+    if let Some(os) = &mut domain.os {
+        os.smbios.take_if(|s| s.mode == Some(SmbiosMode::None));
     }
     if let Some(vcpu) = &mut domain.vcpu
         && vcpu.current == vcpu.count.or(Some(1))

@@ -269,6 +269,12 @@ impl<'r, 'd> Explainer<'r, 'd> {
         self.wrong_value(&tag(me.el), value, ty, trimmed(me.el));
     }
 
+    /// An empty element stands where it may be left out.
+    pub fn says_nothing(&mut self, me: &Parent<'_, '_>) {
+        let message = format!("{} is empty: it says nothing, and libvirt passes over it", tag(me.el));
+        self.out.remark(&codes::WRONG_VALUE, me.el.span(), message).help("remove it");
+    }
+
     fn wrong_value(&mut self, what: &str, value: &str, ty: &Type, span: Span) {
         let words: Vec<&str> = ty.words().iter().map(|w| w.word.get()).collect();
         let number = tables::decimal(value).or_else(|| tables::hexadecimal(value));

@@ -84,7 +84,16 @@ pub(super) struct Reporter<'d> {
 impl Reporter<'_> {
     pub fn report(&mut self, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {
         self.faults += 1;
-        match self.severity {
+        self.report_as(self.severity, code, span, message)
+    }
+
+    /// Reports what does no harm: libvirt passes over it.
+    pub fn remark(&mut self, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {
+        self.report_as(Severity::Warning, code, span, message)
+    }
+
+    fn report_as(&mut self, severity: Severity, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {
+        match severity {
             Severity::Error => self.diags.error(code, span, message),
             Severity::Warning => self.diags.warning(code, span, message),
             Severity::Note => self.diags.note(code, span, message),
@@ -108,6 +117,16 @@ impl States {
     pub fn of(&self, guard: u8) -> State {
         self.0.get(guard as usize).copied().unwrap_or(State::No)
     }
+}
+
+/// Whether an element that need not be there is empty, and so is not there for libvirt. Numbers and words it reads.
+fn says_nothing(me: &Parent<'_, '_>, ty: &tables::Type, raw: &str) -> bool {
+    let optional = me.above.is_some_and(|above| {
+        let slots = above.def.children().iter().filter(|s| s.name == me.def.name);
+        slots.clone().next().is_some() && slots.clone().all(|s| s.min == 0 && s.max == 1)
+    });
+    let number = ty.parts().iter().any(|p| matches!(p, tables::Part::Int(..) | tables::Part::Hex(..)));
+    optional && raw.trim().is_empty() && me.el.attrs().next().is_none() && ty.words().is_empty() && !number
 }
 
 /// An element under validation, as its children's diagnostics need it.
@@ -270,6 +289,7 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
                 }
             }
             Some(ty) if ty.accepts_text(raw) => {}
+            Some(ty) if says_nothing(me, ty, raw) => Explainer::new(&mut self.out).says_nothing(me),
             Some(ty) => Explainer::new(&mut self.out).wrong_text(me, ty),
         }
     }

@@ -91,7 +91,7 @@ impl Arch {
                 (Arch::X86_64, Arch::I686)
                     | (Arch::Aarch64, Arch::Armv7l | Arch::Armv6l)
                     | (Arch::Armv7l, Arch::Armv6l)
-                    | (Arch::Ppc64, Arch::Ppc64le | Arch::Ppc)
+                    | (Arch::Ppc64, Arch::Ppc64le)
                     | (Arch::Ppc64le, Arch::Ppc64)
                     | (Arch::S390x, Arch::S390)
             )

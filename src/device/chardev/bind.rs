@@ -14,6 +14,8 @@ fn peer(el: El<'_>, cx: &mut Binder<'_>) -> Peer {
 impl Part for ChardevSource {
     fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         self.site = el.site();
+        // The terminal of a running machine, which libvirt writes and does not read.
+        let _ = el.attr("tty");
         if let Some(attr) = el.attr("type") {
             self.kind = SourceKind::parse(attr.value());
             if self.kind.is_none() {
@@ -77,6 +79,7 @@ impl Part for ChardevSource {
 
     fn shape(shape: &mut Shape) {
         shape.attr("type");
+        shape.attr("tty");
         let mut source = Shape::default();
         for name in ["path", "append", "mode", "host", "service", "tls", "channel", "master", "slave"] {
             source.attr(name);

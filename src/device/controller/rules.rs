@@ -8,6 +8,8 @@ use crate::device::plug::Plug;
 use crate::diag::codes::{address as codes, general, machine as machine_codes};
 use crate::domain::Domain;
 use crate::stage::{Board, Cx, Machine, Quirk};
+use crate::xml::Site;
+use std::collections::BTreeSet;
 
 /// Whether controllers of this type come in this model at all.
 fn belongs(kind: ControllerKind, model: ControllerModel) -> bool {
@@ -138,6 +140,7 @@ fn iothreads(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
         )
         .help("name one thread: <driver iothread='1'/>");
     }
+    queue_map(driver, cx);
     let used = driver.iothread.into_iter().chain(driver.iothreads.iter().filter_map(|t| t.id));
     for id in used {
         if !domain.all_iothreads.iter().any(|t| t.id == Some(id)) {
@@ -148,6 +151,52 @@ fn iothreads(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
             )
             .help("define it: <iothreads>N</iothreads> makes those from 1 to N");
         }
+    }
+}
+
+/// Each queue of the controller is served by one thread, once it is said of any.
+fn queue_map(driver: &super::ControllerDriver, cx: &mut Cx<'_>) {
+    let threads = &driver.iothreads;
+    let with = threads.iter().filter(|t| !t.queues.is_empty()).count();
+    let count = driver.queues.unwrap_or(0);
+    let mut faults: Vec<(Site, String)> = Vec::new();
+    if with != 0 && with != threads.len() {
+        faults
+            .push((driver.site, "the mapping of iothreads to queues is given for all of them or for none".to_string()));
+    }
+    if with != 0 && count == 0 {
+        let message =
+            "<iothread> names queues: their count, 'queues' of <driver>, must be configured for explicit mapping";
+        faults.push((driver.site, message.to_string()));
+    }
+    let (mut seen, mut served) = (BTreeSet::new(), BTreeSet::new());
+    for thread in threads {
+        if !seen.insert(thread.id) {
+            let id = thread.id.unwrap_or(0);
+            faults.push((thread.site, format!("<iothreads> lists iothread '{id}' twice (duplicate mapping)")));
+        }
+        for queue in &thread.queues {
+            let number = queue.id.unwrap_or(0);
+            if count != 0 && number >= count {
+                let message =
+                    format!("the mapping of iothread queue '{number}' is out of range: there are {count} queues");
+                faults.push((queue.site, message));
+            } else if !served.insert(number) {
+                faults.push((
+                    queue.site,
+                    format!("iothread queue '{number}' is already assigned, to another thread or this one"),
+                ));
+            }
+        }
+    }
+    if with != 0
+        && with == threads.len()
+        && let Some(missing) = (0..count).find(|n| !served.contains(n))
+    {
+        faults.push((driver.site, format!("the iothread mapping has no thread for queue '{missing}': it is missing")));
+    }
+    for (site, message) in faults {
+        cx.error(&machine_codes::IOTHREAD, site, message);
     }
 }
 
@@ -290,6 +339,12 @@ fn options(c: &Controller, target: &super::PciTarget, machine: &Machine, cx: &mu
         ("busNr", target.bus_nr.is_some() && !expander, "is not valid"),
         ("node", target.node.is_some() && !expander && !host_bridge, "is not valid"),
         ("index", target.index.is_some() && !host_bridge, "is not valid"),
+        ("hotplug", target.hotplug.is_some() && !(port || model == M::PciRoot), "is not valid"),
+        (
+            "memReserve",
+            target.mem_reserve.is_some() && !matches!(model, M::PcieRootPort | M::PciBridge),
+            "is not valid",
+        ),
     ];
     if let Some((option, _, what)) = wrong.iter().find(|(_, wrong, _)| *wrong) {
         let (index, name) = (c.index(), driver.map_or("none", D::as_str));

@@ -14,9 +14,8 @@ pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
         let nvme = dev.starts_with("nvme") && !cx.env.behaves(Quirk::NoNvmeNames);
         let bus = if nvme { DiskBus::Nvme } else { bus_of(dev, device) };
         target.bus.get_or_insert(bus);
-        // A closed tray is not worth a word; nor is one that a hard disk does not have.
-        let has_tray = matches!(device, DiskDevice::Cdrom | DiskDevice::Floppy);
-        target.tray = target.tray.filter(|t| has_tray && *t == super::Tray::Open);
+        // A closed tray is not worth a word.
+        target.tray = target.tray.filter(|t| *t == super::Tray::Open);
     }
     if disk.bus() == Some(DiskBus::Usb) && !cx.env.behaves(Quirk::UsbDiskHasNoModel) {
         // A CD-ROM drive of USB is one since there is usb-bot; what is there already stays as it is.
@@ -38,7 +37,10 @@ pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
         driver.queue_size = driver.queue_size.filter(|s| *s > 0);
     }
     let mut kind = kind;
-    if device == DiskDevice::Cdrom && kind == StorageKind::Network && disk.source.is_empty() {
+    if device == DiskDevice::Cdrom
+        && matches!(kind, StorageKind::Network | StorageKind::Block)
+        && disk.source.is_empty()
+    {
         // Without a medium there is no server.
         kind = StorageKind::File;
         disk.kind = Some(kind);

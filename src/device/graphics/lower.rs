@@ -268,12 +268,10 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
                 open("tls-port", tls_port, graphics.tls_port);
             }
             if tls_port.is_some() && !service.tls {
-                lx.error(
-                    &codes::SPICE_TLS,
-                    graphics.site,
-                    "tlsPort is set, and the host facts (qemu.conf) have TLS for spice disabled",
-                )
-                .help("set spice { tls #true } in the host facts, or remove tlsPort");
+                let message = "tlsPort is set, and the host facts (qemu.conf) have TLS for spice disabled: QEMU needs certificates in the folder that they name";
+                lx.diags
+                    .warning(&codes::SPICE_TLS, lx.doc.span_of(graphics.site), message)
+                    .help("set spice { tls #true } in the host facts, or remove tlsPort");
             }
             if port.is_some() || tls_port.is_some() {
                 props.maybe("addr", address);

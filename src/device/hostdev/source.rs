@@ -108,6 +108,8 @@ impl Part for HostdevSource {
                 };
                 let mut id = |name: &'static str| source.child(name).and_then(|e| cx.need::<u32>(e, "id"));
                 let product = id("vendor").zip(id("product"));
+                // What libvirt writes of a device that was not there when the machine started.
+                let _ = source.attr("missing");
                 let (startup, reset) = (cx.attr(source, "startupPolicy"), cx.attr(source, "guestReset"));
                 HostdevSource::Usb { place, port, product, startup, reset }
             }
@@ -224,7 +226,7 @@ impl Part for HostdevSource {
 
     fn shape(shape: &mut Shape) {
         let mut source = Shape::default();
-        for name in ["writeFiltering", "startupPolicy", "guestReset", "protocol", "wwpn"] {
+        for name in ["writeFiltering", "startupPolicy", "missing", "guestReset", "protocol", "wwpn"] {
             source.attr(name);
         }
         let mut address = Shape::default();

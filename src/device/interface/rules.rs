@@ -298,6 +298,14 @@ fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
         let site = interface.model.as_ref().map_or(interface.site, |m| m.site);
         cx.error(&codes::BAD_NAME, site, "<model type>: the name has characters that no model has");
     }
+    if matches!(kind, T::Vdpa | T::Vhostuser) && !interface.is_virtio() {
+        let message = format!(
+            "<model type='{}'>: an invalid model for an interface of type '{kind}', whose backend speaks virtio - it must be 'virtio'",
+            interface.model()
+        );
+        cx.error(&codes::NOT_FOR_TYPE, interface.model.as_ref().map_or(interface.site, |m| m.site), message)
+            .help("use <model type='virtio'/>");
+    }
     if kind == T::Vhostuser && !domain.has_shared_memory() {
         cx.error(
             &codes::SHARED_MEMORY,

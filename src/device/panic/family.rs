@@ -82,8 +82,8 @@ impl Family for Panic {
                     "a panic device of this model has an address of type ISA only",
                 );
             }
-            (PanicModel::Pvpanic, Some(kind)) if kind != AddressKind::Pci => {
-                cx.error(&codes::UNSUPPORTED_MODEL, site, "pvpanic has an address of type PCI only");
+            (PanicModel::Pvpanic, kind) if kind != Some(AddressKind::Pci) => {
+                cx.error(&codes::UNSUPPORTED_MODEL, site, "pvpanic is supported only at an address of type PCI");
             }
             _ => {}
         }

@@ -157,6 +157,7 @@ impl Part for Network {
         self.protocol = cx.need(el, "protocol");
         self.name = cx.attr(el, "name");
         self.query = cx.attr(el, "query");
+        self.query.take_if(|_| !matches!(self.protocol, Some(Protocol::Http | Protocol::Https)));
         self.tls = cx.attr(el, "tls");
         self.tls_hostname = cx.attr(el, "tlsHostname");
         self.parts.bind(el, cx);
@@ -196,6 +197,15 @@ impl NetworkParts {
             if host.transport == Some(Transport::Unix) {
                 host.port = None;
             }
+        }
+        if !matches!(protocol, Some(Protocol::Https | Protocol::Ftps)) {
+            self.ssl = None;
+        }
+        if !matches!(protocol, Some(Protocol::Http | Protocol::Https)) {
+            self.cookies.clear();
+        }
+        if !protocol.is_some_and(Protocol::is_curl) {
+            (self.readahead, self.timeout) = (None, None);
         }
         if protocol != Some(Protocol::Ssh) {
             self.known_hosts = None;

@@ -146,10 +146,10 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
         cx.error_at(&codes::NETWORK, site, "name", message);
     }
     if protocol == Protocol::Rbd
-        && let Some(name) = network.name.as_deref().filter(|n| n.contains(':'))
+        && let Some(name) = network.name.as_deref().filter(|_| network.split_name().1.contains(':'))
     {
         // In Ceph's own notation options follow a colon.
-        let message = format!("an RBD image cannot be named '{name}': the name holds ':'");
+        let message = format!("an RBD image cannot be named '{name}': the name, behind the pool's, holds ':'");
         cx.error_at(&codes::NETWORK, site, "name", message).help("name the pool and the image only: pool/image");
     }
     let one = matches!(protocol, Protocol::Nbd | Protocol::Iscsi | Protocol::Ssh | Protocol::Nfs | Protocol::Vxhs)
@@ -187,18 +187,6 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
             cx.error(&codes::NETWORK, host.site, "<host> lacks its name");
         }
     }
-    if protocol != Protocol::Rbd {
-        if network.parts.snapshot.is_some() {
-            cx.error(
-                &codes::NETWORK,
-                site,
-                "<snapshot> in a source chooses an image's snapshot in Ceph: it is for 'rbd' disks",
-            );
-        }
-        if network.parts.config.is_some() {
-            cx.error(&codes::NETWORK, site, "<config> in a source is Ceph's configuration file: it is for 'rbd' disks");
-        }
-    }
     let tls = network.tls.is_some_and(|t| t.is_yes());
     if tls && !matches!(protocol, Protocol::Nbd | Protocol::Vxhs) {
         let message = format!("tls='yes': virtc can do TLS for NBD, not for the disk protocol '{protocol}'");
@@ -211,15 +199,6 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
             "tlsHostname",
             "'tlsHostname': this QEMU takes no other name for TLS than the host's",
         );
-    }
-    let http = matches!(protocol, Protocol::Http | Protocol::Https);
-    if network.query.is_some() && !http {
-        let message = format!("'query' is supported only with HTTP and HTTPS, not with protocol '{protocol}'");
-        cx.error_at(&codes::NETWORK, site, "query", message);
-    }
-    if !network.parts.cookies.is_empty() && !http {
-        let message = format!("<cookies> are of HTTP; the protocol '{protocol}' has none");
-        cx.error(&codes::NETWORK, site, message);
     }
     for cookie in &network.parts.cookies {
         let name = cookie.name.as_deref().unwrap_or("");
@@ -238,16 +217,6 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
             let message = format!("<cookie name='{name}'>: HTTP allows fewer characters in its value");
             cx.error(&codes::NETWORK, cookie.site, message);
         }
-    }
-    if network.parts.ssl.is_some() && !matches!(protocol, Protocol::Https | Protocol::Ftps) {
-        let message = format!("<ssl verify> is for the protocols HTTPS and FTPS; '{protocol}' has no verification");
-        cx.error(&codes::NETWORK, site, message);
-    }
-    if (network.parts.readahead.is_some() || network.parts.timeout.is_some()) && !protocol.is_curl() {
-        let message = format!(
-            "<readahead> and <timeout> are settings of HTTP(s)/FTP(s) transfers, not of the protocol '{protocol}'"
-        );
-        cx.error(&codes::NETWORK, site, message);
     }
 }
 

@@ -5,12 +5,12 @@ use crate::device::family::Family;
 use crate::device::plug::Plug;
 use crate::domain::Domain;
 use crate::plan::Props;
-use crate::stage::{Board, Cx, Env, Machine};
+use crate::stage::{Cx, Env, Machine};
 use crate::stage::{Grant, Lower};
 
 impl Family for Tpm {
     fn defaults(&mut self, machine: &Machine, _: &mut Cx<'_>) {
-        let usual = if machine.board == Board::Pseries { TpmModel::Spapr } else { TpmModel::Tis };
+        let usual = if machine.arch.is_ppc64() { TpmModel::Spapr } else { TpmModel::Tis };
         let model = *self.model.get_or_insert(usual);
         let Some(backend) = &mut self.backend else { return };
         backend.tidy();
