@@ -3,6 +3,7 @@
 
 mod common;
 
+mod accepts;
 mod addresses;
 mod cli;
 mod denial;

@@ -30,8 +30,8 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
             set(controller, id);
         }
     }
-    number(&mut devices.filesystems, "fs");
-    number(&mut devices.interfaces, "net");
+    number_unnamed(&mut devices.filesystems, "fs", |_| true);
+    number_unnamed(&mut devices.interfaces, "net", |i| !i.is_host_device());
     number(&mut devices.smartcards, "smartcard");
     number(&mut devices.redirdevs, "redir");
     number(&mut devices.serials, "serial");
@@ -54,11 +54,11 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     number(&mut devices.tpms, "tpm");
     number(&mut devices.hubs, "hub");
     number(&mut devices.watchdogs, "watchdog");
-    number(&mut devices.rngs, "rng");
+    number_unnamed(&mut devices.rngs, "rng", |_| true);
     number(&mut devices.nvrams, "nvram");
     number(&mut devices.panics, "panic");
     number(&mut devices.shmems, "shmem");
-    number(&mut devices.cryptos, "crypto");
+    number_unnamed(&mut devices.cryptos, "crypto", |_| true);
     number(&mut devices.iommus, "iommu");
     number(&mut devices.vsocks, "vsock");
     number(&mut devices.pstores, "pstore");
@@ -76,6 +76,16 @@ fn set(device: &mut dyn Device, id: String) {
 fn number<D: Device>(devices: &mut [D], prefix: &str) {
     for (i, device) in devices.iter_mut().enumerate() {
         set(device, format!("{prefix}{i}"));
+    }
+}
+
+/// Numbers those that count; one to which the user gives a name takes no number.
+fn number_unnamed<D: Device>(devices: &mut [D], prefix: &str, counts: impl Fn(&D) -> bool) {
+    let mut next = 0;
+    for device in devices.iter_mut().filter(|d| counts(d)) {
+        let own = device.info().alias.user.is_some();
+        set(device, format!("{prefix}{next}"));
+        next += u32::from(!own);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::domain::os::{
 };
 use crate::domain::security::LaunchKind;
 use crate::host::Host;
-use crate::stage::{Cx, Machine};
+use crate::stage::{Cx, Machine, Quirk};
 use crate::vocab::{Arch, OnOff, YesNo};
 use crate::xml::Site;
 use serde_json::Value as Json;
@@ -169,7 +169,8 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         return;
     }
     let descriptors = cx.env.host.files.firmware.iter().filter_map(|f| Descriptor::read(&f.text));
-    let found = descriptors.into_iter().find(|d| fits(domain, machine, d, define));
+    let any_rom = cx.env.behaves(Quirk::RomBesideNvram);
+    let found = descriptors.into_iter().find(|d| fits(domain, machine, d, define, any_rom));
     let Some(os) = &mut domain.os else { return };
     match found {
         Some(found) => {
@@ -181,9 +182,7 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             }
         }
         None if automatic => {
-            if let Some(loader) = &mut os.loader {
-                loader.format.get_or_insert(FirmwareFormat::Raw);
-            }
+            os.loader.get_or_insert_default().format.get_or_insert(FirmwareFormat::Raw);
             os.no_firmware = true;
             // An old domain is told when it is to start.
             if define {
@@ -277,7 +276,7 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
 }
 
 /// Whether a firmware is what the domain asks for.
-fn fits(domain: &Domain, machine: &Machine, d: &Descriptor, define: bool) -> bool {
+fn fits(domain: &Domain, machine: &Machine, d: &Descriptor, define: bool, any_rom: bool) -> bool {
     let Some(os) = &domain.os else { return false };
     let default = Loader::default();
     let loader = os.loader.as_ref().unwrap_or(&default);
@@ -324,8 +323,8 @@ fn fits(domain: &Domain, machine: &Machine, d: &Descriptor, define: bool) -> boo
     let memory_fits = match d.mapping {
         Mapping::Memory => {
             loader.kind.is_none_or(|k| k == LoaderKind::Rom)
-                && loader.stateless != Some(YesNo::No)
-                && nvram.is_none()
+                && (any_rom || loader.stateless != Some(YesNo::No))
+                && (any_rom || nvram.is_none())
                 && format.is_none_or(|f| f == FirmwareFormat::Raw)
         }
         flash => {

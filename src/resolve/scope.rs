@@ -12,6 +12,7 @@ use crate::device::input::InputKind;
 use crate::device::interface::{Interface, InterfaceType, NetBackendType};
 use crate::device::sound::SoundModel;
 use crate::device::tpm::TpmSourceKind;
+use crate::device::video::VideoType;
 use crate::domain::Domain;
 use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
 use crate::domain::cpu::CpuMode;
@@ -194,6 +195,13 @@ fn devices(devices: &mut Devices, cx: &Cx<'_>) {
             target.rotation_rate = target.rotation_rate.filter(|r| *r != 0);
         }
         disk.geometry.take_if(|g| [g.cylinders, g.heads, g.sectors].contains(&Some(0)) && g.translation.is_none());
+    }
+    for video in &mut devices.videos {
+        if video.model.as_ref().is_some_and(|m| m.kind == Some(VideoType::None)) {
+            let user = video.info.alias.user.take();
+            video.info = DeviceInfo { site: video.info.site, ..DeviceInfo::default() };
+            video.info.alias.user = user;
+        }
     }
     devices.redirfilters.retain(|f| !f.rules.is_empty());
     for balloon in &mut devices.memballoons {

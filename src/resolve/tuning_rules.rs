@@ -1,6 +1,7 @@
 //! Checks of limits and pins: `<blkiotune>`, `<memtune>`, `<cputune>`, I/O threads, `<resource>`, `<perf>`.
 
-use crate::diag::codes::machine as codes;
+use crate::caps::Cap;
+use crate::diag::codes::{general, machine as codes};
 use crate::domain::tuning::{Cputune, Scheduler};
 use crate::domain::{Domain, DomainKind};
 use crate::stage::{Cx, Quirk};
@@ -195,10 +196,19 @@ fn iothreads(domain: &Domain, cx: &mut Cx<'_>) {
             let message = "the attribute 'id' of an 'iothread' counts from 1, zero is invalid";
             cx.error_at(&codes::IOTHREAD, thread.site, "id", message);
         }
+        has_pools(thread.thread_pool_min, thread.thread_pool_max, thread.site, cx);
         pool(thread.thread_pool_min, thread.thread_pool_max, thread.site, cx);
     }
     if let Some(main) = &domain.default_iothread {
         pool(main.thread_pool_min, main.thread_pool_max, main.site, cx);
+    }
+}
+
+/// Whether QEMU can be told how many threads there are.
+fn has_pools(min: Option<u32>, max: Option<u32>, site: Site, cx: &mut Cx<'_>) {
+    if (min.is_some() || max.is_some()) && !cx.has(Cap::IothreadThreadPoolMax) {
+        let message = "thread_pool_min and thread_pool_max: this QEMU binary has no bounds for the threads of an IOThread, it is not supported";
+        cx.error(&general::NOT_BY_QEMU, site, message);
     }
 }
 

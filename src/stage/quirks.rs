@@ -118,6 +118,7 @@ quirks! {
     OneBaseBoard = "one-base-board" "SMBIOS tables hold one <baseBoard>.";
     OwnDevicesNeedPci = "own-devices-need-pci" "A machine without PCI cannot have the devices that libvirt adds by itself.";
     SpacesOfSerialEscaped = "spaces-of-serial-escaped" "A backslash stands before each space in the serial number of a disk, and the guest sees it.";
+    RomBesideNvram = "rom-beside-nvram" "Firmware in read-only memory is chosen for a domain with a variable store, if no other fits.";
     TeardownByRunWith = "teardown-by-run-with" "Asynchronous teardown is asked for with -run-with only, not with the older -async-teardown.";
     TransientFilesOnly = "transient-files-only" "A transient disk is a file.";
     UsbAddressUnchecked = "usb-address-unchecked" "A USB device may have an address of another bus, unless it is an input device or a redirection.";

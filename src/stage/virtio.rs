@@ -57,6 +57,13 @@ impl Lower<'_> {
     /// Refuses a virtio device at a place that is none of virtio's.
     pub fn virtio_place(&mut self, base: &str, info: &DeviceInfo) {
         let kind = info.address.address.as_ref().map(Address::kind);
+        if kind.is_none() && info.address.wanted.is_none() {
+            let message = format!(
+                "'{base}': this machine type has neither PCI nor another place for virtio devices (unexpected address type)"
+            );
+            self.error(&address::KIND, info.address_site(), message)
+                .help("use another bus or model, or machine='virt'");
+        }
         if let Some(kind) = kind.filter(|k| !TRANSPORTS.contains(k)) {
             let message = format!(
                 "unexpected address type for '{base}': a virtio device cannot be at an address of type '{kind}'"

@@ -79,7 +79,6 @@ impl Part for ChardevSource {
 
     fn shape(shape: &mut Shape) {
         shape.attr("type");
-        shape.attr("tty");
         let mut source = Shape::default();
         for name in ["path", "append", "mode", "host", "service", "tls", "channel", "master", "slave"] {
             source.attr(name);

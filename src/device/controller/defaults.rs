@@ -76,9 +76,7 @@ pub fn automatic_usb(machine: &Machine, cx: &Cx<'_>) -> Option<ControllerModel> 
         (Board::Q35, _) => {
             first(cx, &[(Cap::QemuXhci, M::QemuXhci), (Cap::NecUsbXhci, M::NecXhci), (Cap::Ich9UsbEhci1, M::Ich9Ehci1)])
         }
-        (_, Arch::Aarch64 | Arch::Armv7l | Arch::Armv6l) if cx.env.behaves(Quirk::OldUsbOnArm) => {
-            first(cx, &[(Cap::PciOhci, M::PciOhci)])
-        }
+        (_, Arch::Aarch64 | Arch::Armv7l | Arch::Armv6l) if cx.env.behaves(Quirk::OldUsbOnArm) => Some(M::PciOhci),
         (_, arch) if arch.is_arm() && !machine.has_pci_root() && !machine.has_pcie_root() => None,
         _ => usb(&Controller::default(), machine, cx),
     }

@@ -318,7 +318,8 @@ fn nic(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
 /// The `-device` of an interface.
 fn device(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
     let model = interface.model();
-    if is_on_board(model) {
+    // ARM boards without PCI and transports of virtio have a card, or none.
+    if is_on_board(model) || (lx.machine.arch.is_arm() && !interface.info.has_address()) {
         return nic(interface, netdev, lx);
     }
     let mut props = match model {
