@@ -13,8 +13,8 @@ use virtc::diag::{Diagnostics, Severity};
 use virtc::emit::{Extras, Templates, all, argv, plan_json};
 use virtc::host::Host;
 use virtc::plan::{Plan, Target};
-use virtc::resolve::Options;
 use virtc::schema::tables;
+use virtc::stage::Options;
 use virtc::xml::{self, Namespace};
 
 static HOST: LazyLock<Host> = LazyLock::new(Host::default);
