@@ -5,6 +5,7 @@ mod common;
 
 mod accepts;
 mod addresses;
+mod attacks;
 mod cli;
 mod denial;
 mod emit;

@@ -26,6 +26,9 @@ pub struct Args {
     /// Folder with the values of secrets, a file each, named like the secret's UUID or usage
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
+    /// Run QEMU as root, without capabilities, where the account of the machine is missing
+    #[arg(long)]
+    allow_root: bool,
 }
 
 // How long things may take.
@@ -55,6 +58,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         Err(exit) => return exit,
     };
     options.secret_values = secret_values;
+    options.allow_root = args.allow_root;
     if let Some(secrets) = &args.secrets {
         options.secrets = std::path::absolute(secrets).unwrap_or_else(|_| secrets.clone());
     }

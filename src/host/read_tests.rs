@@ -120,7 +120,7 @@ numa { node 1 cpus="4-7" memory="2GiB" free="3KiB"; node 0 cpus="0-3" { pages "4
 hugepages { mount "/a" page-size="2MiB"; mount "/b \"c\" \n \u{202e}" page-size="1GiB" default=#true; }
 environment { PATH "/bin"; "a b" "é"; "true" ""; }
 instance { mode "session"; domain-id 7; security-driver "selinux"; seccomp-sandbox "off"; gluster-debug-level 9; }
-security { user "qemu"; group "kvm"; dynamic-ownership #false; allow-unconfined #true; allow-path "/a"; selinux range="s0:c0.c99"; apparmor complain=#true; }
+security { user "qemu"; group "kvm"; dynamic-ownership #false; allow-unconfined #true; allow-path "/a"; allow-program "/opt/qemu"; selinux range="s0:c0.c99"; apparmor complain=#true; }
 process { swtpm-user "tss"; set-process-name #true; max-files 5; max-core "3B"; device-acl "/dev/null"; helper "pr" path="/y"; }
 directories { lib "/l"; }
 vnc { listen "::"; tls #true; tls-verify #true; tls-secret "6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea"; sasl #true; sasl-dir "/s"; password "p"; auto-unix-socket #true; allow-host-audio #true; }

@@ -20,6 +20,8 @@ pub struct Security {
     pub selinux: SelinuxPolicy,
     /// Paths that guests may have although they belong to the system.
     pub allow_paths: Vec<String>,
+    /// Programs, or folders of programs, that domains may name although no package of the host has installed them.
+    pub allow_programs: Vec<String>,
     /// Whether generated AppArmor profiles only report what they would refuse.
     pub apparmor_complain: bool,
     /// Whether static labels may name unconfined types and the root user.
@@ -58,6 +60,7 @@ impl Default for Security {
                 range: Categories::ALL.to_string(),
             },
             allow_paths: Vec::new(),
+            allow_programs: Vec::new(),
             apparmor_complain: false,
             allow_unconfined: false,
         }
@@ -75,6 +78,7 @@ pub(super) fn read(r: &mut Reader, node: &KdlNode, security: &mut Security) {
         ("selinux", Once),
         ("apparmor", Once),
         ("allow-path", Many),
+        ("allow-program", Many),
         ("allow-unconfined", Once),
     ];
     for child in r.block(node, table) {
@@ -85,11 +89,8 @@ pub(super) fn read(r: &mut Reader, node: &KdlNode, security: &mut Security) {
             "default-confined" => r.value(child, &mut security.default_confined),
             "require-confined" => r.value(child, &mut security.require_confined),
             "allow-unconfined" => r.value(child, &mut security.allow_unconfined),
-            "allow-path" => {
-                let mut paths: Vec<super::facts::Path> = Vec::new();
-                r.list(child, &mut paths);
-                security.allow_paths.extend(paths.into_iter().map(|p| p.0));
-            }
+            "allow-path" => paths(r, child, &mut security.allow_paths),
+            "allow-program" => paths(r, child, &mut security.allow_programs),
             "apparmor" => {
                 let mut e = r.entries(child);
                 e.set("complain", &mut security.apparmor_complain);
@@ -100,6 +101,13 @@ pub(super) fn read(r: &mut Reader, node: &KdlNode, security: &mut Security) {
             _ => {}
         }
     }
+}
+
+/// Paths, added to those of earlier nodes of the name.
+fn paths(r: &mut Reader, node: &KdlNode, to: &mut Vec<String>) {
+    let mut paths: Vec<super::facts::Path> = Vec::new();
+    r.list(node, &mut paths);
+    to.extend(paths.into_iter().map(|p| p.0));
 }
 
 fn selinux(r: &mut Reader, node: &KdlNode, policy: &mut SelinuxPolicy) {

@@ -414,6 +414,9 @@ fn security(w: &mut Lines, s: &Security, default: &Security) {
         if !s.allow_paths.is_empty() {
             w.node("allow-path").texts(&s.allow_paths);
         }
+        if !s.allow_programs.is_empty() {
+            w.node("allow-program").texts(&s.allow_programs);
+        }
         if s.apparmor_complain {
             w.node("apparmor").prop_truth("complain", true);
         }

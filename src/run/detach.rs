@@ -28,6 +28,7 @@ struct Job {
     ready_timeout: u64,
     secrets: PathBuf,
     secret_values: SecretValues,
+    allow_root: bool,
     work: Work,
 }
 
@@ -106,6 +107,7 @@ fn hand_over(options: &Options, work: Work, logs: Option<PathBuf>, name: &str) -
         ready_timeout: options.ready_timeout.as_millis() as u64,
         secrets: options.secrets.clone(),
         secret_values: options.secret_values.clone(),
+        allow_root: options.allow_root,
         work,
     };
     let text = serde_json::to_vec(&job).map_err(|e| failed("write the plan", &e))?;
@@ -165,6 +167,7 @@ pub fn supervise(virtc: PathBuf) -> u8 {
         ready_timeout: Duration::from_millis(job.ready_timeout),
         secrets: job.secrets,
         secret_values: job.secret_values,
+        allow_root: job.allow_root,
         terminal: false,
     };
     let mut say = |text: &str| eprintln!("virtc: {text}");

@@ -20,6 +20,7 @@ mod own;
 pub mod preflight;
 mod prepare;
 mod process;
+pub mod programs;
 mod proxy;
 pub mod qmp;
 pub mod registry;
@@ -67,6 +68,8 @@ pub struct Options {
     pub secrets: PathBuf,
     /// Values of secrets that the host facts hold.
     pub secret_values: SecretValues,
+    /// Whether root runs the machine as root where its account is missing; without all rights even so.
+    pub allow_root: bool,
     /// Whether QEMU may use our standard input and output (`<serial type='stdio'>`).
     pub terminal: bool,
 }
@@ -82,6 +85,7 @@ impl Options {
             ready_timeout: Duration::from_secs(30),
             secrets,
             secret_values: SecretValues::default(),
+            allow_root: false,
             terminal: true,
         }
     }

@@ -9,7 +9,7 @@ use super::qmp::{Qmp, QmpError};
 use super::registry::Registry;
 use super::signals::Signals;
 use super::trampoline::Confine;
-use super::{Options, categories, groups, kvm, links, prepare, shaping};
+use super::{Options, categories, groups, kvm, links, prepare, programs, shaping};
 use crate::diag::codes::run as codes;
 use crate::emit::argv;
 use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Loss, Plan, Ready, Role};
@@ -120,12 +120,13 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
         None => return Err(interrupted()),
     };
     let plan = settled.as_ref();
-    let account = account(plan, say)?;
+    let account = account(plan, options.allow_root, say)?;
     if plan.accelerator == Accelerator::Kvm {
         kvm::check()?;
     }
-    for program in &plan.processes {
-        has_program(&program.program)?;
+    for process in &plan.processes {
+        has_program(&process.program)?;
+        programs::trusted(Path::new(&process.program)).map_err(|why| untrusted(process, &why))?;
     }
     let user = plan.confinement.user.as_deref().filter(|_| account.is_some());
     let mut notes = not_applied(plan);
@@ -258,8 +259,15 @@ pub(super) fn claim(registry: &Registry, name: &str, say: &mut dyn FnMut(&str)) 
     registry.claim(name)?.ok_or_else(|| running(0))
 }
 
+/// A program that somebody could have put in the place of the one that is meant.
+fn untrusted(process: &plan::Process, why: &str) -> Fault {
+    fault(&codes::UNTRUSTED_PROGRAM, format!("{} is not run ({}): {why}", process.program, process.id)).with_help(
+        "run one that the host's packages have installed, or give it and its folders to root, not writable by others",
+    )
+}
+
 /// The account to run under. Only root can change to it; another user runs the machine as himself.
-fn account(plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Option<Account>, Fault> {
+fn account(plan: &Plan, allow_root: bool, say: &mut dyn FnMut(&str)) -> Result<Option<Account>, Fault> {
     let Some(user) = &plan.confinement.user else { return Ok(None) };
     if !rustix::process::geteuid().is_root() {
         let me = rustix::process::geteuid().as_raw();
@@ -268,18 +276,23 @@ fn account(plan: &Plan, say: &mut dyn FnMut(&str)) -> Result<Option<Account>, Fa
         }
         return Ok(None);
     }
-    let account = match own::account(plan) {
-        // Nobody asked for this account; it comes with the files of `virtc build`.
-        Err(_) if plan.confinement.own_account || user == crate::emit::systemd::DEFAULT_USER => {
-            say(&format!(
-                "the machine runs as root: there is no user '{user}' (useradd --system --no-create-home {user})"
-            ));
-            None
+    match own::account(plan) {
+        Ok(account) => Ok(account),
+        Err(_) if allow_root => {
+            say(&format!("the machine runs as root, without its rights: there is no user '{user}'"));
+            Ok(None)
         }
-        account => account?,
-    };
-    // Root that stays root needs no change, and keeps its rights.
-    Ok(account.filter(|a| a.uid != 0))
+        // Nobody asked for this account; it comes with the files of `virtc build`.
+        Err(_) if plan.confinement.own_account || user == crate::emit::systemd::DEFAULT_USER => Err(fault(
+            &codes::NO_ACCOUNT,
+            format!("there is no user '{user}' on this host, and QEMU does not run as root"),
+        )
+        .with_help(format!(
+            "make it (useradd --system --no-create-home {user}), run the machine as a user's own (--connect qemu:///session), \
+             or take the risk: --allow-root"
+        ))),
+        Err(fault) => Err(fault),
+    }
 }
 
 pub(super) fn has_program(program: &str) -> Result<(), Fault> {
@@ -329,12 +342,18 @@ pub fn debian_package(program: &str) -> String {
     .to_string()
 }
 
+/// Who the processes are. Where root starts them they lose all rights of root but those of the Plan, also where they stay root.
+fn rights(account: Option<&Account>) -> Option<(u32, u32, Vec<u32>)> {
+    let mine = || rustix::process::geteuid().is_root().then_some((0, 0, vec![0]));
+    account.map(|a| (a.uid, a.gid, a.groups.clone())).or_else(mine)
+}
+
 fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
     let confinement = &plan.confinement;
     // The whole process starts on the emulator's CPUs; virtual CPUs and I/O threads move later.
     let pinned = plan.limits.pins.iter().find(|p| p.thread == "emulator").map(|p| &p.cpus);
     Confine {
-        account: account.map(|a| (a.uid, a.gid, a.groups.clone())),
+        account: rights(account),
         keep: Vec::new(),
         descriptors: Vec::new(),
         locks_memory: plan.limits.locked.is_some(),

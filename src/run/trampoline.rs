@@ -21,7 +21,7 @@ pub const EXEC: &str = "__exec";
 pub(super) struct Confine {
     /// User, group and supplementary groups.
     pub account: Option<(u32, u32, Vec<u32>)>,
-    /// Capabilities that are kept when the account changes, by name.
+    /// Capabilities that are kept, by name. Where an account is given, root's too, all others are dropped.
     pub keep: Vec<String>,
     /// Whether memory may be locked without limit.
     pub locks_memory: bool,
@@ -87,7 +87,10 @@ impl Confine {
             }
         }
         if let Some((uid, gid, groups)) = &self.account {
-            let keep = self.keep.iter().filter_map(|c| capability(c)).fold(CapabilitySet::empty(), |a, b| a | b);
+            let mut keep = CapabilitySet::empty();
+            for name in &self.keep {
+                keep |= capability(name).ok_or_else(|| format!("there is no capability {name}"))?;
+            }
             for bit in CapabilitySet::all().difference(keep).iter() {
                 // A kernel that does not know a capability refuses to remove it.
                 let _ = remove_capability_from_bounding_set(bit);
@@ -100,7 +103,8 @@ impl Confine {
                 rustix::thread::set_keep_capabilities(true).map_err(|e| failed("capabilities", e))?;
             }
             set_thread_res_uid(uid, uid, uid).map_err(|e| failed("the user", e))?;
-            if !keep.is_empty() {
+            // Who stays root would keep all of them; at the exec, root gets what is in the bounding set.
+            if !keep.is_empty() || uid.is_root() {
                 set_capabilities(None, CapabilitySets { effective: keep, permitted: keep, inheritable: keep })
                     .map_err(|e| failed("capabilities", e))?;
                 for bit in keep.iter() {
@@ -108,8 +112,9 @@ impl Confine {
                         .map_err(|e| failed("capabilities", e))?;
                 }
             }
-            if self.selinux.is_none() && self.apparmor.is_none() {
-                // A label change at exec is itself such a privilege.
+            if self.selinux.is_none() {
+                // SELinux refuses its label at the exec then, unless the policy has a rule for it; AppArmor lets the
+                // unconfined enter a profile.
                 set_no_new_privs(true).map_err(|e| failed("no_new_privs", e))?;
             }
         }
@@ -136,29 +141,9 @@ fn pass(number: u32, path: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// A capability by its name. Only those that a Plan asks for.
+/// A capability by its name, `CAP_NET_ADMIN`.
 fn capability(name: &str) -> Option<CapabilitySet> {
-    Some(match name.to_ascii_uppercase().trim_start_matches("CAP_") {
-        "CHOWN" => CapabilitySet::CHOWN,
-        "DAC_OVERRIDE" => CapabilitySet::DAC_OVERRIDE,
-        "DAC_READ_SEARCH" => CapabilitySet::DAC_READ_SEARCH,
-        "FOWNER" => CapabilitySet::FOWNER,
-        "FSETID" => CapabilitySet::FSETID,
-        "IPC_LOCK" => CapabilitySet::IPC_LOCK,
-        "KILL" => CapabilitySet::KILL,
-        "MKNOD" => CapabilitySet::MKNOD,
-        "NET_ADMIN" => CapabilitySet::NET_ADMIN,
-        "NET_BIND_SERVICE" => CapabilitySet::NET_BIND_SERVICE,
-        "NET_RAW" => CapabilitySet::NET_RAW,
-        "SETFCAP" => CapabilitySet::SETFCAP,
-        "SETGID" => CapabilitySet::SETGID,
-        "SETUID" => CapabilitySet::SETUID,
-        "SYS_ADMIN" => CapabilitySet::SYS_ADMIN,
-        "SYS_NICE" => CapabilitySet::SYS_NICE,
-        "SYS_RAWIO" => CapabilitySet::SYS_RAWIO,
-        "SYS_RESOURCE" => CapabilitySet::SYS_RESOURCE,
-        _ => return None,
-    })
+    CapabilitySet::from_name(name.to_ascii_uppercase().trim_start_matches("CAP_"))
 }
 
 /// `virtc __exec SETTINGS PROGRAM ARGS…`: applies the settings and becomes the program. Returns only

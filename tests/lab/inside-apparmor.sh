@@ -58,6 +58,8 @@ kill $held
 # The runner, whose machine systemd gives a scope.
 if virtc=/mnt/share/virtc; "$virtc" --version >/tmp/check.log 2>&1; then
   R=/srv/virtc-lab-r; mkdir -p $R; cp /mnt/share/guest $R/
+  check "no machine runs as root for want of an account" bash -c "! $virtc run -d /mnt/share/runner.xml >$R/said 2>&1 && grep -q VC1902 $R/said"
+  useradd --system --no-create-home --shell /usr/sbin/nologin virtc-lab-r
   check "virtc run -d" "$virtc" run -d /mnt/share/runner.xml
   check "its guest is ready" soon 60 grep -aq 'lab-guest: ready' $R/serial
   check "its scope has the device rules of the Plan" bash -c 'u=$(systemctl list-units --plain --no-legend "virtc-run-lab-r-*" | cut -d" " -f1); [ "$(systemctl show -P DevicePolicy $u)" = strict ] && [ "$(systemctl show -P DeviceAllow $u | cut -d" " -f1 | sort | tr "\n" " ")" = "/dev/full /dev/null /dev/random /dev/urandom /dev/zero " ]'

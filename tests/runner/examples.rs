@@ -51,14 +51,14 @@ fn start(bed: &Bed) {
     let file = bed.plan_file();
     let bridges: BTreeSet<&String> = bed.plan.links.iter().filter_map(|l| l.over.as_ref()).collect();
     let out = if !makes_networks() {
-        bed.call(&["run", "-d", &file])
+        bed.call(&["run", "-d", "--allow-root", &file])
     } else {
         let make: String =
             bridges.iter().map(|b| format!("ip link add {b} type bridge && ip link set {b} up && ")).collect();
         let virtc = bed.virtc(&[]);
         let mut command = Command::new("unshare");
         command.args(["--net", "sh", "-c", &format!("ip link set lo up && {make} exec \"$0\" \"$@\"")]);
-        command.arg(virtc.get_program()).args(["run", "-d", &file]);
+        command.arg(virtc.get_program()).args(["run", "-d", "--allow-root", &file]);
         command.envs(virtc.get_envs().filter_map(|(k, v)| Some((k, v?))));
         command.output().expect("unshare runs")
     };

@@ -183,7 +183,7 @@ fn secrets_of_the_host_facts_serve_a_domain() {
             format!("host-facts version=1\nmachine {{\n    arch \"x86_64\"\n}}\nsecret \"{uuid}\" value=\"{value}\"\n");
         std::fs::write(bed.path("host.kdl"), text).expect("written");
     };
-    let run = ["run", "-d", "--host", &bed.path("host.kdl"), &bed.path("vm.xml")];
+    let run = ["run", "-d", "--allow-root", "--host", &bed.path("host.kdl"), &bed.path("vm.xml")];
     facts("wrong");
     assert!(bed.fails(4, &run).contains("Invalid password"));
     facts("letmein");
@@ -308,6 +308,74 @@ fn with_sleeper(role: Role) -> Bed {
     helper.args.push(Arg::switch("1000", cause()));
     bed.plan.processes.insert(0, helper);
     bed
+}
+
+/// A line of `/proc/PID/status`.
+fn status(pid: i32, key: &str) -> String {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    line.unwrap_or_default().trim().to_string()
+}
+
+#[test]
+fn whoever_stays_root_has_the_rights_of_the_plan_and_no_others() {
+    if !has_qemu() || !is_root() {
+        return;
+    }
+    let mut bed = with_sleeper(Role::Virtiofsd);
+    if let Some(helper) = bed.plan.processes.first_mut() {
+        helper.user = Some("root".to_string());
+        helper.capabilities = vec!["CAP_CHOWN".into(), "CAP_SYS_CHROOT".into()];
+    }
+    bed.start();
+    bed.await_guest();
+    for pid in bed.processes() {
+        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        let rights = match comm.trim() {
+            "sleep" => 1 | 1 << 18,
+            name if name.starts_with("qemu") => 0,
+            _ => continue,
+        };
+        for set in ["CapEff", "CapPrm", "CapBnd"] {
+            let has = u64::from_str_radix(&status(pid, set), 16).expect("a set");
+            assert_eq!(has, rights, "{set} of {comm}");
+        }
+        assert_eq!(status(pid, "NoNewPrivs"), "1", "{comm}");
+    }
+    bed.ok(&["stop", "--force", "sleeper"]);
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn root_runs_no_machine_whose_account_is_missing() {
+    if !has_qemu() || !is_root() {
+        return;
+    }
+    let mut bed = Bed::new("nobodys").with_serial_file();
+    bed.plan.confinement.user = Some("virtc-no-such-account".to_string());
+    bed.plan.confinement.own_account = true;
+    let err = bed.fails(4, &["run", &bed.plan_file()]);
+    assert!(err.contains("VC1902") && err.contains("useradd") && err.contains("--allow-root"), "{err}");
+    bed.ok(&["run", "-d", "--allow-root", &bed.plan_file()]);
+    bed.ok(&["stop", "--force", "nobodys"]);
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn root_runs_no_program_that_others_can_change() {
+    if !is_root() {
+        return;
+    }
+    let mut bed = Bed::new("planted");
+    let path = bed.path("qemu-system-x86_64");
+    std::fs::write(&path, "#!/bin/sh\ntouch \"$0.ran\"\n").expect("written");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+    std::os::unix::fs::chown(&path, Some(12345), Some(12345)).expect("given away");
+    bed.qemu().program = path.clone();
+    let err = bed.fails(4, &["run", &bed.plan_file()]);
+    assert!(err.contains("VC1903") && err.contains("12345"), "{err}");
+    assert!(!Path::new(&format!("{path}.ran")).exists(), "it was executed");
+    bed.assert_nothing_left();
 }
 
 #[test]

@@ -153,15 +153,16 @@ fn in_rust(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
     args
 }
 
-/// The sandbox that the XML names. Root's server changes its root directory where nothing is said: that takes no right
-/// to mount, and its AppArmor profile names the shared directory, which in namespaces would be `/`. The unit keeps it
-/// from the network and from other processes.
+/// The sandbox of the server. Root's changes its root directory, also where the XML says `namespace`: that takes no right to
+/// mount, and its AppArmor profile names the shared directory, which in namespaces would be `/`. What namespaces keep away, the
+/// network and other processes, its unit keeps away.
 fn sandbox(fs: &Filesystem, lx: &Lower<'_>) -> Option<&'static str> {
     let mode = fs.binary.as_ref().and_then(|b| b.sandbox.as_ref()).and_then(|s| s.mode);
+    let system = lx.plan.instance == crate::plan::Instance::System;
     match mode {
-        Some(SandboxMode::Chroot) => Some("chroot"),
-        Some(_) => Some("namespace"),
-        None => (lx.plan.instance == crate::plan::Instance::System).then_some("chroot"),
+        Some(SandboxMode::Namespace) if system && !lx.env.has_parent() => Some("chroot"),
+        Some(mode) => Some(mode.as_str()),
+        None => system.then_some("chroot"),
     }
 }
 

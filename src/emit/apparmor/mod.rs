@@ -45,8 +45,9 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
                 record.maybe::<ApparmorName>("local", fit.fit(&local, &process.cause));
                 record.maybe::<ApparmorText>("what", fit.fit(&process.cause.what, &process.cause));
                 let virtiofsd = process.role == Role::Virtiofsd;
-                let namespaces = process.role == Role::Passt || (virtiofsd && !process.changes_root());
-                record.flag("namespaces", namespaces).flag("everything", namespaces && virtiofsd);
+                // Never a virtiofsd's: in namespaces of its own the shared directory is `/`, and with the right to mount
+                // a rule for all files would be the host's.
+                record.flag("namespaces", process.role == Role::Passt);
                 record.flag("shares", virtiofsd).flag("tpm", process.role == Role::Swtpm);
                 record.flag("locks", process.is_virtiofsd_in_c());
                 record.flag("complain", apparmor.complain);

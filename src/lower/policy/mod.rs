@@ -5,6 +5,7 @@
 
 mod options;
 mod places;
+mod programs;
 mod values;
 
 use super::Lower;
@@ -20,7 +21,7 @@ pub fn check(lx: &mut Lower<'_>) {
         return;
     }
     names(lx);
-    emulator(lx);
+    programs::check(lx);
     twice(lx);
     let faults = places::paths(&lx.plan, &lx.env.host.security.allow_paths);
     for (cause, message) in faults {
@@ -58,25 +59,6 @@ fn names(lx: &mut Lower<'_>) {
         lx.error(&emit::NOT_EXPRESSIBLE, domain.site, "the title holds a newline")
             .help("put longer text into <description>");
     }
-}
-
-/// The program has to be a QEMU, in a place that only root writes.
-fn emulator(lx: &mut Lower<'_>) {
-    let Some(path) = lx.devices.emulator.clone() else { return };
-    let name = path.rsplit('/').next().unwrap_or_default();
-    let open = ["/tmp/", "/var/tmp/", "/dev/shm/"].iter().any(|place| path.starts_with(place));
-    let why = if path.chars().any(char::is_control) {
-        "its path holds a control character"
-    } else if open {
-        "everybody may write there"
-    } else if !["qemu", "kvm"].iter().any(|part| name.contains(part)) {
-        "it is no QEMU by its name"
-    } else {
-        return;
-    };
-    let site = lx.devices.site;
-    lx.error(&codes::FORBIDDEN_PATH, site, format!("the emulator '{path}' cannot be run for a guest: {why}"))
-        .help("name a QEMU that the host's packages have installed");
 }
 
 /// An image that two disks write is destroyed at once, by the same guest.

@@ -39,6 +39,7 @@ pub fn check(lx: &mut Lower<'_>) {
                 "it runs a command"
             }
             "-readconfig" | "-plugin" => "it brings in what virtc cannot see",
+            "-netdev" | "-net" | "-nic" if runs_command(next) => "it runs a command",
             _ => continue,
         };
         faults.push((arg.site, format!("'{}' may not be handed through to QEMU: {why}", arg.value)));
@@ -54,3 +55,32 @@ pub fn check(lx: &mut Lower<'_>) {
             .help("leave it out; --target libvirt shows what libvirt does");
     }
 }
+
+/// Whether a network back end of the user's own has a command of the XML run for what the guest sends (`guestfwd=…-cmd:…`).
+/// Programs that it names are judged like all others.
+fn runs_command(backend: &str) -> bool {
+    backend.contains("guestfwd") && backend.contains("-cmd:")
+}
+
+/// The programs that network back ends of the user's own run: what `script=`, `downscript=` and `helper=` name.
+pub fn programs(lx: &Lower<'_>) -> Vec<(Site, String)> {
+    let args = &lx.domain.qemu.args;
+    let backends = args.iter().zip(args.iter().skip(1)).filter(|(switch, _)| {
+        let name = switch.value.trim_start_matches('-');
+        switch.value.starts_with('-') && matches!(name, "netdev" | "net" | "nic")
+    });
+    let named = |value: &str| -> Vec<String> {
+        if value.trim_start().starts_with('{') {
+            let json: serde_json::Value = serde_json::from_str(value).unwrap_or_default();
+            let text = |key: &&str| json.get(*key).and_then(|v| v.as_str()).map(str::to_string);
+            return RUN.iter().filter_map(text).collect();
+        }
+        let pair = |part: &str| part.split_once('=').filter(|(key, _)| RUN.contains(key)).map(|(_, v)| v.to_string());
+        value.split(',').filter_map(pair).collect()
+    };
+    let found = backends.flat_map(|(_, value)| named(&value.value).into_iter().map(|path| (value.site, path)));
+    found.filter(|(_, path)| !path.is_empty() && path != "no").collect()
+}
+
+/// Properties of network back ends that name a program.
+const RUN: &[&str] = &["script", "downscript", "helper"];

@@ -419,7 +419,7 @@ fn of_a_user(path: &str) -> Option<&'static str> {
 }
 
 /// The path without repeated slashes, `.` and old spellings (`/var/run` is `/run`).
-fn plain(path: &str) -> String {
+pub(super) fn plain(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
         out.push('/');
@@ -435,7 +435,7 @@ fn plain(path: &str) -> String {
 }
 
 /// Whether `path` is `place` or below it.
-fn is_below(path: &str, place: &str) -> bool {
+pub(super) fn is_below(path: &str, place: &str) -> bool {
     place == "/" || path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 

@@ -28,8 +28,10 @@ pub(super) fn who(plan: &Plan, diags: &mut Diagnostics) -> Result<Who, Fault> {
         _ if !root && plan.instance == Instance::Session => None,
         // Nobody asked for this account: the runner does without, and the package of the units makes it.
         Err(_) if plan.confinement.own_account || user == DEFAULT_USER => {
-            let text = format!("there is no user '{user}' on this host: `virtc run` runs the machine as you");
-            diags.note(&codes::OWNER, Span::NONE, text).help(format!("useradd --system --no-create-home {user}"));
+            let text = format!("there is no user '{user}' on this host, under which root starts the machine");
+            diags
+                .note(&codes::NO_ACCOUNT, Span::NONE, text)
+                .help(format!("virtc deploy makes it, or by hand: useradd --system --no-create-home {user}"));
             None
         }
         account => account?,
