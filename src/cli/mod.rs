@@ -18,6 +18,7 @@ mod import;
 pub mod inputs;
 mod links;
 mod machines;
+mod man;
 mod normalize;
 mod package;
 mod probe;
@@ -164,6 +165,8 @@ enum Command {
     Schema(schema::Args),
     /// Print a completion script for a shell
     Completions(completions::Args),
+    /// Write the manual pages
+    Man(man::Args),
 }
 
 /// The inputs of a comparison: `--caps` and `--host` as often as they were given.
@@ -256,6 +259,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Explain(args) => explain::run(&args, shared),
         Command::Schema(args) => schema::run(&args, shared),
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
     };
     ExitCode::from(exit as u8)
 }
