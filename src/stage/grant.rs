@@ -7,7 +7,9 @@
 
 use super::Lower;
 use crate::domain::seclabel::SourceSeclabel;
-use crate::plan::{Access, Cause, LabelRole, OwnerRule, PathKind, Perms, Sharing, Socket, SocketRole, Text};
+use crate::plan::{
+    Access, Cause, LabelRole, Lent, LentDevice, OwnerRule, PathKind, Perms, Sharing, Socket, SocketRole, Text,
+};
 use crate::vocab::YesNo;
 use crate::xml::Site;
 
@@ -113,6 +115,8 @@ grants! {
     PRIVILEGED_NODE: CharDevice, RW, Shared, Keep false, GIVE;
     /// A node of the system that is only read: a source of random numbers.
     SYSTEM_SOURCE: CharDevice, R, System, Keep false, KEEP;
+    /// A source of random numbers that only root may open: the account gets it.
+    PRIVILEGED_SOURCE: CharDevice, R, Shared, Keep false, GIVE;
     /// A folder that the guest sees and writes.
     SHARE: Tree, Perms { link: true, ..RW }, Exclusive, Keep false, KEEP;
     /// A folder that the guest sees.
@@ -187,6 +191,23 @@ impl Lower<'_> {
             optional: false,
             cause,
         });
+    }
+
+    /// Notes a device that is the machine's while it runs.
+    pub fn lend(&mut self, device: LentDevice, managed: bool, site: Site, what: impl Into<Text>) {
+        let cause = self.cause(site, what);
+        self.plan.lent.push(Lent { device, managed, cause });
+    }
+
+    /// The container of VFIO, and the node of a group of devices; all groups where it is not known. Whose the node is
+    /// follows from what is lent.
+    pub fn touch_vfio(&mut self, group: Option<u32>, site: Site, what: impl Into<Text>) {
+        let what = what.into();
+        self.touch("/dev/vfio/vfio", Grant::SYSTEM_NODE, site, what.clone());
+        match group {
+            Some(group) => self.touch(&format!("/dev/vfio/{group}"), Grant::VFIO_GROUP, site, what),
+            None => self.touch("/dev/vfio", Grant::VFIO_GROUP.on(PathKind::Files), site, what),
+        }
     }
 
     /// Adds a use by QEMU of what hosts need not have: a library's configuration, a folder of drivers.

@@ -2,6 +2,7 @@
 
 mod apparmor;
 mod depfile;
+mod devices;
 mod golden;
 mod hostile;
 mod plans;

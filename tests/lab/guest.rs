@@ -2,6 +2,10 @@
 //! download and no Linux, so that it boots in seconds even where emulation emulates.
 //!
 //! It says on the serial port what works, one line each:
+//! - `pci: VVVV:DDDD`: a device, its vendor and number;
+//! - `usb: N in use`: so many ports of an xHCI controller have a device;
+//! - `nvme: version V`, `nic: MAC`: registers of an NVMe drive, of an Intel network card;
+//! - `rng: random bytes`, `vsock: cid N, answered`, `9p: 9P2000.L`: virtio devices that answered;
 //! - `tpm: …` the TPM (CRB) gave random bytes;
 //! - `disk: …` the second sector of the first virtio disk was read, and written to the third;
 //! - `fs: …` the first virtio-fs was mounted, its file `to-guest` read, a file `from-NAME` written;
@@ -220,6 +224,113 @@ fn pci_set(device: u32, offset: u32, value: u32) {
     outl(0xcfc, value);
 }
 
+/// All functions of all devices, on the buses that a small machine has.
+fn functions() -> impl Iterator<Item = u32> {
+    (0..16 * 256).filter(|d| pci(*d, 0) & 0xffff != 0xffff && (d % 8 == 0 || pci(*d & !7, 0xc) >> 16 & 0x80 != 0))
+}
+
+/// The lowest memory region of a device.
+fn region(device: u32) -> u64 {
+    pci_set(device, 4, pci(device, 4) & 0xffff | 6);
+    let low = pci(device, 0x10);
+    let high = if low & 6 == 4 { pci(device, 0x14) } else { 0 };
+    u64::from(high) << 32 | u64::from(low & !15)
+}
+
+fn hex(value: u64, digits: usize) -> [u8; 16] {
+    core::array::from_fn(|i| {
+        if i < digits { b"0123456789abcdef"[(value >> (4 * (digits - 1 - i)) & 15) as usize] } else { 0 }
+    })
+}
+
+/// Says which devices are there, and what some of them answer.
+fn devices() {
+    for device in functions() {
+        let (id, class) = (u64::from(pci(device, 0)), pci(device, 8) >> 8);
+        say(&[b"pci: ", trimmed(&hex(id & 0xffff, 4)), b":", trimmed(&hex(id >> 16, 4))]);
+        // What lies beyond the first 4 GiB is not mapped.
+        if region(device) >> 32 != 0 || region(device) == 0 {
+            continue;
+        }
+        match class {
+            0x0c0330 => {
+                let base = region(device);
+                let ports = get::<u32>(base + 4) >> 24;
+                let first = base + u64::from(get::<u32>(base) & 0xff) + 0x400;
+                let used = (0..ports).filter(|p| get::<u32>(first + 16 * u64::from(*p)) & 1 != 0).count();
+                say(&[b"usb: ", trimmed(&hex(used as u64, 1)), b" in use"]);
+            }
+            0x010802 => say(&[b"nvme: version ", trimmed(&hex(u64::from(get::<u32>(region(device) + 8)), 8))]),
+            0x020000 if id & 0xffff == 0x8086 => {
+                let (low, high) = (get::<u32>(region(device) + 0x5400), get::<u32>(region(device) + 0x5404));
+                let mac = u64::from(low.swap_bytes()) << 16 | u64::from((high as u16).swap_bytes());
+                say(&[b"nic: ", trimmed(&hex(mac, 12))]);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One exchange with a virtio device: bytes to it on queue `to`, and what it wrote on queue `from` (the same, or its own).
+fn exchange(virtio: &Virtio, to: u16, from: u16, request: &[u8]) -> Option<&'static [u8]> {
+    let mut out = virtio.ring(to, 2);
+    let mut back = (from != to).then(|| virtio.ring(from, 3));
+    virtio.go();
+    if let Some(back) = &back {
+        back.describe(0, 2048, true, None);
+        back.offer(0);
+    }
+    unsafe { out.buffer(0).copy_from_nonoverlapping(request.as_ptr(), request.len()) }
+    let one = back.is_none();
+    // Without a request the device only writes.
+    let head = if request.is_empty() { 1 } else { 0 };
+    out.describe(0, request.len() as u32, false, one.then_some(1));
+    out.describe(1, 2048, true, None);
+    out.offer(head);
+    for _ in 0..18 * 30 {
+        let (done, at) = match &mut back {
+            Some(back) => (back.done(), back.buffer(0)),
+            None => (out.done(), out.buffer(1)),
+        };
+        if let Some((_, length)) = done {
+            return Some(unsafe { core::slice::from_raw_parts(at, length.min(2048)) });
+        }
+        sleep();
+    }
+    None
+}
+
+/// Asks virtio devices that have no driver of their own here.
+fn virtio_devices() {
+    if let Some(device) = find([0x1044, 0x1005]) {
+        let bytes = exchange(&Virtio::new(device), 0, 0, &[]);
+        let random = bytes.is_some_and(|b| b.len() >= 16 && b.iter().any(|x| *x != b[0]));
+        say(&[b"rng: ", if random { b"random bytes" } else { b"FAILED" }]);
+    }
+    if let Some(device) = find([0x1053, 0x1012]) {
+        let virtio = Virtio::new(device);
+        let cid: u32 = get(virtio.config);
+        // A request of a stream to a port of the host at which nobody listens.
+        let mut packet = [0u8; 44];
+        packet[0..4].copy_from_slice(&cid.to_le_bytes());
+        packet[8] = 2;
+        packet[16..18].copy_from_slice(&[9, 9]);
+        packet[20..22].copy_from_slice(&[9, 9]);
+        packet[28] = 1;
+        packet[30] = 1;
+        let answer = exchange(&virtio, 1, 0, &packet);
+        // It resets.
+        let reset = answer.is_some_and(|a| a.len() >= 44 && a[30] == 3);
+        say(&[b"vsock: cid 0x", trimmed(&hex(u64::from(cid), 4)), if reset { b", answered" } else { b", FAILED" }]);
+    }
+    if let Some(device) = find([0x1049, 0x1009]) {
+        let request = b"\x15\0\0\0\x64\xff\xff\0\x10\0\0\x08\x009P2000.L";
+        let answer = exchange(&Virtio::new(device), 0, 0, request);
+        let agreed = answer.is_some_and(|a| a.get(13..21) == Some(b"9P2000.L"));
+        say(&[b"9p: ", if agreed { b"9P2000.L" } else { b"FAILED" }]);
+    }
+}
+
 /// A device by its virtio number: bus and slot.
 fn find(ids: [u32; 2]) -> Option<u32> {
     // The first functions, of the buses that a small machine has.
@@ -328,6 +439,11 @@ impl Virtio {
     }
     fn ring(&self, number: u16, which: usize) -> Ring {
         let at = unsafe { addr_of_mut!(QUEUES[which]) };
+        // Another device may have had it before.
+        unsafe {
+            addr_of_mut!((*at).available).write_volatile([0; 4 + SIZE]);
+            addr_of_mut!((*at).used).write_volatile([0; 2 + 2 * SIZE]);
+        }
         let c = self.common;
         put(c + 0x16, number);
         put(c + 0x18, SIZE as u16);
@@ -562,6 +678,8 @@ extern "C" fn guest(info: u64) -> ! {
     }
     let name = trimmed(&name);
     say(&[b"lab-guest: this is ", name]);
+    devices();
+    virtio_devices();
     match tpm() {
         Some(0) => say(&[b"tpm: random bytes"]),
         Some(_) => say(&[b"tpm: FAILED"]),

@@ -10,7 +10,7 @@ use crate::device::interface::Interface;
 use crate::device::storage::{StorageSource, lower as storage};
 use crate::diag::codes::hostdev as codes;
 use crate::host::PciAddress;
-use crate::plan::{Lent, LentDevice, PathKind, Props};
+use crate::plan::{LentDevice, PathKind, Props};
 use crate::stage::{Grant, Lower};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
@@ -46,7 +46,7 @@ fn interface(interface: &Interface, lx: &mut Lower<'_>) {
     });
     let Some(address) = given.or(interface.network_device) else { return };
     let managed = interface.managed == Some(YesNo::Yes);
-    lend(LentDevice::Pci(address.to_string()), managed, interface.site, lx);
+    lx.lend(LentDevice::Pci(address.to_string()), managed, interface.site, "hostdev");
     let own = interface.driver.as_ref().and_then(|d| d.iommufd);
     let how = Vfio { ramfb: false, iommufd: own };
     let mut props = vfio_pci(&address, &interface.info, how, interface.site, lx);
@@ -64,7 +64,7 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
     let props = match &h.source {
         HostdevSource::Pci { address, .. } => {
             let managed = h.managed == Some(YesNo::Yes);
-            lend(LentDevice::Pci(address.to_string()), managed, h.site, lx);
+            lx.lend(LentDevice::Pci(address.to_string()), managed, h.site, "hostdev");
             let own = h.driver.as_ref().and_then(|d| d.iommufd);
             let how = Vfio { ramfb: h.ramfb.is_some_and(OnOff::is_on), iommufd: own };
             let mut props = vfio_pci(address, &h.info, how, h.site, lx);
@@ -83,7 +83,7 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
         HostdevSource::Vhost { wwpn } => vhost(h, wwpn, lx),
         HostdevSource::Mdev { uuid } => {
             let uuid = uuid.to_string();
-            lend(LentDevice::Mdev(uuid.clone()), false, h.site, lx);
+            lx.lend(LentDevice::Mdev(uuid.clone()), false, h.site, "hostdev");
             mediated(h, &uuid, lx)
         }
         HostdevSource::Scsi { .. } | HostdevSource::Iscsi(_) | HostdevSource::None => return,
@@ -94,12 +94,6 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
     props.maybe("failover_pair_id", teaming);
     lx.address(&mut props, &h.info);
     lx.device(props, h);
-}
-
-/// Notes a device that is the machine's while it runs.
-fn lend(device: LentDevice, managed: bool, site: Site, lx: &mut Lower<'_>) {
-    let cause = lx.cause(site, "hostdev");
-    lx.plan.lent.push(Lent { device, managed, cause });
 }
 
 fn display(h: &Hostdev, props: &mut Props) {
@@ -133,7 +127,7 @@ pub fn vfio_pci(address: &PciAddress, info: &DeviceInfo, how: Vfio, site: Site, 
         return props;
     }
     props.set("host", address.to_string()).set("id", info.id.clone());
-    vfio_access(lx.env.host.pci_devices.iter().find(|d| d.address == *address).and_then(|d| d.iommu_group), site, lx);
+    lx.touch_vfio(lx.env.host.pci_device(*address).and_then(|d| d.iommu_group), site, "hostdev");
     props
 }
 
@@ -179,15 +173,6 @@ fn object(lx: &mut Lower<'_>) {
     lx.touch("/dev/iommu", Grant::SYSTEM_NODE, site, "hostdev");
 }
 
-/// The container of VFIO, and the group of the device; all groups where the host facts do not tell it.
-fn vfio_access(group: Option<u32>, site: Site, lx: &mut Lower<'_>) {
-    lx.touch("/dev/vfio/vfio", Grant::SYSTEM_NODE, site, "hostdev");
-    match group {
-        Some(group) => lx.touch(&format!("/dev/vfio/{group}"), Grant::VFIO_GROUP, site, "hostdev"),
-        None => lx.touch("/dev/vfio", Grant::VFIO_GROUP.on(PathKind::Files), site, "hostdev"),
-    }
-}
-
 fn usb(
     h: &Hostdev,
     place: Option<(u32, u32)>,
@@ -205,7 +190,7 @@ fn usb(
         (None, Some((vendor, product))) => {
             // The device number is not known before the start: QEMU looks for the product itself.
             lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), h.site, "hostdev");
-            lend(LentDevice::Usb { vendor, product }, false, h.site, lx);
+            lx.lend(LentDevice::Usb { vendor, product }, false, h.site, "hostdev");
             props.set("vendorid", vendor).set("productid", product);
         }
         (None, None) => {}
@@ -261,7 +246,7 @@ fn mediated(h: &Hostdev, uuid: &str, lx: &mut Lower<'_>) -> Props {
     let mut props = Props::driver(driver);
     props.set("id", h.info.id.clone()).set("sysfsdev", format!("/sys/bus/mdev/devices/{uuid}"));
     display(h, &mut props);
-    vfio_access(None, h.site, lx);
+    lx.touch_vfio(None, h.site, "hostdev");
     props
 }
 

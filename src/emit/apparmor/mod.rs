@@ -99,6 +99,9 @@ fn body(
         fields.flag("pty", super::devices::uses_pty(process)).flag("hugetlb", uses_hugetlb(process));
         fields.flag("firmware", own(plan, process).any(|a| firmware(&a) && a.perms.lock));
         fields.flag("usb", has("/dev/bus/usb", &[])).flag("overlays", !plan.overlays.is_empty());
+        fields.flag("spice", process.args.iter().any(|a| a.switch == "-spice"));
+        fields.flag("block", own(plan, process).any(|a| a.kind == PathKind::BlockDevice));
+        fields.flag("vhost", has("/dev/vhost-", &[]));
         fields.list("links", links(plan, process));
     }
     fields.flag("gl", opens("/dev/dri/")).flag("sgx", opens("/dev/sgx_"));

@@ -188,13 +188,17 @@ pub fn account(name: &str, cause: &Cause, fit: &mut Fitter<'_>) -> Option<Escape
     fit.fit(plain, cause)
 }
 
-/// The run-time directory, which systemd makes and removes. All processes of a machine share it, and the last one to go
+/// The run-time directory and those in it, which systemd makes and removes. All processes of a machine share it, and the last one to go
 /// is QEMU. (`emit/tmpfiles` makes the others, and this one for helpers of root's.)
 fn directories(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let Some(directory) = plan.run_dir().filter(|d| !prepare::is_lent(process, d)) else { return };
-    let below: Result<Option<Escaped<UnitPath>>, _> = Escaped::below("/run", &directory.path);
-    let Some(Some(path)) = fit.take(below, &directory.cause) else { return };
-    lines.push("RuntimeDirectory", path);
+    let own = plan.directories.iter().filter(|d| d.role == DirectoryRole::Runtime);
+    let mut paths = Vec::new();
+    for directory in own {
+        let below: Result<Option<Escaped<UnitPath>>, _> = Escaped::below("/run", &directory.path);
+        paths.extend(fit.take(below, &directory.cause).flatten());
+    }
+    lines.push("RuntimeDirectory", Escaped::words(paths));
     lines.maybe::<UnitWord>("RuntimeDirectoryMode", fit.fit(&format!("0{:o}", directory.mode), &directory.cause));
     if plan.processes.len() > 1 {
         lines.set("RuntimeDirectoryPreserve", if process.role == Role::Qemu { "no" } else { "yes" });

@@ -5,7 +5,7 @@ use crate::emit::devices::{self, Device};
 use crate::emit::escape::{ApparmorName, Escaped, SelinuxContext, UnitPath, UnitWord};
 use crate::emit::fit::Fitter;
 use crate::emit::network;
-use crate::plan::{Accelerator, Access, ArgValue, Cause, Instance, PathKind, Plan, Process, Prop, Role};
+use crate::plan::{Accelerator, Access, ArgValue, Cause, DirectoryRole, Instance, PathKind, Plan, Process, Prop, Role};
 use std::collections::BTreeMap;
 
 /// Lines that hold for every process and both instances.
@@ -204,10 +204,14 @@ fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines
     }
     let directories = plan.directories.iter().filter(|d| !d.path.starts_with("/dev/"));
     let directories = directories.filter(|d| super::prepare::uses(plan, process, d));
-    // systemd lets a service write the run-time directory that it makes for it.
-    let by_systemd = plan.run_dir().filter(|d| !super::prepare::is_lent(process, d)).map(|d| &d.path);
+    // systemd lets a service write the run-time directories that it makes for it.
+    let by_systemd = |path: &str| {
+        let made =
+            |d: &&crate::plan::Directory| d.role == DirectoryRole::Runtime && !super::prepare::is_lent(process, d);
+        plan.directories.iter().filter(made).any(|d| d.path == path)
+    };
     writable.extend(directories.map(|d| (d.path.clone(), d.cause.clone())));
-    for (path, cause) in writable.into_iter().filter(|(path, _)| Some(path) != by_systemd) {
+    for (path, cause) in writable.into_iter().filter(|(path, _)| !by_systemd(path)) {
         if path == "/" {
             let message = format!("{}: the whole file system would have to be writable", cause.what);
             fit.out_of_range(&cause, message, "put the file or socket into a directory of its own");

@@ -20,7 +20,12 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         rules.extend(rule(plan, access, &mut fit));
     }
     for lent in &plan.lent {
-        rules.extend(lent_rule(plan, lent, &mut fit));
+        rules.extend(lent_rule(plan, lent, false, &mut fit));
+    }
+    // With IOMMUFD a device has a node of its own, and the machine the one of all.
+    if let Some(iommu) = plan.access.iter().find(|a| a.path == "/dev/iommu") {
+        rules.extend(plan.lent.iter().filter_map(|lent| lent_rule(plan, lent, true, &mut fit)));
+        rules.extend(iommufd(plan, &iommu.cause, &mut fit));
     }
     if rules.is_empty() {
         return None;
@@ -68,14 +73,29 @@ fn matches(access: &Access, fit: &mut Fitter<'_>) -> Option<Text> {
     parts.into_iter().reduce(|a, b| a.joined(&b))
 }
 
-/// A device that is lent: of a PCI device and a mediated one it is the node of its IOMMU group.
-fn lent_rule(plan: &Plan, lent: &Lent, fit: &mut Fitter<'_>) -> Option<Fields<Systemd>> {
+/// The node of IOMMUFD, which all machines of a host have together.
+fn iommufd(plan: &Plan, cause: &Cause, fit: &mut Fitter<'_>) -> Option<Fields<Systemd>> {
+    let owner = plan.confinement.user.as_deref().unwrap_or("root").trim_start_matches('+');
+    let entry = fit.fit::<UdevValue>(&format!("u:{owner}:rw"), cause)?.unquoted();
+    let mut record = Fields::new();
+    record.maybe::<UnitText>("why", fit.fit(&cause.to_string(), cause));
+    record.put("matches", Text::literal(r#"SUBSYSTEM=="misc", KERNEL=="iommu", "#));
+    record.put("actions", entry.between(r#"RUN{program}+="/usr/bin/setfacl -m "#, r#" $devnode""#).cast::<UnitText>());
+    Some(record)
+}
+
+/// A device that is lent: of a PCI device and a mediated one it is the node of its IOMMU group, or its own.
+fn lent_rule(plan: &Plan, lent: &Lent, own_node: bool, fit: &mut Fitter<'_>) -> Option<Fields<Systemd>> {
     let cause = &lent.cause;
     let group = |name: &str, fit: &mut Fitter<'_>| {
         let test = is("TEST", &format!("/sys/kernel/iommu_groups/%k/devices/{name}"), cause, fit)?;
         Some(Escaped::literal(r#"SUBSYSTEM=="vfio", "#).joined(&test))
     };
     let known: Text = match &lent.device {
+        LentDevice::Usb { .. } if own_node => return None,
+        LentDevice::Pci(name) | LentDevice::Mdev(name) if own_node => {
+            Escaped::literal(r#"SUBSYSTEM=="vfio-dev", "#).joined(&is("KERNELS", name, cause, fit)?)
+        }
         LentDevice::Usb { vendor, product } => Escaped::literal(r#"SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", "#)
             .joined(&is("ATTR{idVendor}", &format!("{vendor:04x}"), cause, fit)?)
             .joined(&is("ATTR{idProduct}", &format!("{product:04x}"), cause, fit)?),

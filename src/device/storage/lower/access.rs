@@ -3,8 +3,9 @@
 use crate::device::storage::{Location, Protocol, StorageKind, StorageSource, Transport};
 use crate::diag::codes::storage as codes;
 use crate::host::PciAddress;
-use crate::plan::PathKind;
+use crate::plan::{LentDevice, PathKind};
 use crate::stage::{Grant, Lower};
+use crate::vocab::YesNo;
 use crate::xml::Site;
 
 /// How an image is used.
@@ -40,17 +41,9 @@ pub fn source(source: &StorageSource, how: &Use<'_>, lx: &mut Lower<'_>) {
             // The reader bounds all numbers of an address.
             let at =
                 PciAddress { domain: at.domain, bus: at.bus as u8, slot: at.slot as u8, function: at.function as u8 };
-            lx.touch("/dev/vfio/vfio", Grant::SYSTEM_NODE, how.site, what());
-            match lx.env.host.pci_device(at).and_then(|d| d.iommu_group) {
-                Some(group) => lx.touch(&format!("/dev/vfio/{group}"), Grant::VFIO_GROUP, how.site, what()),
-                None => {
-                    let span = lx.doc.span_of(how.site);
-                    let message = format!("the host facts do not tell the IOMMU group of {}", nvme.address);
-                    lx.diags
-                        .warning(&codes::UNKNOWN_ACCESS, span, message)
-                        .help("add pci-device \"ADDRESS\" iommu-group=N to the host facts");
-                }
-            }
+            let managed = nvme.managed.is_some_and(YesNo::is_yes);
+            lx.lend(LentDevice::Pci(at.to_string()), managed, how.site, what());
+            lx.touch_vfio(lx.env.host.pci_device(at).and_then(|d| d.iommu_group), how.site, what());
         }
         Location::VhostUser(socket) => {
             if let Some(path) = &socket.path {
