@@ -33,6 +33,18 @@ pub struct Access {
     pub cause: Cause,
 }
 
+impl Access {
+    /// Whether it may lie behind a link of a host that the facts do not describe. Devices are found by udev, and the
+    /// system's own files where distributions have them.
+    pub fn may_be_behind_link(&self) -> bool {
+        let made = ["/dev/", "/run/", "/proc/", "/sys/", "/usr/", "/var/lib/virtc/"];
+        let kind = matches!(self.kind, PathKind::File | PathKind::Tree | PathKind::Files);
+        kind && self.resolved.is_none()
+            && self.sharing != Sharing::System
+            && !made.iter().any(|m| self.path.starts_with(m))
+    }
+}
+
 /// What is expected at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -37,6 +37,8 @@ const FOUND_IN_THE_LAB: &[(&str, &str, &str)] = &[
     ("nvme", "usr/lib/systemd", "LimitMEMLOCK=1140850688\n"),
     ("nvme", "usr/lib/systemd", "DeviceAllow=char-vfio rw\n"),
     ("nvme", "usr/lib/udev", "devices/0000:00:12.0\", OWNER=\"virtc-nvme\", MODE=\"0600\"\n"),
+    ("link", "usr/lib/systemd", "ExecStartPre=-+/usr/lib/virtc/qmp links /usr/share/virtc/link/plan.json\n"),
+    ("link", "usr/lib/systemd", "ReadWritePaths=-/srv/near/link.img\n"),
     ("pty", "etc/apparmor.d", "  /dev/pts/[0-9]* rw,\n"),
     ("hugepages-memfd", "etc/apparmor.d", "  / rw,\n"),
     ("vfio", "usr/lib/virtc", "w /sys/bus/pci/drivers_probe - - - - 0000:00:10.0\n"),

@@ -1,9 +1,10 @@
 //! `/usr/lib/virtc/qmp`: what the unit of a machine asks of its QEMU, through a monitor that is the unit's alone.
 //!
 //! systemd runs it as the account of the machine, under the same confinement, with `$MAINPID` in the environment. It sends
-//! no signal and needs no capability: what it cannot do by asking, systemd does.
+//! no signal and needs no capability: what it cannot do by asking, systemd does. Only `links` is root's: it speaks with nobody.
 
 mod commands;
+mod links;
 mod main_process;
 mod monitor;
 
@@ -15,7 +16,8 @@ usage: qmp wait SOCKET SECONDS [--paused]   wait until the guest runs, or until 
        qmp socket SOCKET SECONDS            wait until a helper has made its socket
        qmp powerdown SOCKET SECONDS         press the power button, and wait for QEMU to end
        qmp pin SOCKET THREAD=CPUS...        put threads on CPUs: vcpu0=2-3 iothread1=0 emulator=0-1
-       qmp remove FILE|FOLDER...            remove files, and the files in folders";
+       qmp remove FILE|FOLDER...            remove files, and the files in folders
+       qmp links PLAN                       as root: give the machine what its files are that lie behind links";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args_os().skip(1).map(|a| a.to_string_lossy().into_owned()).collect();
@@ -42,6 +44,7 @@ fn run(words: &[&str]) -> Option<Result<(), String>> {
         ["powerdown", socket, seconds] => commands::power_down(socket, until(seconds)?),
         ["pin", socket, pins @ ..] if !pins.is_empty() => commands::pin(socket, pins),
         ["remove", paths @ ..] if !paths.is_empty() => commands::remove(paths),
+        ["links", plan] => links::follow(plan),
         _ => return None,
     })
 }

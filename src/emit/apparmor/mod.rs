@@ -174,6 +174,19 @@ fn links(plan: &Plan, process: &Process) -> Vec<Fields<Apparmor>> {
     found.into_iter().map(rule).collect()
 }
 
+/// The rules of a process for what lies behind links, as text: a path that no rule can name has none.
+pub fn rules(plan: &Plan, process: &Process) -> String {
+    let mut text = String::new();
+    for access in own(plan, process) {
+        let Some(real) = access.resolved.as_deref() else { continue };
+        let grant = Grant { perms: access.perms, kind: access.kind, causes: Vec::new() };
+        for (path, perms) in spell(real, &grant).into_iter().flatten() {
+            text += &format!("{path} {},\n", letters(perms));
+        }
+    }
+    text
+}
+
 /// What a process may do with one path, and why.
 struct Grant<'a> {
     perms: Perms,

@@ -24,6 +24,9 @@ pub fn before(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_
         return;
     }
     let mut pre = Commands { key: "ExecStartPre", fit, lines };
+    if plan.access.iter().any(|a| a.process == process.id && a.may_be_behind_link()) {
+        pre.run("-+", HELPER, &["links", &format!("/{}", names.share("plan.json"))], &Cause::default());
+    }
     // Helpers start first, under child profiles of the same file.
     if let Some(apparmor) = plan.confinement.apparmor.as_ref().filter(|a| a.generated)
         && let Some(name) = pre.fit.fit::<ApparmorName>(&apparmor.profile, &apparmor.cause)

@@ -211,6 +211,10 @@ fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines
         plan.directories.iter().filter(made).any(|d| d.path == path)
     };
     writable.extend(directories.map(|d| (d.path.clone(), d.cause.clone())));
+    // systemd goes by what a link leads to, which may lie in another folder.
+    for access in own().filter(|a| a.perms.write && a.may_be_behind_link()) {
+        writable.entry(access.path.clone()).or_insert_with(|| access.cause.clone());
+    }
     for (path, cause) in writable.into_iter().filter(|(path, _)| !by_systemd(path)) {
         if path == "/" {
             let message = format!("{}: the whole file system would have to be writable", cause.what);

@@ -51,6 +51,11 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
     Some(Artifact::new(path(names), templates.render("tmpfiles", &fields, diags)))
 }
 
+/// The lines of a machine as text, without comments.
+pub fn lines(plan: &Plan, diags: &mut Diagnostics) -> Vec<String> {
+    Writer::new(plan, diags).write().into_iter().map(|(_, line)| format!("{line}\n")).collect()
+}
+
 type Line = Escaped<TmpfilesLine>;
 
 struct Writer<'a, 'b> {
