@@ -2,11 +2,13 @@
 
 pub mod categories;
 mod claims;
+pub mod ports;
 
 use crate::diag::codes::general as codes;
+use crate::diag::codes::hostdev::IN_TURNS;
 use crate::diag::{Diagnostics, Span};
 use crate::plan::{Access, Cause, PathKind, Plan, Port, Sharing};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One compiled domain of the fleet.
 pub struct Member<'a> {
@@ -42,6 +44,14 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
     for ((kind, value), owners) in claims.iter().filter(|(_, owners)| owners.len() > 1) {
         for (i, &(at, cause)) in owners.iter().enumerate() {
             let other = owners[if i == 0 { 1 } else { 0 }];
+            if *kind == DEVICE {
+                let span = if cause.line > 0 { cause.span } else { Span::NONE };
+                let message = format!("the host device '{value}' is also that of {}", place(members, other));
+                faults[at]
+                    .warning(&IN_TURNS, span, message)
+                    .help("they have it by turns: to start one stops the other");
+                continue;
+            }
             let message = format!("the {kind} '{value}' is also that of {}", place(members, other));
             fault(&mut faults[at], cause, message, format!("give one of the domains another {kind}"));
         }
@@ -62,6 +72,30 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
     }
     readers(members, &claims, &mut faults);
     faults
+}
+
+/// A claim that two machines can have by turns.
+const DEVICE: &str = "host device";
+
+/// The names of those with whom each member has a device of the host by turns.
+pub fn rivals(members: &[Member<'_>]) -> Vec<Vec<String>> {
+    let mut owners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for (at, member) in members.iter().enumerate() {
+        claims::claim(member.plan, &mut |kind, value, _| {
+            if kind == DEVICE {
+                owners.entry(value).or_default().push(at);
+            }
+        });
+    }
+    let mut rivals: Vec<BTreeSet<String>> = members.iter().map(|_| BTreeSet::new()).collect();
+    for owners in owners.values() {
+        for (&at, &other) in owners.iter().flat_map(|at| owners.iter().map(move |other| (at, other))) {
+            if members[at].plan.name != members[other].plan.name {
+                rivals[at].insert(members[other].plan.name.clone());
+            }
+        }
+    }
+    rivals.into_iter().map(Vec::from_iter).collect()
 }
 
 /// A disk that one domain writes and another reads: QEMU refuses to open it twice.

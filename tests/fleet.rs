@@ -52,24 +52,6 @@ const EXCLUSIVE: &[(&str, &str)] = &[
     ("<serial type='unix'><source mode='bind' path='/srv/a.sock'/></serial>", "the socket '/srv/a.sock'"),
     ("<serial type='file'><source path='/srv/a.txt'/></serial>", "the written file '/srv/a.txt'"),
     ("<interface type='bridge'><source bridge='br0'/><target dev='tapx'/></interface>", "the network interface 'tapx'"),
-    (
-        "<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='1' slot='0' function='0'/></source></hostdev>",
-        "the host device '0000:01:00.0'",
-    ),
-    (
-        "<hostdev mode='subsystem' type='usb'><source><address bus='1' device='2'/></source></hostdev>",
-        "the host device '/dev/bus/usb/001/002'",
-    ),
-    (
-        "<hostdev mode='subsystem' type='usb'><source><vendor id='0x1234'/><product id='0xbeef'/></source></hostdev>",
-        "the host device 'USB 1234:beef'",
-    ),
-    (
-        "<hostdev mode='subsystem' type='mdev' model='vfio-pci'>\
-         <source><address uuid='c2177883-f1bb-47f0-914d-32a22e3a8804'/></source></hostdev>",
-        "the host device 'c2177883-f1bb-47f0-914d-32a22e3a8804'",
-    ),
-    ("<input type='evdev'><source dev='/dev/input/event0'/></input>", "the host device '/dev/input/event0'"),
     ("<vsock model='virtio'><cid auto='no' address='5'/></vsock>", "the vsock address '5'"),
     (
         "<tpm model='tpm-crb'><backend type='emulator' version='2.0'><source type='dir' path='/srv/tpm'/></backend></tpm>",
@@ -104,6 +86,71 @@ fn two_domains_cannot_have_the_same_thing() {
         let alone = virtc(&[], &files[..1], root.path());
         assert!(alone.status.success(), "{devices}: {}", String::from_utf8_lossy(&alone.stderr));
         std::fs::remove_dir_all(root.path().join("out")).expect("a tree");
+    }
+}
+
+/// What one machine after the other can have.
+const BY_TURNS: &[(&str, &str)] = &[
+    (
+        "<hostdev mode='subsystem' type='pci'><source><address domain='0' bus='1' slot='0' function='0'/></source></hostdev>",
+        "the host device '0000:01:00.0'",
+    ),
+    (
+        "<hostdev mode='subsystem' type='usb'><source><address bus='1' device='2'/></source></hostdev>",
+        "the host device '/dev/bus/usb/001/002'",
+    ),
+    (
+        "<hostdev mode='subsystem' type='usb'><source><vendor id='0x1234'/><product id='0xbeef'/></source></hostdev>",
+        "the host device 'USB 1234:beef'",
+    ),
+    (
+        "<hostdev mode='subsystem' type='mdev' model='vfio-pci'>\
+         <source><address uuid='c2177883-f1bb-47f0-914d-32a22e3a8804'/></source></hostdev>",
+        "the host device 'c2177883-f1bb-47f0-914d-32a22e3a8804'",
+    ),
+    ("<input type='evdev'><source dev='/dev/input/event0'/></input>", "the host device '/dev/input/event0'"),
+];
+
+#[test]
+fn two_domains_have_a_device_of_the_host_by_turns() {
+    let root = tempfile::tempdir().expect("a folder");
+    for (at, (devices, message)) in BY_TURNS.iter().enumerate() {
+        let files = ["one", "two"].map(|name| root.path().join(format!("{name}{at}.xml")));
+        for (file, name) in files.iter().zip(["one", "two"]) {
+            std::fs::write(file, domain(name, devices)).expect("a file");
+        }
+        let output = virtc(&["--message-format", "json"], &files, root.path());
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{devices}: {said}");
+        assert_eq!(
+            said.lines().filter(|l| l.contains("VC1801") && l.contains(message)).count(),
+            2,
+            "{devices}: {said}"
+        );
+        for (name, other) in [("one", "two"), ("two", "one")] {
+            let unit = root.path().join(format!("out/usr/lib/systemd/system/virtc-{name}.service"));
+            let unit = std::fs::read_to_string(unit).expect("a unit");
+            assert!(unit.contains(&format!("Conflicts=virtc-{other}.service\n")), "{devices}: {unit}");
+            let rules = root.path().join(format!("out/usr/lib/udev/rules.d/90-virtc-{name}.rules"));
+            let rules = std::fs::read_to_string(rules).expect("rules");
+            assert!(rules.contains(&format!("setfacl -m u:virtc-{name}:rw")) && !rules.contains("OWNER="), "{rules}");
+        }
+        std::fs::remove_dir_all(root.path().join("out")).expect("a tree");
+    }
+}
+
+#[test]
+fn two_open_ports_of_spice_are_two() {
+    let root = tempfile::tempdir().expect("a folder");
+    let files = ["one", "two"].map(|name| root.path().join(format!("{name}.xml")));
+    for (file, name) in files.iter().zip(["one", "two"]) {
+        std::fs::write(file, domain(name, "<graphics type='spice' autoport='yes'/>")).expect("a file");
+    }
+    let output = virtc(&[], &files, root.path());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for (name, port) in [("one", "port=5900"), ("two", "port=5901")] {
+        let unit = root.path().join(format!("out/usr/lib/systemd/system/virtc-{name}.service"));
+        assert!(std::fs::read_to_string(unit).expect("a unit").contains(port), "{name}");
     }
 }
 

@@ -117,9 +117,14 @@ pub fn artifacts(files: &[PathBuf], world: &World<'_>, naming: &Naming<'_>) -> R
         .filter_map(|u| Some(categories::Member { file: &u.source.name, plan: u.compiled.plan.as_mut()? }))
         .collect();
     let pairs = categories::settle(&mut shared_pairs, &world.host.security.selinux.range);
+    let mut plans: Vec<_> = ready.iter_mut().filter_map(|u| u.compiled.plan.as_mut()).collect();
+    fleet::ports::spread(&mut plans);
     let members: Vec<Member<'_>> =
         ready.iter().filter_map(|u| Some(Member { file: &u.source.name, plan: u.compiled.plan.as_ref()? })).collect();
-    let conflicts = fleet::conflicts(&members);
+    let (conflicts, rivals) = (fleet::conflicts(&members), fleet::rivals(&members));
+    for (plan, rivals) in ready.iter_mut().filter_map(|u| u.compiled.plan.as_mut()).zip(rivals) {
+        plan.rivals = rivals;
+    }
     let emitted: Vec<(Vec<Artifact>, Diagnostics)> =
         ready.par_iter().map(|unit| emit_unit(unit, world, &templates, &template_files, naming)).collect();
     let mut artifacts = Vec::new();

@@ -19,6 +19,8 @@ mod security;
 use crate::device::Devices;
 use crate::device::disk;
 use crate::device::family::Family;
+use crate::device::interface::InterfaceType;
+use crate::device::storage::Location;
 use crate::domain::{Domain, DomainKind};
 use crate::plan::{Accelerator, Instance, LentDevice, Lifecycle, Plan, Process, Ready, Role, Text};
 use crate::stage::{BlockNodes, Cx, Grant, Lower, Machine};
@@ -143,16 +145,23 @@ fn head(lx: &mut Lower<'_>) {
     lx.plan.limits.memory = domain.memory.as_ref().map_or(0, |m| m.amount.size.0);
 }
 
-/// What devices of the host make QEMU lock: all of the guest's memory, once for each of them where an IOMMU of the
-/// guest keeps them apart, and 1 GiB for what they map besides (the rule of libvirt's `qemuDomainGetMemLockLimitBytes`).
-fn locked(plan: &Plan, apart: bool) -> Option<u64> {
-    let vfio = plan.lent.iter().filter(|l| !matches!(l.device, LentDevice::Usb { .. })).count() as u64;
-    if vfio == 0 {
+/// What devices of the host make QEMU lock: all of the guest's memory, for each NVMe drive and each vDPA device once more, and
+/// once more for each device by VFIO where an IOMMU of the guest keeps them apart, and 1 GiB for what they map besides; or
+/// what the domain may have at all (the rule of libvirt's `qemuDomainGetMemLockLimitBytes`).
+fn locked(lx: &Lower<'_>) -> Option<u64> {
+    let plan = &lx.plan;
+    let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+    let nvme = count(lx.devices.disks.iter().filter(|d| matches!(d.source.location, Location::Nvme(_))).count());
+    let vdpa = count(lx.devices.interfaces.iter().filter(|i| i.kind == Some(InterfaceType::Vdpa)).count());
+    let lent = plan.lent.iter().filter(|l| !matches!(l.device, LentDevice::Usb { .. }));
+    let vfio = count(lent.count()).saturating_sub(nvme);
+    let apart = if lx.devices.iommus.is_empty() { vfio.min(1) } else { vfio };
+    let times = nvme + vdpa + apart;
+    if times == 0 {
         return None;
     }
-    let memory = plan.limits.memory_hard.unwrap_or(plan.limits.memory);
-    let times = if apart { vfio } else { 1 };
-    Some(memory.saturating_mul(times).saturating_add(1 << 30))
+    let all = plan.limits.memory.saturating_mul(times).saturating_add(1 << 30);
+    Some(plan.limits.memory_hard.unwrap_or(all))
 }
 
 /// Puts QEMU's process into the Plan.
@@ -164,7 +173,7 @@ fn finish(mut lx: Lower<'_>) -> Plan {
     }
     limits::granted_nodes(&mut lx);
     limits::limits(&mut lx);
-    lx.plan.limits.locked = locked(&lx.plan, !lx.devices.iommus.is_empty());
+    lx.plan.limits.locked = locked(&lx);
     lx.plan.confinement = confinement::confinement(&mut lx);
     real::settle(&mut lx);
     policy::check(&mut lx);

@@ -93,6 +93,9 @@ pub struct Plan {
     /// Ports of services that may move when they are taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auto_ports: Vec<AutoPort>,
+    /// Machines of the same host that have one of its devices, too, and so cannot run at the same time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rivals: Vec<String>,
     /// Mandatory access control and ownership of the whole domain.
     pub confinement: Confinement,
     /// What to do when the guest powers off, reboots or crashes.

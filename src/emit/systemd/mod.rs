@@ -204,6 +204,11 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
             unit.push("BindsTo", vfio.clone());
             unit.push("After", vfio);
         }
+        for rival in &plan.rivals {
+            if let Some(name) = fit.fit::<UnitName>(rival, &whole) {
+                unit.push("Conflicts", name.between("virtc-", ".service"));
+            }
+        }
         if system {
             mounts(plan, fit, &mut unit);
             let words = |units: Vec<&'static str>| Escaped::<UnitName>::words(units.into_iter().map(Escaped::literal));

@@ -73,14 +73,19 @@ fn matches(access: &Access, fit: &mut Fitter<'_>) -> Option<Text> {
     parts.into_iter().reduce(|a, b| a.joined(&b))
 }
 
+/// Several machines have a device: each gets an entry in its access list.
+fn may_open(user: &str, permissions: &str, cause: &Cause, fit: &mut Fitter<'_>) -> Option<Text> {
+    let entry = fit.fit::<UdevValue>(&format!("u:{user}:{permissions}"), cause)?.unquoted();
+    Some(entry.between(r#"RUN{program}+="/usr/bin/setfacl -m "#, r#" $devnode""#).cast())
+}
+
 /// The node of IOMMUFD, which all machines of a host have together.
 fn iommufd(plan: &Plan, cause: &Cause, fit: &mut Fitter<'_>) -> Option<Fields<Systemd>> {
-    let owner = plan.confinement.user.as_deref().unwrap_or("root").trim_start_matches('+');
-    let entry = fit.fit::<UdevValue>(&format!("u:{owner}:rw"), cause)?.unquoted();
+    let user = plan.confinement.user.as_deref().unwrap_or("root").trim_start_matches('+');
     let mut record = Fields::new();
     record.maybe::<UnitText>("why", fit.fit(&cause.to_string(), cause));
     record.put("matches", Text::literal(r#"SUBSYSTEM=="misc", KERNEL=="iommu", "#));
-    record.put("actions", entry.between(r#"RUN{program}+="/usr/bin/setfacl -m "#, r#" $devnode""#).cast::<UnitText>());
+    record.put("actions", may_open(user, "rw", cause, fit)?);
     Some(record)
 }
 
@@ -102,8 +107,12 @@ fn lent_rule(plan: &Plan, lent: &Lent, own_node: bool, fit: &mut Fitter<'_>) -> 
         LentDevice::Pci(name) | LentDevice::Mdev(name) => group(name, fit)?,
     };
     let selinux = plan.confinement.selinux.as_ref().filter(|s| s.relabel);
-    let owner = plan.confinement.user.as_deref().unwrap_or("root").trim_start_matches('+');
-    let owner = fit.fit::<UdevValue>(owner, cause)?.between("OWNER=", r#", MODE="0600""#).cast::<UnitText>();
+    let user = plan.confinement.user.as_deref().unwrap_or("root").trim_start_matches('+');
+    let owner = if plan.rivals.is_empty() {
+        fit.fit::<UdevValue>(user, cause)?.between("OWNER=", r#", MODE="0600""#).cast::<UnitText>()
+    } else {
+        may_open(user, "rw", cause, fit)?
+    };
     let label = selinux.and_then(|s| fit.fit::<UdevValue>(&s.image, cause));
     let label: Option<Text> = label.map(|l| l.between(", SECLABEL{selinux}=", "").cast());
     let mut record = Fields::new();
@@ -152,16 +161,13 @@ fn actions(plan: &Plan, access: &Access, fit: &mut Fitter<'_>) -> Option<Text> {
         }
     };
     if let Some(owner) = owner {
-        let alone = access.sharing == Sharing::Exclusive;
+        let alone = access.sharing == Sharing::Exclusive && plan.rivals.is_empty();
         if alone {
             let owner = fit.fit::<UdevValue>(&owner, cause)?;
             out.push(owner.between("OWNER=", r#", MODE="0600""#).cast());
         } else {
-            // Several machines have it: each gets an entry in its access list.
             let permissions = if access.perms.write { "rw" } else { "r" };
-            let entry = format!("u:{owner}:{permissions}");
-            let entry = fit.fit::<UdevValue>(&entry, cause)?.unquoted();
-            out.push(entry.between(r#"RUN{program}+="/usr/bin/setfacl -m "#, r#" $devnode""#).cast());
+            out.push(may_open(&owner, permissions, cause, fit)?);
         }
     }
     if let Some(context) = context(plan, access) {

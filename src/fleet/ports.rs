@@ -1,0 +1,66 @@
+//! Ports that the XML leaves open: the machines of one host get different ones.
+//!
+//! A unit holds what was chosen when it was made. The runner looks for a free port at each start.
+
+use crate::plan::{ArgValue, Plan, Port};
+
+/// Moves open ports that another machine has to the next that nobody has. By name, so that the order of the files does not
+/// matter.
+pub fn spread(plans: &mut [&mut Plan]) {
+    let mut taken: Vec<Port> = plans.iter().flat_map(|p| p.fixed_ports()).map(|(port, _)| port).collect();
+    let mut order: Vec<usize> = (0..plans.len()).collect();
+    order.sort_by(|a, b| plans[*a].name.cmp(&plans[*b].name));
+    for at in order {
+        move_ports(plans[at], &mut taken);
+    }
+}
+
+fn move_ports(plan: &mut Plan, taken: &mut Vec<Port>) {
+    for auto in &mut plan.auto_ports {
+        let address = auto.address.clone().unwrap_or_else(|| "0.0.0.0".to_string());
+        let at = |port: u16| Port { address: address.clone(), port, udp: false };
+        let is_free = |port: &u16| !taken.iter().any(|other| other.collides(&at(*port)));
+        let Some(port) = (auto.port..=u16::MAX).find(is_free) else { continue };
+        taken.push(at(port));
+        let qemu = plan.processes.iter_mut().flat_map(|p| &mut p.args).filter(|a| a.switch == auto.switch);
+        for arg in qemu {
+            if let ArgValue::Props(props, _) = &mut arg.value
+                && props.get(&auto.key).is_some()
+            {
+                props.replace(auto.key.clone(), port);
+            }
+        }
+        auto.port = port;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Arg, AutoPort, Cause, Form, Process, Props, Role};
+
+    fn machine(name: &str) -> Plan {
+        let mut props = Props::with("port", 5900u32);
+        props.set("addr", "127.0.0.1");
+        let args = vec![Arg::props("-spice", props, Form::Options, Cause::default())];
+        let auto = AutoPort {
+            switch: "-spice".into(),
+            key: "port".into(),
+            address: Some("127.0.0.1".to_string()),
+            port: 5900,
+            cause: Cause::default(),
+        };
+        let processes = vec![Process { role: Role::Qemu, args, ..Process::default() }];
+        Plan { name: name.to_string(), processes, auto_ports: vec![auto], ..Plan::default() }
+    }
+
+    #[test]
+    fn each_machine_gets_its_own() {
+        let (mut b, mut a, mut fixed) = (machine("b"), machine("a"), machine("c"));
+        fixed.auto_ports.clear();
+        spread(&mut [&mut b, &mut a, &mut fixed]);
+        assert_eq!((a.auto_ports[0].port, b.auto_ports[0].port), (5901, 5902));
+        let text = format!("{:?}", b.processes[0].args);
+        assert!(text.contains("5902") && !text.contains("5900"), "{text}");
+    }
+}
