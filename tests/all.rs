@@ -21,6 +21,7 @@ mod recorded;
 mod schema_coverage;
 mod schema_messages;
 mod schema_mutations;
+mod scripts;
 mod security;
 mod storage;
 mod toolchain;

@@ -5,7 +5,7 @@ use super::inputs::{Source, World, read, report};
 use super::{Exit, Shared, complain, print};
 use crate::compile::Until;
 use crate::diag::Diagnostics;
-use crate::emit::argv::{Format, write};
+use crate::emit::argv::{Format, script, write};
 use rayon::prelude::*;
 use std::path::PathBuf;
 
@@ -30,6 +30,17 @@ enum FormatName {
     Lines,
     /// JSON
     Json,
+    /// A script that makes what the machine needs (folders, taps, helpers), runs it, and cleans up
+    Script,
+}
+
+/// What is printed of a Plan.
+#[derive(Clone, Copy, PartialEq)]
+enum Shown {
+    /// QEMU's command line.
+    Line(Format),
+    /// All of it.
+    Script,
 }
 
 /// Prints the command lines, in the order of the files.
@@ -39,9 +50,10 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         Err(exit) => return exit,
     };
     let format = match args.format {
-        FormatName::Shell => Format::Shell,
-        FormatName::Lines => Format::Lines,
-        FormatName::Json => Format::Json,
+        FormatName::Shell => Shown::Line(Format::Shell),
+        FormatName::Lines => Shown::Line(Format::Lines),
+        FormatName::Json => Shown::Line(Format::Json),
+        FormatName::Script => Shown::Script,
     };
     let files: Vec<PathBuf> = args.files.iter().flat_map(|f| expand(f)).collect();
     match files.as_slice() {
@@ -58,7 +70,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
                 .par_iter()
                 .map(|file| {
                     let mut line = one(read(file)?, &world, format);
-                    if format != Format::Json && !line.text.is_empty() {
+                    if format != Shown::Line(Format::Json) && !line.text.is_empty() {
                         line.text = format!("# {}\n{}", line.source.name, line.text);
                     }
                     Ok(line)
@@ -82,14 +94,20 @@ struct Line {
     open: Vec<String>,
 }
 
-fn one(source: Source, world: &World<'_>, format: Format) -> Line {
+fn one(source: Source, world: &World<'_>, format: Shown) -> Line {
     let mut compiled = world.compile_text(&source.bytes, Until::Planned);
     if world.shared.strict {
         compiled.diags.make_strict();
     }
     let mut line = Line { source, text: String::new(), diags: compiled.diags, open: Vec::new() };
-    if let Some(qemu) = compiled.plan.as_ref().and_then(|p| p.qemu()) {
-        write(&mut line.text, qemu, format);
+    if let Some((plan, qemu)) = compiled.plan.as_ref().and_then(|p| Some((p, p.qemu()?))) {
+        match format {
+            Shown::Line(format) => write(&mut line.text, qemu, format),
+            Shown::Script => {
+                line.text = script(plan);
+                return line;
+            }
+        }
         for descriptor in qemu.descriptors.iter().filter(|d| d.link.is_some()) {
             let (number, what) = (descriptor.number, &descriptor.what);
             line.open.push(format!("number {number} has to be open: {what} (`virtc run` opens it)"));
