@@ -14,6 +14,7 @@ mod golden;
 mod host_paths;
 mod import;
 mod kinds;
+mod networks;
 mod ports_and_displays;
 mod probe;
 mod qapi;

@@ -266,6 +266,10 @@ fn reload(args: &Args, changes: &[Change], shared: &Shared) -> Exit {
         tell("udevadm", &TRIGGER);
         give_back_devices(changes);
     }
+    if changes.iter().any(|c| c.path.starts_with("usr/lib/systemd/network/")) {
+        // Where networkd does not run yet, the first machine starts it.
+        let _ = Command::new("networkctl").arg("reload").stderr(std::process::Stdio::null()).status();
+    }
     tell("systemctl", &["daemon-reload"]);
     let modules = changes.iter().filter(|c| c.path.ends_with(".cil") && c.new.is_some());
     let modules: Vec<String> = modules.map(|c| format!("/{}", c.path)).collect();

@@ -246,6 +246,9 @@ fn postinst(files: &[Artifact], units: &[String], targets: &[SharedTarget]) -> V
                 + " || true; fi",
         );
     }
+    if has("usr/lib/systemd/network/") {
+        lines.push("    if booted; then networkctl reload 2>/dev/null || true; fi".to_string());
+    }
     let own = own(units);
     if !units.is_empty() {
         // Only the first installation decides; an upgrade keeps what the administrator has chosen.

@@ -15,6 +15,7 @@ pub mod fit;
 pub mod limits;
 mod names;
 pub mod network;
+pub mod networks;
 pub mod selinux;
 pub mod systemd;
 pub mod sysusers;
@@ -65,6 +66,7 @@ pub fn all(plan: &Plan, extras: &Extras<'_>, templates: &Templates, diags: &mut 
     tree.extend(sysusers::emit(plan, &names, templates, diags));
     tree.extend(tmpfiles::emit(plan, &names, templates, diags));
     tree.extend(udev::emit(plan, &names, templates, diags));
+    tree.extend(networks::emit(plan, &names, diags));
     tree.extend(apparmor::emit(plan, &names, templates, diags));
     tree.extend(selinux::emit(plan, &names, templates, diags));
     tree.extend(cgroup::emit(plan, &names, diags));

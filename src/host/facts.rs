@@ -48,6 +48,30 @@ impl Fact for Bytes {
     }
 }
 
+impl Fact for std::net::Ipv4Addr {
+    fn read(value: &KdlValue) -> Result<Self, String> {
+        let expected = "an IPv4 address, such as \"192.168.122.2\"";
+        text(value, expected)?.parse().map_err(|_| expected.to_string())
+    }
+}
+
+/// A MAC address.
+pub struct Mac(pub String);
+
+impl Fact for Mac {
+    fn read(value: &KdlValue) -> Result<Self, String> {
+        let expected = "a MAC address, such as \"52:54:00:12:34:56\"";
+        let text = text(value, expected)?;
+        let parts = Vec::from_iter(text.split(':'));
+        let pair = |p: &&str| p.len() == 2 && p.bytes().all(|b| b.is_ascii_hexdigit());
+        if parts.len() == 6 && parts.iter().all(pair) {
+            Ok(Mac(text.to_ascii_lowercase()))
+        } else {
+            Err(expected.to_string())
+        }
+    }
+}
+
 /// An absolute path.
 pub struct Path(pub String);
 

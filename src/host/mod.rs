@@ -500,10 +500,23 @@ pub struct Network {
     pub bridge: Option<String>,
     /// Addresses of the host on it, in CIDR form; the first serves `<listen type='network'/>`.
     pub addresses: Vec<String>,
+    /// The addresses that are given to machines; virtc declares the network to the host then.
+    pub dhcp: Option<DhcpRange>,
     /// Type of its virtual port.
     pub virtualport: Option<String>,
     /// What a NIC becomes that is plugged in.
     pub port: Option<NetworkPort>,
+}
+
+/// Addresses that a virtual network gives to machines.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DhcpRange {
+    /// The first.
+    pub first: std::net::Ipv4Addr,
+    /// The last.
+    pub last: std::net::Ipv4Addr,
+    /// MAC addresses whose machines always get the same.
+    pub hosts: Vec<(String, std::net::Ipv4Addr)>,
 }
 
 /// Forwarding of a virtual network.

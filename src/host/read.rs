@@ -1,6 +1,6 @@
 //! Reads `host.kdl`.
 
-use super::facts::{Bytes, Cidr, Numbers, Path, Time};
+use super::facts::{Bytes, Cidr, Mac, Numbers, Path, Time};
 use super::kdl::{self, Reader, Times, Times::*, name_span};
 use super::*;
 use crate::diag::{Diagnostics, Span};
@@ -609,7 +609,14 @@ fn network(r: &mut Reader, node: &KdlNode) -> Option<Network> {
     let mut e = r.entries(node);
     let name = e.required_arg("its name");
     e.finish();
-    let table: Table = &[("forward", Once), ("bridge", Once), ("address", Many), ("virtualport", Once), ("port", Once)];
+    let table: Table = &[
+        ("forward", Once),
+        ("bridge", Once),
+        ("address", Many),
+        ("dhcp", Once),
+        ("virtualport", Once),
+        ("port", Once),
+    ];
     for child in r.children(node, table) {
         match child.name().value() {
             "forward" => {
@@ -628,6 +635,20 @@ fn network(r: &mut Reader, node: &KdlNode) -> Option<Network> {
                 let mut list = Vec::new();
                 r.list::<Cidr>(child, &mut list);
                 network.addresses.extend(list.into_iter().map(|a| a.0));
+            }
+            "dhcp" => {
+                let mut e = r.entries(child);
+                let (first, last) = (e.required_prop("first"), e.required_prop("last"));
+                e.finish();
+                let mut hosts = Vec::new();
+                for host in r.children(child, &[("host", Many)]) {
+                    let mut e = r.entries(host);
+                    let (mac, address) = (e.required_prop::<Mac>("mac"), e.required_prop("address"));
+                    e.finish();
+                    r.no_children(host);
+                    hosts.extend(mac.zip(address).map(|(mac, address)| (mac.0, address)));
+                }
+                network.dhcp = first.zip(last).map(|(first, last)| DhcpRange { first, last, hosts });
             }
             "virtualport" => r.option(child, &mut network.virtualport),
             "port" => {

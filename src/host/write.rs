@@ -538,6 +538,16 @@ fn network(w: &mut Lines, network: &Network) {
         for address in &network.addresses {
             w.node("address").text(address);
         }
+        if let Some(dhcp) = &network.dhcp {
+            w.node("dhcp").prop("first", &dhcp.first.to_string()).prop("last", &dhcp.last.to_string());
+            if !dhcp.hosts.is_empty() {
+                w.block(|w| {
+                    for (mac, address) in &dhcp.hosts {
+                        w.node("host").prop("mac", mac).prop("address", &address.to_string());
+                    }
+                });
+            }
+        }
         if let Some(kind) = &network.virtualport {
             w.node("virtualport").text(kind);
         }

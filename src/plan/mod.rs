@@ -287,8 +287,37 @@ pub struct Bridge {
     pub name: String,
     /// Addresses of the host on it, in CIDR form.
     pub addresses: Vec<String>,
+    /// The network.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub network: String,
+    /// Whether machines reach the outside under the address of the host.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub nat: bool,
+    /// The addresses that machines are given. Such a network is declared to the host, and is there before the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dhcp: Option<Dhcp>,
     /// Why it is there.
     pub cause: Cause,
+}
+
+/// Addresses that the machines of a network are given.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dhcp {
+    /// The first, counted from the address of the network.
+    pub offset: u32,
+    /// How many.
+    pub size: u32,
+    /// Those of machines that always get the same.
+    pub hosts: Vec<DhcpHost>,
+}
+
+/// A machine that always gets the same address.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DhcpHost {
+    /// Its MAC address.
+    pub mac: String,
+    /// Its address.
+    pub address: String,
 }
 
 /// The kinds of [`Link`].

@@ -3,8 +3,9 @@
 use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode, passt, rules};
 use crate::caps::{Accel, Cap};
 use crate::diag::codes::general as support;
-use crate::host::{ForwardMode, Network, Plug, VhostNetPolicy};
-use crate::plan::{Bridge, Link, LinkKind, Props};
+use crate::diag::codes::network as network_codes;
+use crate::host::{DhcpRange, ForwardMode, Network, Plug, VhostNetPolicy};
+use crate::plan::{Bridge, Dhcp, DhcpHost, Link, LinkKind, Props};
 use crate::stage::Env;
 use crate::stage::{Grant, Lower};
 use crate::vocab::{OnOff, base36, sum};
@@ -45,8 +46,40 @@ fn own_bridge(network: &Network, bridge: Option<&str>, interface: &Interface, lx
     }
     if lx.plan.bridges.iter().all(|b| b.name != name) {
         let cause = lx.cause(interface.site, format!("network {}", network.name));
-        lx.plan.bridges.push(Bridge { name: name.to_string(), addresses: network.addresses.clone(), cause });
+        let dhcp = network.dhcp.as_ref().and_then(|range| dhcp(network, range, interface, lx));
+        lx.plan.bridges.push(Bridge {
+            name: name.to_string(),
+            addresses: network.addresses.clone(),
+            network: network.name.clone(),
+            nat: mode == Nat,
+            dhcp,
+            cause,
+        });
     }
+}
+
+/// The addresses that a network gives, counted as networkd does it.
+fn dhcp(network: &Network, range: &DhcpRange, interface: &Interface, lx: &mut Lower<'_>) -> Option<Dhcp> {
+    let own = network.addresses.iter().find_map(|cidr| {
+        let (address, bits) = cidr.split_once('/')?;
+        let (address, bits): (std::net::Ipv4Addr, u32) = (address.parse().ok()?, bits.parse().ok()?);
+        let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+        Some((u32::from(address), mask))
+    });
+    let (first, last) = (u32::from(range.first), u32::from(range.last));
+    let inside = |(own, mask): (u32, u32), address: u32| own & mask == address & mask;
+    let fits = own.filter(|own| inside(*own, first) && inside(*own, last) && first <= last);
+    let Some((own, mask)) = fits else {
+        lx.error(
+            &network_codes::DHCP,
+            interface.site,
+            format!("the addresses {} to {} of the network '{}' are in none of its own", range.first, range.last, network.name),
+        )
+        .help("give the network an IPv4 address in the host facts, and a range within it: address \"192.168.122.1/24\"; dhcp first=\"192.168.122.2\" last=\"192.168.122.254\"");
+        return None;
+    };
+    let hosts = range.hosts.iter().map(|(mac, address)| DhcpHost { mac: mac.clone(), address: address.to_string() });
+    Some(Dhcp { offset: first - (own & mask), size: last - first + 1, hosts: hosts.collect() })
 }
 
 /// The `-netdev`, without its id; none after a fault.

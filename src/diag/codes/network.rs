@@ -8,6 +8,7 @@ super::codes! {
         BAD_NAME = "VC0504" "interface-name" "The kernel takes names of network interfaces of at most 15 bytes, without '/', ':' and blanks.\n\nbefore: <target dev='my network interface'/>\nafter:  <target dev='mynet0'/>";
         SHARED_MEMORY = "VC0505" "shared-memory" "A vhost-user backend reads and writes the guest's memory itself, so that the memory must be shared with it.\n\nbefore: <interface type='vhostuser'>…</interface>\nafter:  <memoryBacking><access mode='shared'/></memoryBacking> … <interface type='vhostuser'>…</interface>";
         INCOMPLETE = "VC0506" "incomplete-interface" "An interface, or its virtual port, does not say all that its type calls for.\n\nbefore: <interface type='bridge'><source/></interface>\nafter:  <interface type='bridge'><source bridge='br0'/></interface>";
+        DHCP = "VC1802" "dhcp-range" "The addresses that a network of the host facts gives to machines have to be of the network itself: it needs an IPv4 address, and both ends of the range lie in its subnet.\n\nbefore: network \"lan\" { address \"10.1.0.1/24\"; dhcp first=\"10.2.0.2\" last=\"10.2.0.99\" }\nafter:  network \"lan\" { address \"10.1.0.1/24\"; dhcp first=\"10.1.0.2\" last=\"10.1.0.99\" }";
         ADDRESS = "VC0507" "interface-address" "An address, a prefix or a VLAN tag of an interface is not one, or cannot be given to the guest.\n\nbefore: <interface type='user'><ip address='10.0.2.300'/></interface>\nafter:  <interface type='user'><ip address='10.0.2.30'/></interface>";
     }
 }

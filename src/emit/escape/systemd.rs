@@ -211,6 +211,21 @@ impl Language for UnitWord {
 /// written `\xNN`, as systemd-escape does, but for the hyphen, which only means something in slices.
 pub struct UnitName;
 
+impl Escaped<UnitName> {
+    /// The unit that systemd has for a network interface while it is there: a dash would separate folders.
+    pub fn device_of(interface: &str) -> Result<Escaped<UnitName>, Unfit> {
+        let mut text = String::from("sys-subsystem-net-devices-");
+        for (at, part) in interface.split('-').enumerate() {
+            text.push_str(if at > 0 { "\\x2d" } else { "" });
+            if !part.is_empty() {
+                UnitName::spell(part, &mut text)?;
+            }
+        }
+        text.push_str(".device");
+        Ok(Escaped { text, language: std::marker::PhantomData })
+    }
+}
+
 impl Language for UnitName {
     type Format = format::Systemd;
     const NAME: &'static str = "the name of a unit";

@@ -17,7 +17,7 @@ mod vfio;
 use super::escape::{Escaped, Language, UnitName, UnitPath, UnitRest, UnitText, UnitUrl, UnitWord, format::Systemd};
 use super::fit::Fitter;
 use super::template::{Fields, Templates};
-use super::{Artifact, Names};
+use super::{Artifact, Names, networks};
 use crate::diag::Diagnostics;
 use crate::plan::{Cause, Instance, Loss, Plan, Process, Role};
 pub use limits::cause as cause_of_limit;
@@ -208,6 +208,13 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
             if let Some(name) = fit.fit::<UnitName>(rival, &whole) {
                 unit.push("Conflicts", name.between("virtc-", ".service"));
             }
+        }
+        for (bridge, _, units) in networks::declared(plan, fit) {
+            unit.because(&bridge.cause);
+            unit.push("Requires", units.bridge.clone());
+            unit.push("Wants", Escaped::words([Escaped::literal("systemd-networkd.service"), units.filter.clone()]));
+            let before = [Escaped::literal("systemd-networkd.service"), units.bridge, units.filter];
+            unit.push("After", Escaped::words(before));
         }
         if system {
             mounts(plan, fit, &mut unit);

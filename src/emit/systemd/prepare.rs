@@ -48,7 +48,7 @@ pub fn before(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_
     if process.role != Role::Qemu {
         return;
     }
-    for bridge in &plan.bridges {
+    for bridge in plan.bridges.iter().filter(|b| b.dhcp.is_none()) {
         pre.run("-+", IP, &["link", "add", "name", &bridge.name, "type", "bridge"], &bridge.cause);
         for address in &bridge.addresses {
             pre.run("+", IP, &["address", "replace", address, "dev", &bridge.name], &bridge.cause);

@@ -67,6 +67,7 @@ fn network(root: &El<'_>) -> Option<Network> {
         Some(_) => Plug::Direct,
     };
     Some(Network {
+        dhcp: None,
         name: child_text(root, "name")?,
         addresses: root.children_named("ip").filter_map(|ip| cidr(&ip)).collect(),
         virtualport: root.child("virtualport").and_then(|v| value(&v, "type")),

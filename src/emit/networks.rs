@@ -1,0 +1,106 @@
+//! Virtual networks with DHCP, as libvirt's `default` is one: a bridge, its server and the translation of addresses are
+//! declared to systemd-networkd; what may come in from outside is a table of nftables of its own. They are the host's:
+//! every machine in one has the same files of it.
+
+use super::escape::{Escaped, UnitName, UnitWord};
+use super::fit::Fitter;
+use super::{Artifact, Names};
+use crate::diag::Diagnostics;
+use crate::plan::{Bridge, Cause, Dhcp, Instance, Plan};
+
+/// Names of a network: its unit, the unit of its bridge.
+pub struct Units {
+    /// The unit that loads the filter.
+    pub filter: Escaped<UnitName>,
+    /// The unit that systemd has for the bridge as soon as it is there.
+    pub bridge: Escaped<UnitName>,
+}
+
+/// The networks of a machine that are declared, and their units.
+pub fn declared<'a>(plan: &'a Plan, fit: &mut Fitter<'_>) -> Vec<(&'a Bridge, &'a Dhcp, Units)> {
+    let all = plan.bridges.iter().filter(|_| plan.instance == Instance::System);
+    let all = all.filter_map(|b| Some((b, b.dhcp.as_ref()?)));
+    all.filter_map(|(bridge, dhcp)| {
+        let name = fit.fit::<UnitName>(&bridge.network, &bridge.cause)?;
+        let device = fit.take(Escaped::device_of(&bridge.name), &bridge.cause)?;
+        let filter = name.between("virtc-net-", ".service");
+        Some((bridge, dhcp, Units { filter, bridge: device }))
+    })
+    .collect()
+}
+
+/// The files of all networks of a machine.
+pub fn emit(plan: &Plan, names: &Names, diags: &mut Diagnostics) -> Vec<Artifact> {
+    let mut fit = Fitter::new(diags);
+    let mut out = Vec::new();
+    for (bridge, dhcp, units) in declared(plan, &mut fit) {
+        out.extend(files(bridge, dhcp, &units, names, &mut fit).into_iter().flatten());
+    }
+    out
+}
+
+fn files(bridge: &Bridge, dhcp: &Dhcp, units: &Units, names: &Names, fit: &mut Fitter<'_>) -> Option<Vec<Artifact>> {
+    let cause = &bridge.cause;
+    let name = fit.fit::<UnitName>(&bridge.network, cause)?;
+    let interface = plain(&bridge.name, cause, fit)?;
+    let interface = fit.fit::<UnitWord>(interface, cause)?;
+    let head = |what: &str| format!("# {what} of the virtual network {name}. Made by virtc.\n");
+    let file = |end: &str| format!("usr/lib/systemd/network/50-virtc-{name}.{end}");
+    let netdev = head("The bridge") + &format!("[NetDev]\nName={interface}\nKind=bridge\n");
+    let mut network = head("Addresses and DHCP");
+    network += &format!("[Match]\nName={interface}\n\n[Link]\nRequiredForOnline=no\n\n[Network]\n");
+    for address in &bridge.addresses {
+        network += &format!("Address={}\n", fit.fit::<UnitWord>(address, cause)?);
+    }
+    // Without a machine there is no carrier, and the first one asks at once.
+    network.push_str("ConfigureWithoutCarrier=yes\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nDHCPServer=yes\n");
+    network.push_str(if bridge.nat { "IPMasquerade=ipv4\n" } else { "" });
+    network += &format!("\n[DHCPServer]\nPoolOffset={}\nPoolSize={}\n", dhcp.offset, dhcp.size);
+    for host in &dhcp.hosts {
+        let (mac, address) = (fit.fit::<UnitWord>(&host.mac, cause)?, fit.fit::<UnitWord>(&host.address, cause)?);
+        network += &format!("\n[DHCPServerStaticLease]\nMACAddress={mac}\nAddress={address}\n");
+    }
+    let rules = format!("usr/lib/virtc/networks/{name}.nft");
+    let table = format!("virtc_{}", interface.as_str().replace(['-', '.'], "_"));
+    let service = head("The filter")
+        + &format!(
+            "[Unit]\nDescription=Filter of the virtual network {name}\nPartOf=nftables.service\n\
+             After=nftables.service systemd-networkd.service\nStopWhenUnneeded=yes\n\n\
+             [Service]\nType=oneshot\nRemainAfterExit=yes\n\
+             ExecStart=/usr/sbin/nft -f /{rules}\nExecStop=-/usr/sbin/nft delete table inet {table}\n"
+        );
+    Some(vec![
+        Artifact::new(file("netdev"), netdev),
+        Artifact::new(file("network"), network),
+        Artifact::new(format!("{}/{}", names.unit_folder, units.filter), service),
+        Artifact::new(rules, head("The filter") + &filter(bridge, interface.as_str(), &table)),
+    ])
+}
+
+/// The table: what machines say to each other and to the outside goes through, and what answers them. It takes its own place
+/// each time it is read.
+fn filter(bridge: &Bridge, interface: &str, table: &str) -> String {
+    let own = format!("iifname \"{interface}\" oifname \"{interface}\" accept\n");
+    let through = if bridge.nat {
+        format!(
+            "iifname \"{interface}\" accept\n        oifname \"{interface}\" ct state established,related accept\n        "
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "table inet {table}\ndelete table inet {table}\ntable inet {table} {{\n    chain forward {{\n        \
+         type filter hook forward priority filter; policy accept;\n        {own}        {through}\
+         iifname \"{interface}\" reject\n        oifname \"{interface}\" reject\n    }}\n}}\n"
+    )
+}
+
+/// The name of an interface that no language has to spell.
+fn plain<'a>(name: &'a str, cause: &Cause, fit: &mut Fitter<'_>) -> Option<&'a str> {
+    let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b));
+    if !fits {
+        let message = format!("'{name}' is no name of a bridge that networkd and nftables can be told");
+        fit.out_of_range(cause, message, "use letters, digits, '-', '_' and '.'");
+    }
+    fits.then_some(name)
+}

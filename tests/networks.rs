@@ -1,0 +1,89 @@
+//! Networks of the host facts that virtc makes: what networkd, nftables and the machine's unit are told.
+
+use crate::common;
+use std::process::Command;
+
+const DOMAIN: &str = "<domain type='qemu'><name>NAME</name><memory unit='MiB'>64</memory><os><type arch='x86_64'>hvm</type></os><devices>\
+    <interface type='network'><source network='lab-net'/><model type='virtio'/></interface></devices></domain>";
+
+fn facts(forward: &str, dhcp: &str) -> String {
+    format!(
+        "/- kdl-version 2\nhost-facts version=1\nnetwork \"lab-net\" {{\n{forward}\nbridge \"lab-br0\"\naddress \"192.168.77.1/24\"\n{dhcp}\n}}\n"
+    )
+}
+
+/// Builds two machines in the network.
+fn build(forward: &str, dhcp: &str) -> (tempfile::TempDir, std::process::Output) {
+    let root = tempfile::tempdir().unwrap();
+    std::fs::write(root.path().join("host.kdl"), facts(forward, dhcp)).unwrap();
+    let mut command = common::virtc();
+    command.current_dir(root.path()).args(["--quiet", "build", "--host", "host.kdl", "-o", "out"]);
+    for name in ["a", "b"] {
+        std::fs::write(root.path().join(format!("{name}.xml")), DOMAIN.replace("NAME", name)).unwrap();
+        command.arg(format!("{name}.xml"));
+    }
+    let output = command.output().unwrap();
+    (root, output)
+}
+
+const DHCP: &str =
+    "dhcp first=\"192.168.77.10\" last=\"192.168.77.19\" { host mac=\"52:54:00:00:00:0B\" address=\"192.168.77.15\" }";
+
+#[test]
+fn a_network_with_nat_is_declared() {
+    let (root, output) = build("forward \"nat\"", DHCP);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |path: &str| std::fs::read_to_string(root.path().join("out/usr/lib").join(path)).unwrap();
+    assert!(read("systemd/network/50-virtc-lab-net.netdev").ends_with("[NetDev]\nName=lab-br0\nKind=bridge\n"));
+    let network = read("systemd/network/50-virtc-lab-net.network");
+    for line in [
+        "Name=lab-br0",
+        "Address=192.168.77.1/24",
+        "DHCPServer=yes",
+        "IPMasquerade=ipv4",
+        "PoolOffset=10\nPoolSize=10",
+        "MACAddress=52:54:00:00:00:0b\nAddress=192.168.77.15",
+    ] {
+        assert!(network.contains(&format!("{line}\n")), "{line}: {network}");
+    }
+    for name in ["a", "b"] {
+        let unit = read(&format!("systemd/system/virtc-{name}.service"));
+        assert!(unit.contains("Requires=sys-subsystem-net-devices-lab\\x2dbr0.device\n"), "{unit}");
+        assert!(unit.contains("Wants=systemd-networkd.service virtc-net-lab-net.service\n"), "{unit}");
+        assert!(!unit.contains("type bridge") && unit.contains("master lab-br0"), "{unit}");
+    }
+    let rules = read("virtc/networks/lab-net.nft");
+    assert!(rules.contains("oifname \"lab-br0\" ct state established,related accept\n"), "{rules}");
+    if common::is_root() && common::has("nft", "nftables") {
+        let file = root.path().join("out/usr/lib/virtc/networks/lab-net.nft");
+        let checked = Command::new("nft").args(["--check", "--file"]).arg(file).output().unwrap();
+        let said = String::from_utf8_lossy(&checked.stderr);
+        // A container's kernel may refuse to be asked.
+        assert!(checked.status.success() || said.contains("Operation not"), "{said}");
+    }
+}
+
+#[test]
+fn an_isolated_network_lets_nothing_through() {
+    let (root, output) = build("", DHCP);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |path: &str| std::fs::read_to_string(root.path().join("out/usr/lib").join(path)).unwrap();
+    assert!(!read("systemd/network/50-virtc-lab-net.network").contains("IPMasquerade"));
+    assert_eq!(read("virtc/networks/lab-net.nft").matches(" accept\n").count(), 1);
+}
+
+#[test]
+fn a_network_of_others_is_left_to_them() {
+    let (root, output) = build("forward \"nat\"", "");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!root.path().join("out/usr/lib/systemd/network").exists());
+}
+
+#[test]
+fn a_range_is_within_the_network() {
+    for range in ["first=\"192.168.78.2\" last=\"192.168.78.9\"", "first=\"192.168.77.9\" last=\"192.168.77.2\""] {
+        let (_root, output) = build("forward \"nat\"", &format!("dhcp {range}"));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && said.contains("VC1802"), "{said}");
+    }
+}
