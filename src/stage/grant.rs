@@ -206,7 +206,8 @@ impl Lower<'_> {
         self.touch("/dev/vfio/vfio", Grant::SYSTEM_NODE, site, what.clone());
         match group {
             Some(group) => self.touch(&format!("/dev/vfio/{group}"), Grant::VFIO_GROUP, site, what),
-            None => self.touch("/dev/vfio", Grant::VFIO_GROUP.on(PathKind::Files), site, what),
+            // The folder is nobody's by name: only a device of the host may have it.
+            None => self.touch("/dev/vfio", Grant::VFIO_GROUP.on(PathKind::Files), site, "hostdev"),
         }
     }
 
