@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 use virtc::caps::profiles;
 use virtc::compile::{Until, compile};
-use virtc::diag::{Diagnostics, Severity};
+use virtc::diag::Diagnostics;
 use virtc::emit::argv::{Format, write};
 use virtc::host::Host;
 use virtc::stage::{Cx, Env, Options};
@@ -51,7 +51,7 @@ fn stages(c: &mut Criterion) {
         let mut diags = Diagnostics::new();
         let doc = virtc::xml::parse(text.as_bytes(), &mut diags);
         group.bench_function("2 schema", |b| {
-            b.iter(|| virtc::schema::validate(black_box(&doc), Severity::Error, &mut Diagnostics::new()))
+            b.iter(|| virtc::schema::validate(black_box(&doc), virtc::schema::Grade::Strict, &mut Diagnostics::new()))
         });
         group.bench_function("3 bind", |b| {
             b.iter(|| virtc::domain::bind(black_box(&doc), &|_| false, &mut Diagnostics::new()))

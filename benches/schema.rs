@@ -4,7 +4,7 @@
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
-use virtc::diag::{Diagnostics, Severity};
+use virtc::diag::Diagnostics;
 use virtc::{schema, xml};
 
 const MINIMAL: &str = "<domain type='kvm'><name>vm</name><memory unit='GiB'>2</memory><vcpu>2</vcpu>\
@@ -23,7 +23,7 @@ fn texts() -> Vec<Vec<u8>> {
 fn check(bytes: &[u8]) -> usize {
     let mut diags = Diagnostics::new();
     let doc = xml::parse(bytes, &mut diags);
-    schema::validate(&doc, Severity::Error, &mut diags);
+    schema::validate(&doc, schema::Grade::Strict, &mut diags);
     diags.iter().count()
 }
 
@@ -31,7 +31,7 @@ fn benches(c: &mut Criterion) {
     let mut diags = Diagnostics::new();
     let doc = xml::parse(MINIMAL.as_bytes(), &mut diags);
     c.bench_function("validate a minimal domain", |b| {
-        b.iter(|| schema::validate(black_box(&doc), Severity::Error, &mut diags).is_empty())
+        b.iter(|| schema::validate(black_box(&doc), schema::Grade::Strict, &mut diags).is_empty())
     });
     c.bench_function("parse and validate a minimal domain", |b| b.iter(|| check(black_box(MINIMAL.as_bytes()))));
     let all = texts();

@@ -56,7 +56,8 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     let Some(mut domain) = domain::bind(&doc, &|place| flagged.covers(place), &mut diags) else {
         return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     };
-    let mut env = Env { host, caps, flags: caps.flags, options };
+    let host = crate::assume::assume(&domain, &doc, host, options.target, &mut diags);
+    let mut env = Env { host: &host, caps, flags: caps.flags, options };
     for edit in &domain.qemu.capabilities {
         match crate::caps::Cap::parse(&edit.capability) {
             Some(cap) if edit.add => env.flags.set(cap, true),
@@ -95,15 +96,15 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
 
 /// Checks the document against the format. What is younger than the libvirt that it is for does not stay in it.
 fn check_format(doc: &mut xml::Document<'_>, options: &Options, diags: &mut Diagnostics) -> schema::Flagged {
-    let severity = if options.target.is_standalone() { Severity::Error } else { Severity::Warning };
+    let grade = if options.target.is_standalone() { schema::Grade::Lenient } else { schema::Grade::Warn };
     match options.target.release() {
         Some(release) if release < Release::NEWEST => {
             let mut younger = schema::Younger::than(release);
-            let flagged = schema::validate_watched(doc, severity, diags, &mut younger);
+            let flagged = schema::validate_watched(doc, grade, diags, &mut younger);
             younger.take_out(doc, diags);
             flagged
         }
-        _ => schema::validate(doc, severity, diags),
+        _ => schema::validate(doc, grade, diags),
     }
 }
 

@@ -1,4 +1,5 @@
 //! virtc compiles libvirt domain XML to everything that a Linux host needs to run the machine.
+pub mod assume;
 pub mod bind;
 pub mod caps;
 pub mod cli;

@@ -154,3 +154,41 @@ fn a_distance_holds_both_ways_until_the_other_side_tells_its_own() {
         ]
     );
 }
+
+/// What belongs to another variant of an element, libvirt passes over; so it is a warning, and the machine is the same.
+#[test]
+fn what_is_for_another_variant_is_a_warning() {
+    let display = "<graphics type='spice' port='5901' passwdValidTo='1970-01-01T00:00:01'/>";
+    let disk =
+        "<disk type='block' device='disk'><source dev='/dev/vg/a' name='a'/><target dev='vda' bus='virtio'/></disk>";
+    let hyperv =
+        "<features><acpi/><hyperv mode='passthrough'><relaxed state='on'/><vapic state='on'/></hyperv></features>";
+    for (head, devices, what) in [("", display, "passwdValidTo"), ("", disk, "'name'"), (hyperv, "", "<relaxed>")] {
+        let warnings = accepted(Target::Standalone, head, "", devices);
+        assert!(warnings.iter().any(|w| w.contains(what)), "{what}: {warnings:?}");
+    }
+}
+
+/// Tables of SMBIOS without entries, an empty path: nothing is said by them.
+#[test]
+fn what_is_empty_is_a_warning() {
+    let tables = "<sysinfo type='smbios'><bios/><system/><baseBoard/></sysinfo>";
+    assert_eq!(accepted(Target::Standalone, tables, "", "").len(), 3);
+    let cdrom = "<disk type='file' device='cdrom'><source file=''/><target dev='sda' bus='sata'/><readonly/></disk>";
+    let warnings = accepted(Target::Standalone, "", "", cdrom);
+    assert!(matches!(warnings.as_slice(), [one] if one.contains("empty")), "{warnings:?}");
+}
+
+/// QEMU starts in the root directory: a relative path is looked for there, and it is that path which is granted.
+#[test]
+fn a_relative_path_is_one_of_the_root_directory() {
+    let disk = "<disk type='file'><driver type='qcow2'/><source file='images/a.qcow2'/><target dev='vda' bus='virtio'/></disk>";
+    let compiled = compiled(Target::Standalone, "", "<kernel>vmlinux</kernel>", disk);
+    assert_eq!(told(&compiled, Severity::Error), Vec::<String>::new());
+    let warnings = told(&compiled, Severity::Warning);
+    assert_eq!(warnings.iter().filter(|w| w.contains("relative path")).count(), 2, "{warnings:?}");
+    let plan = compiled.plan.expect("a plan");
+    for path in ["/images/a.qcow2", "/vmlinux"] {
+        assert!(plan.access.iter().any(|a| a.path == path), "{path}");
+    }
+}

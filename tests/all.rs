@@ -15,6 +15,7 @@ mod host_paths;
 mod import;
 mod kinds;
 mod networks;
+mod open_world;
 mod ports_and_displays;
 mod probe;
 mod qapi;

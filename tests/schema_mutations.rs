@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use virtc::diag::{Diagnostics, Severity};
+use virtc::diag::Diagnostics;
 use virtc::schema::{self, tables};
 use virtc::xml::{self, El};
 
@@ -66,7 +66,7 @@ fn accepted(text: &str) -> bool {
     if diags.has_errors() {
         return false;
     }
-    schema::validate(&doc, Severity::Error, &mut diags);
+    schema::validate(&doc, schema::Grade::Strict, &mut diags);
     diags.is_empty()
 }
 

@@ -30,11 +30,7 @@ pub struct Domain {
 fn host(shared: &Shared) -> Result<Host, Exit> {
     match &shared.host {
         Some(path) => read_host(path, shared),
-        None => {
-            let (mut host, _) = crate::probe::host::probe(&crate::probe::host::Source::new(Path::new("/")));
-            super::inputs::load_descriptors(&mut host, Path::new("/"));
-            Ok(host)
-        }
+        None => Ok(super::inputs::this_host()),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::inputs::{Source, World, read, report_all};
 use super::{Exit, Shared, complain};
 use crate::compile::Until;
-use crate::diag::{Diagnostics, Severity};
-use crate::plan::Plan;
+use crate::diag::{Diagnostic, Diagnostics, Severity};
+use crate::plan::{Plan, Target};
 use crate::run::preflight::preflight;
 use crate::run::registry::Registry;
 use crate::run::relocate::{Places, relocate};
@@ -45,7 +45,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
 fn check(args: &Args, shared: &Shared) -> Exit {
     let world = if args.schema_only { None } else { Some(World::load(shared)) };
     let world = match world.transpose() {
-        Ok(world) => world,
+        Ok(world) => world.map(|world| World { here: world.here || args.here, ..world }),
         Err(exit) => return exit,
     };
     let mut exit = Exit::Done;
@@ -66,7 +66,7 @@ fn check(args: &Args, shared: &Shared) -> Exit {
                 if shared.strict {
                     diags.make_strict();
                 }
-                if fails(&diags) {
+                if fails(&diags, shared.target) {
                     exit = exit.and(Exit::Input);
                 }
                 // A clean file costs nothing more.
@@ -101,15 +101,16 @@ fn format_only(source: &Source) -> Diagnostics {
     let mut diags = Diagnostics::new();
     let doc = xml::parse(&source.bytes, &mut diags);
     if !diags.has_errors() {
-        schema::validate(&doc, Severity::Error, &mut diags);
+        schema::validate(&doc, schema::Grade::Strict, &mut diags);
     }
     diags
 }
 
-/// A file fails on an error; and on a fault of the format even where the target, like libvirt, would only
-/// drop it: whether the file follows the format is what `check` is asked.
-pub fn fails(diags: &Diagnostics) -> bool {
-    diags.has_errors() || diags.iter().any(|d| d.severity == Severity::Warning && d.code.is_of_format())
+/// A file fails on an error; and, for libvirt, on a fault of the format even where that would only drop it: whether the
+/// file follows the format is what `check` is asked. For a standalone machine the compiler has told apart what does harm.
+pub fn fails(diags: &Diagnostics, target: Target) -> bool {
+    let of_format = |d: &Diagnostic| d.severity == Severity::Warning && d.code.is_of_format();
+    diags.has_errors() || (!target.is_standalone() && diags.iter().any(of_format))
 }
 
 /// The XML files of a folder, by name; any other path, and a folder without any, stands for itself.

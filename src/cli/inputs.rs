@@ -5,7 +5,7 @@ use crate::caps::{Capabilities, Choice, profiles};
 use crate::compile::{Compiled, Until, compile};
 use crate::diag::Diagnostics;
 use crate::diag::render::{Report, render_all};
-use crate::host::{DescriptorFile, Host, HostFiles, InstanceMode, files_needed, in_order};
+use crate::host::{DescriptorFile, Distribution, Host, HostFiles, InstanceMode, files_needed, in_order};
 use crate::stage::Options;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,27 @@ pub struct World<'a> {
     pub shared: &'a Shared,
     /// Files that were read, for dependency files.
     pub read: Vec<PathBuf>,
+    /// Whether the machine that compiles is the one that the domains will run on, so that its files count.
+    pub here: bool,
+}
+
+/// Host facts that are not in a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum HostName {
+    /// This host is asked.
+    Here,
+    /// What a distribution ships; what else a domain needs is assumed.
+    Of(Distribution),
+}
+
+impl HostName {
+    /// The name that `--host` gives; none for a file, which `./` tells from a name.
+    fn of(path: &Path) -> Option<HostName> {
+        match path.to_str()? {
+            "here" => Some(HostName::Here),
+            name => Distribution::parse(name).map(HostName::Of),
+        }
+    }
 }
 
 /// A file with its text.
@@ -73,10 +94,12 @@ impl<'a> World<'a> {
         let mut files = Vec::new();
         let mut host = match &shared.host {
             Some(path) => {
-                files.push(path.clone());
+                if HostName::of(path).is_none() {
+                    files.push(path.clone());
+                }
                 read_host(path, shared)?
             }
-            None => Host::default(),
+            None => Host::open(),
         };
         for pair in &shared.env {
             let Some((key, value)) = pair.split_once('=') else {
@@ -108,7 +131,8 @@ impl<'a> World<'a> {
             None => Choice::default_profile(),
         };
         let options = Options { target: shared.target, define: shared.define, incoming: shared.incoming.clone() };
-        Ok(World { host, caps, options, shared, read: files })
+        let here = shared.probe_backing || shared.host.as_deref().and_then(HostName::of) == Some(HostName::Here);
+        Ok(World { host, caps, options, shared, read: files, here })
     }
 
     /// Which capabilities are in use, for `-v`.
@@ -129,7 +153,7 @@ impl<'a> World<'a> {
             crate::probe::images::look(plan, &mut host);
             compiled = compile(text, &host, caps, &self.options, until);
         }
-        if let Some(plan) = &compiled.plan {
+        if let Some(plan) = compiled.plan.as_ref().filter(|_| self.here) {
             super::links::check(plan, &self.host, &mut compiled.diags);
         }
         compiled
@@ -166,7 +190,7 @@ pub fn report_all(reports: &[(Source, Diagnostics)], shared: &Shared) {
 
 fn report_refs(reports: &[(&Source, &Diagnostics)], shared: &Shared, out: &mut dyn std::io::Write) {
     // A fault of the format decides over the exit status, even where it is a warning.
-    let loud = |d: &Diagnostics| !shared.quiet || super::check::fails(d);
+    let loud = |d: &Diagnostics| !shared.quiet || super::check::fails(d, shared.target);
     let shown: Vec<_> = reports.iter().filter(|(_, d)| loud(d)).collect();
     // A SARIF log without results says that all is well.
     if shown.is_empty() && shared.message_format != super::MessageFormatName::Sarif {
@@ -189,9 +213,29 @@ pub fn use_color(shared: &Shared) -> bool {
     }
 }
 
-/// Reads host facts with the descriptors that they name. Faults are told to the user.
+/// The facts of this host.
+pub fn this_host() -> Host {
+    let root = Path::new("/");
+    let (mut host, _) = crate::probe::host::probe(&crate::probe::host::Source::new(root));
+    load_descriptors(&mut host, root);
+    host
+}
+
+/// Reads host facts with the descriptors that they name: of a file, or by name. Faults are told to the user.
 pub fn read_host(path: &Path, shared: &Shared) -> Result<Host, Exit> {
-    let source = read(path)?;
+    match HostName::of(path) {
+        Some(HostName::Here) => return Ok(this_host()),
+        Some(HostName::Of(distribution)) => {
+            let mut host = distribution.host();
+            host.files.firmware = distribution.descriptors();
+            return Ok(host);
+        }
+        None => {}
+    }
+    let source = read(path).inspect_err(|_| {
+        let names: Vec<&str> = Distribution::ALL.iter().map(|d| d.as_str()).collect();
+        complain(&format!("besides files, --host takes: here, {}", names.join(", ")));
+    })?;
     let mut diags = Diagnostics::new();
     let text = String::from_utf8_lossy(&source.bytes);
     let mut host = crate::host::read(&text, &mut diags);
@@ -207,13 +251,16 @@ pub fn read_host(path: &Path, shared: &Shared) -> Result<Host, Exit> {
 /// Reads the descriptors that the facts name, below the directory that stands for `/`.
 pub fn load_descriptors(host: &mut Host, root: &Path) {
     let needed = files_needed(host);
-    host.files =
-        HostFiles { firmware: descriptors(root, &needed.firmware), vhost_user: descriptors(root, &needed.vhost_user) };
+    let shipped = host.firmware.shipped_by.map_or_else(Vec::new, Distribution::descriptors);
+    host.files = HostFiles {
+        firmware: descriptors(root, &needed.firmware, shipped),
+        vhost_user: descriptors(root, &needed.vhost_user, Vec::new()),
+    };
 }
 
-/// The descriptor files of some directories, in the order in which they count. A directory that is not
-/// there holds none.
-fn descriptors(root: &Path, directories: &[String]) -> Vec<DescriptorFile> {
+/// The descriptor files of some directories, in the order in which they count, with those that are known without a file
+/// below them. A directory that is not there holds none.
+fn descriptors(root: &Path, directories: &[String], known: Vec<DescriptorFile>) -> Vec<DescriptorFile> {
     let read = |directory: &String| -> Vec<DescriptorFile> {
         let Ok(entries) = std::fs::read_dir(root.join(directory.trim_start_matches('/'))) else { return Vec::new() };
         let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
@@ -225,7 +272,7 @@ fn descriptors(root: &Path, directories: &[String]) -> Vec<DescriptorFile> {
             })
             .collect()
     };
-    in_order(directories.iter().map(read).collect())
+    in_order(std::iter::once(known).chain(directories.iter().map(read)).collect())
 }
 
 /// Reads capabilities. Faults are told to the user.

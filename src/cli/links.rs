@@ -1,7 +1,8 @@
 //! What symbolic links on this machine make of the paths of a domain.
 //!
-//! The compiler looks at names only, so that its outputs are the same everywhere. A name that leads to a place
-//! that no guest may have, on the very machine that compiles, is refused here.
+//! The compiler looks at names only, so that its outputs are the same everywhere. Where the machine that compiles is the
+//! one that will run the domain (`--here`, `--host here`, `--probe-backing`, `virtc run`), a name that leads to a place
+//! that no guest may have is refused here.
 
 use crate::diag::Diagnostics;
 use crate::diag::codes::security as codes;

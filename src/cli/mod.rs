@@ -37,7 +37,8 @@ use std::process::ExitCode;
 // Options that all commands take. (No doc comment here or on the arguments of a command: clap would describe the command with it.)
 #[derive(Args, Clone, Debug, Default)]
 pub struct Shared {
-    /// Facts about the host that the domain will run on
+    /// Facts about the host that the domain will run on: a file, `here`, or a distribution (debian-13, fedora-44,
+    /// ubuntu-26.04, arch, debian-12)
     #[arg(long, global = true, value_name = "FILE", action = clap::ArgAction::Append, help_heading = "Inputs")]
     pub host: Option<PathBuf>,
     /// Capabilities of QEMU: a file, or the name of an embedded profile

@@ -137,7 +137,8 @@ fn plan(args: &Args, shared: &Shared) -> Result<(Plan, SecretValues), Exit> {
     if shared.connect.is_none() && shared.host.is_none() && instance(&shared)? == Instance::Session {
         shared.connect = Some("qemu:///session".to_string());
     }
-    let world = World::load(&shared)?;
+    // It runs here.
+    let world = World { here: true, ..World::load(&shared)? };
     let (compiled, exit) = world.compile(&source, Until::Planned);
     match compiled.plan {
         Some(plan) if exit == Exit::Done => {

@@ -45,10 +45,14 @@ pub fn definite(cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result<Cpu, Faul
             }
         }
         CpuMode::HostModel if arch.is_ppc64() => power(cpu, env)?,
-        CpuMode::HostModel => {
-            let host = host_model(machine, env).ok_or_else(|| unsupported(cpu.mode(), machine, env))?;
-            take_model(&mut new, &host);
-        }
+        CpuMode::HostModel => match host_model(machine, env) {
+            Some(host) => take_model(&mut new, &host),
+            None if takes_what_there_is(machine, env) => {
+                new.mode = Some(CpuMode::HostPassthrough);
+                new.model.take_if(|m| m.vendor_id.is_none());
+            }
+            None => return Err(unsupported(cpu.mode(), machine, env)),
+        },
         CpuMode::Custom if arch.is_x86() => custom_x86(&mut new, machine, env)?,
         CpuMode::Custom => {}
     }
@@ -71,6 +75,11 @@ pub fn definite(cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result<Cpu, Faul
         new.features.retain(|f| !NOT_TOLD.contains(&f.name()) && !topology(f.name()));
     }
     Ok(new)
+}
+
+/// Whether a guest that is to have the host's model gets the host's CPU as it is: nobody has told which that is.
+fn takes_what_there_is(machine: &Machine, env: &Env<'_>) -> bool {
+    env.host.open && machine.accel != Accel::Tcg && env.host.machine.arch.runs(machine.arch)
 }
 
 fn unsupported(mode: CpuMode, machine: &Machine, env: &Env<'_>) -> Fault {

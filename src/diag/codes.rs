@@ -20,6 +20,11 @@ impl Code {
         self == other || (self.is_of_format() && other.is_of_format())
     }
 
+    /// Whether the code speaks of what is assumed about a host that nobody has told about.
+    pub fn is_of_assumptions(&self) -> bool {
+        assume::ALL.contains(&self)
+    }
+
     /// Whether the code speaks of the format itself (VC01xx).
     pub fn is_of_format(&self) -> bool {
         self.id.starts_with("VC01")
@@ -41,6 +46,8 @@ pub(crate) use codes;
 
 #[path = "codes/address.rs"]
 mod address_table;
+#[path = "codes/assume.rs"]
+mod assume_table;
 #[path = "codes/chardev.rs"]
 mod chardev_table;
 #[path = "codes/display.rs"]
@@ -69,6 +76,7 @@ mod storage_table;
 mod xml_table;
 
 pub use address_table::address;
+pub use assume_table::assume;
 pub use chardev_table::chardev;
 pub use display_table::display;
 pub use emit_table::emit;
@@ -96,6 +104,7 @@ pub static TOPICS: &[(&str, &[&Code])] = &[
     ("host devices and other devices", hostdev::ALL),
     ("support", general::ALL),
     ("host facts and capabilities", inputs::ALL),
+    ("what is assumed", assume::ALL),
     ("outputs", emit::ALL),
     ("running", run::ALL),
     ("confinement", security::ALL),

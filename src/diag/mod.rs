@@ -167,10 +167,10 @@ impl Diagnostics {
         self.list.iter()
     }
 
-    /// Turns every warning into an error (`--strict`).
+    /// Turns every warning, and every note of an assumption, into an error (`--strict`).
     pub fn make_strict(&mut self) {
         for d in &mut self.list {
-            if d.severity == Severity::Warning {
+            if d.severity == Severity::Warning || d.code.is_of_assumptions() {
                 d.severity = Severity::Error;
             }
         }

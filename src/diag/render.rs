@@ -252,7 +252,7 @@ impl miette::Diagnostic for Shown<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.d.help.as_deref().map(|h| Box::new(h) as Box<dyn fmt::Display>)
+        self.d.help.as_deref().map(|h| Box::new(in_one_piece(h)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -276,6 +276,21 @@ impl miette::Diagnostic for Shown<'_> {
             .map(move |(span, words)| LabeledSpan::new_with_span(Some(words.clone()), marked(*span, text)));
         Some(Box::new(std::iter::once(main).chain(related)))
     }
+}
+
+/// Stands for a blank at which no line may be broken; no text means anything by it.
+const UNBROKEN: char = '\u{fdd0}';
+
+/// A help text whose indented lines, which are there to be copied, stay in one piece.
+fn in_one_piece(help: &str) -> std::borrow::Cow<'_, str> {
+    if !help.contains("\n  ") {
+        return help.into();
+    }
+    let line = |line: &str| match line.strip_prefix("  ") {
+        Some(_) => line.replace(' ', &UNBROKEN.to_string()),
+        None => line.to_string(),
+    };
+    help.lines().map(line).collect::<Vec<_>>().join("\n").into()
 }
 
 /// The part of a long line around a span, with what it spans; no more than `most`.
@@ -341,6 +356,7 @@ fn human(
         text.clear();
         let _ = writeln!(text, "{} {}: {}: {}", d.severity.as_str(), d.code.id, report.name, d.message);
     }
+    let text = text.replace(UNBROKEN, " ");
     writeln!(out, "{}", text.trim_end())?;
     writeln!(out)
 }

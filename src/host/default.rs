@@ -17,6 +17,7 @@ pub const DEVICE_ACL: &[&str] = &[
 impl Default for Host {
     fn default() -> Host {
         Host {
+            open: false,
             root: "/".to_string(),
             random: Random::Derived,
             clock: Clock { now: None, timezone: "UTC".to_string() },
@@ -80,6 +81,7 @@ impl Default for Host {
             migration: Service::of("migrate"),
             backup: Service::of("backup"),
             firmware: Firmware {
+                shipped_by: None,
                 descriptors: vec!["/usr/share/qemu/firmware".to_string(), "/etc/qemu/firmware".to_string()],
                 nvram_templates: [
                     ("OVMF/OVMF_CODE.fd", "OVMF/OVMF_VARS.fd"),

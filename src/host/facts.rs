@@ -35,6 +35,7 @@ word_facts!(
     Plug,
     PoolKind,
     VolumeKind,
+    Distribution,
 );
 
 /// A size in bytes, written as `"2MiB"`.

@@ -4,6 +4,7 @@
 //! that can influence an output; the core asks nothing of the world. The format is `host.kdl`.
 
 mod default;
+mod fact;
 mod facts;
 mod files;
 pub(crate) mod kdl;
@@ -12,23 +13,29 @@ mod plain_kdl;
 pub mod qemu_conf;
 mod read;
 mod security;
+mod shipped;
 mod storage;
 mod write;
 
 pub use default::DEVICE_ACL;
+pub use fact::Fact;
 pub use facts::{parse_numbers, print_numbers};
 pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};
 pub use pci::PciAddress;
 pub use read::read;
 pub use security::{Categories, Security, SelinuxPolicy};
+pub use shipped::Distribution;
 pub use storage::{Image, Link, Mount};
-pub use write::{Lines, write};
+pub use write::{Lines, print_size, write};
 
 use crate::vocab::{Arch, Uuid, keywords, sum};
 
 /// Host facts. The fields are named after the nodes of `host.kdl`.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Host {
+    /// Whether what these facts do not tell may be assumed: nobody gave them, or only the distribution. Not part of
+    /// `host.kdl`: a file says what there is, and what it does not list is not there.
+    pub open: bool,
     /// Directory that stands for `/` of the described machine, relative to the document.
     pub root: String,
     /// Where random bytes come from.
@@ -385,6 +392,8 @@ pub struct Service {
 /// Where firmware is found.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Firmware {
+    /// The distribution whose descriptors are there besides those in the directories.
+    pub shipped_by: Option<Distribution>,
     /// Directories of descriptors, lowest precedence first.
     pub descriptors: Vec<String>,
     /// Pairs known without a descriptor.

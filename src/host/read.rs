@@ -510,7 +510,11 @@ fn firmware(r: &mut Reader, node: &KdlNode, firmware: &mut Firmware) {
     let mut templates = Vec::new();
     let mut descriptors = None;
     let mut any = false;
-    for child in r.block(node, &[("descriptors", Many), ("nvram-template", Many)]) {
+    for child in r.block(node, &[("descriptors", Many), ("shipped-by", Once), ("nvram-template", Many)]) {
+        if child.name().value() == "shipped-by" {
+            r.option(child, &mut firmware.shipped_by);
+            continue;
+        }
         if child.name().value() == "descriptors" {
             paths(r, child, descriptors.get_or_insert_default());
             continue;

@@ -130,6 +130,23 @@ impl Lines {
         self
     }
 
+    /// What was written, without the head of a document, in one line.
+    pub fn one_line(mut self) -> String {
+        self.end();
+        let mut out = String::new();
+        for line in self.out.lines().skip(1).map(str::trim).filter(|l| !l.is_empty()) {
+            // What stands in braces ends with a semicolon each.
+            if !(out.is_empty() || out.ends_with('{')) {
+                out.push(';');
+            }
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(line);
+        }
+        out
+    }
+
     /// The document.
     pub fn finish(mut self) -> String {
         self.end();
@@ -219,14 +236,7 @@ pub fn write(host: &Host, title: &str) -> String {
     machine(&mut w, &host.machine);
     numa(&mut w, &host.numa);
     if !host.hugepages.is_empty() {
-        w.gap().node("hugepages").block(|w| {
-            for mount in &host.hugepages {
-                w.node("mount").text(&mount.path).prop("page-size", &print_size(mount.page_size));
-                if mount.default {
-                    w.prop_truth("default", true);
-                }
-            }
-        });
+        hugepage_mounts(&mut w, &host.hugepages);
     }
     if !host.environment.is_empty() {
         w.gap().node("environment").block(|w| {
@@ -314,7 +324,18 @@ fn machine(w: &mut Lines, machine: &Machine) {
     });
 }
 
-fn numa(w: &mut Lines, numa: &Numa) {
+pub(super) fn hugepage_mounts(w: &mut Lines, mounts: &[HugepageMount]) {
+    w.gap().node("hugepages").block(|w| {
+        for mount in mounts {
+            w.node("mount").text(&mount.path).prop("page-size", &print_size(mount.page_size));
+            if mount.default {
+                w.prop_truth("default", true);
+            }
+        }
+    });
+}
+
+pub(super) fn numa(w: &mut Lines, numa: &Numa) {
     if *numa == Numa::default() {
         return;
     }
@@ -462,8 +483,14 @@ fn service(w: &mut Lines, service: &Service, usual: &Service) {
 fn firmware(w: &mut Lines, host: &Host, default: &Host) {
     if host.firmware != default.firmware {
         w.gap().node("firmware").block(|w| {
-            w.node("descriptors").texts(&host.firmware.descriptors);
-            for template in &host.firmware.nvram_templates {
+            if host.firmware.descriptors != default.firmware.descriptors {
+                w.node("descriptors").texts(&host.firmware.descriptors);
+            }
+            if let Some(distribution) = host.firmware.shipped_by {
+                firmware_shipped_by(w, distribution);
+            }
+            let own = host.firmware.nvram_templates != default.firmware.nvram_templates;
+            for template in host.firmware.nvram_templates.iter().filter(|_| own) {
                 w.node("nvram-template").prop("code", &template.code).prop("vars", &template.vars);
             }
         });
@@ -481,6 +508,10 @@ fn firmware(w: &mut Lines, host: &Host, default: &Host) {
             }
         });
     }
+}
+
+pub(super) fn firmware_shipped_by(w: &mut Lines, distribution: Distribution) {
+    w.node("shipped-by").text(distribution.as_str());
 }
 
 fn helpers(w: &mut Lines, host: &Host) {
@@ -519,7 +550,7 @@ fn secrets(w: &mut Lines, secrets: &[Secret]) {
     }
 }
 
-fn network(w: &mut Lines, network: &Network) {
+pub(super) fn network(w: &mut Lines, network: &Network) {
     w.gap().node("network").text(&network.name).block(|w| {
         if let Some(forward) = &network.forward {
             w.node("forward").text(forward.mode.as_str());
@@ -564,7 +595,7 @@ fn network(w: &mut Lines, network: &Network) {
     });
 }
 
-fn storage_pool(w: &mut Lines, pool: &StoragePool) {
+pub(super) fn storage_pool(w: &mut Lines, pool: &StoragePool) {
     w.gap().node("storage-pool").text(&pool.name).prop_if("type", pool.kind.map(PoolKind::as_str));
     w.prop("state", if pool.active { "active" } else { "inactive" });
     w.block(|w| {

@@ -81,7 +81,16 @@ fn flags(lx: &Lower<'_>, props: &mut Props) {
 fn effective(lx: &mut Lower<'_>) -> Option<Option<Cpu>> {
     let Some(cpu) = lx.domain.cpu.as_ref().filter(|c| c.names_a_cpu()) else { return Some(None) };
     match guest::definite(cpu, lx.machine, &lx.env) {
-        Ok(cpu) => Some(Some(cpu)),
+        Ok(definite) => {
+            if cpu.mode() == CpuMode::HostModel && definite.mode() == CpuMode::HostPassthrough {
+                let message =
+                    "<cpu mode='host-model'>: nobody has told the host's model: the guest gets the host's CPU as it is";
+                lx.diags
+                    .note(&crate::diag::codes::assume::CPU, lx.doc.span_of_attr(cpu.site, "mode"), message)
+                    .help("`virtc probe host` on the host tells it; in the facts of --host, in 'machine':\n  cpu model=\"MODEL\" vendor=\"VENDOR\"");
+            }
+            Some(Some(definite))
+        }
         Err(fault) => {
             let (code, message, help) = match fault {
                 Fault::Incompatible(message) => (&codes::CPU_HOST, message, None),

@@ -7,7 +7,7 @@ use crate::domain::os::{
     FirmwareFeature, FirmwareFeatureName, FirmwareFormat, FirmwareKind, Loader, LoaderKind, Nvram, Os,
 };
 use crate::domain::security::LaunchKind;
-use crate::host::Host;
+use crate::host::{Distribution, Fact, Host};
 use crate::stage::{Cx, Machine, Quirk};
 use crate::vocab::{Arch, OnOff, YesNo};
 use crate::xml::Site;
@@ -170,7 +170,8 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
     let descriptors = cx.env.host.files.firmware.iter().filter_map(|f| Descriptor::read(&f.text));
     let any_rom = cx.env.behaves(Quirk::RomBesideNvram);
-    let found = descriptors.into_iter().find(|d| fits(domain, machine, d, define, any_rom));
+    let fitting = |d: &Descriptor| fits(domain, machine, d, define, any_rom);
+    let found = descriptors.into_iter().find(fitting).or_else(|| assumed(domain, fitting, cx));
     let Some(os) = &mut domain.os else { return };
     match found {
         Some(found) => {
@@ -198,6 +199,27 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     if let Some(os) = &mut domain.os {
         variable_store(os, &name, cx);
     }
+}
+
+/// Where nobody has told what firmware the host has: that of the distribution whose file the domain names, else the first
+/// that fits.
+fn assumed(domain: &Domain, fits: impl Fn(&Descriptor) -> bool, cx: &mut Cx<'_>) -> Option<Descriptor> {
+    let os = domain.os.as_ref()?;
+    if !cx.env.host.open || cx.env.host.firmware.shipped_by.is_some() {
+        return None;
+    }
+    let of = |distribution: Distribution| {
+        let all = distribution.descriptors();
+        all.iter().filter_map(|f| Descriptor::read(&f.text)).find(&fits)
+    };
+    let (shipped_by, found) = Distribution::ALL.iter().find_map(|d| Some((*d, of(*d)?)))?;
+    let named = os.loader.as_ref().is_some_and(|l| l.path.is_some());
+    let what = if named { "the firmware" } else { "UEFI" };
+    let message = format!("{what} is taken to be as {} ships it: {}", shipped_by.title(), found.code);
+    let span = cx.doc.span_of_attr(os.site, "firmware");
+    let help = crate::assume::in_host_kdl(&Fact::Firmware(shipped_by));
+    cx.diags.note(&crate::diag::codes::assume::FIRMWARE, span, message).help(help);
+    Some(found)
 }
 
 /// That no descriptor fits, and what to do.

@@ -21,6 +21,7 @@ mod guest_rules;
 mod numa_rules;
 mod os_rules;
 mod place_rules;
+mod rooted;
 mod rules;
 mod scope;
 pub mod seclabel;
@@ -37,6 +38,9 @@ use crate::stage::{Cx, Machine};
 pub fn settle(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     addresses::assign_late(domain, machine, cx);
     aliases::assign(domain, machine);
+    if cx.env.is_guardian() {
+        rooted::paths(domain);
+    }
 }
 
 /// Completes and checks a domain. Gives what is known about its machine; none if that cannot be told.

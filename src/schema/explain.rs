@@ -167,7 +167,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
             let [first, others @ ..] = group.as_slice() else { continue };
             let names: Vec<&str> = group.iter().map(|a| a.name()).collect();
             let message = format!("{} {}", and(&names), if others.is_empty() { why } else { plural(&why) });
-            let d = self.out.report(&codes::WRONG_VARIANT, first.span(), message);
+            let d = self.out.passed_over(&codes::WRONG_VARIANT, first.span(), message);
             for other in others {
                 d.related(other.span(), "and here");
             }
@@ -206,7 +206,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
             ([], known) => format!("{help}; here {el} takes {}", list(known)),
             (instead, _) => format!("here {el} takes {}; {help}", list(instead)),
         };
-        self.out.report(&codes::WRONG_VARIANT, attr.span(), format!("'{name}' of {el} {why}")).help(help);
+        self.out.passed_over(&codes::WRONG_VARIANT, attr.span(), format!("'{name}' of {el} {why}")).help(help);
         Some(match instead.first() {
             Some(name) => Meant::Attribute(tables::find_name(Namespace::None, name)),
             None => Meant::Unknown,
@@ -233,7 +233,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 .help(format!("write the number alone; its unit is {unit}"));
             return;
         }
-        self.wrong_value(&what, attr.value(), slot.ty(), attr.span());
+        self.wrong_value(me, &what, attr.value(), slot.ty(), attr.span());
     }
 
     pub fn wrong_text(&mut self, me: &Parent<'_, '_>, ty: &Type) {
@@ -266,7 +266,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 .help(format!("they would be taken for a part of it: write <{name}>{}</{name}>", shown(value)));
             return;
         }
-        self.wrong_value(&tag(me.el), value, ty, trimmed(me.el));
+        self.wrong_value(me, &tag(me.el), value, ty, trimmed(me.el));
     }
 
     /// An empty element stands where it may be left out.
@@ -275,7 +275,19 @@ impl<'r, 'd> Explainer<'r, 'd> {
         self.out.remark(&codes::WRONG_VALUE, me.el.span(), message).help("remove it");
     }
 
-    fn wrong_value(&mut self, what: &str, value: &str, ty: &Type, span: Span) {
+    fn wrong_value(&mut self, me: &Parent<'_, '_>, what: &str, value: &str, ty: &Type, span: Span) {
+        let of_file = ty.name.get() == "path" && FILES.contains(&me.el.name());
+        if of_file && self.out.is_lenient() && !value.chars().any(char::is_control) {
+            if value.is_empty() {
+                let message = format!("{what} is empty: libvirt takes it for a missing one");
+                self.out.passed_over(&codes::WRONG_VALUE, span, message).help("remove it");
+            } else {
+                let message =
+                    format!("{what} is a relative path, which is looked for in the root directory: '/{value}'");
+                self.out.passed_over(&codes::WRONG_VALUE, span, message).help("give the whole path, from '/' on");
+            }
+            return;
+        }
         let words: Vec<&str> = ty.words().iter().map(|w| w.word.get()).collect();
         let number = tables::decimal(value).or_else(|| tables::hexadecimal(value));
         let ranged = ty.parts().iter().any(|p| matches!(p, Part::Int(..) | Part::Hex(..)));
@@ -355,9 +367,14 @@ impl<'r, 'd> Explainer<'r, 'd> {
         let tag_span = me.el.span();
         let end = (tag_span.start as usize + 1 + me.el.name().len()).min(tag_span.end as usize);
         let span = Span::new(tag_span.start as usize, end);
-        self.out
-            .report(&codes::MISSING_ELEMENT, span, format!("{} lacks {}", tag(me.el), and_plain(&names)))
-            .help(lines.join("\n"));
+        let message = format!("{} lacks {}", tag(me.el), and_plain(&names));
+        // A table of SMBIOS without entries is none.
+        let table = me.above.is_some_and(|above| above.el.name() == "sysinfo") && me.el.attrs().next().is_none();
+        let told = match table {
+            true => self.out.passed_over(&codes::MISSING_ELEMENT, span, message),
+            false => self.out.report(&codes::MISSING_ELEMENT, span, message),
+        };
+        told.help(lines.join("\n"));
     }
 
     pub fn duplicate(&mut self, me: &Parent<'_, '_>, el: El<'_>, slot: &ChildSlot, first: Option<Span>) {
@@ -417,7 +434,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
         if inactive {
             let guards: Vec<u8> = me.def.children().iter().filter(|s| s.name == name).map(|s| s.guard).collect();
             let (why, help) = wrong_variant(me, &child, &guards);
-            self.out.report(&codes::WRONG_VARIANT, el.span(), format!("{child} {why}")).help(help);
+            self.out.passed_over(&codes::WRONG_VARIANT, el.span(), format!("{child} {why}")).help(help);
             return None;
         }
         let known = open_children(me);
@@ -517,6 +534,9 @@ fn tag(el: El<'_>) -> String {
     };
     format!("<{prefix}{}>", el.name())
 }
+
+/// Elements whose paths libvirt hands to QEMU as they are.
+const FILES: &[&str] = &["source", "loader", "nvram", "kernel", "initrd", "dtb"];
 
 /// What a type takes, as in "expected …".
 pub fn expected(ty: &Type) -> String {

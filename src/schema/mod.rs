@@ -13,5 +13,5 @@ mod variants;
 mod words;
 mod younger;
 
-pub use validate::{Flagged, Watch, validate, validate_watched};
+pub use validate::{Flagged, Grade, Watch, validate, validate_watched};
 pub use younger::Younger;

@@ -27,10 +27,21 @@ impl Flagged {
     }
 }
 
-/// Checks a whole document against the grammar of the domain format and reports every fault with the
-/// given severity. Gives the places that it has reported.
-pub fn validate(doc: &Document<'_>, severity: Severity, diags: &mut Diagnostics) -> Flagged {
-    validate_watched(doc, severity, diags, &mut Unwatched)
+/// How faults of the format are reported.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Grade {
+    /// Each as an error: the format is what counts.
+    Strict,
+    /// As an error, but what libvirt passes over, without harm to the machine, as a warning.
+    Lenient,
+    /// Each as a warning: for a libvirt that reads the same text.
+    Warn,
+}
+
+/// Checks a whole document against the grammar of the domain format and reports every fault. Gives the places that it has
+/// reported.
+pub fn validate(doc: &Document<'_>, grade: Grade, diags: &mut Diagnostics) -> Flagged {
+    validate_watched(doc, grade, diags, &mut Unwatched)
 }
 
 /// Sees which entries of the schema a document uses.
@@ -47,16 +58,11 @@ struct Unwatched;
 impl Watch for Unwatched {}
 
 /// As [`validate`], and tells `watch` which entries the document uses.
-pub fn validate_watched<W: Watch>(
-    doc: &Document<'_>,
-    severity: Severity,
-    diags: &mut Diagnostics,
-    watch: &mut W,
-) -> Flagged {
+pub fn validate_watched<W: Watch>(doc: &Document<'_>, grade: Grade, diags: &mut Diagnostics, watch: &mut W) -> Flagged {
     let Some(root) = doc.root() else { return Flagged::default() };
     let mut v = Validator {
         watch,
-        out: Reporter { severity, diags, faults: 0, flagged: Flagged::default() },
+        out: Reporter { grade, diags, faults: 0, flagged: Flagged::default() },
         attrs: Vec::new(),
         children: Vec::new(),
         counts: Vec::new(),
@@ -75,7 +81,7 @@ const MOST_FAULTS: usize = 2000;
 
 /// Where faults go.
 pub(super) struct Reporter<'d> {
-    severity: Severity,
+    grade: Grade,
     diags: &'d mut Diagnostics,
     faults: usize,
     pub flagged: Flagged,
@@ -84,7 +90,22 @@ pub(super) struct Reporter<'d> {
 impl Reporter<'_> {
     pub fn report(&mut self, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {
         self.faults += 1;
-        self.report_as(self.severity, code, span, message)
+        let severity = if self.grade == Grade::Warn { Severity::Warning } else { Severity::Error };
+        self.report_as(severity, code, span, message)
+    }
+
+    /// Reports what the format does not have, and libvirt passes over or takes nevertheless.
+    pub fn passed_over(&mut self, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {
+        if self.grade == Grade::Strict {
+            return self.report(code, span, message);
+        }
+        self.faults += 1;
+        self.report_as(Severity::Warning, code, span, message)
+    }
+
+    /// Whether what libvirt takes is taken.
+    pub fn is_lenient(&self) -> bool {
+        self.grade != Grade::Strict
     }
 
     /// Reports what does no harm: libvirt passes over it.

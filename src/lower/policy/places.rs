@@ -93,6 +93,8 @@ const PLACES: &[(&str, Option<Closed>)] = &[
     ("/etc/ceph", Some(Closed::ReadOnly)),
     // Where libvirt-sandbox keeps the configuration of its guests.
     ("/etc/libvirt-sandbox/services", None),
+    // Where Unraid keeps variable stores.
+    ("/etc/libvirt/qemu/nvram", None),
     // Certificates of displays and smart cards.
     ("/etc/pki", Some(Closed::ForWriting)),
     ("/home", Some(Closed::Itself)),
@@ -396,6 +398,17 @@ fn place(path: &str) -> Option<(&'static str, Closed)> {
     }
 }
 
+/// Hidden folders that are there for keys and logins.
+const KEYS: &[&str] = &[".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker", ".mozilla", ".password-store", ".pki"];
+
+/// Whether a file is, by its name, an image of a disk or of firmware.
+fn is_image(path: &str) -> bool {
+    const ENDS: &[&str] = &["qcow2", "qcow", "img", "iso", "raw", "vmdk", "vdi", "vhd", "vhdx", "qed", "fd", "rom"];
+    let file = path.rsplit('/').next().unwrap_or_default();
+    let end = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, end)| end.to_ascii_lowercase());
+    end.is_some_and(|end| ENDS.contains(&end.as_str()))
+}
+
 /// Why a path in a user's own folders is closed: keys and logins are in hidden ones, and the programs of the
 /// session listen in the run-time folder.
 fn of_a_user(path: &str) -> Option<&'static str> {
@@ -405,7 +418,8 @@ fn of_a_user(path: &str) -> Option<&'static str> {
             let open = match hidden {
                 ".local" | ".cache" | ".var" => true,
                 ".config" => parts.next().is_some_and(|folder| matches!(folder, "libvirt" | "virtc")),
-                _ => false,
+                // People keep images in hidden folders of their own; what is named like one holds no key.
+                _ => !KEYS.contains(&hidden) && is_image(path),
             };
             (!open).then_some("it is in a hidden folder of a user, where keys and logins are")
         }

@@ -162,12 +162,13 @@ fn instance(source: &Source, host: &mut Host) {
     if !source.is_here() {
         return;
     }
-    for name in ["PATH", "HOME", "USER", "LOGNAME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"] {
-        if let Ok(value) = std::env::var(name) {
-            host.set_env(name, &value);
-        }
-    }
     if !rustix::process::geteuid().is_root() {
+        // Where the files of a user are. What else a login has set is no fact about the host.
+        for name in ["HOME", "XDG_CONFIG_HOME", "XDG_RUNTIME_DIR"] {
+            if let Ok(value) = std::env::var(name) {
+                host.set_env(name, &value);
+            }
+        }
         session(host);
     }
 }
