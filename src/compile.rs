@@ -3,7 +3,7 @@
 mod consequences;
 
 use crate::caps::Capabilities;
-use crate::diag::{Diagnostics, Severity};
+use crate::diag::Diagnostics;
 use crate::domain::{self, Domain};
 use crate::host::Host;
 use crate::lower;
