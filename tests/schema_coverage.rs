@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use virtc::diag::{Diagnostics, Severity};
+use virtc::diag::Diagnostics;
 use virtc::schema::{self, Watch, reference, tables};
 use virtc::xml::{self, Attr, El};
 
@@ -91,7 +91,7 @@ fn exercise(folder: &Path, used: &mut Used, strict: bool) -> usize {
         let doc = xml::parse(&text, &mut diags);
         // A file with faults proves nothing.
         let mut mine = Used { names: std::mem::take(&mut used.names), seen: BTreeSet::new() };
-        schema::validate_watched(&doc, Severity::Error, &mut diags, &mut mine);
+        schema::validate_watched(&doc, schema::Grade::Strict, &mut diags, &mut mine);
         used.names = mine.names;
         if diags.is_empty() {
             used.seen.extend(mine.seen);
