@@ -167,7 +167,11 @@ impl<'r, 'd> Explainer<'r, 'd> {
             let [first, others @ ..] = group.as_slice() else { continue };
             let names: Vec<&str> = group.iter().map(|a| a.name()).collect();
             let message = format!("{} {}", and(&names), if others.is_empty() { why } else { plural(&why) });
-            let d = self.out.passed_over(&codes::WRONG_VARIANT, first.span(), message);
+            // libvirt reads an attribute of a display where it means something, and only there.
+            let d = match me.el.name() == "graphics" {
+                true => self.out.passed_over(&codes::WRONG_VARIANT, first.span(), message),
+                false => self.out.report(&codes::WRONG_VARIANT, first.span(), message),
+            };
             for other in others {
                 d.related(other.span(), "and here");
             }
@@ -206,7 +210,14 @@ impl<'r, 'd> Explainer<'r, 'd> {
             ([], known) => format!("{help}; here {el} takes {}", list(known)),
             (instead, _) => format!("here {el} takes {}; {help}", list(instead)),
         };
-        self.out.passed_over(&codes::WRONG_VARIANT, attr.span(), format!("'{name}' of {el} {why}")).help(help);
+        let message = format!("'{name}' of {el} {why}");
+        // Beside what this variant takes it says nothing; alone, it was meant to.
+        let beside = known.iter().any(|k| me.el.peek(k).is_some());
+        let told = match beside {
+            true => self.out.passed_over(&codes::WRONG_VARIANT, attr.span(), message),
+            false => self.out.report(&codes::WRONG_VARIANT, attr.span(), message),
+        };
+        told.help(help);
         Some(match instead.first() {
             Some(name) => Meant::Attribute(tables::find_name(Namespace::None, name)),
             None => Meant::Unknown,
@@ -276,7 +287,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
     }
 
     fn wrong_value(&mut self, me: &Parent<'_, '_>, what: &str, value: &str, ty: &Type, span: Span) {
-        let of_file = ty.name.get() == "path" && FILES.contains(&me.el.name());
+        let of_file = PATHS.contains(&ty.name.get()) && FILES.contains(&me.el.name());
         if of_file && self.out.is_lenient() && !value.chars().any(char::is_control) {
             if value.is_empty() {
                 let message = format!("{what} is empty: libvirt takes it for a missing one");
@@ -434,7 +445,13 @@ impl<'r, 'd> Explainer<'r, 'd> {
         if inactive {
             let guards: Vec<u8> = me.def.children().iter().filter(|s| s.name == name).map(|s| s.guard).collect();
             let (why, help) = wrong_variant(me, &child, &guards);
-            self.out.passed_over(&codes::WRONG_VARIANT, el.span(), format!("{child} {why}")).help(help);
+            let message = format!("{child} {why}");
+            // With mode='passthrough' QEMU has every enlightenment, whatever is named.
+            let told = match me.el.name() == "hyperv" {
+                true => self.out.passed_over(&codes::WRONG_VARIANT, el.span(), message),
+                false => self.out.report(&codes::WRONG_VARIANT, el.span(), message),
+            };
+            told.help(help);
             return None;
         }
         let known = open_children(me);
@@ -534,6 +551,9 @@ fn tag(el: El<'_>) -> String {
     };
     format!("<{prefix}{}>", el.name())
 }
+
+/// The types of paths of images.
+const PATHS: &[&str] = &["path", "source-path"];
 
 /// Elements whose paths libvirt hands to QEMU as they are.
 const FILES: &[&str] = &["source", "loader", "nvram", "kernel", "initrd", "dtb"];
