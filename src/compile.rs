@@ -6,11 +6,12 @@ use crate::caps::Capabilities;
 use crate::diag::Diagnostics;
 use crate::domain::{self, Domain};
 use crate::host::Host;
+use crate::lint;
 use crate::lower;
 use crate::plan::Plan;
 use crate::resolve;
 use crate::schema;
-use crate::stage::{Cx, Env, Options};
+use crate::stage::{Cx, Env, Guess, Options};
 use crate::vocab::Release;
 use crate::xml;
 
@@ -71,24 +72,28 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
             }
         }
     }
-    consequences::drop(&doc, format, &mut diags);
+    consequences::drop(&doc, format, &flagged, Guess::No, &mut diags);
     let read = diags.len();
     let mut cx = Cx { env, doc: &doc, diags: &mut diags };
+    lint::given(&domain, &mut cx);
     let machine = resolve::resolve(&mut domain, &mut cx);
+    consequences::drop(&doc, read, &flagged, machine.guess, cx.diags);
     let mut plan = None;
     let mut secret_values = Vec::new();
-    if let Some(machine) = machine
-        && until >= Until::Planned
-        && !cx.diags.has_errors()
-    {
+    // Lowering checks, too: it runs for its faults even where there are others, and what it makes is thrown away.
+    if until >= Until::Planned {
+        let resolved = cx.diags.len();
         resolve::settle(&mut domain, &machine, &mut cx);
         let lowered = lower::lower(&domain, &machine, &mut cx);
+        lint::complete(&domain, &machine, &mut cx);
+        consequences::drop(&doc, resolved, &flagged, machine.guess, cx.diags);
         plan = Some(lowered.plan);
         secret_values = lowered.secret_values;
     }
+    options.levels.apply(&mut diags);
     if diags.has_errors() {
         plan = None;
-        consequences::drop(&doc, read, &mut diags);
+        secret_values.clear();
         consequences::tidy(&doc, &mut diags);
     }
     Compiled { domain: Some(domain), plan, diags, secret_values }

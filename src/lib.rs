@@ -13,6 +13,7 @@ pub mod emit;
 pub mod fleet;
 pub mod host;
 pub mod import;
+pub mod lint;
 pub mod lower;
 pub mod plan;
 pub mod probe;

@@ -30,11 +30,38 @@ fn short(version: Version) -> String {
     format!("{}.{}", version.0 / 1_000_000, version.0 / 1000 % 1000)
 }
 
+/// The machine types of these capabilities.
+fn machines(caps: &Capabilities, accel: Accel) -> impl Iterator<Item = &super::Machine> {
+    caps.accel(accel).or(caps.accels.first()).into_iter().flat_map(|a| a.machines.iter())
+}
+
+/// The machine type that is nearest to one that QEMU does not have: the newest of its family, or one with a name that
+/// differs in a slip or two. None if nothing resembles it.
+pub fn nearest<'c>(caps: &'c Capabilities, accel: Accel, name: &str) -> Option<&'c str> {
+    let wanted = family(name).map(|(wanted, _)| wanted);
+    let kin = machines(caps, accel)
+        .filter_map(|m| family(&m.name).filter(|(own, _)| Some(*own) == wanted).map(|(_, version)| (version, &*m.name)))
+        .max();
+    kin.map(|(_, newest)| newest).or_else(|| close(caps, accel, name))
+}
+
+/// The machine type, or alias of one, with the most similar name.
+fn close<'c>(caps: &'c Capabilities, accel: Accel, name: &str) -> Option<&'c str> {
+    // Comparing costs the product of the lengths, and no machine type has such a name.
+    let comparable = name.len() <= 64;
+    let names = machines(caps, accel).flat_map(|m| [Some(&*m.name), m.alias.as_deref()]).flatten();
+    names
+        .filter(|_| comparable)
+        .map(|known| (similar::TextDiff::from_chars(name, known).ratio(), known))
+        .filter(|(ratio, _)| *ratio > 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
 /// What to do when QEMU does not have the machine type `name`.
 pub fn advice(caps: &Capabilities, accel: Accel, name: &str) -> String {
-    let machines = || caps.accel(accel).or(caps.accels.first()).into_iter().flat_map(|a| a.machines.iter());
     if let Some((wanted, release)) = family(name) {
-        let mut relatives: Vec<(Version, &str)> = machines()
+        let mut relatives: Vec<(Version, &str)> = machines(caps, accel)
             .filter_map(|m| family(&m.name).filter(|(own, _)| *own == wanted).map(|(_, version)| (version, &*m.name)))
             .collect();
         relatives.sort_unstable();
@@ -56,17 +83,8 @@ pub fn advice(caps: &Capabilities, accel: Accel, name: &str) -> String {
             };
         }
     }
-    // Comparing costs the product of the lengths, and no machine type has such a name.
-    let comparable = name.len() <= 64;
-    let close = machines()
-        .filter(|_| comparable)
-        .flat_map(|m| [Some(&*m.name), m.alias.as_deref()])
-        .flatten()
-        .map(|known| (similar::TextDiff::from_chars(name, known).ratio(), known))
-        .filter(|(ratio, _)| *ratio > 0.6)
-        .max_by(|a, b| a.0.total_cmp(&b.0));
-    match close {
-        Some((_, known)) => format!("did you mean '{known}'?"),
+    match close(caps, accel, name) {
+        Some(known) => format!("did you mean '{known}'?"),
         None => "virtc domcapabilities prints what a QEMU has".to_string(),
     }
 }

@@ -1,9 +1,11 @@
 //! `virtc check`: all diagnostics, no output.
 
+use super::fix;
 use super::inputs::{Source, World, read, report_all};
 use super::{Exit, Shared, complain};
 use crate::compile::Until;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
+use crate::fleet::{self, Member};
 use crate::plan::{Plan, Target};
 use crate::run::preflight::preflight;
 use crate::run::registry::Registry;
@@ -20,6 +22,12 @@ pub struct Args {
     /// Check only against the format, not against a QEMU and a host
     #[arg(long)]
     schema_only: bool,
+    /// Mend what is certain (a slip in a name or word, an attribute in the wrong place) in the files; comments and layout stay
+    #[arg(long, conflicts_with = "here")]
+    fix: bool,
+    /// With --fix: show what would change, and change nothing
+    #[arg(long, requires = "fix")]
+    diff: bool,
     /// Check also whether this very host can run it: programs, KVM, images and their permissions,
     /// interfaces, ports, memory
     #[arg(long, conflicts_with = "schema_only")]
@@ -49,16 +57,31 @@ fn check(args: &Args, shared: &Shared) -> Exit {
         Err(exit) => return exit,
     };
     let mut exit = Exit::Done;
+    if args.fix {
+        for file in distinct(args.files.iter().flat_map(|f| expand(f))) {
+            exit = exit.and(fix::file(&file, args.diff, &|source| match &world {
+                Some(w) => w.compile_text(&source.bytes, Until::Planned).diags,
+                None => format_only(source),
+            }));
+        }
+        if args.diff {
+            return exit;
+        }
+    }
     let mut reports: Vec<(Source, Diagnostics)> = Vec::new();
-    for file in args.files.iter().flat_map(|f| expand(f)) {
+    let mut fleet: Vec<(Source, Plan)> = Vec::new();
+    for file in distinct(args.files.iter().flat_map(|f| expand(f))) {
         match read(&file) {
             Ok(source) => {
+                let mut planned = None;
                 let mut diags = match &world {
                     Some(w) => {
                         let mut compiled = w.compile_text(&source.bytes, Until::Planned);
-                        if let Some(plan) = compiled.plan.filter(|_| args.here && !compiled.diags.has_errors()) {
-                            exit = exit.and(ready(&plan, &mut compiled.diags));
+                        let plan = compiled.plan.filter(|_| !compiled.diags.has_errors());
+                        if let Some(plan) = plan.as_ref().filter(|_| args.here) {
+                            exit = exit.and(ready(plan, &mut compiled.diags));
                         }
+                        planned = plan;
                         compiled.diags
                     }
                     None => format_only(&source),
@@ -69,7 +92,10 @@ fn check(args: &Args, shared: &Shared) -> Exit {
                 if fails(&diags, shared.target) {
                     exit = exit.and(Exit::Input);
                 }
-                // A clean file costs nothing more.
+                // A clean file costs nothing more, but for what it has in common with others.
+                if let Some(plan) = planned {
+                    fleet.push((Source { name: source.name.clone(), bytes: source.bytes.clone() }, plan));
+                }
                 if !diags.is_empty() {
                     reports.push((source, diags));
                 }
@@ -77,8 +103,40 @@ fn check(args: &Args, shared: &Shared) -> Exit {
             Err(failed) => exit = exit.and(failed),
         }
     }
+    if conflicts(&fleet, &mut reports, shared) {
+        exit = exit.and(Exit::Input);
+    }
     report_all(&reports, shared);
     exit
+}
+
+/// The files, each once.
+fn distinct(files: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
+    let mut seen = std::collections::BTreeSet::new();
+    files.filter(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone()))).collect()
+}
+
+/// Adds what only one of the domains can have, as `build` does. Whether there is any such thing.
+fn conflicts(fleet: &[(Source, Plan)], reports: &mut Vec<(Source, Diagnostics)>, shared: &Shared) -> bool {
+    if fleet.len() < 2 {
+        return false;
+    }
+    let members: Vec<Member<'_>> = fleet.iter().map(|(source, plan)| Member { file: &source.name, plan }).collect();
+    let mut found = false;
+    for ((source, _), mut faults) in fleet.iter().zip(fleet::conflicts(&members)) {
+        if shared.strict {
+            faults.make_strict();
+        }
+        found |= faults.has_errors();
+        if faults.is_empty() {
+            continue;
+        }
+        match reports.iter_mut().find(|(other, _)| other.name == source.name) {
+            Some((_, diags)) => diags.extend(faults),
+            None => reports.push((Source { name: source.name.clone(), bytes: source.bytes.clone() }, faults)),
+        }
+    }
+    found
 }
 
 /// Looks whether this host can run the machine.

@@ -3,8 +3,8 @@
 use super::{Exit, Shared, complain};
 use crate::caps::{Capabilities, Choice, profiles};
 use crate::compile::{Compiled, Until, compile};
-use crate::diag::Diagnostics;
 use crate::diag::render::{Report, render_all};
+use crate::diag::{Diagnostics, Level, Levels};
 use crate::host::{DescriptorFile, Distribution, Host, HostFiles, InstanceMode, files_needed, in_order};
 use crate::stage::Options;
 use std::io::{IsTerminal, Read};
@@ -88,6 +88,25 @@ pub fn read(path: &Path) -> Result<Source, Exit> {
     }
 }
 
+/// How serious lints are taken, by the options. A code that is named twice has the gravest of its levels.
+fn levels(shared: &Shared) -> Result<Levels, Exit> {
+    let mut levels = Levels::default();
+    let options = [
+        ("--allow", &shared.allow, Level::Allow),
+        ("--warn", &shared.warn, Level::Warn),
+        ("--deny", &shared.deny, Level::Deny),
+    ];
+    for (option, names, level) in options {
+        for name in names {
+            levels.set(name, level).map_err(|fault| {
+                complain(&format!("{option}: {fault}"));
+                Exit::Usage
+            })?;
+        }
+    }
+    Ok(levels)
+}
+
 impl<'a> World<'a> {
     /// Reads host facts and capabilities. Faults are told to the user.
     pub fn load(shared: &'a Shared) -> Result<World<'a>, Exit> {
@@ -130,7 +149,12 @@ impl<'a> World<'a> {
             },
             None => Choice::default_profile(),
         };
-        let options = Options { target: shared.target, define: shared.define, incoming: shared.incoming.clone() };
+        let options = Options {
+            target: shared.target,
+            define: shared.define,
+            incoming: shared.incoming.clone(),
+            levels: levels(shared)?,
+        };
         let here = shared.probe_backing || shared.host.as_deref().and_then(HostName::of) == Some(HostName::Here);
         Ok(World { host, caps, options, shared, read: files, here })
     }

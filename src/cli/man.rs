@@ -68,7 +68,11 @@ const EXIT_STATUS: [(&str, &str); 5] = [
 /// One page: what clap knows of the command, then what holds for all of them.
 fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
     let name = name(command);
-    let man = Man::new(command.clone()).title(name.clone()).manual("virtc").section("1").source(concat!("virtc ", env!("CARGO_PKG_VERSION")));
+    let man = Man::new(command.clone())
+        .title(name.clone())
+        .manual("virtc")
+        .section("1")
+        .source(concat!("virtc ", env!("CARGO_PKG_VERSION")));
     let mut out = Vec::new();
     man.render_title(&mut out)?;
     man.render_name_section(&mut out)?;
@@ -109,7 +113,13 @@ mod tests {
         command.build();
         let argv = shown(&command).find(|c| c.get_name() == "argv").expect("argv");
         let text = String::from_utf8(page(argv).expect("a page")).expect("UTF-8");
-        for part in [".TH virtc-argv 1", "virtc\\-argv \\- Print the QEMU command line", "\\-\\-caps", "EXIT STATUS", "virtc(1)"] {
+        for part in [
+            ".TH virtc-argv 1",
+            "virtc\\-argv \\- Print the QEMU command line",
+            "\\-\\-caps",
+            "EXIT STATUS",
+            "virtc(1)",
+        ] {
             assert!(text.contains(part), "{part}: {text}");
         }
     }

@@ -12,6 +12,7 @@ mod denial;
 mod deploy;
 mod diff;
 mod explain;
+mod fix;
 mod golden;
 mod helper;
 mod import;
@@ -57,6 +58,15 @@ pub struct Shared {
     /// Treat the XML as newly defined: newest defaults
     #[arg(long, global = true, help_heading = "Compiling")]
     pub define: bool,
+    /// Say nothing of this: a code, or a group of lints (will-not-start, data, security, surprise, host-devices)
+    #[arg(long, global = true, value_name = "CODE|GROUP", help_heading = "Messages")]
+    pub allow: Vec<String>,
+    /// Warn of this
+    #[arg(long, global = true, value_name = "CODE|GROUP", help_heading = "Messages")]
+    pub warn: Vec<String>,
+    /// Take this for an error
+    #[arg(long, global = true, value_name = "CODE|GROUP", help_heading = "Messages")]
+    pub deny: Vec<String>,
     /// Where a migration comes from
     #[arg(long, global = true, value_name = "URI", help_heading = "Compiling")]
     pub incoming: Option<String>,

@@ -24,14 +24,26 @@ pub enum Fault {
     Incompatible(String),
     /// The parts contradict each other.
     Wrong(String),
+    /// There is no model of this name.
+    NoModel(String),
+    /// There is no feature of this name.
+    NoFeature(String),
+}
+
+/// The names of the CPU that nobody knows: features, and the model.
+pub fn unknown(cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Vec<Fault> {
+    let strange = cpu.features.iter().filter(|f| !knows_feature(machine.arch, f.name()));
+    let mut faults: Vec<Fault> = strange.map(|f| Fault::NoFeature(f.name().to_string())).collect();
+    // The model of x86 may be translated; otherwise libvirt leaves it to QEMU, which then does not start.
+    if cpu.mode() == CpuMode::Custom && !machine.arch.is_x86() && env.is_guardian() {
+        faults.extend(known_model(cpu, machine, env).err());
+    }
+    faults
 }
 
 /// The CPU that QEMU is told.
 pub fn definite(cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result<Cpu, Fault> {
     let arch = machine.arch;
-    if let Some(feature) = cpu.features.iter().find(|f| !knows_feature(arch, f.name())) {
-        return Err(Fault::Wrong(format!("unknown CPU feature: {}", feature.name())));
-    }
     let mut new = cpu.clone();
     match cpu.mode() {
         CpuMode::HostPassthrough => {
@@ -272,6 +284,15 @@ fn compare(table: &Table, cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result
     )))
 }
 
+/// Whether this QEMU has the model; it is not asked where it does not list any.
+fn known_model(cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Fault> {
+    let (Some(qemu), Some(name)) = (env.caps.accel(machine.accel), cpu.model_name()) else { return Ok(()) };
+    if qemu.cpus.is_empty() || qemu.cpus.iter().any(|c| c.name == name) {
+        return Ok(());
+    }
+    Err(Fault::NoModel(name.to_string()))
+}
+
 /// Replaces a model that this QEMU does not know.
 fn translate(cpu: &mut Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Fault> {
     let Some(qemu) = env.caps.accel(machine.accel) else { return Ok(()) };
@@ -282,11 +303,11 @@ fn translate(cpu: &mut Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Faul
     let fallback = cpu.model.as_ref().and_then(|m| m.fallback);
     let table = table();
     let Some(model) = table.model(name).filter(|_| fallback != Some(CpuFallback::Forbid)) else {
-        return Err(Fault::Wrong(format!("the hypervisor has no CPU model '{name}'")));
+        return Err(Fault::NoModel(name.to_string()));
     };
     let data = Data { features: model.features, vendor: model.vendor, signature: None };
     let Some(other) = decode::decode(table, &data, qemu) else {
-        return Err(Fault::Wrong(format!("the hypervisor has no CPU model '{name}'")));
+        return Err(Fault::NoModel(name.to_string()));
     };
     take_model(cpu, &other);
     Ok(())

@@ -234,7 +234,16 @@ pub fn knows_feature(arch: Arch, name: &str) -> bool {
         return matches!(name, "sve" | "pauth")
             || length.is_some_and(|bits| bits > 0 && bits <= 2048 && bits.is_multiple_of(128));
     }
-    true
+    !arch.is_x86() || table().feature(name).is_some()
+}
+
+/// The names of features that the domain format has on this architecture, as far as there is a list.
+pub fn feature_names(arch: Arch) -> Vec<&'static str> {
+    match arch {
+        Arch::Aarch64 => vec!["sve", "pauth"],
+        _ if arch.is_x86() => table().features.iter().map(|(name, _)| *name).collect(),
+        _ => Vec::new(),
+    }
 }
 
 #[cfg(test)]

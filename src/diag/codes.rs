@@ -25,11 +25,59 @@ impl Code {
         assume::ALL.contains(&self)
     }
 
+    /// Whether the code speaks of addresses on buses (VC03xx).
+    pub fn is_of_addresses(&self) -> bool {
+        self.id.starts_with("VC03")
+    }
+
+    /// Whether it takes a machine, or its QEMU, to say whether this is a fault.
+    pub fn is_of_machine(&self) -> bool {
+        self.is_of_addresses() || OF_MACHINE.contains(&self)
+    }
+
+    /// Whether this is a lint (VC1301 to VC1349).
+    pub fn is_lint(&self) -> bool {
+        lint::ALL.contains(&self)
+    }
+
+    /// Whether the fault is one whatever the device is in which it stands.
+    pub fn stands_alone(&self) -> bool {
+        ALONE.contains(&self)
+    }
+
     /// Whether the code speaks of the format itself (VC01xx).
     pub fn is_of_format(&self) -> bool {
         self.id.starts_with("VC01")
     }
 }
+
+/// Codes of faults that one machine or QEMU has and another has not.
+static OF_MACHINE: &[&Code] = &[
+    &general::NOT_BY_QEMU,
+    &machine::UNKNOWN_MACHINE,
+    &machine::CPU,
+    &machine::CPU_HOST,
+    &machine::FEATURE,
+    &machine::FIRMWARE,
+    &machine::NO_FIRMWARE,
+    &machine::TIMER,
+    &machine::SECURITY,
+    &storage::NEEDS_QEMU,
+    &chardev::TARGET,
+    &chardev::UNSUPPORTED,
+    &display::INPUT,
+    &hostdev::UNSUPPORTED_MODEL,
+    &hostdev::TPM,
+    &lint::FOREIGN_KVM,
+    &lint::FOREIGN_EMULATOR,
+    &lint::HYPERV_ON_ARM,
+    &lint::NO_ACPI,
+    &lint::OLD_DEVICE,
+];
+
+/// Codes of faults that do not depend on what a device is: its name, its files, its place.
+static ALONE: &[&Code] =
+    &[&storage::DUPLICATE, &storage::BOOT_ORDER, &address::CONFLICT, &network::BAD_NAME, &security::FORBIDDEN_PATH];
 
 macro_rules! codes {
     ($(#[$meta:meta])* $topic:ident { $($konst:ident = $id:literal $name:literal $explain:literal;)* }) => {
@@ -60,6 +108,8 @@ mod general_table;
 mod hostdev_table;
 #[path = "codes/inputs.rs"]
 mod inputs_table;
+#[path = "codes/lint.rs"]
+mod lint_table;
 #[path = "codes/machine.rs"]
 mod machine_table;
 #[path = "codes/network.rs"]
@@ -83,6 +133,7 @@ pub use emit_table::emit;
 pub use general_table::general;
 pub use hostdev_table::hostdev;
 pub use inputs_table::inputs;
+pub use lint_table::lint;
 pub use machine_table::machine;
 pub use network_table::network;
 pub use run_table::run;
@@ -108,6 +159,7 @@ pub static TOPICS: &[(&str, &[&Code])] = &[
     ("outputs", emit::ALL),
     ("running", run::ALL),
     ("confinement", security::ALL),
+    ("lints", lint::ALL),
 ];
 
 /// The code with this identifier (`VC0101`, in any case) or this name (`wrong-value`).

@@ -5,9 +5,11 @@
 //! words of the domain format, the [`Span`] of the culprit and, where there is one, a help text.
 
 pub mod codes;
+pub mod lints;
 pub mod render;
 
 pub use codes::Code;
+pub use lints::{Level, Levels};
 
 use std::collections::BTreeMap;
 
@@ -62,6 +64,27 @@ pub enum Severity {
     Error,
 }
 
+/// A change of the source text.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Edit {
+    /// What is replaced; an empty span inserts.
+    pub span: Span,
+    /// What stands there instead.
+    pub text: String,
+}
+
+impl Edit {
+    /// A new edit.
+    pub fn new(span: Span, text: impl Into<String>) -> Edit {
+        Edit { span, text: text.into() }
+    }
+
+    /// Inserts at a byte.
+    pub fn insert(at: u32, text: impl Into<String>) -> Edit {
+        Edit::new(Span { start: at, end: at }, text)
+    }
+}
+
 /// One fault or remark.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Diagnostic {
@@ -77,12 +100,22 @@ pub struct Diagnostic {
     pub related: Vec<(Span, String)>,
     /// What to do.
     pub help: Option<String>,
+    /// The changes that do it, where it is certain what is meant.
+    pub edits: Vec<Edit>,
 }
 
 impl Diagnostic {
     /// Adds what to do about it. Who reported the place first knows best.
     pub fn help(&mut self, text: impl Into<String>) -> &mut Self {
         self.help.get_or_insert_with(|| text.into());
+        self
+    }
+
+    /// Adds the changes that mend it. Who reported the place first knows best.
+    pub fn fix(&mut self, edits: Vec<Edit>) -> &mut Self {
+        if self.edits.is_empty() {
+            self.edits = edits;
+        }
         self
     }
 
@@ -126,7 +159,15 @@ impl Diagnostics {
             return first;
         }
         self.by_span.entry(span).or_default().push(self.list.len());
-        self.list.push(Diagnostic { code, severity, span, message, related: Vec::new(), help: None });
+        self.list.push(Diagnostic {
+            code,
+            severity,
+            span,
+            message,
+            related: Vec::new(),
+            help: None,
+            edits: Vec::new(),
+        });
         self.list.last_mut().expect("an element was just pushed")
     }
 
@@ -174,6 +215,15 @@ impl Diagnostics {
                 d.severity = Severity::Error;
             }
         }
+    }
+
+    /// Gives each the severity that `grade` finds for it; drops those for which it finds none.
+    pub fn grade(&mut self, grade: impl Fn(&Diagnostic) -> Option<Severity>) {
+        let grades: Vec<Option<Severity>> = self.list.iter().map(grade).collect();
+        for (d, severity) in self.list.iter_mut().zip(&grades) {
+            d.severity = severity.unwrap_or(d.severity);
+        }
+        self.retain(|at, _| grades.get(at).is_some_and(Option::is_some));
     }
 
     /// Keeps those for which `keep` holds, which is told how many were recorded before each.

@@ -390,6 +390,15 @@ fn json_object(d: &Diagnostic, report: &Report<'_>, lines: &Lines<'_>) -> Value 
     if let Some(help) = &d.help {
         object.insert("help".to_string(), help.clone().into());
     }
+    if !d.edits.is_empty() {
+        let edits = d.edits.iter().map(|edit| {
+            let mut change = Map::new();
+            change.insert("text".to_string(), edit.text.clone().into());
+            place(&mut change, edit.span, lines);
+            Value::Object(change)
+        });
+        object.insert("fix".to_string(), Value::Array(edits.collect()));
+    }
     if !d.related.is_empty() {
         let related = d.related.iter().map(|(span, words)| {
             let mut other = Map::new();
@@ -440,6 +449,22 @@ fn sarif_location(name: &str, span: Span, lines: &Lines<'_>, message: Option<&st
     location
 }
 
+/// The changes that mend a fault.
+fn sarif_fix(d: &Diagnostic, name: &str, lines: &Lines<'_>) -> Value {
+    let replacements: Vec<Value> = (d.edits.iter())
+        .map(|edit| {
+            let ((line, column), (end_line, end_column)) = (lines.place(edit.span.start), lines.place(edit.span.end));
+            let region =
+                json!({ "startLine": line, "startColumn": column, "endLine": end_line, "endColumn": end_column });
+            json!({ "deletedRegion": region, "insertedContent": { "text": edit.text } })
+        })
+        .collect();
+    json!({
+        "description": { "text": d.help.as_deref().unwrap_or(&d.message) },
+        "artifactChanges": [{ "artifactLocation": { "uri": uri(name) }, "replacements": replacements }],
+    })
+}
+
 /// A path as a URI reference: everything that is not unreserved, `/` or `:` is percent-encoded.
 fn uri(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
@@ -479,6 +504,9 @@ fn sarif(reports: &[Report<'_>]) -> Value {
             });
             if !related.is_empty() {
                 result["relatedLocations"] = Value::Array(related);
+            }
+            if !d.edits.is_empty() {
+                result["fixes"] = json!([sarif_fix(d, report.name, &lines)]);
             }
             results.push(result);
         }

@@ -80,6 +80,11 @@ fn flags(lx: &Lower<'_>, props: &mut Props) {
 /// The CPU as QEMU is told. None after an error; nothing inside if the guest has the CPU that QEMU gives it.
 fn effective(lx: &mut Lower<'_>) -> Option<Option<Cpu>> {
     let Some(cpu) = lx.domain.cpu.as_ref().filter(|c| c.names_a_cpu()) else { return Some(None) };
+    let unknown = guest::unknown(cpu, lx.machine, &lx.env);
+    if !unknown.is_empty() {
+        unknown.into_iter().for_each(|fault| refuse(fault, cpu, lx));
+        return None;
+    }
     match guest::definite(cpu, lx.machine, &lx.env) {
         Ok(definite) => {
             if cpu.mode() == CpuMode::HostModel && definite.mode() == CpuMode::HostPassthrough {
@@ -92,17 +97,46 @@ fn effective(lx: &mut Lower<'_>) -> Option<Option<Cpu>> {
             Some(Some(definite))
         }
         Err(fault) => {
-            let (code, message, help) = match fault {
-                Fault::Incompatible(message) => (&codes::CPU_HOST, message, None),
-                Fault::Mode(message) => (&codes::CPU, message, mode_help(cpu.mode(), lx)),
-                Fault::Wrong(message) => (&codes::CPU, message, None),
-            };
-            let diagnostic = lx.error(code, cpu.site, message);
-            if let Some(help) = help {
-                diagnostic.help(help);
-            }
+            refuse(fault, cpu, lx);
             None
         }
+    }
+}
+
+/// Says why the guest cannot have its CPU, at the part that is to blame.
+fn refuse(fault: Fault, cpu: &Cpu, lx: &mut Lower<'_>) {
+    let of_model = cpu.model.as_ref().map_or(cpu.site, |m| m.site);
+    let (code, site, attribute, message, help) = match fault {
+        Fault::Incompatible(message) => (&codes::CPU_HOST, of_model, "", message, None),
+        Fault::Mode(message) => (&codes::CPU, cpu.site, "mode", message, mode_help(cpu.mode(), lx).map(str::to_string)),
+        Fault::Wrong(message) => (&codes::CPU, cpu.site, "", message, None),
+        Fault::NoModel(name) => {
+            let qemu = lx.env.caps.accel(lx.machine.accel);
+            let known = qemu.iter().flat_map(|q| q.cpus.iter()).map(|c| &*c.name);
+            let help = similar_names(&name, known)
+                .unwrap_or_else(|| "virtc domcapabilities lists the models that this QEMU has".to_string());
+            (&codes::CPU, of_model, "", format!("the hypervisor has no CPU model '{name}'"), Some(help))
+        }
+        Fault::NoFeature(name) => {
+            let site = cpu.features.iter().find(|f| f.name() == name).map_or(cpu.site, |f| f.site);
+            let help = similar_names(&name, crate::cpu::feature_names(lx.machine.arch));
+            let help =
+                help.unwrap_or_else(|| "remove it; features are those of the processor, as CPUID has them".to_string());
+            (&codes::CPU, site, "name", format!("unknown CPU feature: {name}"), Some(help))
+        }
+    };
+    let span = lx.doc.span_of_attr(site, attribute);
+    let diagnostic = lx.diags.error(code, span, message);
+    if let Some(help) = help {
+        diagnostic.help(help);
+    }
+}
+
+/// "did you mean …?", if names resemble one.
+fn similar_names<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Option<String> {
+    match crate::schema::meant(name, known).as_slice() {
+        [] => None,
+        all => Some(format!("did you mean '{}'?", all.join("' or '"))),
     }
 }
 

@@ -1,27 +1,27 @@
 //! First pass: what the XML leaves open.
 
 use super::{consoles, controllers, cpu, firmware, guest};
-use crate::caps::{Accel, Cap};
+use crate::caps::{Accel, Cap, retirement};
 use crate::device::family;
 use crate::device::memballoon::{Memballoon, MemballoonModel};
 use crate::device::{audio, input, video};
 use crate::diag::codes::{general as support, machine as codes};
 use crate::domain::general::{CrashAction, LifecycleAction};
-use crate::domain::os::{Boot, BootDevice, Os, OsKind};
+use crate::domain::os::{Boot, BootDevice, Os, OsKind, OsType};
 use crate::domain::vcpu::{Placement, Vcpu};
 use crate::domain::{Domain, DomainKind, clock};
 use crate::stage::Quirk;
-use crate::stage::{Board, Cx, Machine};
-use crate::vocab::{Uuid, Value, sum, sum_from};
+use crate::stage::{Board, Cx, Guess, Machine};
+use crate::vocab::{Arch, Uuid, Value, sum, sum_from};
 use crate::xml::Site;
 
 /// Completes a domain up to, not including, addresses.
-pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
+pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Machine {
     super::scope::limit(domain, cx);
     general(domain, cx);
     super::guest_rules::boot_parameters(domain, cx);
     super::seclabel::defaults(domain, cx);
-    let machine = machine(domain, cx)?;
+    let machine = machine(domain, cx);
     firmware::choose(domain, &machine, cx);
     cpu::defaults(domain, &machine, cx);
     guest::defaults(domain, &machine, cx);
@@ -44,7 +44,7 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     family::defaults(&mut devices, &machine, cx);
     domain.devices = Some(devices);
     controllers::add_implied(domain, &machine, cx);
-    Some(machine)
+    machine
 }
 
 /// Name, UUID, memory, CPUs, lifecycle, clock.
@@ -87,26 +87,38 @@ fn derived_uuid(name: &str) -> Uuid {
     Uuid::from_random(bytes)
 }
 
-/// Architecture, accelerator, machine type.
-fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
+/// Architecture, accelerator, machine type. What is wrong with them is reported, and the passes go on with a guess.
+fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Machine {
+    let emulator =
+        domain.devices.as_ref().and_then(|d| d.emulator.clone()).unwrap_or_else(|| cx.env.caps.emulator.to_string());
+    let accel = accelerator(domain, &emulator, cx);
+    let kind = domain.os.get_or_insert_with(Os::default).kind.get_or_insert_with(Default::default);
+    os_type(kind, &emulator, cx);
+    let (arch, foreign) = architecture(kind, &emulator, cx);
+    let (name, guess) = machine_type(kind, accel, foreign, &emulator, cx);
+    kind.machine = Some(name.clone());
+    let os = domain.os.get_or_insert_with(Os::default);
+    if os.boot.is_empty() && !has_boot_order(domain) {
+        let boot = Boot { dev: Some(BootDevice::Hd), site: Site::NONE };
+        domain.os.get_or_insert_with(Os::default).boot.push(boot);
+    }
+    Machine { arch, board: Board::of(arch, &name), name, accel, guess }
+}
+
+/// What runs the guest, by the type of the domain; emulation where there is none of that type.
+fn accelerator(domain: &Domain, emulator: &str, cx: &mut Cx<'_>) -> Accel {
     let accel = match domain.kind() {
         DomainKind::Kvm => Accel::Kvm,
         DomainKind::Qemu => Accel::Tcg,
         DomainKind::Hvf => Accel::Hvf,
         DomainKind::Hyperv if cx.has(Cap::Mshv) => Accel::Mshv,
         other => {
-            cx.error_at(
-                &support::NOT_BY_QEMU,
-                domain.site,
-                "type",
-                format!("QEMU does not run domains of type '{other}'"),
-            )
-            .help("use type='kvm', or type='qemu' for emulation");
-            return None;
+            let message = format!("QEMU does not run domains of type '{other}'");
+            cx.error_at(&support::NOT_BY_QEMU, domain.site, "type", message)
+                .help("use type='kvm', or type='qemu' for emulation");
+            return Accel::Tcg;
         }
     };
-    let emulator =
-        domain.devices.as_ref().and_then(|d| d.emulator.clone()).unwrap_or_else(|| cx.env.caps.emulator.to_string());
     // A binary probed without KVM may well run with it elsewhere; macOS' hypervisor is built in or not.
     let lacks = match accel {
         Accel::Hvf => !cx.has(Cap::Hvf),
@@ -117,69 +129,66 @@ fn machine(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
     if lacks {
         let message = format!("'{emulator}' cannot run a <domain type='{}'>: it lacks this virt type", domain.kind());
         cx.error_at(&support::NOT_BY_QEMU, domain.site, "type", message);
-        return None;
+        return Accel::Tcg;
     }
-    let os = domain.os.get_or_insert_with(Os::default);
-    let kind = os.kind.get_or_insert_with(Default::default);
-    kind.kind.get_or_insert(OsKind::Hvm);
-    if let Some(other) = kind.kind.filter(|k| *k != OsKind::Hvm) {
-        let site = kind.site;
-        cx.error(
-            &support::NOT_BY_QEMU,
-            site,
-            format!("'{emulator}' cannot run the os type '{other}'; QEMU knows 'hvm' only"),
-        )
-        .help("QEMU boots systems of type 'hvm'; the others are containers and guests of other hypervisors");
-        return None;
+    accel
+}
+
+/// QEMU boots systems of type `hvm` only.
+fn os_type(kind: &mut OsType, emulator: &str, cx: &mut Cx<'_>) {
+    let own = *kind.kind.get_or_insert(OsKind::Hvm);
+    if own != OsKind::Hvm {
+        let message = format!("'{emulator}' cannot run the os type '{own}'; QEMU knows 'hvm' only");
+        cx.error(&support::NOT_BY_QEMU, kind.site, message)
+            .help("QEMU boots systems of type 'hvm'; the others are containers and guests of other hypervisors");
     }
+}
+
+/// The guest's architecture, and whether it is one that this QEMU does not emulate.
+fn architecture(kind: &mut OsType, emulator: &str, cx: &mut Cx<'_>) -> (Arch, bool) {
     // libvirt takes the host's, whatever the emulator is for.
     let own = if cx.env.behaves(Quirk::ArchOfTheHost) { cx.env.host.machine.arch } else { cx.env.caps.arch };
     let arch = *kind.arch.get_or_insert(own);
-    if !cx.env.caps.arch.runs(arch) {
-        let (site, qemu) = (kind.site, cx.env.caps.arch);
-        cx.error_at(
-            &support::NOT_BY_QEMU,
-            site,
-            "arch",
-            format!("'{emulator}' is not an emulator for guests of arch '{arch}'"),
-        )
-        .help(format!("the capabilities in use are those of a QEMU for {qemu}"));
-        return None;
+    let foreign = !cx.env.caps.arch.runs(arch);
+    if foreign {
+        let qemu = cx.env.caps.arch;
+        let message = format!("'{emulator}' is not an emulator for guests of arch '{arch}'");
+        cx.error_at(&support::NOT_BY_QEMU, kind.site, "arch", message)
+            .help(format!("the capabilities in use are those of a QEMU for {qemu}"));
     }
-    let site = kind.site;
-    let name = match &kind.machine {
-        Some(name) => {
-            let canonical =
-                cx.env.caps.canonical_machine(accel, name).or_else(|| cx.env.caps.canonical_machine(Accel::Tcg, name));
-            let Some(canonical) = canonical else {
-                let name = name.clone();
-                let advice = crate::caps::retirement::advice(cx.env.caps, accel, &name);
-                cx.error_at(
-                    &codes::UNKNOWN_MACHINE,
-                    site,
-                    "machine",
-                    format!("'{emulator}' has no machine type '{name}'"),
-                )
-                .help(advice);
-                return None;
-            };
-            canonical.to_string()
-        }
-        None => {
-            let default = cx.env.caps.default_machine(accel).or_else(|| cx.env.caps.default_machine(Accel::Tcg));
-            let Some(default) = default else {
-                cx.error(&codes::UNKNOWN_MACHINE, site, "no machine type is given, and this QEMU has no default");
-                return None;
-            };
-            default.name.to_string()
-        }
+    (arch, foreign)
+}
+
+/// The machine type by the name that QEMU gives it.
+fn machine_type(kind: &OsType, accel: Accel, foreign: bool, emulator: &str, cx: &mut Cx<'_>) -> (String, Guess) {
+    let caps = cx.env.caps;
+    let given = kind.machine.as_deref();
+    if foreign {
+        // Nothing is known of its machine types; most architectures have this one.
+        return (given.unwrap_or("virt").to_string(), Guess::Any);
+    }
+    let default =
+        || caps.default_machine(accel).or_else(|| caps.default_machine(Accel::Tcg)).map(|m| m.name.to_string());
+    let Some(name) = given else {
+        return match default() {
+            Some(name) => (name, Guess::No),
+            None => {
+                let message = "no machine type is given, and this QEMU has no default";
+                cx.error(&codes::UNKNOWN_MACHINE, kind.site, message);
+                (String::new(), Guess::Any)
+            }
+        };
     };
-    kind.machine = Some(name.clone());
-    if os.boot.is_empty() && !has_boot_order(domain) {
-        let boot = Boot { dev: Some(BootDevice::Hd), site: Site::NONE };
-        domain.os.get_or_insert_with(Os::default).boot.push(boot);
+    let known = |name: &str| caps.canonical_machine(accel, name).or_else(|| caps.canonical_machine(Accel::Tcg, name));
+    if let Some(canonical) = known(name) {
+        return (canonical.to_string(), Guess::No);
     }
-    Some(Machine { arch, board: Board::of(arch, &name), name, accel })
+    let message = format!("'{emulator}' has no machine type '{name}'");
+    cx.error_at(&codes::UNKNOWN_MACHINE, kind.site, "machine", message).help(retirement::advice(caps, accel, name));
+    match retirement::nearest(caps, accel, name).and_then(known) {
+        Some(kin) => (kin.to_string(), Guess::Kin),
+        None => (default().unwrap_or_else(|| name.to_string()), Guess::Any),
+    }
 }
 
 fn has_boot_order(domain: &Domain) -> bool {

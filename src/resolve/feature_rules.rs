@@ -12,18 +12,22 @@ use crate::xml::Site;
 /// Features that the machine, or this QEMU, does not have.
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let mut faults: Vec<(Site, String)> = Vec::new();
+    let mut of_hyperv: Vec<(Site, &'static str, String)> = Vec::new();
     remapping(domain, &mut faults);
     if let Some(f) = &domain.features {
         ranges(f, machine, &mut faults);
         if let Some(hyperv) = &f.hyperv {
             enlightenments(hyperv, cx, &mut faults);
             if !cx.env.behaves(Quirk::HypervDependenciesUnchecked) {
-                dependencies(hyperv, domain, &mut faults);
+                dependencies(hyperv, domain, &mut of_hyperv);
             }
         }
     }
     for (site, message) in faults {
         cx.error(&codes::FEATURE, site, message);
+    }
+    for (site, element, message) in of_hyperv {
+        cx.error_in(&codes::FEATURE, site, element, message);
     }
     let Some(f) = &domain.features else { return };
     by_machine(f, machine, cx);
@@ -34,7 +38,12 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         && machine.board == Board::Virt
         && !super::os_rules::has_uefi(domain)
     {
-        cx.error(&codes::FEATURE, f.site, "<acpi/> on this architecture comes from UEFI: choose such firmware");
+        cx.error_in(
+            &codes::FEATURE,
+            f.site,
+            "acpi",
+            "<acpi/> on this architecture comes from UEFI: choose such firmware",
+        );
     }
 }
 
@@ -45,43 +54,45 @@ fn by_machine(f: &Features, machine: &Machine, cx: &mut Cx<'_>) {
     let riscv_virt = machine.board == Board::Virt && machine.arch.is_riscv();
     let x86 = machine.arch.is_x86();
     let where_it_is = [
-        ("'hpt' does", f.hpt.is_some(), pseries),
-        ("'htm' does", f.htm.is_some(), pseries),
-        ("'nested-hv' does", f.nested_hv.is_some(), pseries),
-        ("'ccf-assist' does", f.ccf_assist.is_some(), pseries),
-        ("'cfpc' does", f.cfpc.is_some(), pseries),
-        ("'sbbc' does", f.sbbc.is_some(), pseries),
-        ("'ibs' does", f.ibs.is_some(), pseries),
-        ("'gic' does", f.gic.is_some(), arm_virt),
-        ("'ras', a feature of ARM Virt machines, does", f.ras.is_some(), arm_virt),
-        ("'aia' does", f.aia.is_some(), riscv_virt),
-        ("'virtualization' does", f.virtualization.is_some(), arm_virt),
-        ("'pvspinlock' does", f.pvspinlock.is_some(), x86),
-        ("'ioapic' does", f.ioapic.is_some(), x86),
-        ("the attribute 'eoi' of 'apic' does", f.apic.as_ref().is_some_and(|a| a.eoi.is_some()), x86),
-        ("Hyper-V ('hyperv') does", f.hyperv.is_some(), x86 || arm_virt),
+        ("hpt", "\'hpt\' does", f.hpt.is_some(), pseries),
+        ("htm", "\'htm\' does", f.htm.is_some(), pseries),
+        ("nested-hv", "\'nested-hv\' does", f.nested_hv.is_some(), pseries),
+        ("ccf-assist", "\'ccf-assist\' does", f.ccf_assist.is_some(), pseries),
+        ("cfpc", "\'cfpc\' does", f.cfpc.is_some(), pseries),
+        ("sbbc", "\'sbbc\' does", f.sbbc.is_some(), pseries),
+        ("ibs", "\'ibs\' does", f.ibs.is_some(), pseries),
+        ("gic", "\'gic\' does", f.gic.is_some(), arm_virt),
+        ("ras", "'ras', a feature of ARM Virt machines, does", f.ras.is_some(), arm_virt),
+        ("aia", "\'aia\' does", f.aia.is_some(), riscv_virt),
+        ("virtualization", "\'virtualization\' does", f.virtualization.is_some(), arm_virt),
+        ("pvspinlock", "\'pvspinlock\' does", f.pvspinlock.is_some(), x86),
+        ("ioapic", "\'ioapic\' does", f.ioapic.is_some(), x86),
+        ("apic", "the attribute 'eoi' of 'apic' does", f.apic.as_ref().is_some_and(|a| a.eoi.is_some()), x86),
+        ("hyperv", "Hyper-V ('hyperv') does", f.hyperv.is_some(), x86 || arm_virt),
     ];
-    for (what, _, _) in where_it_is.iter().filter(|(_, is_there, possible)| *is_there && !possible) {
+    for (element, what, _, _) in where_it_is.iter().filter(|(_, _, is_there, possible)| *is_there && !possible) {
         let message = format!(
             "<features>: {what} not exist on the architecture '{}' with the machine type '{}'",
             machine.arch, machine.name
         );
-        cx.error(&codes::FEATURE, f.site, message);
+        cx.error_in(&codes::FEATURE, f.site, element, message).help("remove it");
     }
     // Whether a machine has ACPI stands in the capabilities; older ones do not say.
     let of_machine = cx.env.caps.accel(machine.accel).and_then(|a| a.machines.iter().find(|m| m.name == machine.name));
     let acpi = of_machine.and_then(|m| m.acpi).unwrap_or(!machine.arch.is_s390());
     if f.acpi && !acpi {
-        cx.error(
+        cx.error_in(
             &codes::FEATURE,
             f.site,
+            "acpi",
             format!("<acpi/> is set, and the machine type '{}' has no ACPI", machine.name),
         );
     }
     if machine.arch.is_ppc64() && f.pmu.as_ref().is_some_and(|p| !p.is_on()) {
-        cx.error(
+        cx.error_in(
             &codes::FEATURE,
             f.site,
+            "pmu",
             format!("<pmu>: on the architecture '{}' it is always enabled", machine.arch),
         );
     }
@@ -92,17 +103,19 @@ fn by_qemu(f: &Features, machine: &Machine, cx: &mut Cx<'_>) {
     let x86 = machine.arch.is_x86();
     let teardown = f.async_teardown.as_ref().is_some_and(|a| a.enabled.is_some_and(|e| e.is_yes()));
     let lacks = [
-        ("vmport", f.vmport.is_some() && !x86),
+        ("vmport", "vmport", f.vmport.is_some() && !x86),
         // Standalone, older QEMUs are asked with a switch of their own.
         (
+            "async-teardown",
             "asynchronous teardown",
             teardown && cx.env.behaves(Quirk::TeardownByRunWith) && !cx.has(Cap::RunWithAsyncTeardown),
         ),
-        ("vmcoreinfo", f.vmcoreinfo.as_ref().is_some_and(|v| v.is_on()) && !cx.has(Cap::Vmcoreinfo)),
-        ("a switch for the ps2 feature", f.ps2.is_some() && !(x86 && cx.has(Cap::MachineI8042Opt))),
+        ("vmcoreinfo", "vmcoreinfo", f.vmcoreinfo.as_ref().is_some_and(|v| v.is_on()) && !cx.has(Cap::Vmcoreinfo)),
+        ("ps2", "a switch for the ps2 feature", f.ps2.is_some() && !(x86 && cx.has(Cap::MachineI8042Opt))),
     ];
-    for (what, _) in lacks.iter().filter(|(_, lacks)| *lacks) {
-        cx.error(&codes::FEATURE, f.site, format!("<features>: this QEMU binary has no {what} available"));
+    for (element, what, _) in lacks.iter().filter(|(_, _, lacks)| *lacks) {
+        let message = format!("<features>: this QEMU binary has no {what} available");
+        cx.error_in(&codes::FEATURE, f.site, element, message);
     }
 }
 
@@ -183,7 +196,7 @@ fn enlightenments(hyperv: &Hyperv, cx: &Cx<'_>, faults: &mut Vec<(Site, String)>
 }
 
 /// Enlightenments that need others.
-fn dependencies(h: &Hyperv, domain: &Domain, faults: &mut Vec<(Site, String)>) {
+fn dependencies(h: &Hyperv, domain: &Domain, faults: &mut Vec<(Site, &'static str, String)>) {
     use crate::domain::clock::TimerName;
     use crate::domain::features::{HypervMode, Switch};
     if h.mode == Some(HypervMode::Passthrough) {
@@ -206,12 +219,13 @@ fn dependencies(h: &Hyperv, domain: &Domain, faults: &mut Vec<(Site, String)>) {
     for (what, _, needed, _) in needs.iter().filter(|(_, is_on, _, met)| *is_on && !met && !host) {
         faults.push((
             h.site,
+            what,
             format!("the enlightenment '{what}' needs '{needed}', which is not on: add it to <hyperv>"),
         ));
     }
     if stimer && !clock {
         let message = "the enlightenment 'stimer' needs the timer 'hypervclock': add <timer name='hypervclock' present='yes'/> to <clock>";
-        faults.push((h.site, message.to_string()));
+        faults.push((h.site, "stimer", message.to_string()));
     }
 }
 
@@ -221,7 +235,12 @@ fn ps2(f: &Features, domain: &Domain, cx: &mut Cx<'_>) {
         return;
     }
     if f.vmport.as_ref().is_some_and(|v| v.is_on()) {
-        cx.error(&codes::FEATURE, f.site, "<vmport> works through the ps2 controller, and the ps2 feature is disabled");
+        cx.error_in(
+            &codes::FEATURE,
+            f.site,
+            "vmport",
+            "<vmport> works through the ps2 controller, and the ps2 feature is disabled",
+        );
     }
     let inputs = domain.devices.as_ref().map_or(&[][..], |d| &d.inputs);
     if let Some(input) = inputs.iter().find(|i| i.bus == Some(crate::device::input::InputBus::Ps2)) {

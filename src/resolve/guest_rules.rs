@@ -9,7 +9,7 @@ use crate::domain::vcpu::Placement;
 use crate::domain::{Domain, DomainKind};
 use crate::stage::{Cx, Machine};
 use crate::vocab::YesNo;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the domain after all defaults are filled in.
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -40,22 +40,15 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     super::security_rules::check(domain, cx);
 }
 
-/// Boot menu, boot order, boot parameters.
+/// Boot parameters and ROMs; the order and the menu are checked where they are assigned.
 fn boot(domain: &Domain, cx: &mut Cx<'_>) {
     let Some(os) = &domain.os else { return };
-    if let Some(menu) = &os.bootmenu
-        && menu.timeout.is_some_and(|t| t > 65535)
-    {
-        let message = "<bootmenu timeout>: the menu can be shown for 0 to 65535 milliseconds";
-        cx.error_at(&codes::BOOT, menu.site, "timeout", message);
-    }
     if let Some(bios) = &os.bios
         && bios.reboot_timeout.is_some_and(|t| !(-1..=65535).contains(&t))
     {
         let message = "<bios rebootTimeout>: a value from 0 to 65535 milliseconds, or -1 for none";
         cx.error_at(&codes::BOOT, bios.site, "rebootTimeout", message);
     }
-    let own_order = os.boot.iter().any(|b| !b.site.is_none());
     let mut faults = Vec::new();
     if let Some(devices) = &domain.devices {
         devices.each(&mut |device| {
@@ -67,14 +60,6 @@ fn boot(domain: &Domain, cx: &mut Cx<'_>) {
                     rom.site,
                     "<rom enabled='no'> leaves nothing to tune: remove the other settings of the ROM".to_string(),
                 ));
-            }
-            let Some(boot) = &device.info().boot else { return };
-            if own_order {
-                let message = "both <boot dev> in <os> and <boot order> in devices are given: use one way";
-                faults.push((boot.site, message.to_string()));
-            }
-            if boot.order == Some(0) {
-                faults.push((boot.site, "<boot>: 'order' counts from 1, zero has no meaning".to_string()));
             }
         });
     }
@@ -114,16 +99,21 @@ fn lifecycle(domain: &Domain, cx: &mut Cx<'_>) {
         [off, reboot].contains(&Some(LifecycleAction::RenameRestart)) || crash == Some(CrashAction::RenameRestart);
     if rename {
         let message = "'rename-restart' is an action of Xen; with qemu, 'on_reboot', 'on_poweroff' and 'on_crash' have no such driver support";
-        cx.error(&codes::LIFECYCLE, site, message);
+        let named = [("on_poweroff", off), ("on_reboot", reboot)];
+        let culprit =
+            named.iter().find(|(_, a)| *a == Some(LifecycleAction::RenameRestart)).map_or("on_crash", |(n, _)| *n);
+        cx.error_in(&codes::LIFECYCLE, site, culprit, message).help("use 'restart'");
     }
     if [off, reboot].contains(&Some(LifecycleAction::Preserve)) {
         let message =
             "'preserve' keeps a crashed guest for a look; with qemu it is no action for 'on_reboot' or 'on_poweroff'";
-        cx.error(&codes::LIFECYCLE, site, message).help("'preserve' is possible for 'on_crash'");
+        let culprit = if off == Some(LifecycleAction::Preserve) { "on_poweroff" } else { "on_reboot" };
+        cx.error_in(&codes::LIFECYCLE, site, culprit, message).help("'preserve' is possible for 'on_crash'");
     }
     if off == Some(LifecycleAction::Restart) && reboot == Some(LifecycleAction::Destroy) {
         let message = "a reboot is to 'destroy and a poweroff is to 'reboot' ('onPoweroff', 'onReboot'): the qemu driver has one action for both, so one has to give way";
-        cx.error(&codes::LIFECYCLE, site, message);
+        cx.error_in(&codes::LIFECYCLE, site, "on_reboot", message)
+            .help("use 'restart' for both, or 'destroy' for both");
     }
 }
 
@@ -252,30 +242,34 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
     if let Some(vendor) = cpu.model.as_ref().and_then(|m| m.vendor_id.as_ref())
         && (vendor.len() != 12 || vendor.contains(','))
     {
-        cx.error(
+        cx.error_at(
             &codes::CPU,
-            cpu.site,
+            cpu.model.as_ref().map_or(cpu.site, |m| m.site),
+            "vendor_id",
             format!("vendor_id '{vendor}': CPUID has 12 characters for it, no fewer, no more, and no ','"),
         );
     }
-    let mut seen = BTreeSet::new();
+    let mut seen = BTreeMap::new();
     for feature in &cpu.features {
-        if !seen.insert(feature.name()) {
+        let first = *seen.entry(feature.name()).or_insert(feature.site);
+        if first != feature.site {
             let message = format!(
                 "two <feature> of the CPU have the name '{}'; specified twice, which policy holds?",
                 feature.name()
             );
-            cx.error(&codes::CPU, feature.site, message);
+            let (one, two) = (cx.span(first), cx.span(feature.site));
+            cx.twice(&codes::CPU, one, two, message).help("keep the one that is meant");
         }
     }
 }
 
 /// How much memory there is.
 fn memory(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-    let site = domain.memory.as_ref().map_or(domain.site, |m| m.amount.site);
+    let site = domain.memory.as_ref().map(|m| m.amount.site).filter(|site| !site.is_none()).unwrap_or(domain.site);
     let total = domain.memory.as_ref().map_or(0, |m| m.amount.kib());
     if total.saturating_sub(crate::stage::sizes::devices_kib(domain)) == 0 {
-        cx.error(&codes::MEMORY, site, "how much memory? Say it in <memory>, or in the cells of <numa>");
+        cx.error(&codes::MEMORY, site, "how much memory? Say it in <memory>, or in the cells of <numa>")
+            .help("add <memory unit='GiB'>2</memory>");
     }
     let Some(max) = &domain.max_memory else { return };
     let mut fault = |message: &str| {

@@ -43,13 +43,13 @@ pub fn settle(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
 }
 
-/// Completes and checks a domain. Gives what is known about its machine; none if that cannot be told.
-pub fn resolve(domain: &mut Domain, cx: &mut Cx<'_>) -> Option<Machine> {
-    let machine = defaults::domain(domain, cx)?;
+/// Completes and checks a domain. Gives what is known about its machine; a guess where that cannot be told.
+pub fn resolve(domain: &mut Domain, cx: &mut Cx<'_>) -> Machine {
+    let machine = defaults::domain(domain, cx);
     addresses::assign(domain, &machine, cx);
     aliases::assign(domain, &machine);
     bootindex::assign(domain, cx);
     consoles::mirror(domain);
     rules::check(domain, &machine, cx);
-    Some(machine)
+    machine
 }

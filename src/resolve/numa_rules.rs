@@ -6,7 +6,7 @@ use crate::domain::cpu::Cpu;
 use crate::domain::numa::{Cell, GuestNuma};
 use crate::stage::Cx;
 use crate::xml::Site;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Guest nodes.
 pub fn check(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
@@ -17,10 +17,14 @@ pub fn check(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
     attributes(numa, cx);
     let ids: BTreeSet<u32> = numa.cells.iter().filter_map(|c| c.id).collect();
     if ids.len() != numa.cells.len() || ids.iter().next_back().is_some_and(|last| *last as usize >= numa.cells.len()) {
-        cx.error(&codes::NUMA, numa.site, "the NUMA cells need exactly one 'cell' element per guest node: ids count up from 0, without gaps (non-contiguous ranges are not allowed)");
+        // In the order of the source: the first that is not one more than those before it.
+        let mut cells: Vec<&Cell> = numa.cells.iter().collect();
+        cells.sort_by_key(|c| cx.span(c.site));
+        let site = cells.iter().zip(0..).find(|(c, i)| c.id != Some(*i)).map_or(numa.site, |(c, _)| c.site);
+        cx.error_at(&codes::NUMA, site, "id", "the NUMA cells need exactly one 'cell' element per guest node: ids count up from 0, without gaps (non-contiguous ranges are not allowed)");
     }
     let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
-    let mut taken = BTreeSet::new();
+    let mut taken = BTreeMap::new();
     for cell in &numa.cells {
         let id = cell.id.unwrap_or(0);
         for sibling in &cell.distances {
@@ -41,16 +45,20 @@ pub fn check(domain: &Domain, cpu: &Cpu, cx: &mut Cx<'_>) {
             }
         }
         for number in cell.cpus.iter().flat_map(|s| s.iter()) {
-            if !taken.insert(number) {
+            let first = *taken.entry(number).or_insert(cell.site);
+            if first != cell.site {
                 let message = format!("NUMA cells must have disjoint vCPU ids: {number} is in two");
-                cx.error(&codes::NUMA, cell.site, message);
+                let span = |site| cx.doc.span_of_attr(site, "cpus");
+                let (one, two) = (span(first), span(cell.site));
+                cx.twice(&codes::NUMA, one, two, message).help("each CPU belongs to one cell");
                 break;
             }
         }
     }
-    if taken.iter().next_back().is_some_and(|last| *last >= count) {
+    if let Some((_, site)) = taken.iter().next_back().filter(|(last, _)| **last >= count) {
         let message = format!("the cells of <numa> have more CPUs than <vcpu> counts: {count}");
-        cx.error(&codes::NUMA, numa.site, message);
+        cx.error_at(&codes::NUMA, *site, "cpus", message)
+            .help(format!("the CPUs are 0 to {}", count.saturating_sub(1)));
     }
 }
 

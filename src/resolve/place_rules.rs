@@ -3,12 +3,41 @@
 use crate::caps::Cap;
 use crate::device::address::AddressKind;
 use crate::device::{Device, Devices};
+use crate::diag::Span;
 use crate::diag::codes::{address as codes, general as support};
 use crate::stage::{Cx, Machine};
+use crate::xml::Site;
+use std::collections::BTreeMap;
 
-/// Checks type and extras of every address.
+/// Checks type and extras of every address, and that no id is taken twice.
 pub fn check(devices: &Devices, machine: &Machine, cx: &mut Cx<'_>) {
     devices.each(&mut |device| place(device, machine, cx));
+    ids(devices, cx);
+}
+
+/// QEMU knows devices by their ids: it refuses a second of the same, be it an alias of the user's or one that
+/// a device gets by itself.
+fn ids(devices: &Devices, cx: &mut Cx<'_>) {
+    // The parts of a USB 2 controller are one, and so are a serial port and the console that stands for it.
+    let parts: Vec<Site> = devices.controllers.iter().filter(|c| c.is_ich9()).map(|c| c.site).collect();
+    let mut seen: BTreeMap<&str, (Span, bool)> = BTreeMap::new();
+    let mut twice: Vec<(Span, Span, &str)> = Vec::new();
+    devices.each(&mut |device| {
+        let info = device.info();
+        let (own, site) = (info.alias.user.is_some(), device.site());
+        if info.id.is_empty() || parts.contains(&site) || device.family() == "console" {
+            return;
+        }
+        let span = if own { cx.doc.span_of_child(site, "alias") } else { cx.span(site) };
+        match seen.get(info.id.as_str()) {
+            Some((first, first_own)) if own || *first_own => twice.push((*first, span, info.id.as_str())),
+            _ => drop(seen.insert(&info.id, (span, own))),
+        }
+    });
+    for (one, two, id) in twice {
+        let message = format!("two devices have the id '{id}': an alias names one device, and QEMU refuses a second");
+        cx.twice(&codes::ALIAS, one, two, message).help("give one of them another <alias name='ua-…'/>");
+    }
 }
 
 fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {

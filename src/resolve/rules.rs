@@ -3,7 +3,7 @@
 use crate::device::chardev::{ChardevSource, SourceKind};
 use crate::device::graphics::GraphicsKind;
 use crate::device::{Devices, family};
-use crate::diag::codes::general as support;
+use crate::diag::codes::chardev as codes;
 use crate::domain::Domain;
 use crate::stage::{Cx, Machine};
 use crate::xml::Site;
@@ -28,7 +28,7 @@ fn spice(devices: &Devices, cx: &mut Cx<'_>) {
         if let Some(kind @ (SourceKind::Spicevmc | SourceKind::Spiceport)) = source.kind {
             let message =
                 format!("a chardev of type '{kind}' goes through a spice display: add <graphics type='spice'>");
-            cx.error(&support::NOT_BY_QEMU, site, message).help("add <graphics type='spice'/>");
+            cx.error(&codes::SPICE, site, message).help("add <graphics type='spice'/>");
         }
     };
     devices.serials.iter().for_each(|d| check(&d.source, d.site));

@@ -7,19 +7,28 @@ use crate::domain::{Domain, DomainKind};
 use crate::stage::{Cx, Quirk};
 use crate::vocab::NumberSet;
 use crate::xml::Site;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks all limits and pins.
 pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
     iothreads(domain, cx);
     tuning(domain, cx);
+    if let Some(tune) = domain.memtune.as_ref().filter(|t| t.min_guarantee.is_some()) {
+        let message =
+            "<memtune>: no memory can be promised to QEMU, 'min_guarantee' is a parameter of other hypervisors";
+        cx.error_in(&codes::TUNING, tune.site, "min_guarantee", message).help("remove it");
+    }
     let mut faults: Vec<(Site, String)> = Vec::new();
     devices(domain, &mut faults);
     if let Some(tune) = &domain.cputune {
         schedulers(tune, domain, &mut faults);
         let none = tune.cachetunes.is_empty() && tune.memorytunes.is_empty() && tune.energytunes.is_empty();
         if domain.kind() != DomainKind::Kvm && !none {
-            faults.push((tune.site, "<cachetune> and <memorytune> act on the threads of KVM domains only".to_string()));
+            let first = tune.cachetunes.iter().map(|c| c.site).chain(tune.memorytunes.iter().map(|m| m.site)).next();
+            faults.push((
+                first.unwrap_or(tune.site),
+                "<cachetune> and <memorytune> act on the threads of KVM domains only".to_string(),
+            ));
         }
         if cx.env.behaves(Quirk::ResctrlNeedsVcpus) {
             unnamed_vcpus(tune, &mut faults);
@@ -144,13 +153,6 @@ fn schedulers(tune: &Cputune, domain: &Domain, faults: &mut Vec<(Site, String)>)
 
 /// Block devices, guaranteed memory, counters and identifiers.
 fn general(domain: &Domain, faults: &mut Vec<(Site, String)>) {
-    if let Some(tune) = domain.memtune.as_ref().filter(|t| t.min_guarantee.is_some()) {
-        faults.push((
-            tune.site,
-            "<memtune>: no memory can be promised to QEMU, 'min_guarantee' is a parameter of other hypervisors"
-                .to_string(),
-        ));
-    }
     let events = domain.perf.as_ref().map_or(&[][..], |p| &p.events);
     for (i, event) in events.iter().enumerate() {
         if events.iter().take(i).any(|e| e.name == event.name) {
@@ -240,11 +242,8 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
     ];
     for (name, period) in periods {
         if period.is_some_and(|p| p != 0 && !(1000..=1_000_000).contains(&p)) {
-            cx.error(
-                &codes::TUNING,
-                tune.site,
-                format!("<cputune>: '{name}' is a value from 1000 to 1000000 microseconds"),
-            );
+            let message = format!("<cputune>: '{name}' is a value from 1000 to 1000000 microseconds");
+            cx.error_in(&codes::TUNING, tune.site, name, message);
         }
     }
     let quotas = [
@@ -256,7 +255,7 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
     for (name, quota) in quotas {
         if quota.is_some_and(|q| q > 0 && !(1000..=17_592_186_044_415).contains(&q)) {
             let message = format!("<cputune>: '{name}' is a value from 1000 to 17592186044415 microseconds");
-            cx.error(&codes::TUNING, tune.site, message);
+            cx.error_in(&codes::TUNING, tune.site, name, message);
         }
     }
     let mut seen = BTreeSet::new();
@@ -284,11 +283,14 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
             cx.error(&codes::IOTHREAD, pin.site, format!("cannot find 'iothread' : {number}"));
         }
     }
-    let mut seen = BTreeSet::new();
+    let mut seen = BTreeMap::new();
     for pin in &tune.vcpupins {
-        if !seen.insert(pin.vcpu) {
+        let first = *seen.entry(pin.vcpu).or_insert(pin.site);
+        if first != pin.site {
             let number = pin.vcpu.unwrap_or(0);
-            cx.error(&codes::TUNING, pin.site, format!("vcpu '{number}' has a second <vcpupin> (duplicate)"));
+            let (one, two) = (cx.span(first), cx.span(pin.site));
+            cx.twice(&codes::TUNING, one, two, format!("vcpu '{number}' has a second <vcpupin> (duplicate)"))
+                .help("join the two in one 'cpuset', as in cpuset='0,2-3'");
         }
     }
 }

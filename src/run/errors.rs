@@ -14,6 +14,7 @@ pub fn fault(code: &'static Code, message: impl Into<String>) -> Fault {
         message: message.into(),
         related: Vec::new(),
         help: None,
+        edits: Vec::new(),
     })
 }
 
@@ -93,10 +94,12 @@ const MEANINGS: &[(&[&str], &str)] = &[
     (&["vhost", "could not open"], "load the module vhost_net (modprobe vhost_net), or <driver name='qemu'/>"),
 ];
 
-/// What the messages of a QEMU that died mean, if known.
+/// What the messages of a QEMU that died mean, if known. The last error is the one it died of; a warning is none.
 pub(super) fn meaning(messages: &str) -> Option<&'static str> {
     let text = messages.to_lowercase();
-    MEANINGS.iter().find(|(words, _)| words.iter().all(|w| text.contains(w))).map(|(_, help)| *help)
+    let of_line = |line: &str| MEANINGS.iter().find(|(words, _)| words.iter().all(|w| line.contains(w)));
+    let errors = text.lines().filter(|line| !line.contains("warning:"));
+    errors.rev().find_map(of_line).map(|(_, help)| *help)
 }
 
 #[cfg(test)]
@@ -106,5 +109,16 @@ mod tests {
         let text = "qemu-system-x86_64: error: failed to set MSR 0x10a to 0x0\nqemu-system-x86_64: kvm_buf_set_msrs: Assertion failed.";
         assert!(super::meaning(text).is_some_and(|h| h.contains("arch-capabilities")));
         assert_eq!(super::meaning("all is well"), None);
+    }
+
+    #[test]
+    fn a_warning_is_not_what_it_died_of() {
+        let warning =
+            "qemu-system-x86_64: warning: host doesn't support requested feature: CPUID.01H:ECX.vmx [bit 5]\n";
+        let died = format!("{warning}qemu-system-x86_64: -device virtoi: 'virtoi' is not a valid device model name\n");
+        assert!(super::meaning(&died).is_some_and(|h| h.contains("does not have the device")));
+        assert_eq!(super::meaning(warning), None);
+        let cpu = format!("{warning}qemu-system-x86_64: Host doesn't support requested features");
+        assert!(super::meaning(&cpu).is_some_and(|h| h.contains("CPU model")));
     }
 }

@@ -1,12 +1,13 @@
 //! The words of the diagnostics: what is wrong, and what to do. Runs only when something is wrong.
 
+use super::fix;
 use super::suggest::{meant, size_unit, switch};
 use super::tables::{self, AttrSlot, ChildSlot, Element, Name, Part, Type, name_text};
 use super::validate::{Parent, Reporter, State};
 use super::variants::{alternatives, asks_for, closed, slots_of, wrong_variant};
 use super::words::{and, and_plain, brackets, first_lower, list, or, or_plain, plural, shown};
-use crate::diag::Span;
 use crate::diag::codes::schema as codes;
+use crate::diag::{Diagnostic, Edit, Span};
 use crate::xml::{Attr, El, Namespace};
 
 /// What an unknown attribute was probably meant to be.
@@ -96,7 +97,10 @@ impl<'r, 'd> Explainer<'r, 'd> {
             like = vec![needed];
         }
         if !like.is_empty() {
-            self.tell_unknown(me, attr, format!("did you mean {}?", or(&like)));
+            let d = self.tell_unknown(me, attr, format!("did you mean {}?", or(&like)));
+            if let [one] = like.as_slice() {
+                d.fix(vec![Edit::new(attr.name_span(), *one)]);
+            }
             return Meant::Attribute(tables::find_name(Namespace::None, like[0]));
         }
         if let Some(meant) = self.of_another_variant(me, attr, &known) {
@@ -110,7 +114,8 @@ impl<'r, 'd> Explainer<'r, 'd> {
             && me.def.text().is_some_and(|ty| ty.accepts(attr.value()) && !ty.accepts(""))
         {
             let name = name_text(me.def.name);
-            self.tell_unknown(me, attr, format!("its value stands between the tags: write <{name}>{value}</{name}>"));
+            self.tell_unknown(me, attr, format!("its value stands between the tags: write <{name}>{value}</{name}>"))
+                .fix(fix::text_of(me.el, attr));
             return Meant::Text;
         }
         if let Some(slot) = instead {
@@ -127,7 +132,8 @@ impl<'r, 'd> Explainer<'r, 'd> {
             known => format!("{el} takes {}", list(known)),
         };
         if let Some(place) = relative_with_attribute(me, name) {
-            self.tell_unknown(me, attr, format!("'{name}' belongs on <{place}>; {takes}"));
+            let edits = fix::moved_attribute(me, attr, place);
+            self.tell_unknown(me, attr, format!("'{name}' belongs on <{place}>; {takes}")).fix(edits);
             return Meant::Unknown;
         }
         // The only one that knows the value as one of its words.
@@ -136,16 +142,17 @@ impl<'r, 'd> Explainer<'r, 'd> {
             .filter(|s| s.ty().words().iter().any(|w| w.word.get() == attr.value()))
             .collect();
         if let [one] = knows.as_slice() {
-            self.tell_unknown(me, attr, format!("did you mean {}='{value}'?", name_text(one.name)));
+            self.tell_unknown(me, attr, format!("did you mean {}='{value}'?", name_text(one.name)))
+                .fix(vec![Edit::new(attr.name_span(), name_text(one.name))]);
             return Meant::Attribute(one.name);
         }
         self.tell_unknown(me, attr, takes);
         Meant::Unknown
     }
 
-    fn tell_unknown(&mut self, me: &Parent<'_, '_>, attr: Attr<'_>, help: String) {
+    fn tell_unknown(&mut self, me: &Parent<'_, '_>, attr: Attr<'_>, help: String) -> &mut Diagnostic {
         let message = format!("{} has no attribute '{}'", tag(me.el), attr.name());
-        self.out.report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message).help(help);
+        self.out.report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message).help(help)
     }
 
     /// Reports attributes that belong to another variant of the element: one report for those of the same reason.
@@ -244,7 +251,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 .help(format!("write the number alone; its unit is {unit}"));
             return;
         }
-        self.wrong_value(me, &what, attr.value(), slot.ty(), attr.span());
+        self.wrong_value(me, &what, attr.value(), slot.ty(), attr.span(), attr.value_span());
     }
 
     pub fn wrong_text(&mut self, me: &Parent<'_, '_>, ty: &Type) {
@@ -262,7 +269,8 @@ impl<'r, 'd> Explainer<'r, 'd> {
             let message = format!("{} cannot be '{value}': its unit is an attribute", tag(me.el));
             self.out
                 .report(&codes::WRONG_UNIT, trimmed(me.el), message)
-                .help(format!("write <{name} unit='{unit}'>{number}</{name}>"));
+                .help(format!("write <{name} unit='{unit}'>{number}</{name}>"))
+                .fix(fix::unit(me.el, number, unit, trimmed(me.el)));
             return;
         }
         // A name or a path with blanks around it is another one.
@@ -277,7 +285,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 .help(format!("they would be taken for a part of it: write <{name}>{}</{name}>", shown(value)));
             return;
         }
-        self.wrong_value(me, &tag(me.el), value, ty, trimmed(me.el));
+        self.wrong_value(me, &tag(me.el), value, ty, trimmed(me.el), trimmed(me.el));
     }
 
     /// An empty element stands where it may be left out.
@@ -286,7 +294,8 @@ impl<'r, 'd> Explainer<'r, 'd> {
         self.out.remark(&codes::WRONG_VALUE, me.el.span(), message).help("remove it");
     }
 
-    fn wrong_value(&mut self, me: &Parent<'_, '_>, what: &str, value: &str, ty: &Type, span: Span) {
+    /// `span` is the place of the fault, `of_value` that of the value alone.
+    fn wrong_value(&mut self, me: &Parent<'_, '_>, what: &str, value: &str, ty: &Type, span: Span, of_value: Span) {
         let of_file = PATHS.contains(&ty.name.get()) && FILES.contains(&me.el.name());
         if of_file && self.out.is_lenient() && !value.chars().any(char::is_control) {
             if value.is_empty() {
@@ -309,7 +318,8 @@ impl<'r, 'd> Explainer<'r, 'd> {
         if let Some(decimal) = hex.map(|n| n.to_string()).filter(|n| ty.accepts(n)) {
             self.out
                 .report(&codes::WRONG_VALUE, span, format!("{what} cannot be '{value}': it takes decimal numbers"))
-                .help(format!("write '{decimal}'"));
+                .help(format!("write '{decimal}'"))
+                .fix(vec![Edit::new(of_value, decimal)]);
             return;
         }
         let (is_unit, quoted) = (ty.name.get().ends_with("unit"), shown(value));
@@ -336,7 +346,11 @@ impl<'r, 'd> Explainer<'r, 'd> {
             [] => format!("expected {expected}"),
             like => format!("did you mean {}? Expected {expected}", or(like)),
         };
-        self.out.report(code, span, message).help(help);
+        let certain = match like.as_slice() {
+            [one] => vec![Edit::new(of_value, *one)],
+            _ => Vec::new(),
+        };
+        self.out.report(code, span, message).help(help).fix(certain);
     }
 
     pub fn missing_attributes(&mut self, me: &Parent<'_, '_>, missing: &[&AttrSlot]) {
@@ -361,7 +375,8 @@ impl<'r, 'd> Explainer<'r, 'd> {
         }
         self.out
             .report(&codes::MISSING_ATTRIBUTE, me.el.span(), format!("{el} lacks {what} {lacks}"))
-            .help(lines.join("\n"));
+            .help(lines.join("\n"))
+            .fix(if names.len() == missing.len() { fix::missing_attributes(me, missing) } else { Vec::new() });
     }
 
     pub fn missing_elements(&mut self, me: &Parent<'_, '_>, missing: &[&ChildSlot]) {
@@ -468,7 +483,8 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 Some(place) => format!("did you mean {like}? ({child} belongs under {place})"),
                 None => format!("did you mean {like}?"),
             };
-            self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), message).help(help);
+            let certain = if tags.len() == 1 { fix::renamed(el, first) } else { Vec::new() };
+            self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), message).help(help).fix(certain);
             return Some(tables::find_name(Namespace::None, first));
         }
         // An element of libvirt's further namespaces, without its prefix or with a misspelt namespace.

@@ -5,6 +5,7 @@
 //! looks a document up in them.
 
 mod explain;
+mod fix;
 pub mod reference;
 mod suggest;
 pub mod tables;
@@ -13,5 +14,6 @@ mod variants;
 mod words;
 mod younger;
 
+pub use suggest::meant;
 pub use validate::{Flagged, Grade, Watch, validate, validate_watched};
 pub use younger::Younger;

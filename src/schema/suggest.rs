@@ -14,6 +14,12 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("img", "raw"),
     ("hdd", "disk"),
     ("iso", "cdrom"),
+    // The format of an image stands in <driver type='…'>, in <disk> how it is reached.
+    ("qcow2", "file"),
+    ("raw", "file"),
+    ("img", "file"),
+    ("iso", "file"),
+    ("lvm", "block"),
     ("vtd", "intel"),
     ("hda", "ich6"),
     // Networks and sockets.

@@ -1,7 +1,9 @@
 //! The check of a document: one walk, a table look-up an element and an attribute.
 
 use super::explain::Explainer;
+use super::suggest::meant;
 use super::tables::{self, AttrSlot, ChildSlot, Element, Guard, MOST_GUARDS, NO_NAME, Name};
+use super::variants::guards_up;
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity, Span};
 use crate::xml::{Attr, Document, El, Namespace};
 
@@ -9,12 +11,18 @@ use crate::xml::{Attr, Document, El, Namespace};
 #[derive(Default, Debug, Clone)]
 pub struct Flagged {
     spans: Vec<Span>,
+    unsure: Vec<Span>,
 }
 
 impl Flagged {
     /// Whether the place lies in something reported.
     pub fn covers(&self, place: Span) -> bool {
         self.spans.iter().any(|s| s.start <= place.start && place.end <= s.end)
+    }
+
+    /// Elements of which it is not known what they may hold, because of a fault in their parent.
+    pub fn unsure(&self) -> &[Span] {
+        &self.unsure
     }
 
     /// Whether nothing was reported.
@@ -345,7 +353,13 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
                 // One candidate only: what it holds is checked, although it may not belong here.
                 (None, [(i, slot)]) => self.child(me, slot, el, base + i, from..at),
                 (Some((i, _)), _) => self.counts[base + i] += 1,
-                (None, [(i, _), ..]) => self.counts[base + *i] += 1,
+                (None, several @ [(i, _), ..]) => match likely(me, el, several) {
+                    Some((i, slot)) => self.child(me, slot, el, base + i, from..at),
+                    None => {
+                        self.out.flagged.unsure.push(el.whole());
+                        self.counts[base + *i] += 1;
+                    }
+                },
                 (None, []) => {
                     let meant = Explainer::new(&mut self.out).unknown_element(me, el, name, inactive);
                     strange |= meant.is_none();
@@ -382,6 +396,45 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
         }
         self.element(el, slot.element(), Some(me));
     }
+}
+
+/// What an element most likely is where a fault in its parent leaves several possible: the one that knows most of its
+/// attributes; of several, that of the value that was probably meant in the parent.
+fn likely(
+    me: &Parent<'_, '_>,
+    el: El<'_>,
+    several: &[(usize, &'static ChildSlot)],
+) -> Option<(usize, &'static ChildSlot)> {
+    let known = |slot: &ChildSlot| {
+        let of = |attr: &Attr<'_>| slot.element().attrs().iter().any(|s| tables::name_text(s.name) == attr.name());
+        el.attrs().filter(of).count()
+    };
+    let most = several.iter().map(|(_, slot)| known(slot)).max()?;
+    let mut best: Vec<_> = several.iter().copied().filter(|(_, slot)| known(slot) == most).collect();
+    if best.len() > 1 {
+        best.retain(|(_, slot)| would_hold(me, slot.guard));
+    }
+    match best.as_slice() {
+        [one] => Some(*one),
+        _ => None,
+    }
+}
+
+/// Whether the conditions of a guard would hold if wrong values of attributes were what they probably were meant to be.
+fn would_hold(me: &Parent<'_, '_>, guard: u8) -> bool {
+    guards_up(me, guard).all(|(at, guard)| match guard {
+        Guard::When { attr, negate, .. } if me.states.of(at) == State::Unsure => {
+            let name = tables::name_text(*attr);
+            let Some(value) = me.el.peek(name).map(|a| a.value()) else { return false };
+            let slots = me.def.attrs().iter().filter(|s| s.name == *attr);
+            let words = slots.flat_map(|s| s.ty().words()).map(|w| w.word.get());
+            match meant(value, words).as_slice() {
+                [one] => tables::has(guard.values(), one) != *negate,
+                _ => false,
+            }
+        }
+        _ => me.states.of(at) != State::No,
+    })
 }
 
 /// Whether a value that misses a condition can be relied on.

@@ -28,6 +28,19 @@ pub enum Board {
     Other,
 }
 
+/// How far the facts about the machine can be relied on. After a fault in what the domain says of its machine the passes
+/// go on with a guess, so that a person sees all other faults of the file in the same run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Guess {
+    /// It is the machine that the domain asks for.
+    #[default]
+    No,
+    /// A machine of the same family, or with a name that differs in a slip of the keyboard.
+    Kin,
+    /// Any machine: what depends on it cannot be judged.
+    Any,
+}
+
 /// Facts about the guest's machine that most decisions depend on.
 #[derive(Clone, Debug)]
 pub struct Machine {
@@ -39,6 +52,8 @@ pub struct Machine {
     pub board: Board,
     /// How the guest is executed.
     pub accel: Accel,
+    /// Whether this is a guess, after a fault.
+    pub guess: Guess,
 }
 
 impl Board {

@@ -18,12 +18,12 @@ mod virtio;
 pub use backend::{Backend, BackendRequest};
 pub use grant::Grant;
 pub use lower::{BlockNodes, Lower};
-pub use machine::{Board, Machine};
+pub use machine::{Board, Guess, Machine};
 pub use paths::Paths;
 pub use quirks::Quirk;
 
 use crate::caps::{Cap, Capabilities, Flags};
-use crate::diag::{Code, Diagnostic, Diagnostics, Span};
+use crate::diag::{Code, Diagnostic, Diagnostics, Levels, Span};
 use crate::host::Host;
 use crate::plan::Target;
 use crate::xml::{Document, Site};
@@ -37,6 +37,8 @@ pub struct Options {
     pub define: bool,
     /// `-incoming`: where a migration comes from.
     pub incoming: Option<String>,
+    /// How serious lints are taken.
+    pub levels: Levels,
 }
 
 /// What a compilation depends on besides the XML.
@@ -110,6 +112,50 @@ impl Cx<'_> {
             let span = self.doc.span_of(site);
             self.diags.note(&crate::diag::codes::general::DERIVED, span, message).help(help);
         }
+    }
+
+    /// Records a warning about an element.
+    pub fn warn(&mut self, code: &'static Code, site: Site, message: impl Into<String>) -> &mut Diagnostic {
+        let span = self.doc.span_of(site);
+        self.diags.warning(code, span, message)
+    }
+
+    /// Records a warning about an attribute.
+    pub fn warn_at(
+        &mut self,
+        code: &'static Code,
+        site: Site,
+        attribute: &str,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let span = self.doc.span_of_attr(site, attribute);
+        self.diags.warning(code, span, message)
+    }
+
+    /// Records a fault of a child of an element: where it stands, or the element where it does not.
+    pub fn error_in(
+        &mut self,
+        code: &'static Code,
+        site: Site,
+        child: &str,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let span = self.doc.span_of_child(site, child);
+        self.diags.error(code, span, message)
+    }
+
+    /// Records that two places claim what only one can have: at the one that stands later in the source, with the other
+    /// beside it.
+    pub fn twice(
+        &mut self,
+        code: &'static Code,
+        one: Span,
+        other: Span,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        let (first, second) = if other < one { (other, one) } else { (one, other) };
+        let (first, second) = if second.is_none() { (second, first) } else { (first, second) };
+        self.diags.error(code, second, message).related(first, "the first is here")
     }
 
     /// Records a fault of an attribute.

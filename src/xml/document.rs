@@ -138,6 +138,19 @@ impl<'s> Document<'s> {
         }
     }
 
+    /// The span of the start tag of a child of the element at a site; that of the element if it has no such child.
+    pub fn span_of_child(&self, site: Site, name: &str) -> Span {
+        self.element(site).map_or(Span::NONE, |e| e.children().find(|c| c.is(name)).map_or(e.span(), |c| c.span()))
+    }
+
+    /// The span of an attribute or else of a child of this name; that of the element if it has neither.
+    pub fn span_in(&self, site: Site, name: &str) -> Span {
+        match self.element(site).and_then(|e| e.peek(name)) {
+            Some(attr) => attr.span(),
+            None => self.span_of_child(site, name),
+        }
+    }
+
     /// The span of an attribute at a site; that of the start tag if it has no such attribute.
     pub fn span_of_attr(&self, site: Site, name: &str) -> Span {
         self.element(site).map_or(Span::NONE, |e| e.peek(name).map_or(e.span(), |a| a.span()))

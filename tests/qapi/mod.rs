@@ -304,7 +304,7 @@ fn the_conformance_suite_speaks_qemus_language() {
         let input = std::fs::read(root.join(text("input"))).expect("an input");
         // libvirt's own notation, and that of a machine by itself.
         for target in [Target::Libvirt(virtc::vocab::Release::OLDEST), Target::Standalone] {
-            let options = Options { target, define: case["define"] == true, incoming: None };
+            let options = Options { target, define: case["define"] == true, ..Options::default() };
             let Some(plan) = compile(&input, &host, caps, &options, Until::Planned).plan else { continue };
             check(&plan, &text("id"), &mut asked, &mut count, &mut faults);
         }

@@ -69,7 +69,7 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
         iothreads(c, domain, cx);
     }
     match c.kind {
-        Some(ControllerKind::Ide) => ide(c, machine, cx),
+        Some(ControllerKind::Ide) => ide(c, domain, machine, cx),
         Some(ControllerKind::Scsi) => scsi(c, machine, cx),
         Some(ControllerKind::Usb) => usb(c, domain, cx),
         Some(ControllerKind::Pci) => pci(c, domain, machine, cx),
@@ -78,14 +78,18 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
     }
 }
 
-fn ide(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
+fn ide(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    // One that the XML does not have is there for a disk.
+    let mut disks = domain.devices.iter().flat_map(|d| &d.disks).filter(|d| d.bus() == Some(DiskBus::Ide));
+    let disk = disks.next().filter(|_| c.site.is_none()).and_then(|d| d.target.as_ref());
+    let span = disk.map_or_else(|| cx.doc.span_of_attr(c.site, "index"), |t| cx.doc.span_of_attr(t.site, "bus"));
     // QEMU's isapc has one, but libvirt does not know.
     if !machine.has_builtin_ide() || (machine.board == Board::Isapc && cx.env.behaves(Quirk::IsapcHasNoIde)) {
         let message = "this machine type has no IDE, nor has this QEMU binary a device for IDE controllers";
-        cx.error(&general::NOT_BY_QEMU, c.site, message);
+        cx.diags.error(&general::NOT_BY_QEMU, span, message).help("use bus='sata' or bus='virtio' for the disks");
     } else if c.index() != 0 {
         let message = "a second IDE controller: this machine type has a single one";
-        cx.error_at(&general::NOT_BY_QEMU, c.site, "index", message);
+        cx.diags.error(&general::NOT_BY_QEMU, span, message).help("use bus='sata' or bus='virtio' for more disks");
     }
 }
 

@@ -11,6 +11,7 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
     let site = device.site;
     let nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).map_or(0, |n| n.cells.len());
     let model = device.model();
+    slots(device, domain, cx);
     let mut fault = |message: String| {
         cx.error(&codes::MEMORY_DEVICE, site, message);
     };
@@ -29,7 +30,7 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
                 "a memory device is for guest node '{node}', and there are '{nodes}' NUMA nodes: no such one to add memory to"
             ));
         }
-        None if nodes > 0 && matches!(model, MemoryModel::Dimm | MemoryModel::Nvdimm) => {
+        None if nodes > 0 && uses_slot(device) => {
             fault("<target> of the memory device lacks its <node>: which NUMA node gets it?".to_string());
         }
         _ => {}
@@ -94,6 +95,28 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
             ),
         );
     }
+}
+
+/// Whether the device sits in one of the slots that `<maxMemory slots='…'>` counts.
+fn uses_slot(device: &MemoryDevice) -> bool {
+    matches!(device.model(), MemoryModel::Dimm | MemoryModel::Nvdimm)
+}
+
+/// Whether there is a slot for the device.
+fn slots(device: &MemoryDevice, domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(max) = domain.max_memory.as_ref().filter(|_| uses_slot(device)) else { return };
+    let devices = domain.devices.as_ref().map_or(&[][..], |d| &d.memories);
+    let all = devices.iter().filter(|d| uses_slot(d));
+    let number = all.clone().take_while(|d| !std::ptr::eq(*d, device)).count();
+    let (slots, count) = (max.slots.unwrap_or(0), all.count());
+    if number as u32 != slots {
+        return;
+    }
+    let span = if slots == 0 { cx.span(max.amount.site) } else { cx.span(device.site) };
+    let message = format!(
+        "<maxMemory> has {slots} slots, and {count} memory devices need one: their count exceeds the slots count"
+    );
+    cx.diags.error(&codes::MEMORY_DEVICE, span, message).help(format!("write <maxMemory slots='{count}' …>, or more"));
 }
 
 /// Two devices at the same place in the guest's memory.

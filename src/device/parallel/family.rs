@@ -15,7 +15,10 @@ impl Family for Parallel {
     fn rules(&self, _: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         chardev::rules(&self.source, self.site, cx);
         chardev::unix_needs_path(&self.source, self.source.site, cx);
-        if machine.arch.is_s390() || machine.board == crate::stage::Board::Pseries {
+        // libvirt leaves it to QEMU that boards of these have no ISA bus to put the port on.
+        let bare = machine.arch.is_arm() || machine.arch.is_riscv() || machine.arch.is_loongarch();
+        let none = machine.arch.is_s390() || machine.board == crate::stage::Board::Pseries;
+        if none || bare && cx.env.is_guardian() {
             cx.error(&codes::UNSUPPORTED, self.site, "this machine has no parallel ports")
                 .help("remove the <parallel> device");
         }

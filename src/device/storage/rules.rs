@@ -5,6 +5,7 @@ use super::{
     StorageSource, Transport,
 };
 use crate::caps::Cap;
+use crate::diag::Span;
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
 use crate::domain::memory::AccessMode;
@@ -69,39 +70,38 @@ pub fn image(
     }
 }
 
+/// Where the format of a source stands: `<driver type>` of a disk, `<format type>` of a layer.
+fn of_format(source: &StorageSource, cx: &Cx<'_>) -> Span {
+    let around = cx.doc.elements().find(|e| e.children().any(|c| c.site() == source.site));
+    let named = around.and_then(|e| e.children().find(|c| c.is("driver") || c.is("format")));
+    let attribute = named.and_then(|e| e.peek("type")).map(|a| a.span());
+    attribute.unwrap_or_else(|| cx.span(source.site))
+}
+
 fn format(source: &StorageSource, format: Format, readonly: bool, cx: &mut Cx<'_>) {
-    let site = source.site;
-    match format {
-        Format::Dir => {
-            cx.error(
-                &codes::FORMAT,
-                site,
-                "type='directory' is the format of a storage pool, not of an image: use a 'dir' disk with format 'fat' instead",
-            );
-        }
-        Format::Iso => {
-            cx.error(&codes::FORMAT, site, "to QEMU an 'iso' image is storage of format 'raw': use that instead");
-        }
-        Format::Cow => {
-            cx.error(&codes::FORMAT, site, "the storage format 'cow' is not supported by QEMU any more");
-        }
+    let message = match format {
+        Format::Dir => "type='directory' is the format of a storage pool, not of an image: use a 'dir' disk with format 'fat' instead".to_string(),
+        Format::Iso => "to QEMU an 'iso' image is storage of format 'raw': use that instead".to_string(),
+        Format::Cow => "the storage format 'cow' is not supported by QEMU any more".to_string(),
         Format::Fat if source.kind != StorageKind::Dir && !source.is_empty() => {
-            cx.error(
-                &codes::FORMAT,
-                site,
-                "the format 'fat' is made by QEMU from a directory: the type has to be 'dir'",
-            );
+            "the format 'fat' is made by QEMU from a directory: the type has to be 'dir'".to_string()
         }
-        Format::Raw | Format::Fat | Format::None => {}
+        Format::Raw | Format::Fat | Format::None => String::new(),
         other if source.kind == StorageKind::Dir => {
-            cx.error(
-                &codes::FORMAT,
-                site,
-                format!("QEMU shows a directory (type 'dir') as a disk of format 'fat', not '{other}'"),
-            );
+            format!("QEMU shows a directory (type 'dir') as a disk of format 'fat', not '{other}'")
         }
-        _ => {}
+        _ => String::new(),
+    };
+    if !message.is_empty() {
+        let help = match format {
+            Format::Iso => "write type='raw'",
+            Format::Dir | Format::Fat => "see `virtc schema disk/driver`",
+            _ => "write type='raw' or type='qcow2', as the image is",
+        };
+        let span = of_format(source, cx);
+        cx.diags.error(&codes::FORMAT, span, message).help(help);
     }
+    let site = source.site;
     if source.kind == StorageKind::Dir && !readonly && !source.is_empty() {
         cx.error(
             &codes::FORMAT,

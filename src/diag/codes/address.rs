@@ -9,6 +9,7 @@ super::codes! {
         FIXED = "VC0305" "fixed-address" "The chipset has this device at one place. Remove the `<address>`, or give the one that the message names.\n\nbefore: <controller type='sata' index='0'> with <address … slot='0x05'/> on q35\nafter:  the same with slot='0x1f' function='0x2', or without <address>";
         CONTROLLERS = "VC0306" "controllers" "The controllers do not fit together or do not fit the machine: an index is used twice, the root bus has the wrong model, or one that others need is missing.\n\nbefore: <controller type='pci' index='1' …/> twice\nafter:  the second with index='2'";
         KIND = "VC0307" "address-type" "The device cannot have an address of this type.\n\nbefore: <disk>…<target dev='vda' bus='virtio'/><address type='drive' …/></disk>\nafter:  <disk>…<target dev='vda' bus='virtio'/><address type='pci' …/></disk>";
+        ALIAS = "VC0309" "alias-twice" "Two devices have the same id. `<alias name='ua-…'/>` names a device for QEMU and its monitor, so that each name stands once in a domain.\n\nbefore: two devices with <alias name='ua-disk'/>\nafter:  the second with <alias name='ua-disk2'/>";
         USB = "VC0308" "usb-port" "The USB port is not there, is in use, or leads through a hub that is not there.\n\nbefore: <address type='usb' bus='0' port='1.1'/> without a hub at port 1\nafter:  <address type='usb' bus='0' port='2'/>";
     }
 }

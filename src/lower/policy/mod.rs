@@ -49,14 +49,19 @@ fn names(lx: &mut Lower<'_>) {
         None
     };
     if let Some(fault) = fault {
-        lx.error(&emit::NOT_EXPRESSIBLE, domain.site, fault).help("choose another name");
+        let span = lx.doc.span_of_child(domain.site, "name");
+        lx.diags.error(&emit::NOT_EXPRESSIBLE, span, fault).help("choose another name");
     }
     if domain.uuid.is_some_and(|u| u.to_string().bytes().all(|b| matches!(b, b'0' | b'-'))) {
-        lx.error(&emit::NOT_EXPRESSIBLE, domain.site, "the UUID of the domain is all zeroes, which stands for none")
+        let span = lx.doc.span_of_child(domain.site, "uuid");
+        lx.diags
+            .error(&emit::NOT_EXPRESSIBLE, span, "the UUID of the domain is all zeroes, which stands for none")
             .help("leave <uuid> out, or make one with uuidgen");
     }
     if domain.title.as_deref().is_some_and(|t| t.contains(['\n', '\r'])) {
-        lx.error(&emit::NOT_EXPRESSIBLE, domain.site, "the title holds a newline")
+        let span = lx.doc.span_of_child(domain.site, "title");
+        lx.diags
+            .error(&emit::NOT_EXPRESSIBLE, span, "the title holds a newline")
             .help("put longer text into <description>");
     }
 }

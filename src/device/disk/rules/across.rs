@@ -3,6 +3,7 @@
 use crate::device::address::{Address, DriveAddress};
 use crate::device::disk::{Disk, DiskBus};
 use crate::device::hostdev::HostdevType;
+use crate::diag::Span;
 use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
 use crate::stage::Cx;
@@ -41,7 +42,9 @@ pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
                 other.source.path().unwrap_or(""),
                 disk.source.path().unwrap_or("")
             );
-            cx.error(&codes::DUPLICATE, disk.site, message);
+            let (one, two) = (target(other, "dev", cx), target(disk, "dev", cx));
+            cx.twice(&codes::DUPLICATE, one, two, message)
+                .help("each disk has a name of its own: count on, as in vda, vdb, vdc");
         }
         if let (Some(at), Some(bus)) = (at, disk.bus()) {
             let other = *places.entry((bus, at)).or_insert(disk);
@@ -51,16 +54,32 @@ pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
                     "the disk with target name '{}' shares its drive address with another disk (duplicate): controller='{controller}' bus='{bus}' target='{target}' unit='{unit}'",
                     other.dev()
                 );
-                cx.error(&codes::DUPLICATE, disk.info.address_site(), message);
+                let (one, two) = (address(other, cx), address(disk, cx));
+                cx.twice(&codes::DUPLICATE, one, two, message)
+                    .help("give one of them another 'unit', or remove the <address> and virtc chooses one");
             }
         }
         if let Some(wwn) = disk.wwn.as_deref() {
             let other = *wwns.entry(wwn).or_insert(disk);
             if !std::ptr::eq(other, disk) {
                 let message = format!("disks '{}' and '{dev}' have identical WWN", other.dev());
-                cx.error(&codes::DUPLICATE, disk.site, message);
+                let (one, two) = (cx.doc.span_of_child(other.site, "wwn"), cx.doc.span_of_child(disk.site, "wwn"));
+                cx.twice(&codes::DUPLICATE, one, two, message).help("a WWN names one disk in the world: change one");
             }
         }
+    }
+}
+
+/// An attribute of `<target>`.
+fn target(disk: &Disk, attribute: &str, cx: &Cx<'_>) -> Span {
+    cx.doc.span_of_attr(disk.target.as_ref().map_or(disk.site, |t| t.site), attribute)
+}
+
+/// The `<address>`, or what decides it where there is none.
+fn address(disk: &Disk, cx: &Cx<'_>) -> Span {
+    match disk.info.address.site {
+        site if site.is_none() => target(disk, "dev", cx),
+        site => cx.span(site),
     }
 }
 

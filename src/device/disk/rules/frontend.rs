@@ -8,6 +8,7 @@ use crate::diag::codes::storage as codes;
 use crate::domain::Domain;
 use crate::stage::Quirk;
 use crate::stage::{Board, Cx, Machine};
+use crate::xml::Site;
 
 /// Checks bus, device, address and options.
 pub fn check(disk: &Disk, machine: &Machine, cx: &mut Cx<'_>) {
@@ -28,6 +29,7 @@ pub fn check(disk: &Disk, machine: &Machine, cx: &mut Cx<'_>) {
             .help("QEMU has virtio, scsi, sata, ide, usb, fdc and sd");
     }
     address(disk, bus, cx);
+    place_is_there(disk, bus, cx);
     options(disk, bus, cx);
     if device == DiskDevice::Lun {
         lun(disk, bus, cx);
@@ -36,7 +38,7 @@ pub fn check(disk: &Disk, machine: &Machine, cx: &mut Cx<'_>) {
         let message = format!(
             "disk type of '{dev}' does not support ejectable media: a CD-ROM drive cannot be on the bus '{bus}'"
         );
-        cx.error(&codes::BUS, disk.site, message).help("use the bus sata, scsi, ide or usb");
+        cx.error_at(&codes::BUS, site, "bus", message).help("use the bus sata, scsi, ide or usb");
     }
     if bus == DiskBus::Ide && machine.board == Board::Q35 {
         cx.error_at(&codes::BUS, site, "bus", "IDE controllers are unsupported for q35 machines")
@@ -73,7 +75,8 @@ fn name(disk: &Disk, cx: &mut Cx<'_>) {
     }
     let named = dev.starts_with("nvme") && !cx.env.behaves(Quirk::NoNvmeNames);
     match disk.device() {
-        DiskDevice::Floppy if !dev.starts_with("fd") => {
+        // On another bus it has a name of that bus, which is told already.
+        DiskDevice::Floppy if !dev.starts_with("fd") && disk.bus() == Some(DiskBus::Fdc) => {
             cx.error_at(
                 &codes::NAME,
                 target.site,
@@ -146,6 +149,25 @@ fn address(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     }
 }
 
+/// Places that QEMU's controllers have: two disks on each of the two buses of IDE, six ports of SATA. libvirt lets QEMU say so.
+fn place_is_there(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
+    let Some(Address::Drive(at)) = disk.info.address.address.as_ref().filter(|_| cx.env.is_guardian()) else { return };
+    let (buses, units) = match bus {
+        DiskBus::Ide => (2, 2),
+        // Another bus than the first is told already.
+        DiskBus::Sata => (u32::MAX, 6),
+        _ => return,
+    };
+    let site = disk.info.address_site();
+    if at.bus >= buses {
+        let message = format!("a controller of '{bus}' has {buses} buses, 0 to {}", buses - 1);
+        cx.error_at(&codes::BUS, site, "bus", message).help("remove the <address>, and virtc chooses one");
+    } else if at.unit >= units {
+        let message = format!("a bus of '{bus}' has {units} units, 0 to {}", units - 1);
+        cx.error_at(&codes::BUS, site, "unit", message).help("remove the <address>, and virtc chooses one");
+    }
+}
+
 /// Options that only some buses have.
 fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     let site = disk.site;
@@ -155,9 +177,14 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     let target = disk.target.as_ref();
     let lun_with_blocks =
         disk.blockio.is_some() && disk.device() == DiskDevice::Lun && !cx.env.behaves(Quirk::LunHasBlockSizes);
-    let mut refuse = |wrong: bool, message: String| {
+    let of_driver = driver.map_or(site, |d| d.site);
+    let of_target = target.map_or(site, |t| t.site);
+    let env = cx.env;
+    // The place of a fault: an attribute, or a child, of an element.
+    let mut refuse = |wrong: bool, (site, name): (Site, &str), message: String| {
         if wrong {
-            cx.error(&codes::OPTION, site, message);
+            let span = cx.doc.span_in(site, name);
+            cx.diags.error(&codes::OPTION, span, message);
         }
     };
     let virtio = bus == DiskBus::Virtio;
@@ -166,54 +193,80 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     let has = |set: Option<bool>| set.unwrap_or(false) && !virtio;
     refuse(
         has(driver.map(|d| d.queues.is_some())),
+        (of_driver, "queues"),
         "queues: a disk on the virtio bus has more than one, others have not".to_string(),
     );
     refuse(
         has(driver.map(|d| d.queue_size.is_some())),
+        (of_driver, "queue_size"),
         "queue_size: a disk on the virtio bus has this, others have not".to_string(),
     );
     refuse(
         has(driver.map(|d| d.event_idx.is_some())),
+        (of_driver, "event_idx"),
         format!("event_idx: a disk on the virtio bus has this mode, not one on '{bus}'"),
     );
     refuse(
         has(driver.map(|d| d.ioeventfd.is_some())),
+        (of_driver, "ioeventfd"),
         format!("ioeventfd: a disk on the virtio bus has this mode, not one on '{bus}'"),
     );
     let other = |get: fn(&crate::device::virtio::VirtioOptions) -> bool| has(driver.map(|d| get(&d.virtio)));
-    refuse(other(|v| v.iommu.is_some()), "the driver option iommu is one of virtio devices".to_string());
-    refuse(other(|v| v.ats.is_some()), "the driver option ats is one of virtio devices".to_string());
-    refuse(other(|v| v.packed.is_some()), "the driver option packed is one of virtio devices".to_string());
-    refuse(other(|v| v.page_per_vq.is_some()), "the driver option page_per_vq is one of virtio devices".to_string());
+    refuse(
+        other(|v| v.iommu.is_some()),
+        (of_driver, "iommu"),
+        "the driver option iommu is one of virtio devices".to_string(),
+    );
+    refuse(
+        other(|v| v.ats.is_some()),
+        (of_driver, "ats"),
+        "the driver option ats is one of virtio devices".to_string(),
+    );
+    refuse(
+        other(|v| v.packed.is_some()),
+        (of_driver, "packed"),
+        "the driver option packed is one of virtio devices".to_string(),
+    );
+    refuse(
+        other(|v| v.page_per_vq.is_some()),
+        (of_driver, "page_per_vq"),
+        "the driver option page_per_vq is one of virtio devices".to_string(),
+    );
     if let Some(model) = disk.model.filter(|m| if m.is_usb() { bus != DiskBus::Usb } else { !virtio }) {
         let of = if model.is_usb() { "USB" } else { "virtio" };
         refuse(
             true,
+            (site, "model"),
             format!("the disk model '{model}' is not supported for the bus '{bus}': it is one of the {of} bus"),
         );
     }
     refuse(
         target.is_some_and(|t| t.dpofua.is_some()) && !scsi,
+        (of_target, "dpofua"),
         format!("dpofua: a scsi disk has this, and one on '{bus}' has not"),
     );
     refuse(
         lun_with_blocks,
+        (site, "blockio"),
         "<blockio> says which blocks the guest sees, and the SCSI device behind device='lun' says that itself"
             .to_string(),
     );
     let statistics = driver.and_then(|d| d.statistics.as_ref());
     refuse(
         statistics.is_some() && !(virtio || scsi || ata || bus == DiskBus::Usb),
+        (of_driver, "statistics"),
         format!("<statistics>: QEMU counts nothing for disks on the bus '{bus}'"),
     );
     refuse(
         statistics.is_some_and(|s| s.intervals.iter().any(|i| i.interval == Some(0))),
+        (of_driver, "statistics"),
         "<statistic interval>: an interval is 1 second or more".to_string(),
     );
     refuse(
         statistics.is_some_and(|s| {
             s.histograms.iter().enumerate().any(|(i, h)| s.histograms.iter().take(i).any(|o| o.kind == h.kind))
         }),
+        (of_driver, "statistics"),
         "<latency-histogram>: there is one for each type of requests".to_string(),
     );
     let bins = |h: &crate::device::disk::driver::Histogram| {
@@ -221,23 +274,28 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     };
     refuse(
         statistics.is_some_and(|s| !s.histograms.iter().all(bins)),
+        (of_driver, "statistics"),
         "<latency-histogram>: the first <bin> starts at 0, and each further one behind the one before".to_string(),
     );
     let migrates = disk.source.reservations.as_ref().is_some_and(|r| r.migration.is_some());
     refuse(
         migrates && !(scsi && disk.device() == DiskDevice::Lun),
+        (site, "source"),
         "<reservations migration>: they move with a device='lun' on the bus scsi".to_string(),
     );
     refuse(
         disk.vendor.is_some() && !scsi,
+        (site, "vendor"),
         "'vendor': a scsi disk shows one to the guest, others have none".to_string(),
     );
     refuse(
         disk.product.is_some() && !scsi,
+        (site, "product"),
         "'product': a scsi disk shows one to the guest, others have none".to_string(),
     );
     refuse(
         disk.wwn.is_some() && !scsi && bus != DiskBus::Ide && (strict || !ata),
+        (site, "wwn"),
         "'wwn': ide and scsi disks have a world wide name, others have none".to_string(),
     );
     refuse(
@@ -245,34 +303,49 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
             .as_deref()
             .map(|w| w.trim_start_matches("0x"))
             .is_some_and(|w| w.len() != 16 || !w.bytes().all(|b| b.is_ascii_hexdigit())),
+        (site, "wwn"),
         format!("malformed wwn: '{}' must consist of 16 hexadecimal digits", disk.wwn.as_deref().unwrap_or("")),
     );
     refuse(
         target.is_some_and(|t| t.rotation_rate.is_some()) && !scsi && !ata,
+        (of_target, "rotation_rate"),
         "rotation_rate: disks on scsi, ide and sata have a rate, others have none".to_string(),
     );
     refuse(
         target.is_some_and(|t| t.removable.is_some()) && !scsi && bus != DiskBus::Usb,
+        (of_target, "removable"),
         "removable: usb and scsi disks can tell this to the guest, others cannot".to_string(),
     );
     refuse(
         disk.vendor.as_ref().is_some_and(|v| v.len() > 8),
+        (site, "vendor"),
         "<vendor> of a disk has room for 8 characters, and this has more".to_string(),
     );
     refuse(
         disk.product.as_ref().is_some_and(|p| p.len() > 16),
+        (site, "product"),
         "<product> of a disk has room for 16 characters, and this has more".to_string(),
     );
     let printable = |text: &Option<String>| text.as_ref().is_none_or(|t| t.bytes().all(|b| (0x20..0x7f).contains(&b)));
-    refuse(!printable(&disk.vendor), "<vendor> of a disk is printable ASCII, and this string is not".to_string());
-    refuse(!printable(&disk.product), "<product> of a disk is printable ASCII, and this string is not".to_string());
+    refuse(
+        !printable(&disk.vendor),
+        (site, "vendor"),
+        "<vendor> of a disk is printable ASCII, and this string is not".to_string(),
+    );
+    refuse(
+        !printable(&disk.product),
+        (site, "product"),
+        "<product> of a disk is printable ASCII, and this string is not".to_string(),
+    );
     refuse(
         disk.serial.is_some() && bus == DiskBus::Sd,
+        (site, "serial"),
         format!("<serial>: a drive on the bus '{bus}' has no such property"),
     );
     let fine = |b: u8| b.is_ascii_alphanumeric() || b"_-.+ ".contains(&b);
     refuse(
         disk.serial.as_ref().is_some_and(|s| !s.bytes().all(fine)),
+        (site, "serial"),
         format!(
             "<serial>: '{}' has characters that are unsafe for a driver (letters, digits, blanks, '_', '.', '+' and '-' are fine)",
             disk.serial.as_deref().unwrap_or("")
@@ -281,47 +354,55 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     let medium = matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy);
     refuse(
         target.is_some_and(|t| t.tray.is_some()) && !medium,
+        (of_target, "tray"),
         "tray: a cdrom or floppy has one, other disks have not".to_string(),
     );
     refuse(
         target.is_some_and(|t| t.rotation_rate.is_some_and(|r| r > 0)) && disk.device() != DiskDevice::Disk,
+        (of_target, "rotation_rate"),
         "rotation_rate: what turns is a disk; this device is none".to_string(),
     );
     refuse(
         ata && disk.is_readonly() && disk.device() == DiskDevice::Disk,
+        (site, "readonly"),
         format!("<readonly/>: the bus {bus} knows no readonly disks"),
     );
     refuse(
         disk.source.reservations.is_some() && disk.device() != DiskDevice::Lun,
+        (site, "source"),
         "<reservations> are SCSI's, made by the guest of device='lun'".to_string(),
     );
     refuse(
         disk.kind() == StorageKind::VhostVdpa && !matches!(disk.cache(), Cache::None | Cache::Directsync),
+        (of_driver, "cache"),
         format!("QEMU opens a disk of type '{}' without the host's cache: mode 'none' or 'directsync'", disk.kind()),
     );
     if let Some(geometry) = &disk.geometry {
         refuse(
             geometry.cylinders.unwrap_or(0) > 0 && matches!(bus, DiskBus::Usb | DiskBus::Sd),
+            (site, "geometry"),
             format!("<geometry>: QEMU takes no CHS geometry on the '{bus}' bus"),
         );
         refuse(
             geometry.translation.is_some() && bus != DiskBus::Ide,
+            (site, "geometry"),
             format!("<geometry trans>: the CHS translation mode is set on the 'ide' bus, and this is '{bus}'"),
         );
     }
     if disk.blockio.is_some() {
         refuse(
             disk.device() == DiskDevice::Floppy || bus == DiskBus::Sd,
+            (site, "blockio"),
             format!("block sizes (blockio) are not supported for '{bus}' bus"),
         );
     }
     let native = driver.and_then(|d| d.io) == Some(IoMode::Native);
     refuse(
-        native && !matches!(disk.cache(), Cache::None | Cache::Directsync),
-        "io='native' reads around the host's cache: with this cache mode QEMU would fall back to threads (cache='none' or 'directsync' is what native I/O needs)".to_string(),
-    );
+        native && !matches!(disk.cache(), Cache::None | Cache::Directsync), (of_driver, "io"),
+        "io='native' reads around the host's cache: with this cache mode QEMU would fall back to threads (cache='none' or 'directsync' is what native I/O needs)".to_string());
     refuse(
         driver.and_then(|d| d.name.as_deref()).is_some_and(|n| n != "qemu"),
+        (of_driver, "name"),
         format!(
             "<driver name='{}'> of disk '{}': the driver of a QEMU disk has the name 'qemu'",
             driver.and_then(|d| d.name.as_deref()).unwrap_or(""),
@@ -334,7 +415,6 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         ("disks on the bus nvme", bus == DiskBus::Nvme, Cap::NvmeNs),
         ("the disk model usb-bot", disk.model == Some(DiskModel::UsbBot), Cap::UsbBot),
     ];
-    let env = cx.env;
     for (what, _, _) in lacks.iter().filter(|(_, wanted, cap)| *wanted && !env.has(*cap)) {
         cx.error(&codes::NEEDS_QEMU, site, format!("this QEMU binary has no {what}"));
     }
@@ -359,11 +439,13 @@ fn lun(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         _ => false,
     };
     if !fits {
-        cx.error(&codes::LUN, disk.site, format!("disk '{}' improperly configured for a device='lun'", disk.dev()))
+        let message = format!("disk '{}' improperly configured for a device='lun'", disk.dev());
+        cx.error_at(&codes::LUN, disk.site, "device", message)
             .help("its source must be a block device or an iSCSI target");
     }
     if !matches!(bus, DiskBus::Scsi | DiskBus::Virtio) {
-        cx.error(&codes::LUN, disk.site, format!("a disk with device='lun' cannot sit on bus='{bus}'"))
+        let site = disk.target.as_ref().map_or(disk.site, |t| t.site);
+        cx.error_at(&codes::LUN, site, "bus", format!("a disk with device='lun' cannot sit on bus='{bus}'"))
             .help("use <target bus='scsi'/>");
     }
     if bus == DiskBus::Virtio && !cx.has(Cap::VirtioBlkPciScsi) {
@@ -375,9 +457,10 @@ fn lun(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         .help("use <target bus='scsi'/>");
     }
     if disk.driver(|d| d.format).is_some_and(|f| f != crate::device::storage::Format::Raw) {
-        cx.error(
+        cx.error_at(
             &codes::LUN,
-            disk.site,
+            disk.driver.as_ref().map_or(disk.site, |d| d.site),
+            "type",
             "a SCSI device that is handed through (disk device 'lun', target 'scsi') has no format but 'raw'",
         );
     }

@@ -43,7 +43,8 @@ fn source(disk: &Disk, cx: &mut Cx<'_>) {
     let format = disk.driver(|d| d.format);
     source_rules::image(&disk.source, format, disk.auth(), disk.encryption(), disk.is_readonly(), cx);
     if disk.driver.as_ref().is_some_and(|d| d.metadata_cache.is_some()) && format != Some(Format::Qcow2) {
-        cx.error(&codes::FORMAT, disk.site, "<metadata_cache> is about the tables of qcow2 images");
+        let site = disk.driver.as_ref().map_or(disk.site, |d| d.site);
+        cx.error_in(&codes::FORMAT, site, "metadata_cache", "<metadata_cache> is about the tables of qcow2 images");
     }
     let mut layer: Option<&Layer> = disk.source.backing.as_deref();
     while let Some(image) = layer.filter(|l| l.kind.is_some()) {
@@ -69,7 +70,8 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
     let bus = disk.bus().map_or("", |b| b.as_str());
     if empty && !matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy) {
         let message = format!("missing source information for the device {dev}: a '{bus}' disk must not be empty");
-        cx.error(&codes::EMPTY, disk.site, message).help("add a <source>; only CD-ROM and floppy drives can be empty");
+        cx.error_in(&codes::EMPTY, disk.site, "source", message)
+            .help("add a <source>; only CD-ROM and floppy drives can be empty");
     }
     if empty && disk.device() == DiskDevice::Cdrom && disk.bus() == Some(super::DiskBus::Usb) {
         cx.error(&codes::EMPTY, disk.site, "a disk on the bus 'usb' has no source; it cannot be empty (a cdrom can)")
@@ -77,32 +79,44 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
     }
     let format = disk.driver(|d| d.format).unwrap_or(Format::Raw);
     if disk.shareable && !matches!(format, Format::Raw | Format::None) {
-        cx.error(
+        cx.error_in(
             &codes::FORMAT,
             disk.site,
+            "shareable",
             format!("<shareable/>: the disk '{dev}' has a storage format that two guests cannot access (raw is fine)"),
         )
         .help("only raw images can be written by several guests");
     }
+    let driver = disk.driver.as_ref().map_or(disk.site, |d| d.site);
     if disk.driver(|d| d.copy_on_read).is_some_and(OnOff::is_on) {
         if disk.is_readonly() && disk.device() != DiskDevice::Cdrom {
             let message = format!("copy_on_read writes to the image, and the disk '{dev}' is read-only");
-            cx.error(&codes::OPTION, disk.site, message);
+            cx.error_at(&codes::OPTION, driver, "copy_on_read", message);
         }
         if matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy) {
             let message = format!("copy_on_read is for disks that stay, and '{dev}' is a removable one");
-            cx.error(&codes::OPTION, disk.site, message);
+            cx.error_at(&codes::OPTION, driver, "copy_on_read", message);
         }
     }
     if disk.driver(|d| d.discard_no_unref).is_some() {
         if format != Format::Qcow2 {
-            cx.error(&codes::OPTION, disk.site, "'discard_no_unref' is a matter of qcow2: the disk has another format");
+            cx.error_at(
+                &codes::OPTION,
+                driver,
+                "discard_no_unref",
+                "'discard_no_unref' is a matter of qcow2: the disk has another format",
+            );
         }
         if disk.is_readonly() {
-            cx.error(&codes::OPTION, disk.site, "'discard_no_unref' has no sense on a disk that is read-only");
+            cx.error_at(
+                &codes::OPTION,
+                driver,
+                "discard_no_unref",
+                "'discard_no_unref' has no sense on a disk that is read-only",
+            );
         }
         if !cx.has(Cap::Qcow2DiscardNoUnref) {
-            cx.error(&codes::NEEDS_QEMU, disk.site, "this QEMU binary has no 'discard_no_unref'");
+            cx.error_at(&codes::NEEDS_QEMU, driver, "discard_no_unref", "this QEMU binary has no 'discard_no_unref'");
         }
     }
     if let Some(transient) = &disk.transient {

@@ -34,7 +34,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         report_busless(devices, machine, cx);
         return;
     }
-    if highest.is_some_and(|h| h > 255) || cx.diags.has_errors() {
+    if highest.is_some_and(|h| h > 255) {
         return;
     }
     let mut run = Run::new(devices, machine, cx, true);

@@ -1,0 +1,83 @@
+//! What may cost data.
+
+use crate::device::disk::{Cache, Disk, DiskDevice};
+use crate::device::storage::{Format, StorageKind};
+use crate::diag::Span;
+use crate::diag::codes::lint as codes;
+use crate::domain::Domain;
+use crate::stage::Cx;
+use std::collections::BTreeMap;
+
+/// Images whose names, or headers, tell another format than the domain does.
+pub fn images(domain: &Domain, cx: &mut Cx<'_>) {
+    let disks = domain.devices.as_ref().map_or(&[][..], |d| &d.disks);
+    for disk in disks.iter().filter(|d| matches!(d.kind(), StorageKind::File) && d.device() != DiskDevice::Floppy) {
+        let Some(path) = disk.source.path() else { continue };
+        let given = disk.driver(|d| d.format);
+        // An image that has another below it is none of raw.
+        let layered = cx.env.host.images.iter().any(|i| i.path == path && i.backing.is_some());
+        let Some(told) = by_name(path).or(layered.then_some(Format::Qcow2)) else { continue };
+        let opened = given.unwrap_or(Format::Raw);
+        // Raw is what is taken where nothing is said, and qcow is a slip.
+        if !matches!(opened, Format::Raw | Format::Qcow) || told == opened {
+            continue;
+        }
+        let message = match given {
+            None => {
+                format!("'{path}' looks like a {told} image, and without <driver type='{told}'/> it is opened as raw")
+            }
+            Some(given) => format!("'{path}' looks like a {told} image, and is opened as {given}"),
+        };
+        let span = match &disk.driver {
+            Some(driver) => cx.doc.span_of_attr(driver.site, "type"),
+            None => cx.span(disk.source.site),
+        };
+        cx.diags
+            .warning(&codes::WRONG_FORMAT, span, message)
+            .help(format!("write <driver name='qemu' type='{told}'/>"));
+    }
+}
+
+/// The format that the name of an image tells.
+fn by_name(path: &str) -> Option<Format> {
+    let end = path.rsplit('/').next()?.rsplit_once('.')?.1;
+    let format = Format::parse(&end.to_ascii_lowercase())?;
+    matches!(format, Format::Qcow2 | Format::Qed | Format::Vmdk | Format::Vdi).then_some(format)
+}
+
+pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
+    let disks = domain.devices.as_ref().map_or(&[][..], |d| &d.disks);
+    twice(disks, cx);
+    for disk in disks.iter().filter(|d| d.driver(|d| d.cache) == Some(Cache::Unsafe) && !d.is_readonly()) {
+        // What is thrown away anyway need not be safe.
+        if disk.transient.is_some() {
+            continue;
+        }
+        let site = disk.driver.as_ref().map_or(disk.site, |d| d.site);
+        let message = format!("cache='unsafe': a crash of the host may destroy what is on '{}'", disk.dev());
+        cx.warn_at(&codes::CACHE_UNSAFE, site, "cache", message)
+            .help("use cache='writeback', the default; 'unsafe' is for disks that can be lost");
+    }
+}
+
+/// One image in two disks, of which one writes it.
+fn twice(disks: &[Disk], cx: &mut Cx<'_>) {
+    let mut seen: BTreeMap<&str, &Disk> = BTreeMap::new();
+    for disk in disks.iter().filter(|d| matches!(d.kind(), StorageKind::File | StorageKind::Block)) {
+        let Some(path) = disk.source.path().filter(|p| *p != "/dev/null") else { continue };
+        let first = *seen.entry(path).or_insert(disk);
+        let writes = |d: &Disk| !d.is_readonly() && !d.shareable;
+        // Two that write it are an error.
+        if std::ptr::eq(first, disk) || writes(first) == writes(disk) || first.shareable || disk.shareable {
+            continue;
+        }
+        let (one, two) = (cx.span(first.source.site), cx.span(disk.source.site));
+        let (one, two): (Span, Span) = if two < one { (two, one) } else { (one, two) };
+        let (writer, reader) = if writes(first) { (first, disk) } else { (disk, first) };
+        let message = format!("'{}' writes the image that '{}' reads, '{path}'", writer.dev(), reader.dev());
+        cx.diags
+            .warning(&codes::DISK_TWICE, two, message)
+            .related(one, "the first is here")
+            .help("give each disk an image of its own; QEMU locks an image that is written");
+    }
+}

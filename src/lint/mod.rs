@@ -1,0 +1,40 @@
+//! Lints: what compiles, and will not start or will hurt.
+//!
+//! A lint is a warning with a code of its own; [`crate::diag::lints`] has the table of groups and levels. [`given`] looks at the domain as it was written, [`complete`] at the resolved one. A
+//! libvirt target is not judged: there, libvirt is the guardian.
+
+mod arguments;
+mod data;
+mod host_devices;
+mod security;
+mod start;
+mod surprise;
+
+use crate::domain::Domain;
+use crate::stage::{Cx, Machine};
+
+/// Looks at what the domain says, before anything is filled in.
+pub fn given(domain: &Domain, cx: &mut Cx<'_>) {
+    if !cx.env.is_guardian() {
+        return;
+    }
+    surprise::memory(domain, cx);
+    surprise::pins(domain, cx);
+    surprise::ports(domain, cx);
+    surprise::addresses(domain, cx);
+    security::passwords(domain, cx);
+    data::images(domain, cx);
+}
+
+/// Looks at the complete domain.
+pub fn complete(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    if !cx.env.is_guardian() {
+        return;
+    }
+    start::check(domain, machine, cx);
+    arguments::check(domain, machine, cx);
+    data::check(domain, cx);
+    security::check(domain, cx);
+    surprise::check(domain, machine, cx);
+    host_devices::check(domain, cx);
+}

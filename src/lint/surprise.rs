@@ -1,0 +1,140 @@
+//! What works, and most likely not as it was meant.
+
+use crate::device::disk::{DiskBus, DiskDevice};
+use crate::device::hostdev::HostdevType;
+use crate::diag::codes::lint as codes;
+use crate::domain::Domain;
+use crate::stage::{Board, Cx, Machine};
+use std::collections::BTreeMap;
+
+/// With less, nothing that anybody runs boots.
+const LEAST_KIB: u64 = 16 * 1024;
+
+/// Sizes as they are written.
+pub fn memory(domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(memory) = &domain.memory else { return };
+    let (kib, site) = (memory.amount.kib(), memory.amount.site);
+    if kib > 0 && kib < LEAST_KIB {
+        let number = cx.doc.element(site).map_or("", |e| e.text().trim()).to_string();
+        let bare = cx.doc.element(site).is_some_and(|e| e.peek("unit").is_none());
+        let (message, help) = if bare {
+            let unit = if number.parse::<u64>().is_ok_and(|n| n < 128) { "GiB" } else { "MiB" };
+            (
+                format!("<memory>{number}</memory> is {kib} KiB: without a unit, the number counts KiB"),
+                format!("write <memory unit='{unit}'>{number}</memory>"),
+            )
+        } else {
+            (format!("the guest has {kib} KiB of memory: nothing boots with so little"), "give it more".to_string())
+        };
+        cx.warn(&codes::TINY_MEMORY, site, message).help(help);
+    }
+    if let Some(current) = domain.current_memory.as_ref().filter(|c| c.kib() > kib && kib > 0) {
+        let message = format!(
+            "<currentMemory> is {} KiB, and <memory> only {kib} KiB: the guest gets no more than that",
+            current.kib()
+        );
+        cx.warn(&codes::CURRENT_MEMORY, current.site, message)
+            .help("raise <memory>, which is the most that the guest can have, or lower <currentMemory>");
+    }
+}
+
+/// Pins of CPUs that are not there.
+pub fn pins(domain: &Domain, cx: &mut Cx<'_>) {
+    let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
+    for pin in domain.cputune.iter().flat_map(|t| &t.vcpupins) {
+        if let Some(vcpu) = pin.vcpu.filter(|v| *v >= count) {
+            let message =
+                format!("<vcpupin vcpu='{vcpu}'>: the guest has {count} CPUs, 0 to {}", count.saturating_sub(1));
+            cx.warn_at(&codes::PIN_OF_NOTHING, pin.site, "vcpu", message)
+                .help("CPUs count from 0; libvirt passes over such an entry, and so does virtc");
+        }
+    }
+}
+
+/// A port that is given and chosen.
+pub fn ports(domain: &Domain, cx: &mut Cx<'_>) {
+    for graphics in domain.devices.iter().flat_map(|d| &d.graphics) {
+        let Some(el) = cx.doc.element(graphics.site).filter(|_| graphics.autoport) else { continue };
+        let port = el.peek("port").and_then(|a| a.value().parse::<u16>().ok()).unwrap_or(0);
+        // What a running machine tells has the port that was chosen.
+        let says = el.peek("autoport").is_some() && port > 0;
+        let running = cx.doc.root().is_some_and(|r| r.peek("id").is_some());
+        if says && !running {
+            let message = format!("autoport='yes' chooses the port, and port='{port}' counts for nothing");
+            cx.warn_at(&codes::PORT_AND_AUTOPORT, graphics.site, "port", message)
+                .help(format!("remove the port, or write autoport='no' to have {port}"));
+        }
+    }
+}
+
+/// Two cards with one address.
+pub fn addresses(domain: &Domain, cx: &mut Cx<'_>) {
+    let mut seen = BTreeMap::new();
+    for interface in domain.devices.iter().flat_map(|d| &d.interfaces) {
+        let Some(mac) = interface.mac.as_ref().and_then(|m| Some((m.address?.0, m.site))) else { continue };
+        let first = *seen.entry(mac.0).or_insert(mac.1);
+        // A pair for failover has one address.
+        if first == mac.1 || interface.teaming.is_some() {
+            continue;
+        }
+        let (one, two) = (cx.span(first), cx.doc.span_of_attr(mac.1, "address"));
+        cx.diags
+            .warning(
+                &codes::SAME_MAC,
+                two,
+                format!("another network card has the MAC address {} already", interface.mac()),
+            )
+            .related(one, "the first is here")
+            .help("change one of them, or remove <mac>: virtc derives one from the name of the domain");
+    }
+}
+
+pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    let acpi = domain.features.as_ref().is_some_and(|f| f.acpi);
+    if machine.arch.is_x86() && matches!(machine.board, Board::I440fx | Board::Q35) && !acpi {
+        let site = domain.features.as_ref().map(|f| f.site).filter(|s| !s.is_none());
+        let site = site.or(domain.os.as_ref().map(|os| os.site)).unwrap_or(domain.site);
+        cx.warn(&codes::NO_ACPI, site, "the machine has no ACPI, so that nothing can ask the guest to shut down")
+            .help("add <features><acpi/></features>");
+    }
+    console(domain, cx);
+    emulated(domain, cx);
+}
+
+/// Nobody sees the machine.
+fn console(domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(devices) = &domain.devices else { return };
+    let shown = !devices.graphics.is_empty()
+        || !devices.serials.is_empty()
+        || !devices.consoles.is_empty()
+        // A graphics card of the host is one.
+        || devices.hostdevs.iter().any(|h| matches!(h.kind(), HostdevType::Pci | HostdevType::Mdev));
+    if !shown && !domain.qemu.is_present() {
+        cx.warn(&codes::NO_CONSOLE, devices.site, "the machine has no display, serial port or console")
+            .help("add <console type='pty'/>, or <graphics type='vnc'/>");
+    }
+}
+
+/// Old devices beside virtio.
+fn emulated(domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(devices) = &domain.devices else { return };
+    let boots = devices.disks.iter().any(|d| d.bus() == Some(DiskBus::Virtio) && d.device() == DiskDevice::Disk);
+    let modern_card = devices.interfaces.iter().any(|i| i.is_virtio());
+    for interface in devices.interfaces.iter().filter(|i| boots && matches!(i.model(), "e1000" | "rtl8139")) {
+        let model = interface.model.as_ref().map(|m| m.site).filter(|s| !s.is_none());
+        let message = match model {
+            Some(_) => format!("the guest has a virtio disk, and an emulated {} for its network", interface.model()),
+            None => format!(
+                "without <model>, the network card is an emulated {}, and the guest knows virtio",
+                interface.model()
+            ),
+        };
+        cx.warn(&codes::OLD_DEVICE, model.unwrap_or(interface.site), message).help("use <model type='virtio'/>");
+    }
+    let ide = devices.disks.iter().filter(|d| d.bus() == Some(DiskBus::Ide) && d.device() == DiskDevice::Disk);
+    for disk in ide.filter(|_| modern_card && !boots) {
+        let site = disk.target.as_ref().map_or(disk.site, |t| t.site);
+        let message = "the guest has a virtio network card, and its disk is on IDE";
+        cx.warn_at(&codes::OLD_DEVICE, site, "bus", message).help("use <target dev='vda' bus='virtio'/>");
+    }
+}

@@ -1,0 +1,87 @@
+//! The changes that mend faults of the format, where it is certain what is meant. Only what is wrong changes: comments and
+//! layout stay.
+
+use super::tables::{AttrSlot, name_text};
+use super::validate::Parent;
+use crate::diag::{Edit, Span};
+use crate::xml::{Attr, El};
+
+/// Another name for an element, in both of its tags.
+pub(super) fn renamed(el: El<'_>, name: &str) -> Vec<Edit> {
+    let (tag, whole) = (el.span(), el.whole());
+    let start = tag.start + 1;
+    let old = el.name().len() as u32;
+    let mut edits = vec![Edit::new(Span { start, end: start + old }, name)];
+    let source = el.document().source();
+    let inside = source.get(tag.end as usize..whole.end as usize).unwrap_or("");
+    if let Some(at) = inside.rfind("</") {
+        let start = tag.end + at as u32 + 2;
+        edits.push(Edit::new(Span { start, end: start + old }, name));
+    }
+    // A prefix would stand before the name: then nothing is certain.
+    let is_name = |edit: &Edit| source.get(edit.span.range()) == Some(el.name());
+    if edits.iter().all(is_name) { edits } else { Vec::new() }
+}
+
+/// An attribute that belongs on the parent, or on the one child of that name.
+pub(super) fn moved_attribute(me: &Parent<'_, '_>, attr: Attr<'_>, place: &str) -> Vec<Edit> {
+    let mut children = me.el.children().filter(|c| c.is(place));
+    let target = match (children.next(), children.next()) {
+        (Some(one), None) => Some(one),
+        (None, _) => me.above.map(|above| above.el).filter(|el| el.is(place)),
+        _ => None,
+    };
+    let Some(target) = target.filter(|el| el.peek(attr.name()).is_none()) else { return Vec::new() };
+    let source = me.el.document().source();
+    let span = attr.span();
+    let text = source.get(span.range()).unwrap_or("");
+    vec![Edit::new(with_blanks(source, span), ""), Edit::insert(behind_name(target), format!(" {text}"))]
+}
+
+/// The only attribute of an empty element as its text.
+pub(super) fn text_of(el: El<'_>, attr: Attr<'_>) -> Vec<Edit> {
+    let source = el.document().source();
+    let tag = source.get(el.whole().range()).unwrap_or("");
+    if el.attrs().count() != 1 || !tag.ends_with("/>") || el.whole() != el.span() {
+        return Vec::new();
+    }
+    let value = source.get(attr.value_span().range()).unwrap_or("");
+    let name = el.name();
+    vec![Edit::new(el.whole(), format!("<{name}>{value}</{name}>"))]
+}
+
+/// A unit as an attribute; the number alone between the tags.
+pub(super) fn unit(el: El<'_>, number: &str, unit: &str, text: Span) -> Vec<Edit> {
+    if el.peek("unit").is_some() {
+        return Vec::new();
+    }
+    vec![Edit::insert(behind_name(el), format!(" unit='{unit}'")), Edit::new(text, number)]
+}
+
+/// Attributes that are missing and can have one value only.
+pub(super) fn missing_attributes(me: &Parent<'_, '_>, missing: &[&AttrSlot]) -> Vec<Edit> {
+    let mut text = String::new();
+    for slot in missing {
+        match slot.ty().words() {
+            [one] if !slot.ty().has_other_than_words() => {
+                text.push_str(&format!(" {}='{}'", name_text(slot.name), one.word.get()));
+            }
+            _ => return Vec::new(),
+        }
+    }
+    vec![Edit::insert(behind_name(me.el), text)]
+}
+
+/// Behind the name in the start tag.
+fn behind_name(el: El<'_>) -> u32 {
+    let start = el.span().start;
+    let tag = el.document().source().get(el.span().range()).unwrap_or("");
+    let length = tag.find(|c: char| c.is_ascii_whitespace() || c == '>' || c == '/').unwrap_or(tag.len());
+    start + length as u32
+}
+
+/// A span with the blanks before it.
+fn with_blanks(source: &str, span: Span) -> Span {
+    let before = source.get(..span.start as usize).unwrap_or("");
+    Span { start: before.trim_ascii_end().len() as u32, end: span.end }
+}
