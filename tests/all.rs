@@ -9,6 +9,7 @@ mod attacks;
 mod cli;
 mod denial;
 mod emit;
+mod firmware;
 mod fleet;
 mod golden;
 mod host_paths;

@@ -151,6 +151,7 @@ impl<'a> World<'a> {
         };
         let options = Options {
             target: shared.target,
+            wiring: shared.wiring,
             define: shared.define,
             incoming: shared.incoming.clone(),
             levels: levels(shared)?,

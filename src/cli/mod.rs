@@ -28,7 +28,7 @@ mod schema;
 mod tree;
 
 use crate::diag::render::MessageFormat;
-use crate::plan::Target;
+use crate::plan::{Target, Wiring};
 use clap::{Args, FromArgMatches, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::Write;
@@ -52,6 +52,10 @@ pub struct Shared {
     /// libvirt (11.3 to 12.8) would execute
     #[arg(long, global = true, default_value_t, help_heading = "Compiling")]
     pub target: Target,
+    /// How files and sockets of character devices reach libvirt's QEMU: descriptors, as at a start; paths, as virsh
+    /// domxml-to-native prints them
+    #[arg(long, global = true, default_value_t, help_heading = "Compiling")]
+    pub wiring: Wiring,
     /// Instance: qemu:///system or qemu:///session
     #[arg(long, global = true, value_name = "URI", help_heading = "Compiling")]
     pub connect: Option<String>,

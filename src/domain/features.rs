@@ -31,7 +31,7 @@ pub struct Switch {
 
 impl Switch {
     /// Elements that need no state.
-    const ON_BY_ITSELF: [&str; 7] = ["hap", "pvspinlock", "pmu", "vmport", "smm", "vmcoreinfo", "virtualization"];
+    const ON_BY_ITSELF: [&str; 6] = ["hap", "pvspinlock", "pmu", "vmport", "smm", "vmcoreinfo"];
 
     /// One that is on.
     pub fn on() -> Switch {
@@ -53,7 +53,12 @@ impl Part for Switch {
     fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         self.site = el.site();
         let by_itself = Self::ON_BY_ITSELF.iter().any(|name| el.is(name));
-        self.state = if by_itself && el.peek("state").is_none() { Some(OnOff::On) } else { cx.need(el, "state") };
+        self.state = match el.peek("state") {
+            None if by_itself => Some(OnOff::On),
+            // The same, but it stays unsaid.
+            None if el.is("virtualization") => None,
+            _ => cx.need(el, "state"),
+        };
     }
     fn print_attrs(&self, out: &mut XmlWriter) {
         print_attr(out, "state", &self.state);

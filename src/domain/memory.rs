@@ -188,14 +188,14 @@ model! {
 model! {
     /// `<source>` of `<memoryBacking>`
     pub struct BackingSource = "source" {
-        need kind: MemorySource = "type",
+        attr kind: MemorySource = "type",
     }
 }
 
 model! {
     /// `<access>` of `<memoryBacking>`
     pub struct Access = "access" {
-        need mode: AccessMode = "mode",
+        attr mode: AccessMode = "mode",
     }
 }
 

@@ -71,10 +71,10 @@ model! {
         /// Every I/O thread, those that only `<iothreads>` counts among them.
         extra all_iothreads: Vec<vcpu::IoThread>,
         child default_iothread: vcpu::DefaultIoThread,
-        mark iommufd: general::Iommufd,
         list throttle_groups: crate::device::disk::ThrottleGroup = "throttlegroups",
         child cputune: tuning::Cputune,
         child numatune: tuning::Numatune,
+        mark iommufd: general::Iommufd,
         child resource: tuning::Resource,
         many sysinfo: sysinfo::Sysinfo,
         child os: os::Os,

@@ -190,6 +190,14 @@ impl Model for Nvram {
 }
 
 model! {
+    /// `<varstore>`: the variables of UEFI that QEMU keeps in a file of its own (the device uefi-vars).
+    pub struct Varstore = "varstore" {
+        attr template: String = "template",
+        attr path: String = "path",
+    }
+}
+
+model! {
     /// `<boot>` of `<os>`.
     pub struct Boot = "boot" {
         need dev: BootDevice = "dev",
@@ -272,6 +280,7 @@ model! {
         extra no_firmware: bool,
         child loader: Loader,
         child nvram: Nvram,
+        mark varstore: Varstore,
         leaf kernel: String = "kernel",
         leaf initrd: String = "initrd",
         leaf cmdline: String = "cmdline",

@@ -23,7 +23,9 @@ fn accesses<'a>(plan: &'a Plan, f: &mut dyn FnMut(&'static str, String, &'a Caus
         let what = access.cause.what.as_ref();
         let kind = match access.kind {
             PathKind::File | PathKind::BlockDevice if what.starts_with("disk") => "writable disk",
-            PathKind::File | PathKind::BlockDevice if what.starts_with("nvram") => "firmware variable store",
+            PathKind::File | PathKind::BlockDevice if what.starts_with("nvram") || what == "varstore" => {
+                "firmware variable store"
+            }
             PathKind::File | PathKind::BlockDevice => "written file",
             PathKind::CharDevice => "host device",
             PathKind::Pipe => "pipe",

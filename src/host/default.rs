@@ -67,6 +67,7 @@ impl Default for Host {
                 channel_target: "/run/libvirt/qemu/channel".to_string(),
                 memory_backing: "/var/lib/libvirt/qemu/ram".to_string(),
                 nvram: "/var/lib/libvirt/qemu/nvram".to_string(),
+                varstore: "/var/lib/libvirt/qemu/varstore".to_string(),
                 passt: "/run/libvirt/qemu/passt".to_string(),
                 dbus: "/run/libvirt/qemu/dbus".to_string(),
                 rdp: "/run/libvirt/qemu/rdp".to_string(),

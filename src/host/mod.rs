@@ -354,6 +354,8 @@ pub struct Directories {
     pub memory_backing: String,
     /// UEFI variable stores.
     pub nvram: String,
+    /// UEFI variable stores that QEMU keeps itself.
+    pub varstore: String,
     /// Sockets of passt.
     pub passt: String,
     /// Sockets of the display bus.

@@ -256,6 +256,7 @@ pub fn write(host: &Host, title: &str) -> String {
                 ("channel-target", &d.channel_target),
                 ("memory-backing", &d.memory_backing),
                 ("nvram", &d.nvram),
+                ("varstore", &d.varstore),
                 ("passt", &d.passt),
                 ("dbus", &d.dbus),
                 ("rdp", &d.rdp),

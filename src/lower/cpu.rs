@@ -46,11 +46,39 @@ pub fn cpu(lx: &mut Lower<'_>) {
     let Some(cpu) = effective(lx) else { return };
     let named = model(lx, cpu.as_ref(), &mut props);
     flags(lx, &mut props);
+    if let Some(cpu) = &cpu {
+        address_width(cpu, &mut props);
+    }
+    if host_model(lx) && !lx.env.caps.hyperv.as_ref().is_some_and(|h| h.supported) {
+        let message =
+            "<hyperv mode='host-model'>: this QEMU told of no enlightenments (hyperv capabilities) of the host";
+        lx.error(&codes::FEATURE, site, message).help("use mode='custom', and name them");
+    }
     if named {
         lx.options("-cpu", props, site, "cpu");
     } else if !props.is_empty() {
         let message = format!("CPU flags are requested, but the default CPU of {} is not known", lx.machine.arch);
         lx.error(&codes::CPU, site, message).help("name the model: <cpu mode='custom'><model>…</model></cpu>");
+    }
+}
+
+/// The width of physical addresses.
+fn address_width(cpu: &Cpu, props: &mut Props) {
+    let Some(bits) = &cpu.maxphysaddr else { return };
+    match bits.mode {
+        Some(PhysAddrMode::Passthrough) => {
+            props.set("host-phys-bits", true);
+            props.maybe("host-phys-bits-limit", bits.limit);
+        }
+        Some(PhysAddrMode::Emulate) => match bits.bits {
+            Some(bits) if bits > 0 => {
+                props.set("phys-bits", bits);
+            }
+            _ => {
+                props.set("host-phys-bits", false);
+            }
+        },
+        None => {}
     }
 }
 
@@ -188,23 +216,6 @@ fn model(lx: &Lower<'_>, cpu: Option<&Cpu>, props: &mut Props) -> bool {
         };
         props.set(feature_to_qemu(lx.machine.arch, feature.name()).to_string(), on);
     }
-    if let Some(bits) = &cpu.maxphysaddr {
-        match bits.mode {
-            Some(PhysAddrMode::Passthrough) => {
-                props.set("host-phys-bits", true);
-                props.maybe("host-phys-bits-limit", bits.limit);
-            }
-            Some(PhysAddrMode::Emulate) => match bits.bits {
-                Some(bits) if bits > 0 => {
-                    props.set("phys-bits", bits);
-                }
-                _ => {
-                    props.set("host-phys-bits", false);
-                }
-            },
-            None => {}
-        }
-    }
     true
 }
 
@@ -311,7 +322,7 @@ fn enlightenments(hyperv: &Hyperv, arch: Arch, props: &mut Props) {
     on(props, "hv-relaxed", hyperv.relaxed.as_ref());
     on(props, "hv-vapic", hyperv.vapic.as_ref());
     if let Some(spinlocks) = hyperv.spinlocks.as_ref().filter(|s| s.switch.is_on()) {
-        props.set("hv-spinlocks", format!("0x{:x}", spinlocks.retries.unwrap_or(0)));
+        props.set("hv-spinlocks", format!("0x{:x}", spinlocks.retries.unwrap_or(u32::MAX)));
     }
     on(props, "hv-vpindex", hyperv.vpindex.as_ref());
     on(props, "hv-runtime", hyperv.runtime.as_ref());

@@ -62,6 +62,12 @@ pub fn pflash(lx: &mut Lower<'_>) {
     }
     format_node(lx, "libvirt-pflash0", readonly, loader.format, loader.site);
     let Some(nvram) = os.nvram.clone() else { return };
+    if nvram.format.is_none() || (nvram.file().is_none() && nvram.source.is_none()) {
+        let message =
+            "<nvram> beside a firmware that is not readonly='yes': its file and its storage format are not known";
+        lx.error(&codes::FIRMWARE, nvram.site, message).help("write <loader readonly='yes'>, or remove <nvram>");
+        return;
+    }
     let layered = needs_format_node(lx, &nvram);
     let node = match (&nvram.source, nvram.file()) {
         (_, Some(path)) => {
@@ -139,6 +145,20 @@ pub fn loader(lx: &mut Lower<'_>) {
         lx.touch(&path, Grant::LOADER, loader.site, "loader");
         lx.text("-bios", path, loader.site, "loader");
     }
+    variables(lx);
+}
+
+/// The device that keeps the variables of UEFI in a file of its own.
+fn variables(lx: &mut Lower<'_>) {
+    let Some(store) = lx.domain.os.as_ref().and_then(|os| os.varstore.clone()) else { return };
+    let Some(path) = store.path else { return };
+    lx.touch(&path, Grant::IMAGE, store.site, "varstore");
+    let cause = lx.cause(store.site, "varstore");
+    lx.plan.files.push(NewFile { path: path.clone(), template: store.template, cause });
+    let driver = if lx.machine.arch.is_x86() { "uefi-vars-x64" } else { "uefi-vars-sysbus" };
+    let mut props = Props::driver(driver);
+    props.set("jsonfile", path);
+    lx.plain_device(props, store.site, "varstore");
 }
 
 /// `-boot`, kernel, device tree, ACPI tables.

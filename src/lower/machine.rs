@@ -2,6 +2,7 @@
 
 use super::Lower;
 use crate::caps::Cap;
+use crate::device::controller::ControllerModel;
 use crate::device::memory::MemoryModel;
 use crate::diag::codes::machine as codes;
 use crate::domain::DomainKind;
@@ -123,11 +124,9 @@ pub fn machine(lx: &mut Lower<'_>) {
         props.set(format!("sgx-epc.{i}.memdev"), format!("mem{}", device.info.id));
         props.set(format!("sgx-epc.{i}.node"), device.node().unwrap_or(0));
     }
-    if lx.has_numa() {
-        if lx.has_hmat() {
-            props.set("hmat", true);
-        }
-    } else if let Some(id) = lx.ram_id() {
+    if !lx.has_numa()
+        && let Some(id) = lx.ram_id()
+    {
         props.set("memory-backend", id);
     }
     if let Some(cpu) = lx.domain.cpu.as_ref().filter(|c| c.mode() == CpuMode::HostModel && lx.machine.arch.is_ppc64()) {
@@ -135,6 +134,9 @@ pub fn machine(lx: &mut Lower<'_>) {
     }
     props.maybe("loadparm", lx.loadparm());
     super::firmware::machine_options(lx, &mut props);
+    if lx.has_numa() && lx.has_hmat() {
+        props.set("hmat", true);
+    }
     if lx.domain.os.as_ref().and_then(|os| os.bios.as_ref()).is_some_and(|b| b.use_serial == Some(YesNo::Yes)) {
         props.set("graphics", false);
     }
@@ -148,6 +150,11 @@ pub fn machine(lx: &mut Lower<'_>) {
     }
     if lx.machine_acpi() == Some(true) {
         props.set("acpi", features.is_some_and(|f| f.acpi));
+    }
+    if lx.machine.board == Board::Virt && lx.has(Cap::MachineVirtHighmemMmioSize) {
+        let root = lx.devices.controllers.iter().find(|c| c.model == Some(ControllerModel::PcieRoot));
+        let hole = root.and_then(|c| c.hole.0.as_ref());
+        props.maybe("highmem-mmio-size", hole.map(|hole| format!("{}K", hole.kib())));
     }
     let site = lx.domain.os.as_ref().and_then(|os| os.kind.as_ref()).map_or(lx.domain.site, |t| t.site);
     lx.options("-machine", props, site, "machine");

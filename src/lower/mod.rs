@@ -23,7 +23,7 @@ use crate::device::interface::InterfaceType;
 use crate::device::storage::Location;
 use crate::domain::{Domain, DomainKind};
 use crate::plan::{Accelerator, Instance, LentDevice, Lifecycle, Plan, Process, Ready, Role, Text};
-use crate::stage::{BlockNodes, Cx, Grant, Lower, Machine};
+use crate::stage::{BlockNodes, Cx, Grant, Lower, Machine, Quirk};
 
 /// What lowering gives.
 pub struct Lowered {
@@ -71,8 +71,14 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     machine::no_acpi(&mut lx);
     machine::power_management(&mut lx);
     firmware::boot(&mut lx);
-    lower_all(&devices.iommus, &mut lx);
+    let before_controllers = lx.env.behaves(Quirk::IommuBeforeControllers);
+    if before_controllers {
+        lower_all(&devices.iommus, &mut lx);
+    }
     crate::device::controller::lower_all(&mut lx);
+    if !before_controllers {
+        lower_all(&devices.iommus, &mut lx);
+    }
     crate::device::iommu::behind_controllers(&mut lx);
     lower_all(&devices.memories, &mut lx);
     lower_all(&devices.hubs, &mut lx);

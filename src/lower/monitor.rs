@@ -17,9 +17,11 @@ pub fn monitor(lx: &mut Lower<'_>) {
     let site = lx.domain.site;
     let mut chardev = Props::new();
     chardev.bare("socket").set("id", "charmonitor");
-    if lx.hands_over_descriptors() {
+    if lx.hands_over_chardevs() {
         let fd = lx.descriptor("monitor socket");
         chardev.set("fd", fd);
+    } else if lx.env.has_parent() {
+        chardev.set("path", format!("{}/monitor.sock", lx.paths.lib));
     } else {
         let path = format!("{}/monitor.sock", lx.paths.run);
         chardev.set("path", path.clone());

@@ -19,7 +19,7 @@ pub use differences::{Change, Difference, differences};
 pub use limits::{BlockDeviceLimit, Cpus, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
 pub use loss::Loss;
 pub use ports::Port;
-pub use target::Target;
+pub use target::{Target, Wiring};
 
 use crate::diag::Span;
 use serde::{Deserialize, Serialize};

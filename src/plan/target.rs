@@ -43,6 +43,38 @@ impl fmt::Display for Target {
     }
 }
 
+/// How the files and sockets of character devices and of the monitor reach a QEMU that libvirt starts. A standalone QEMU opens
+/// all by their paths.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wiring {
+    /// As descriptors, as at a start.
+    #[default]
+    Descriptors,
+    /// By their paths, as `virsh domxml-to-native` prints them.
+    Paths,
+}
+
+impl fmt::Display for Wiring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Wiring::Descriptors => "descriptors",
+            Wiring::Paths => "paths",
+        })
+    }
+}
+
+impl FromStr for Wiring {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Wiring, String> {
+        match text {
+            "descriptors" => Ok(Wiring::Descriptors),
+            "paths" => Ok(Wiring::Paths),
+            _ => Err("expected descriptors or paths".to_string()),
+        }
+    }
+}
+
 impl FromStr for Target {
     type Err = String;
 

@@ -11,40 +11,50 @@ use crate::domain::Domain;
 use crate::stage::{Board, Cx, Machine, Quirk};
 use std::mem;
 
-/// Gives every controller an index, and puts those of one type in the order of their indexes.
+/// Gives every controller an index. They stand as the XML has them, where an index does not say otherwise.
 pub fn number(devices: &mut Devices, cx: &mut Cx<'_>) {
-    for upto in 1..=devices.hostdevs.len() {
-        let missing = for_scsi_hostdevs(devices, upto);
-        devices.controllers.extend(missing);
+    let mut placed: Vec<Controller> = Vec::with_capacity(devices.controllers.len() + 4);
+    for controller in mem::take(&mut devices.controllers) {
+        insert(&mut placed, controller);
     }
+    devices.controllers = placed;
+    for upto in 1..=devices.hostdevs.len() {
+        for missing in for_scsi_hostdevs(devices, upto, cx) {
+            insert(&mut devices.controllers, missing);
+        }
+    }
+    let grouped = devices.controllers.iter().any(|c| c.is_ich9() && c.index.is_none());
     for i in 0..devices.controllers.len() {
         if devices.controllers[i].index.is_none() {
             let index = free_index(devices, i);
             devices.controllers[i].index = Some(index);
         }
     }
-    let mut sorted: Vec<Controller> = Vec::with_capacity(devices.controllers.len() + 4);
-    for controller in mem::take(&mut devices.controllers) {
-        if let Some(first) = sorted.iter().find(|c| collides(c, &controller)) {
-            let kind = controller.kind.map_or("", ControllerKind::as_str);
-            let first = cx.span(first.site);
-            cx.error_at(
-                &codes::CONTROLLERS,
-                controller.site,
-                "index",
-                format!("two '{kind}' controllers share index='{}'", controller.index()),
-            )
+    if grouped {
+        // The parts of a USB 2 controller that were numbered come together.
+        for controller in mem::take(&mut devices.controllers) {
+            insert(&mut devices.controllers, controller);
+        }
+    }
+    unambiguous(&devices.controllers, cx);
+}
+
+/// Two controllers of one type have different indexes.
+fn unambiguous(controllers: &[Controller], cx: &mut Cx<'_>) {
+    for (i, controller) in controllers.iter().enumerate() {
+        let Some(first) = controllers.iter().take(i).find(|c| collides(c, controller)) else { continue };
+        let kind = controller.kind.map_or("", ControllerKind::as_str);
+        let first = cx.span(first.site);
+        let message = format!("two '{kind}' controllers share index='{}'", controller.index());
+        cx.error_at(&codes::CONTROLLERS, controller.site, "index", message)
             .related(first, "the first is here")
             .help("remove the index attribute, and virtc chooses a free one");
-        }
-        insert(&mut sorted, controller);
     }
-    devices.controllers = sorted;
 }
 
 /// Whether two controllers claim the same index. Companions of a USB 2 controller share one.
 fn collides(a: &Controller, b: &Controller) -> bool {
-    if a.kind != b.kind || a.index() != b.index() || a.kind.is_none() {
+    if a.kind != b.kind || a.index.is_none() || a.index != b.index || a.kind.is_none() {
         return false;
     }
     if a.is(ControllerKind::Usb) {
@@ -71,26 +81,22 @@ fn free_index(devices: &Devices, of: usize) -> u32 {
     (0..=u32::MAX).find(|i| !same().any(|c| c.index() == *i)).unwrap_or(u32::MAX)
 }
 
-/// Inserts a controller behind those of its type with a lower index, else at the end.
+/// Inserts a controller behind the last of its type, but before all with a higher index. One without an index comes last.
 fn insert(controllers: &mut Vec<Controller>, new: Controller) {
-    let mut at = controllers.len();
-    for (i, current) in controllers.iter().enumerate().rev() {
-        if current.kind != new.kind {
-            continue;
-        }
-        if current.index() > new.index() {
-            at = i;
-            continue;
-        }
+    let mut at = None;
+    for (i, current) in controllers.iter().enumerate().rev().filter(|(_, c)| c.kind == new.kind) {
         // A USB 2 controller stands before its companions.
-        if current.index() == new.index() && current.is_companion() && !new.is_companion() && new.is_ich9() {
-            at = i;
-            continue;
+        let companion = current.index == new.index && current.is_companion() && !new.is_companion() && new.is_ich9();
+        if new.index.is_some() && (current.index > new.index || companion) {
+            at = Some(i);
+        } else if at.is_none() {
+            at = Some(i + 1);
         }
-        at = i + 1;
-        break;
+        if new.index.is_none() {
+            break;
+        }
     }
-    controllers.insert(at, new);
+    controllers.insert(at.unwrap_or(controllers.len()), new);
 }
 
 /// Adds the controllers that every machine of this kind has: USB, SATA, the root bus.
@@ -195,7 +201,7 @@ pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     number_nvme(devices);
     super::addresses::add_controllers(devices, machine, cx);
     place_scsi_hostdevs(devices);
-    for mut controller in for_scsi_hostdevs(devices, devices.hostdevs.len()) {
+    for mut controller in for_scsi_hostdevs(devices, devices.hostdevs.len(), cx) {
         controller.defaults(machine, cx);
         insert(&mut devices.controllers, controller);
     }
@@ -203,7 +209,7 @@ pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
 
 /// The controllers that the first `upto` host devices need and that are not there. All are of the model of one that is there,
 /// if the host devices already use one.
-fn for_scsi_hostdevs(devices: &Devices, upto: usize) -> Vec<Controller> {
+fn for_scsi_hostdevs(devices: &Devices, upto: usize, cx: &Cx<'_>) -> Vec<Controller> {
     let find = |index: u32| devices.controllers.iter().find(|c| c.is(ControllerKind::Scsi) && c.index == Some(index));
     let (mut highest, mut model) = (None, None);
     for hostdev in devices.hostdevs.iter().take(upto).filter(|h| h.kind() == HostdevType::Scsi) {
@@ -216,6 +222,8 @@ fn for_scsi_hostdevs(devices: &Devices, upto: usize) -> Vec<Controller> {
             model = find(index).and_then(|c| c.model).or(model);
         }
     }
+    let like = |c: &&Controller| c.is(ControllerKind::Scsi) && !cx.env.behaves(Quirk::ScsiModelsDiffer);
+    let model = model.or_else(|| devices.controllers.iter().find(like).and_then(|c| c.model));
     let missing = highest.into_iter().flat_map(|h| 0..=h).filter(|i| find(*i).is_none());
     missing.map(|index| Controller::implied(ControllerKind::Scsi, index, model)).collect()
 }
@@ -263,8 +271,10 @@ fn place_scsi_hostdevs(devices: &mut Devices) {
 
 /// Adds the controllers of a type that are missing up to an index.
 fn ensure_up_to(devices: &mut Devices, kind: ControllerKind, highest: u32, machine: &Machine, cx: &mut Cx<'_>) {
+    let same = kind == ControllerKind::Scsi && !cx.env.behaves(Quirk::ScsiModelsDiffer);
+    let model = devices.controllers.iter().find(|c| same && c.is(kind)).and_then(|c| c.model);
     for index in 0..=highest.min(255) {
-        ensure(devices, kind, index, None, machine, cx);
+        ensure(devices, kind, index, model, machine, cx);
     }
 }
 

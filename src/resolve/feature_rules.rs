@@ -208,7 +208,6 @@ fn dependencies(h: &Hyperv, domain: &Domain, faults: &mut Vec<(Site, &'static st
     let mut timers = domain.clock.iter().flat_map(|c| &c.timers);
     let clock = timers.any(|t| t.name == Some(TimerName::Hypervclock) && t.present.is_some_and(|p| p.is_yes()));
     let needs = [
-        ("synic", on(&h.synic), "vpindex", on(&h.vpindex)),
         ("stimer", stimer, "synic", on(&h.synic)),
         ("tlbflush", flush, "vpindex", on(&h.vpindex)),
         ("ipi", on(&h.ipi), "vpindex", on(&h.vpindex)),

@@ -1,5 +1,6 @@
 //! Which firmware the guest has: by path, chosen from the descriptors of the host, or by old custom.
 
+use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::features::Smm;
@@ -36,6 +37,8 @@ struct Descriptor {
     code_format: FirmwareFormat,
     template: Option<String>,
     template_format: FirmwareFormat,
+    /// The template of the store that QEMU's device uefi-vars keeps, if the firmware wants that device.
+    variables: Option<String>,
     /// Architectures in QEMU's spelling, with patterns of machine types.
     targets: Vec<(String, Vec<String>)>,
     features: Vec<String>,
@@ -70,11 +73,17 @@ impl Descriptor {
             code_format: FirmwareFormat::Raw,
             template: None,
             template_format: FirmwareFormat::Raw,
+            variables: None,
             targets: Vec::new(),
             features: strings(json.get("features")?)?,
         };
         match mapping.get("device")?.as_str()? {
-            "memory" => new.code = mapping.get("filename")?.as_str()?.to_string(),
+            "memory" => {
+                new.code = mapping.get("filename")?.as_str()?.to_string();
+                if let Some(variables) = mapping.get("uefi-vars") {
+                    new.variables = Some(variables.get("template")?.as_str()?.to_string());
+                }
+            }
             "flash" => {
                 new.mapping = match mapping.get("mode").map_or(Some("split"), Json::as_str)? {
                     "split" => Mapping::Split,
@@ -150,11 +159,13 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         // Old files may have features without a kind of firmware; they never meant anything.
         os.firmware_features.clear();
     }
+    let mut named = os.loader.as_ref().and_then(|l| l.kind).is_some();
     if let Some(loader) = &mut os.loader
         && os.firmware.is_none()
         && loader.path.is_some()
         && loader.kind.is_none()
     {
+        named = false;
         loader.kind = Some(LoaderKind::Rom);
         loader.format.get_or_insert(FirmwareFormat::Raw);
     }
@@ -164,18 +175,29 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         return;
     }
     let automatic = os.firmware.is_some();
-    let is_rom = |l: &Loader| l.path.is_some() && l.kind != Some(LoaderKind::Pflash);
-    if !automatic && os.loader.as_ref().is_none_or(is_rom) {
+    let how = Choice {
+        define,
+        any_rom: cx.env.behaves(Quirk::RomBesideNvram),
+        old: cx.env.behaves(Quirk::OnlyFlashKeepsVariables),
+    };
+    // Later releases know a ROM again that is named as such.
+    let unknown = |l: &Loader| l.path.is_some() && l.kind != Some(LoaderKind::Pflash) && (how.old || !named);
+    if !automatic && os.loader.as_ref().is_none_or(unknown) {
+        let name = domain.name().to_string();
+        if let Some(os) = &mut domain.os {
+            template_format(os, how);
+            uefi_variables(os, &name, cx);
+            consistent(os, cx);
+        }
         return;
     }
     let descriptors = cx.env.host.files.firmware.iter().filter_map(|f| Descriptor::read(&f.text));
-    let any_rom = cx.env.behaves(Quirk::RomBesideNvram);
-    let fitting = |d: &Descriptor| fits(domain, machine, d, define, any_rom);
+    let fitting = |d: &Descriptor| fits(domain, machine, d, how);
     let found = descriptors.into_iter().find(fitting).or_else(|| assumed(domain, fitting, cx));
     let Some(os) = &mut domain.os else { return };
     match found {
         Some(found) => {
-            let needs_smm = take(os, &found);
+            let needs_smm = take(os, &found, how.old);
             if needs_smm {
                 let features = domain.features.get_or_insert_with(Default::default);
                 let smm = features.smm.get_or_insert_with(Smm::default);
@@ -185,6 +207,7 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         None if automatic => {
             os.loader.get_or_insert_default().format.get_or_insert(FirmwareFormat::Raw);
             os.no_firmware = true;
+            consistent(os, cx);
             // An old domain is told when it is to start.
             if define {
                 let (site, message) = (os.site, no_firmware(os));
@@ -193,11 +216,14 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             }
             return;
         }
-        None => by_custom(os, cx),
+        None => by_custom(os, how, cx),
     }
     let name = domain.name().to_string();
     if let Some(os) = &mut domain.os {
-        variable_store(os, &name, cx);
+        template_format(os, how);
+        variable_store(os, &name, how, cx);
+        uefi_variables(os, &name, cx);
+        consistent(os, cx);
     }
 }
 
@@ -222,6 +248,17 @@ fn assumed(domain: &Domain, fits: impl Fn(&Descriptor) -> bool, cx: &mut Cx<'_>)
     Some(found)
 }
 
+/// How descriptors are compared with a domain.
+#[derive(Clone, Copy)]
+struct Choice {
+    /// The domain is new.
+    define: bool,
+    /// See [`Quirk::RomBesideNvram`].
+    any_rom: bool,
+    /// See [`Quirk::OnlyFlashKeepsVariables`].
+    old: bool,
+}
+
 /// That no descriptor fits, and what to do.
 pub fn no_firmware(os: &Os) -> String {
     let kind = os.firmware.map_or("", |k| k.as_str());
@@ -243,6 +280,7 @@ pub fn no_firmware_help(host: &Host) -> &'static str {
 
 /// What contradicts itself.
 fn validate(os: &Os, cx: &mut Cx<'_>) {
+    let old = cx.env.behaves(Quirk::OnlyFlashKeepsVariables);
     let feature = |name| os.firmware_feature(name);
     let mut fault = |site: Site, message: String| {
         cx.error(&codes::FIRMWARE, site, message);
@@ -256,10 +294,10 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
                 let message = "the firmware feature 'enrolled-keys' is enabled, but 'secure-boot', which checks those keys, is disabled";
                 return fault(os.site, message.to_string());
             }
-            if os.nvram.is_some() && kind != FirmwareKind::Efi {
+            if (os.nvram.is_some() || os.varstore.is_some()) && kind != FirmwareKind::Efi {
                 return fault(
                     os.site,
-                    format!("firmware of type '{kind}' has no variables: it does not support <nvram>"),
+                    format!("firmware of type '{kind}' has no variables: it does not support <nvram> or <varstore>"),
                 );
             }
         }
@@ -276,12 +314,16 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
             }
         }
     }
+    if let (Some(_), Some(store)) = (&os.nvram, &os.varstore) {
+        fault(store.site, "the variables of UEFI are in <nvram> or in <varstore>, not in both".to_string());
+    }
     let Some(loader) = loader else { return };
     match loader.stateless {
-        Some(YesNo::Yes) if os.nvram.is_some() => {
-            fault(loader.site, "<loader stateless='yes'> keeps no variables: it takes no NVRAM".to_string());
+        Some(YesNo::Yes) if os.nvram.is_some() || os.varstore.is_some() => {
+            let message = "<loader stateless='yes'> keeps no variables: it takes no NVRAM or varstore";
+            fault(loader.site, message.to_string());
         }
-        Some(YesNo::No) => match os.firmware {
+        Some(YesNo::No) if old => match os.firmware {
             None if loader.kind != Some(LoaderKind::Pflash) => {
                 fault(
                     loader.site,
@@ -293,24 +335,48 @@ fn validate(os: &Os, cx: &mut Cx<'_>) {
             }
             _ => {}
         },
-        Some(YesNo::Yes) | None => {}
+        _ => {}
+    }
+}
+
+/// What contradicts itself once the firmware is known.
+fn consistent(os: &Os, cx: &mut Cx<'_>) {
+    if cx.env.behaves(Quirk::OnlyFlashKeepsVariables) {
+        return;
+    }
+    if let Some(loader) = os.loader.as_ref().filter(|l| l.readonly == Some(YesNo::No)) {
+        if loader.kind == Some(LoaderKind::Rom) {
+            let message =
+                "<loader readonly='no'>: a loader of type 'rom' is read-only memory, and cannot be read/write";
+            cx.error_at(&codes::FIRMWARE, loader.site, "readonly", message)
+                .help("remove readonly, or write type='pflash'");
+        } else if let Some(site) = os.nvram.as_ref().map(|n| n.site).or(os.varstore.as_ref().map(|s| s.site)) {
+            let message = "the variables of a firmware that is read/write are in its image: <loader readonly='no'> takes no NVRAM or varstore";
+            cx.error(&codes::FIRMWARE, site, message).help("remove it, or write <loader readonly='yes'>");
+        }
+    }
+    let Some(store) = &os.varstore else { return };
+    if os.nvram.is_some() {
+        let message = "firmware in flash keeps its variables in an NVRAM: only one of NVRAM and varstore can be used";
+        cx.error(&codes::FIRMWARE, store.site, message).help("a <varstore> goes with <loader type='rom'>");
+    } else if !cx.has(Cap::UefiVars) {
+        let message = "the variables are in a <varstore>, but this QEMU has no uefi-vars device";
+        cx.error(&codes::FIRMWARE, store.site, message)
+            .help("QEMU has it since 10.0; for older ones take firmware with an <nvram>");
     }
 }
 
 /// Whether a firmware is what the domain asks for.
-fn fits(domain: &Domain, machine: &Machine, d: &Descriptor, define: bool, any_rom: bool) -> bool {
+fn fits(domain: &Domain, machine: &Machine, d: &Descriptor, how: Choice) -> bool {
     let Some(os) = &domain.os else { return false };
     let default = Loader::default();
     let loader = os.loader.as_ref().unwrap_or(&default);
-    let kind = os.firmware.unwrap_or(match loader.kind {
-        Some(LoaderKind::Pflash) => FirmwareKind::Efi,
-        _ => FirmwareKind::Bios,
-    });
+    let kind = os.firmware.or_else(|| (loader.kind == Some(LoaderKind::Pflash)).then_some(FirmwareKind::Efi));
     let target = target_name(machine.arch);
     let for_machine = |(arch, machines): &(String, Vec<String>)| {
         arch == target && machines.iter().any(|m| matches_glob(m, &machine.name))
     };
-    if !d.kinds.contains(&kind) || !d.targets.iter().any(for_machine) {
+    if !kind.is_none_or(|kind| d.kinds.contains(&kind)) || !d.targets.iter().any(for_machine) {
         return false;
     }
     let pm = domain.pm.as_ref();
@@ -339,28 +405,60 @@ fn fits(domain: &Domain, machine: &Machine, d: &Descriptor, define: bool, any_ro
     if loader.path.as_ref().is_some_and(|p| *p != d.code) {
         return false;
     }
-    let nvram = os.nvram.as_ref();
-    // Before the formats were told apart, only raw images were chosen: so it stays for existing domains.
-    let format = loader.format.or(nvram.and_then(|n| n.format)).or((!define).then_some(FirmwareFormat::Raw));
-    let memory_fits = match d.mapping {
-        Mapping::Memory => {
-            loader.kind.is_none_or(|k| k == LoaderKind::Rom)
-                && (any_rom || loader.stateless != Some(YesNo::No))
-                && (any_rom || nvram.is_none())
-                && format.is_none_or(|f| f == FirmwareFormat::Raw)
-        }
-        flash => {
-            let mode = if loader.stateless == Some(YesNo::Yes) { Mapping::Stateless } else { Mapping::Split };
-            loader.kind.is_none_or(|k| k == LoaderKind::Pflash)
-                && loader.readonly != Some(YesNo::No)
-                && flash == mode
-                && format.is_none_or(|f| f == d.code_format)
-                && nvram.and_then(|n| n.template.as_ref()).is_none_or(|t| d.template.as_ref() == Some(t))
-                && nvram.and_then(|n| n.template_format).is_none_or(|f| f == d.template_format)
-                && nvram.and_then(|n| n.format).is_none_or(|f| f == d.template_format)
-        }
+    let mapped = match d.mapping {
+        Mapping::Memory => memory_fits(os, loader, d, how),
+        _ => flash_fits(os, loader, d, how),
     };
-    memory_fits && encrypts(domain, d)
+    mapped && encrypts(domain, d)
+}
+
+/// The format that code and variables are looked for in.
+fn wanted_format(os: &Os, loader: &Loader, how: Choice) -> Option<FirmwareFormat> {
+    let nvram = os.nvram.as_ref();
+    let template = nvram.and_then(|n| n.template_format).filter(|_| !how.old);
+    // Before the formats were told apart, only raw images were chosen: so it stays for existing domains.
+    let usual = (!how.define).then_some(FirmwareFormat::Raw);
+    loader.format.or(template).or(nvram.and_then(|n| n.format)).or(usual)
+}
+
+/// Whether firmware in read-only memory is what the domain asks for.
+fn memory_fits(os: &Os, loader: &Loader, d: &Descriptor, how: Choice) -> bool {
+    let keeps_variables = match &d.variables {
+        _ if how.any_rom => d.variables.is_none(),
+        Some(template) => {
+            let asked = os.varstore.as_ref().and_then(|s| s.template.as_ref());
+            loader.stateless != Some(YesNo::Yes) && os.nvram.is_none() && asked.is_none_or(|t| t == template)
+        }
+        None => loader.stateless != Some(YesNo::No) && os.nvram.is_none() && os.varstore.is_none(),
+    };
+    keeps_variables
+        && loader.kind.is_none_or(|k| k == LoaderKind::Rom)
+        && wanted_format(os, loader, how).is_none_or(|f| f == FirmwareFormat::Raw)
+}
+
+/// Whether firmware in flash is what the domain asks for.
+fn flash_fits(os: &Os, loader: &Loader, d: &Descriptor, how: Choice) -> bool {
+    let nvram = os.nvram.as_ref();
+    let stateless = loader.stateless.map(YesNo::is_yes);
+    let mode_fits = match d.mapping {
+        _ if how.old && loader.readonly == Some(YesNo::No) => false,
+        Mapping::Split => loader.readonly != Some(YesNo::No) && stateless != Some(true),
+        Mapping::Stateless if how.old => stateless == Some(true),
+        Mapping::Stateless => loader.readonly != Some(YesNo::No) && stateless != Some(false) && nvram.is_none(),
+        Mapping::Combined => {
+            !how.old && loader.readonly != Some(YesNo::Yes) && stateless != Some(true) && nvram.is_none()
+        }
+        Mapping::Memory => false,
+    };
+    let template_format = nvram.and_then(|n| n.template_format);
+    let format = nvram.and_then(|n| n.format).filter(|_| how.old || template_format.is_none());
+    loader.kind.is_none_or(|k| k == LoaderKind::Pflash)
+        && os.varstore.is_none()
+        && mode_fits
+        && wanted_format(os, loader, how).is_none_or(|f| f == d.code_format)
+        && nvram.and_then(|n| n.template.as_ref()).is_none_or(|t| d.template.as_ref() == Some(t))
+        && template_format.is_none_or(|f| f == d.template_format)
+        && format.is_none_or(|f| f == d.template_format)
 }
 
 /// Whether a firmware runs in an encrypted guest, if the guest is one.
@@ -379,7 +477,7 @@ fn encrypts(domain: &Domain, d: &Descriptor) -> bool {
 }
 
 /// Takes a firmware into the domain. Whether it needs system management mode.
-fn take(os: &mut Os, d: &Descriptor) -> bool {
+fn take(os: &mut Os, d: &Descriptor, old: bool) -> bool {
     let loader = os.loader.get_or_insert_with(Loader::default);
     loader.path = Some(d.code.clone());
     loader.format = Some(d.code_format);
@@ -387,7 +485,7 @@ fn take(os: &mut Os, d: &Descriptor) -> bool {
         loader.kind = Some(LoaderKind::Rom);
     } else {
         loader.kind = Some(LoaderKind::Pflash);
-        loader.readonly = Some(YesNo::Yes);
+        loader.readonly = Some((d.mapping != Mapping::Combined).into());
         if d.mapping == Mapping::Stateless {
             loader.stateless = Some(YesNo::Yes);
         }
@@ -396,6 +494,9 @@ fn take(os: &mut Os, d: &Descriptor) -> bool {
     if needs_smm {
         loader.secure = Some(YesNo::Yes);
     }
+    if let Some(template) = &d.variables {
+        os.varstore.get_or_insert_default().template = Some(template.clone());
+    }
     let network = os.nvram.as_ref().is_some_and(Nvram::is_network);
     if d.mapping == Mapping::Split {
         let nvram = os.nvram.get_or_insert_with(Nvram::default);
@@ -403,12 +504,14 @@ fn take(os: &mut Os, d: &Descriptor) -> bool {
         if !network {
             nvram.template.clone_from(&d.template);
             nvram.template_format = Some(d.template_format);
+        } else if !old {
+            nvram.template_format = None;
         }
     }
     os.firmware = Some(if d.kinds.contains(&FirmwareKind::Efi) { FirmwareKind::Efi } else { FirmwareKind::Bios });
     let mut features = Vec::new();
-    // Whether keys are enrolled is a matter of the variables: those on a server are not known.
-    if !network {
+    // Whether keys are enrolled is a matter of the variables: those on a server, or that a guest may write, are not known.
+    if !network && d.mapping != Mapping::Combined {
         features.push((FirmwareFeatureName::EnrolledKeys, d.has("enrolled-keys")));
     }
     features.push((FirmwareFeatureName::SecureBoot, d.has("secure-boot")));
@@ -420,14 +523,20 @@ fn take(os: &mut Os, d: &Descriptor) -> bool {
 }
 
 /// Paths that no descriptor knows: the pairs of the host facts, else raw images.
-fn by_custom(os: &mut Os, cx: &Cx<'_>) {
+fn by_custom(os: &mut Os, how: Choice, cx: &Cx<'_>) {
     let Some(loader) = &mut os.loader else { return };
-    let plain = loader.readonly == Some(YesNo::Yes)
+    let readonly = if how.old { loader.readonly == Some(YesNo::Yes) } else { loader.readonly != Some(YesNo::No) };
+    let own =
+        os.nvram.as_ref().is_some_and(|n| n.template.is_some() || n.template_format == Some(FirmwareFormat::Qcow2));
+    let plain = readonly
+        && loader.kind == Some(LoaderKind::Pflash)
+        && (how.old || !own)
         && loader.stateless != Some(YesNo::Yes)
         && loader.format.is_none_or(|f| f == FirmwareFormat::Raw);
     let pair = loader.path.as_ref().and_then(|p| cx.env.host.nvram_template(p)).filter(|_| plain);
     if let Some(pair) = pair {
         loader.format = Some(FirmwareFormat::Raw);
+        loader.readonly = Some(YesNo::Yes);
         let nvram = os.nvram.get_or_insert_with(Nvram::default);
         if !nvram.is_network() {
             nvram.template.get_or_insert_with(|| pair.vars.clone());
@@ -437,8 +546,28 @@ fn by_custom(os: &mut Os, cx: &Cx<'_>) {
     loader.format.get_or_insert(FirmwareFormat::Raw);
 }
 
+/// Where QEMU keeps the variables itself.
+fn uefi_variables(os: &mut Os, name: &str, cx: &Cx<'_>) {
+    let Some(loader) = &os.loader else { return };
+    if let Some(store) = &mut os.varstore
+        && loader.path.is_some()
+    {
+        store.path.get_or_insert_with(|| format!("{}/{name}.json", cx.env.host.directories.varstore));
+    }
+}
+
+/// The format of a template that no descriptor knows: that of the firmware.
+fn template_format(os: &mut Os, how: Choice) {
+    if let (Some(loader), Some(nvram)) = (&os.loader, &mut os.nvram)
+        && nvram.template.is_some()
+        && !how.old
+    {
+        nvram.template_format.get_or_insert(loader.format.unwrap_or(FirmwareFormat::Raw));
+    }
+}
+
 /// Where the variables are kept.
-fn variable_store(os: &mut Os, name: &str, cx: &Cx<'_>) {
+fn variable_store(os: &mut Os, name: &str, how: Choice, cx: &Cx<'_>) {
     let Some(loader) = &os.loader else { return };
     if loader.kind != Some(LoaderKind::Pflash)
         || loader.readonly != Some(YesNo::Yes)
@@ -448,7 +577,7 @@ fn variable_store(os: &mut Os, name: &str, cx: &Cx<'_>) {
     }
     let nvram = os.nvram.get_or_insert_with(Nvram::default);
     let own = nvram.source.is_some() || nvram.path.is_some();
-    let of_template = nvram.template_format.filter(|_| !own);
+    let of_template = nvram.template_format.filter(|_| !how.old || !own);
     let format = *nvram.format.get_or_insert(of_template.or(loader.format).unwrap_or(FirmwareFormat::Raw));
     if own {
         return;

@@ -60,7 +60,7 @@ fn features(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         // Never, unless it is said.
         let never = !cx.env.behaves(Quirk::HypervDependenciesUnchecked);
         if let Some(spin) = hyperv.spinlocks.as_mut().filter(|s| never && s.switch.is_on()) {
-            spin.retries.get_or_insert(u32::MAX);
+            spin.retries.take_if(|retries| *retries == u32::MAX);
         }
     }
 }

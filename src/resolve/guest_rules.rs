@@ -186,6 +186,12 @@ fn clock(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             }
             TimerName::Rtc | TimerName::Pit | TimerName::Hpet => true,
         };
+        let policy = timer.tick_policy.filter(|p| !matches!(p, TickPolicy::Delay | TickPolicy::Discard));
+        if let (TimerName::Armvtimer, Some(policy)) = (name, policy) {
+            let message =
+                format!("the 'armvtimer' timer does not support tickpolicy='{policy}': it knows delay and discard");
+            cx.error_at(&codes::TIMER, timer.site, "tickpolicy", message);
+        }
         if !possible {
             let message = format!(
                 "the '{name}' timer does not exist in a guest of virtType={}, arch={}, machine={}: it cannot be configured",

@@ -5,7 +5,7 @@ use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::os::{AcpiTableKind, FirmwareKind, LoaderKind, Os};
 use crate::domain::sysinfo::{Entry, SysinfoKind};
-use crate::stage::{Board, Cx, Machine};
+use crate::stage::{Board, Cx, Machine, Quirk};
 use crate::vocab::{OnOff, YesNo};
 
 /// Checks firmware, boot files and SMBIOS.
@@ -76,6 +76,10 @@ fn serial(os: &Os, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
 fn files(os: &Os, cx: &mut Cx<'_>) {
     if os.shim.is_some() && !cx.has(Cap::Shim) {
         cx.error(&codes::BOOT, os.site, "<shim>: this QEMU binary cannot load one");
+    }
+    if os.shim.is_some() && os.kernel.is_none() && !cx.env.behaves(Quirk::ShimWithoutKernel) {
+        cx.error(&codes::BOOT, os.site, "<shim> starts a kernel: it is only allowed with the option <kernel>")
+            .help("add <kernel>, or remove <shim>");
     }
     for (i, table) in os.acpi.iter().enumerate() {
         let Some(kind) = table.kind else { continue };

@@ -14,6 +14,11 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     super::guest_rules::check(domain, machine, cx);
     if let Some(devices) = &domain.devices {
         spice(devices, cx);
+        if let Some(second) = devices.redirfilters.get(1) {
+            let message =
+                "a second <redirfilter>: one set of rules of redirection is supported, with all <usbdev> in it";
+            cx.error(&crate::diag::codes::chardev::REDIRECT, second.site, message);
+        }
         super::place_rules::check(devices, machine, cx);
         family::rules(devices, domain, machine, cx);
     }

@@ -11,7 +11,7 @@ use crate::device::info::DeviceInfo;
 use crate::device::input::InputKind;
 use crate::device::interface::{Interface, InterfaceType, NetBackendType};
 use crate::device::sound::SoundModel;
-use crate::device::tpm::TpmSourceKind;
+use crate::device::tpm::{TpmBackend, TpmSourceKind};
 use crate::device::video::VideoType;
 use crate::domain::Domain;
 use crate::domain::clock::{Clock, ClockBasis, ClockOffset};
@@ -45,6 +45,10 @@ pub fn limit(domain: &mut Domain, cx: &Cx<'_>) {
         && vcpu.current == vcpu.count.or(Some(1))
     {
         vcpu.current = None;
+    }
+    if let Some(backing) = &mut domain.memory_backing {
+        backing.access.take_if(|a| a.mode.is_none());
+        backing.source.take_if(|s| s.kind.is_none());
     }
     domain.default_iothread.take_if(|t| t.thread_pool_min.is_none() && t.thread_pool_max.is_none());
     domain.sysinfo.iter_mut().for_each(sysinfo);
@@ -167,7 +171,8 @@ fn devices(devices: &mut Devices, cx: &Cx<'_>) {
     let keeps_zero = !cx.env.behaves(Quirk::ZeroGranularityIsDropped);
     devices.controllers.iter_mut().for_each(controller);
     devices.audios.iter_mut().for_each(audio);
-    devices.interfaces.iter_mut().for_each(interface);
+    let names = !cx.env.behaves(Quirk::NamesOfPasstAreDropped);
+    devices.interfaces.iter_mut().for_each(|n| interface(n, names));
     for input in &mut devices.inputs {
         match (input.kind, &mut input.source) {
             (Some(InputKind::Evdev), Some(source)) => source.evdev = None,
@@ -215,6 +220,13 @@ fn devices(devices: &mut Devices, cx: &Cx<'_>) {
             sound.streams = None;
             sound.driver = None;
         }
+        if sound.model != Some(SoundModel::Usb) && !cx.env.is_guardian() {
+            sound.multichannel = None;
+        }
+    }
+    for backend in devices.tpms.iter_mut().filter_map(|t| t.backend.as_mut()) {
+        let emulator = backend.kind == Some(TpmBackend::Emulator);
+        backend.source.take_if(|s| emulator && s.kind.is_none());
     }
     for tpm in &mut devices.tpms {
         if let Some(source) = tpm.backend.as_mut().and_then(|b| b.source.as_mut())
@@ -271,6 +283,9 @@ fn controller(c: &mut Controller) {
         if !c.is(ControllerKind::Usb) {
             c.ports = None;
         }
+    }
+    if !c.is(ControllerKind::Nvme) {
+        c.serial = None;
     }
     if !c.is(ControllerKind::Xenbus) {
         c.max_grant_frames = None;
@@ -337,7 +352,7 @@ fn audio(a: &mut Audio) {
 }
 
 /// What an interface of this type and model does not have.
-fn interface(n: &mut Interface) {
+fn interface(n: &mut Interface, names: bool) {
     type T = InterfaceType;
     n.kind.get_or_insert(T::User);
     n.mac.take_if(|m| m.address.is_none());
@@ -364,6 +379,9 @@ fn interface(n: &mut Interface) {
     }
     if !matches!(kind, T::Direct | T::Vhostuser) {
         f.mode = None;
+    }
+    if kind == T::Vhostuser && f.path.is_some() {
+        f.kind.get_or_insert_with(|| "unix".to_string());
     }
     if kind == T::Direct {
         f.mode.get_or_insert_with(|| "vepa".to_string());
@@ -397,7 +415,7 @@ fn interface(n: &mut Interface) {
         if !virtio {
             backend.vhost = None;
         }
-        if !passt {
+        if !passt && !names {
             backend.hostname = None;
             backend.fqdn = None;
         }

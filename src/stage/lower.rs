@@ -9,7 +9,7 @@ use crate::device::{Device, Devices};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::domain::Domain;
 use crate::domain::qemu::OverrideType;
-use crate::plan::{Arg, Cause, Descriptor, Form, PathKind, Plan, Prop, Props, Text};
+use crate::plan::{Arg, Cause, Descriptor, Form, PathKind, Plan, Prop, Props, Text, Wiring};
 use crate::vocab::Value;
 use crate::xml::{Document, Site};
 
@@ -76,6 +76,12 @@ impl<'a> Lower<'a> {
     /// opens them itself, by their paths.
     pub fn hands_over_descriptors(&self) -> bool {
         self.env.has_parent()
+    }
+
+    /// The same for the files and sockets of character devices and of the monitor: `--wiring paths` is the form of
+    /// `virsh domxml-to-native`, which opens none of them.
+    pub fn hands_over_chardevs(&self) -> bool {
+        self.hands_over_descriptors() && self.env.options.wiring == Wiring::Descriptors
     }
 
     /// An empty Plan for a resolved domain.

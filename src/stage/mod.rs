@@ -25,7 +25,7 @@ pub use quirks::Quirk;
 use crate::caps::{Cap, Capabilities, Flags};
 use crate::diag::{Code, Diagnostic, Diagnostics, Levels, Span};
 use crate::host::Host;
-use crate::plan::Target;
+use crate::plan::{Target, Wiring};
 use crate::xml::{Document, Site};
 
 /// What the caller asks for.
@@ -33,6 +33,8 @@ use crate::xml::{Document, Site};
 pub struct Options {
     /// What the command line is for.
     pub target: Target,
+    /// How files and sockets reach QEMU.
+    pub wiring: Wiring,
     /// Treat the XML as newly defined: newest defaults.
     pub define: bool,
     /// `-incoming`: where a migration comes from.

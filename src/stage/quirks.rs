@@ -67,6 +67,20 @@ quirks! {
     EmptyCellsHaveBackends = "empty-cells-have-backends" "A NUMA cell of the guest without memory gets a backend of size 0, which QEMU refuses.";
     #[until(12, 8)]
     HtIsTold = "ht-is-told" "The CPU features ht and cmp-legacy are passed on, though QEMU derives them from the topology.";
+    #[until(12, 0)]
+    OnlyFlashKeepsVariables = "only-flash-keeps-variables" "Firmware is chosen for read-only flash with a variable store of the same format; stateless='no' asks for such flash.";
+    #[since(12, 1)]
+    IommufdInterfaceIsConventional = "iommufd-interface-is-conventional" "An interface of type hostdev that names IOMMUFD gets a place on a conventional PCI bus.";
+    #[since(12, 8)]
+    FloppyNeedsBus = "floppy-needs-bus" "A floppy drive is refused where the capabilities do not have the flag of the floppy bus.";
+    #[until(12, 8)]
+    IommuBeforeControllers = "iommu-before-controllers" "An IOMMU stands before the controllers on the command line.";
+    #[until(12, 8)]
+    ShimWithoutKernel = "shim-without-kernel" "<shim> is passed on without a <kernel>, which QEMU refuses.";
+    #[until(12, 8)]
+    ScsiModelsDiffer = "scsi-models-differ" "A SCSI controller that is added is of the machine's usual model, whatever the others are.";
+    #[since(12, 8)]
+    UsbModelOnAnyBus = "usb-model-on-any-bus" "The model usb-storage or usb-bot of a disk that is on another bus is passed over.";
     #[until(12, 8)]
     TopImageFindsZeroes = "top-image-finds-zeroes" "detect_zeroes and discard of a disk count for its topmost image, not for those below or for throttle filters.";
     #[until(11, 5)]
@@ -118,10 +132,15 @@ quirks! {
     OneBaseBoard = "one-base-board" "SMBIOS tables hold one <baseBoard>.";
     OwnDevicesNeedPci = "own-devices-need-pci" "A machine without PCI cannot have the devices that libvirt adds by itself.";
     SpacesOfSerialEscaped = "spaces-of-serial-escaped" "A backslash stands before each space in the serial number of a disk, and the guest sees it.";
+    #[until(12, 0)]
     RomBesideNvram = "rom-beside-nvram" "Firmware in read-only memory is chosen for a domain with a variable store, if no other fits.";
     TeardownByRunWith = "teardown-by-run-with" "Asynchronous teardown is asked for with -run-with only, not with the older -async-teardown.";
     TransientFilesOnly = "transient-files-only" "A transient disk is a file.";
     UsbAddressUnchecked = "usb-address-unchecked" "A USB device may have an address of another bus, unless it is an input device or a redirection.";
+    #[until(12, 8)]
+    ClosedTrayAnywhere = "closed-tray-anywhere" "tray='closed' is passed over for disks that have no tray.";
+    #[until(12, 8)]
+    UsbPortsOfUhciLater = "usb-ports-of-uhci-later" "Ports of a USB controller that has a fixed number are an error when the command line is made.";
     UsbPortsLater = "usb-ports-later" "The USB ports of a domain that is not new are looked at when it starts, unless all are given.";
 }
 

@@ -29,7 +29,8 @@ pub fn credentials(credentials: &Credentials<'_>, site: Site, lx: &mut Lower<'_>
     let mut props = Props::with("qom-type", "tls-creds-x509");
     props.set("id", credentials.id.to_string()).set("dir", dir.clone());
     props.set("endpoint", if credentials.server { "server" } else { "client" });
-    props.set("verify-peer", credentials.verify);
+    // A client always looks at the certificate of the server.
+    props.set("verify-peer", credentials.verify || !credentials.server);
     props.maybe("passwordid", secret.map(|_| credentials.secret.to_string()));
     props.maybe("priority", credentials.service.tls_priority.clone());
     lx.object(props, site, "TLS credentials");

@@ -68,7 +68,7 @@ pub fn chardev(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) -> S
 
 /// A file: libvirt opens it and passes the descriptor, so that QEMU cannot write to another.
 fn file(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
-    if lx.hands_over_descriptors() {
+    if lx.hands_over_chardevs() {
         let path = lx.fd_set(format!("{}-source", of.id), of.site);
         props.set("path", path).set("append", true);
     } else {
@@ -79,7 +79,7 @@ fn file(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Low
 
 fn log(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
     let Some(log) = &source.log else { return };
-    if lx.hands_over_descriptors() {
+    if lx.hands_over_chardevs() {
         let path = lx.fd_set(format!("{}-log", of.id), log.site);
         props.set("logfile", path).set("logappend", true);
     } else {
@@ -116,7 +116,7 @@ fn unix(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Low
     let path = source.path.as_deref().or(of.generated).unwrap_or("").to_string();
     if !source.listens() {
         props.set("path", path);
-    } else if lx.hands_over_descriptors() {
+    } else if lx.hands_over_chardevs() {
         let fd = lx.descriptor(format!("socket of {} {}", of.family, of.id));
         props.set("fd", fd);
     } else {

@@ -217,6 +217,14 @@ fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
             .help("remove <controller type='usb' model='none'/>");
     }
     let xhci = matches!(c.model, Some(ControllerModel::NecXhci | ControllerModel::QemuXhci));
+    // Before, it was said when the command line was made.
+    let model = c.model.filter(|m| !xhci && *m != ControllerModel::None && !cx.env.behaves(Quirk::UsbPortsOfUhciLater));
+    if let (Some(model), true) = (model, c.ports.is_some()) {
+        let message = format!(
+            "ports: the USB controller type '{model}' has a fixed number, this QEMU binary doesn't support 'ports' with it"
+        );
+        cx.error_at(&general::NOT_BY_QEMU, c.site, "ports", message).help("remove 'ports', or use model='qemu-xhci'");
+    }
     if let (true, Some(model), Some(ports)) = (xhci, c.model, c.ports)
         && ports > 15
     {

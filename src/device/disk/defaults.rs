@@ -14,8 +14,10 @@ pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
         let nvme = dev.starts_with("nvme") && !cx.env.behaves(Quirk::NoNvmeNames);
         let bus = if nvme { DiskBus::Nvme } else { bus_of(dev, device) };
         target.bus.get_or_insert(bus);
-        // A closed tray is not worth a word.
-        target.tray = target.tray.filter(|t| *t == super::Tray::Open);
+        // A closed tray is not worth a word, where there is one.
+        if matches!(device, DiskDevice::Cdrom | DiskDevice::Floppy) || cx.env.behaves(Quirk::ClosedTrayAnywhere) {
+            target.tray = target.tray.filter(|t| *t == super::Tray::Open);
+        }
     }
     if disk.bus() == Some(DiskBus::Usb) && !cx.env.behaves(Quirk::UsbDiskHasNoModel) {
         // A CD-ROM drive of USB is one since there is usb-bot; what is there already stays as it is.
@@ -37,11 +39,11 @@ pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
         driver.queue_size = driver.queue_size.filter(|s| *s > 0);
     }
     let mut kind = kind;
-    if device == DiskDevice::Cdrom
-        && matches!(kind, StorageKind::Network | StorageKind::Block)
-        && disk.source.is_empty()
+    let absent = disk.source.source.site.is_none();
+    if matches!(device, DiskDevice::Cdrom | DiskDevice::Floppy) && kind != StorageKind::File && absent
+        || device == DiskDevice::Cdrom && kind == StorageKind::Network && disk.source.is_empty()
     {
-        // Without a medium there is no server.
+        // Without a medium there is no server, no pool and no device.
         kind = StorageKind::File;
         disk.kind = Some(kind);
         disk.source.source.kind = kind;

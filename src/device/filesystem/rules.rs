@@ -17,6 +17,12 @@ pub fn filesystem(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
             "no target directory: a missing <target> leaves the filesystem without a tag",
         );
     }
+    let target = |f: &Filesystem| f.target.as_ref().and_then(|t| t.dir.clone());
+    let mut others = domain.devices.iter().flat_map(|d| &d.filesystems).take_while(|f| !std::ptr::eq(*f, fs));
+    if let Some(tag) = target(fs).filter(|tag| others.any(|f| target(f).as_ref() == Some(tag))) {
+        let message = format!("the filesystem target '{tag}' is specified twice: a guest mounts by it");
+        cx.error(&codes::FILESYSTEM, site, message).help("give each its own <target dir='…'/>");
+    }
     if let Some(kind) = fs.kind.filter(|k| *k != FilesystemType::Mount) {
         cx.error_at(
             &codes::FILESYSTEM,
@@ -64,7 +70,9 @@ fn nine_p(fs: &Filesystem, cx: &mut Cx<'_>) {
     if fs.multi_devs.is_some() && !cx.has(Cap::FsdevMultidevs) {
         cx.error(&codes::NEEDS_QEMU, site, "this QEMU binary has no multidevs for 9p");
     }
-    if fs.binary.is_some() || fs.idmap.is_some() || fs.socket().is_some() {
+    // Libvirt passes over what belongs to another driver, but not a socket.
+    let own = cx.env.is_guardian() && (fs.binary.is_some() || fs.idmap.is_some());
+    if own || fs.socket().is_some() {
         cx.error(&codes::FILESYSTEM, site, "<binary>, <idmap> and a socket as source are only supported with virtiofs");
     }
 }
@@ -123,6 +131,9 @@ fn virtiofs(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
 
 fn mtp(fs: &Filesystem, cx: &mut Cx<'_>) {
     let site = fs.site;
+    if fs.dir().is_empty() {
+        cx.error(&codes::FILESYSTEM, site, "the source of the filesystem is missing: <source dir='…'/>");
+    }
     if !cx.has(Cap::UsbMtp) {
         cx.error(&codes::NEEDS_QEMU, site, "this QEMU binary has no usb-mtp device for an MTP filesystem");
     }

@@ -23,14 +23,15 @@ pub fn lower_all(lx: &mut Lower<'_>) {
         self::interface(interface, lx);
     }
     let hostdevs = &lx.devices.hostdevs;
-    for (i, h) in hostdevs.iter().enumerate() {
+    let mut node = lx.devices.disks.len();
+    for h in hostdevs {
         match &h.source {
             HostdevSource::Scsi { adapter, place } => {
-                let node = lx.devices.disks.len() + i + 1;
+                node += 1;
                 scsi(h, adapter, *place, node, lx);
             }
             HostdevSource::Iscsi(source) => {
-                let node = lx.devices.disks.len() + i + 1;
+                node += 1;
                 iscsi(h, source, node, lx);
             }
             _ => hostdev(h, lx),
@@ -47,11 +48,12 @@ fn interface(interface: &Interface, lx: &mut Lower<'_>) {
     let Some(address) = given.or(interface.network_device) else { return };
     let managed = interface.managed == Some(YesNo::Yes);
     lx.lend(LentDevice::Pci(address.to_string()), managed, interface.site, "hostdev");
-    let own = interface.driver.as_ref().and_then(|d| d.iommufd);
+    let own = interface.source.driver.as_ref().and_then(|d| d.iommufd);
     let how = Vfio { ramfb: false, iommufd: own };
     let mut props = vfio_pci(&address, &interface.info, how, interface.site, lx);
     props.maybe("bootindex", interface.info.bootindex);
     props.maybe("failover_pair_id", interface.teaming.as_ref().and_then(|t| t.persistent.clone()));
+    iommufd_last(&mut props);
     lx.address(&mut props, &interface.info);
     lx.device(props, interface);
 }
@@ -90,10 +92,27 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
     };
     let mut props = props;
     let teaming = h.teaming.as_ref().and_then(|t| t.persistent.clone());
-    lx.boot(&mut props, &h.info);
+    match h.source {
+        // Firmware of IBM Z reads its parameter of mediated devices only.
+        HostdevSource::Mdev { .. } => lx.boot(&mut props, &h.info),
+        _ => {
+            props.maybe("bootindex", h.info.bootindex);
+        }
+    }
     props.maybe("failover_pair_id", teaming);
+    iommufd_last(&mut props);
     lx.address(&mut props, &h.info);
     lx.device(props, h);
+}
+
+/// Puts the properties of IOMMUFD behind those of the device itself, where libvirt has them.
+fn iommufd_last(props: &mut Props) {
+    for name in ["iommufd", "fd"] {
+        if let Some(at) = props.0.iter().position(|(key, _)| key == name) {
+            let moved = props.0.remove(at);
+            props.0.push(moved);
+        }
+    }
 }
 
 fn display(h: &Hostdev, props: &mut Props) {
@@ -144,7 +163,7 @@ fn object(lx: &mut Lower<'_>) {
     let found = hostdevs
         .find(|h| wants(h.driver.as_ref().and_then(|d| d.iommufd)))
         .map(|h| h.site)
-        .or_else(|| interfaces.find(|i| wants(i.driver.as_ref().and_then(|d| d.iommufd))).map(|i| i.site));
+        .or_else(|| interfaces.find(|i| wants(i.source.driver.as_ref().and_then(|d| d.iommufd))).map(|i| i.site));
     let Some(site) = found else { return };
     if !lx.has(Cap::Iommufd) {
         lx.error(&codes::HOSTDEV, site, "this QEMU binary has no IOMMUFD").help("remove iommufd='yes'");

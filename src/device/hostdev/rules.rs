@@ -1,12 +1,22 @@
 //! Checks of a host device.
 
 use super::{Hostdev, HostdevMode, HostdevModel, HostdevSource, HostdevType};
+use crate::device::Devices;
 use crate::device::address::Address;
+use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::interface::TeamingType;
+use crate::device::storage::Network;
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
 use crate::stage::Quirk;
 use crate::stage::{Cx, Machine};
+
+/// Whether a SCSI controller has no units below its targets.
+fn is_narrow(devices: &Devices, index: u32) -> bool {
+    let mut all = devices.controllers.iter();
+    let found = all.find(|c| c.is(ControllerKind::Scsi) && c.index() == index);
+    found.and_then(|c| c.model).is_some_and(ControllerModel::is_narrow)
+}
 
 /// Checks one host device.
 pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
@@ -15,12 +25,28 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         cx.error(&codes::HOSTDEV, h.site, "missing source address type of the hostdev");
         return;
     }
+    if let Some(teaming) = h.teaming.as_ref().filter(|t| t.persistent.is_none()) {
+        let message =
+            "<teaming> of a hostdev names the interface that stays: the required attribute persistent is missing";
+        cx.error(&codes::HOSTDEV, teaming.site, message).help("persistent='ua-…': the alias of that <interface>");
+    }
     let same = |other: &Hostdev| match (&h.source, &other.source) {
         (HostdevSource::Pci { address: a, .. }, HostdevSource::Pci { address: b, .. }) => a == b,
         (HostdevSource::None, _) => false,
+        (HostdevSource::Iscsi(a), HostdevSource::Iscsi(b)) => {
+            let first = |n: &Network| n.parts.hosts.first().map(|h| (h.name.clone(), h.port));
+            a.network().zip(b.network()).is_some_and(|(a, b)| a.name == b.name && first(a) == first(b))
+        }
         (a, b) => a == b,
     };
     let first = devices.hostdevs.iter().find(|o| same(o));
+    if let Some(Address::Drive(at)) = &h.info.address.address
+        && at.target != 0
+        && is_narrow(devices, at.controller)
+    {
+        let message = "the target must be 0 on a controller of model 'lsilogic' or its like: the unit names the place";
+        cx.error(&codes::HOSTDEV, h.info.address_site(), message);
+    }
     if let Some(first) = first
         && first.site != h.site
     {

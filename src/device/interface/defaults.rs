@@ -77,9 +77,10 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
         && let Some(driver) = &mut interface.driver
     {
         // Queues and offloads are those of the device itself.
-        let (name, model, site) = (driver.name, driver.model.take(), driver.site);
-        *driver = super::Driver { name, model, site, ..super::Driver::default() };
-        interface.driver.take_if(|d| d.name.is_none() && d.model.is_none());
+        let (name, model, iommufd, site) = (driver.name, driver.model.take(), driver.iommufd, driver.site);
+        *driver = super::Driver { name, model, iommufd, site, ..super::Driver::default() };
+        interface.driver.take_if(|d| d.name.is_none() && d.model.is_none() && d.iommufd.is_none());
+        interface.source.driver = interface.driver.take_if(|d| d.iommufd.is_some());
     }
     if interface.kind() == InterfaceType::Hostdev || interface.model.is_some() {
         return;

@@ -5,16 +5,19 @@ use crate::device::family::Family;
 use crate::device::plug::{Plug, VirtioModel};
 use crate::domain::Domain;
 use crate::stage::Lower;
-use crate::stage::{Cx, Env, Machine};
+use crate::stage::{Cx, Env, Machine, Quirk};
 
 impl Family for Interface {
     fn defaults(&mut self, machine: &Machine, cx: &mut Cx<'_>) {
         defaults::interface(self, machine, cx);
     }
 
-    fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
+    fn plug(&self, _: &Machine, env: &Env<'_>) -> Plug {
         match self.model() {
-            _ if self.is_host_device() => Plug::Pcie,
+            _ if self.is_host_device() => {
+                let iommufd = self.source.driver.is_some();
+                if iommufd && env.behaves(Quirk::IommufdInterfaceIsConventional) { Plug::Pci } else { Plug::Pcie }
+            }
             "virtio" => Plug::Virtio(VirtioModel::Virtio),
             "virtio-transitional" => Plug::Virtio(VirtioModel::Transitional),
             "virtio-non-transitional" => Plug::Virtio(VirtioModel::NonTransitional),

@@ -48,6 +48,8 @@ pub struct NetSource {
     pub fields: SourceFields,
     /// The host device of type `hostdev`.
     pub pci: Option<PciAddress>,
+    /// How that is passed through; libvirt prints it before the source.
+    pub driver: Option<super::Driver>,
     /// Where it stands.
     pub site: Site,
 }
@@ -71,6 +73,9 @@ impl Part for NetSource {
     }
     fn print_attrs(&self, _: &mut XmlWriter) {}
     fn print_body(&self, out: &mut XmlWriter) {
+        if let Some(driver) = &self.driver {
+            crate::bind::print_as("driver", driver, out);
+        }
         if let Some(pci) = &self.pci {
             out.start("source");
             out.start("address");

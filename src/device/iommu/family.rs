@@ -73,6 +73,10 @@ impl Family for Iommu {
         }
         let Some(driver) = &self.driver else { return };
         driver.rules(model, cx);
+        if driver.pci_bus.is_some() && model == IommuModel::Smmuv3 && !cx.has(Cap::ArmSmmuv3SmmuPerBus) {
+            let message = "pciBus: this QEMU has one smmuv3 for the whole machine, and none for a bus";
+            cx.error_at(&general::NOT_BY_QEMU, driver.site, "pciBus", message).help("QEMU has it since 10.1");
+        }
         if let Some(bus) = driver.pci_bus {
             let mut controllers = domain.devices.iter().flat_map(|d| &d.controllers);
             let at = controllers.find(|c| c.is(ControllerKind::Pci) && c.index() == bus);

@@ -209,6 +209,9 @@ impl NetworkParts {
         }
         if protocol != Some(Protocol::Ssh) {
             self.known_hosts = None;
+            if protocol != Some(Protocol::Nfs) {
+                self.identity = None;
+            }
             if let Some(identity) = &mut self.identity {
                 (identity.username, identity.keyfile, identity.agentsock) = (None, None, None);
             }

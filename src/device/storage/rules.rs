@@ -140,7 +140,7 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
     if protocol == Protocol::Rbd
         && !cx.env.behaves(Quirk::RbdNamesUnchecked)
         && let Some(name) = network.name.as_deref()
-        && (name.split('/').count() > 3 || name.split('/').any(str::is_empty))
+        && (cx.env.is_guardian() && name.split('/').count() > 3 || name.split('/').any(str::is_empty))
     {
         let message = format!("an RBD image cannot be named '{name}': it is pool/image or pool/namespace/image");
         cx.error_at(&codes::NETWORK, site, "name", message);
@@ -154,11 +154,13 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
     }
     let one = matches!(protocol, Protocol::Nbd | Protocol::Iscsi | Protocol::Ssh | Protocol::Nfs | Protocol::Vxhs)
         || protocol.is_curl();
-    if one && hosts.len() != 1 {
+    // Libvirt looks at the others when it makes the command line.
+    let now = protocol == Protocol::Nfs || cx.env.is_guardian();
+    if one && now && hosts.len() != 1 {
         let message = format!("the protocol '{protocol}' has one host, and {} are given", hosts.len());
         cx.error(&codes::NETWORK, site, message);
     }
-    if protocol == Protocol::Gluster && hosts.is_empty() {
+    if protocol == Protocol::Gluster && now && hosts.is_empty() {
         cx.error(&codes::NETWORK, site, "protocol 'gluster' needs a host");
     }
     for host in hosts {
@@ -192,7 +194,10 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
         let message = format!("tls='yes': virtc can do TLS for NBD, not for the disk protocol '{protocol}'");
         cx.error_at(&codes::NETWORK, site, "tls", message);
     }
-    if network.tls_hostname.is_some() && !cx.has(Cap::BlockdevNbdTlsHostname) {
+    if network.tls_hostname.is_some() && protocol != Protocol::Nbd {
+        let message = format!("tlsHostname is supported for NBD only, not for the disk protocol '{protocol}'");
+        cx.error_at(&codes::NETWORK, site, "tlsHostname", message);
+    } else if network.tls_hostname.is_some() && !cx.has(Cap::BlockdevNbdTlsHostname) {
         cx.error_at(
             &codes::NEEDS_QEMU,
             site,
@@ -257,6 +262,14 @@ fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Fo
     } else if encryption.secrets.is_empty() {
         cx.error(&codes::ENCRYPTION, site, "no secret for the encryption of the disk")
             .help("add <secret type='passphrase' uuid='…'/>");
+    }
+    if let Some(secret) = encryption.secrets.iter().find(|s| s.kind.is_none()) {
+        cx.error(
+            &codes::ENCRYPTION,
+            secret.site,
+            "the <secret> of an encryption has a type, which is missing or unknown",
+        )
+        .help("write type='passphrase'");
     }
     if encryption.engine == Some(EncryptionEngine::Librbd) {
         if source.network().is_none_or(|n| n.protocol != Some(Protocol::Rbd)) {

@@ -43,6 +43,10 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     if model.ram.is_some() && kind != VideoType::Qxl {
         cx.error_at(&codes::VIDEO, site, "ram", "ram: this is for the video type qxl; the memory of others is vram");
     }
+    if model.vram64.is_some() && kind != VideoType::Qxl {
+        let message = "vram64 is an attribute of the video type qxl: only supported there";
+        cx.error_at(&codes::VIDEO, site, "vram64", message);
+    }
     if model.vgamem.is_some() && kind != VideoType::Qxl {
         cx.error_at(
             &codes::VIDEO,
@@ -59,6 +63,11 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     if model.heads.is_some_and(|h| h > 1) && !matches!(kind, VideoType::Qxl | VideoType::Virtio) {
         let message = format!("'heads': the video type '{kind}' has one, not multiple");
         cx.error_at(&codes::VIDEO, site, "heads", message);
+    }
+    let sized = matches!(kind, VideoType::Vga | VideoType::Qxl | VideoType::Virtio | VideoType::Bochs);
+    if model.resolution.is_some() && !sized {
+        let message = format!("<resolution>: the video model '{kind}' has none, it is not supported");
+        cx.error(&codes::VIDEO, site, message).help("vga, qxl, virtio and bochs have one");
     }
     if model.resolution.as_ref().is_some_and(|r| r.x == Some(0) || r.y == Some(0)) {
         cx.error(&codes::VIDEO, site, "<resolution> of a video device: x and y begin at 1 (greater than 0)");

@@ -333,7 +333,8 @@ fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
     }
     let path = plain(path);
     // Variable stores of other guests: one's own is named as such.
-    if path.starts_with("/var/lib/libvirt/qemu/nvram/") && usage.what != "nvram" {
+    let stores = ["/var/lib/libvirt/qemu/nvram/", "/var/lib/libvirt/qemu/varstore/"];
+    if stores.iter().any(|folder| path.starts_with(folder)) && !matches!(usage.what.as_ref(), "nvram" | "varstore") {
         return Some("it holds the firmware variables of guests");
     }
     // Sockets of other programs on the session's or system's bus, whatever their folder.

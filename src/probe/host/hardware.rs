@@ -211,6 +211,7 @@ fn session(host: &mut Host) {
         channel_target: format!("{run}/channel"),
         memory_backing: format!("{config}/ram"),
         nvram: format!("{config}/nvram"),
+        varstore: format!("{config}/varstore"),
         passt: format!("{run}/passt"),
         dbus: format!("{run}/dbus"),
         rdp: format!("{run}/rdp"),

@@ -31,7 +31,14 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     });
     let env = cx.env;
     order::other_transports(devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
-        let Plug::SpaprVio(first) = plug else { return };
+        // Whatever controller the XML puts there gets a place.
+        let asked =
+            device.family() == "controller" && matches!(device.info().address.address, Some(Address::SpaprVio { .. }));
+        let first = match plug {
+            Plug::SpaprVio(first) => first,
+            _ if asked => 0x2000,
+            _ => return,
+        };
         if !matches!(device.info().address.address, None | Some(Address::SpaprVio { reg: None })) {
             return;
         }

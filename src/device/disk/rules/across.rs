@@ -1,6 +1,7 @@
 //! Checks of the disks against each other.
 
 use crate::device::address::{Address, DriveAddress};
+use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::disk::{Disk, DiskBus};
 use crate::device::hostdev::HostdevType;
 use crate::diag::Span;
@@ -25,9 +26,19 @@ pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
             _ => None,
         })
         .collect();
+    let narrow = |index: u32| {
+        let mut all = devices.controllers.iter();
+        let found = all.find(|c| c.is(ControllerKind::Scsi) && c.index() == index);
+        found.and_then(|c| c.model).is_some_and(ControllerModel::is_narrow)
+    };
     for disk in &devices.disks {
         let dev = disk.dev();
         let at = place(disk);
+        if at.is_some_and(|at| disk.bus() == Some(DiskBus::Scsi) && at.target != 0 && narrow(at.controller)) {
+            let message =
+                "the target must be 0 on a controller of model 'lsilogic' or its like: the unit names the place";
+            cx.error(&codes::BUS, disk.info.address_site(), message);
+        }
         if let Some(at) = at.filter(|at| disk.bus() == Some(DiskBus::Scsi) && hostdevs.contains(at)) {
             let DriveAddress { controller, bus, target, unit } = at;
             let message = format!(

@@ -20,6 +20,10 @@ pub fn check(disk: &Disk, machine: &Machine, cx: &mut Cx<'_>) {
         cx.error_at(&codes::BUS, site, "bus", format!("a floppy disk goes on the bus 'fdc', not '{bus}'"))
             .help("floppies are on the bus 'fdc'");
     }
+    if device == DiskDevice::Floppy && !cx.has(Cap::BusFloppy) && cx.env.behaves(Quirk::FloppyNeedsBus) {
+        let message = "this QEMU, and so its machine types, does not support floppy devices: it has no floppy bus";
+        cx.error(&codes::NEEDS_QEMU, site, message).help("use a CD-ROM drive or a disk");
+    }
     if device != DiskDevice::Floppy && bus == DiskBus::Fdc {
         cx.error_at(&codes::BUS, site, "bus", format!("only a floppy goes on the bus '{bus}', no other disk"))
             .help("only floppies are on the bus 'fdc'");
@@ -147,6 +151,15 @@ fn address(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         let message = "the target must be 0 for an ide controller: unit and bus name the place";
         cx.error_at(&codes::BUS, disk.info.address_site(), "target", message);
     }
+    if let (DiskBus::Fdc, Some(Address::Drive(at))) = (bus, &disk.info.address.address) {
+        if at.target != 0 || at.bus != 0 {
+            let message = "the target and the bus must be 0 for the controller fdc: the unit names the drive";
+            cx.error(&codes::BUS, disk.info.address_site(), message);
+        } else if at.controller != 0 {
+            let message = "the machine has one fdc controller, number 0, with two drives";
+            cx.error_at(&codes::BUS, disk.info.address_site(), "controller", message);
+        }
+    }
 }
 
 /// Places that QEMU's controllers have: two disks on each of the two buses of IDE, six ports of SATA. libvirt lets QEMU say so.
@@ -175,6 +188,8 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     let strict = cx.env.behaves(Quirk::NoWwnOnSata);
     let driver = disk.driver.as_ref();
     let target = disk.target.as_ref();
+    let guardian = cx.env.is_guardian();
+    let passes_over = cx.env.behaves(Quirk::UsbModelOnAnyBus);
     let lun_with_blocks =
         disk.blockio.is_some() && disk.device() == DiskDevice::Lun && !cx.env.behaves(Quirk::LunHasBlockSizes);
     let of_driver = driver.map_or(site, |d| d.site);
@@ -232,7 +247,11 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         (of_driver, "page_per_vq"),
         "the driver option page_per_vq is one of virtio devices".to_string(),
     );
-    if let Some(model) = disk.model.filter(|m| if m.is_usb() { bus != DiskBus::Usb } else { !virtio }) {
+    let other_bus = |m: &DiskModel| match m.is_usb() {
+        true => bus != DiskBus::Usb && (virtio || !passes_over),
+        false => !virtio,
+    };
+    if let Some(model) = disk.model.filter(other_bus) {
         let of = if model.is_usb() { "USB" } else { "virtio" };
         refuse(
             true,
@@ -312,7 +331,8 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         "rotation_rate: disks on scsi, ide and sata have a rate, others have none".to_string(),
     );
     refuse(
-        target.is_some_and(|t| t.removable.is_some()) && !scsi && bus != DiskBus::Usb,
+        target.is_some_and(|t| t.removable.is_some())
+            && (!scsi && bus != DiskBus::Usb || disk.device() == DiskDevice::Cdrom),
         (of_target, "removable"),
         "removable: usb and scsi disks can tell this to the guest, others cannot".to_string(),
     );
@@ -391,7 +411,7 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
     }
     if disk.blockio.is_some() {
         refuse(
-            disk.device() == DiskDevice::Floppy || bus == DiskBus::Sd,
+            disk.device() == DiskDevice::Floppy && guardian || bus == DiskBus::Sd,
             (site, "blockio"),
             format!("block sizes (blockio) are not supported for '{bus}' bus"),
         );
@@ -463,6 +483,10 @@ fn lun(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
             "type",
             "a SCSI device that is handed through (disk device 'lun', target 'scsi') has no format but 'raw'",
         );
+    }
+    if let Some(encryption) = disk.encryption() {
+        let message = "a disk of device 'lun' hands SCSI commands through: the host doesn't decrypt it (encryption)";
+        cx.error(&codes::LUN, encryption.site, message);
     }
     if let Some(what) =
         [(disk.wwn.is_some(), "wwn"), (disk.vendor.is_some() || disk.product.is_some(), "vendor or product")]

@@ -10,6 +10,17 @@ use crate::stage::Quirk;
 
 /// The properties of the node of a network image. None after a fault.
 pub fn node(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Props> {
+    let (protocol, hosts) = (network.protocol?, network.parts.hosts.len());
+    let fits = match protocol {
+        Protocol::Gluster => hosts > 0,
+        Protocol::Rbd | Protocol::Sheepdog => true,
+        _ => hosts == 1,
+    };
+    if !fits {
+        let message = format!("the protocol '{protocol}' has one host, and {hosts} are given");
+        lx.error(&codes::NETWORK, how.source.site, message);
+        return None;
+    }
     Some(match network.protocol? {
         Protocol::Nbd => nbd(how, network, lx),
         Protocol::Rbd => rbd(how, network),
@@ -50,6 +61,9 @@ fn nbd(how: &Backend<'_>, network: &Network, lx: &Lower<'_>) -> Props {
     props.maybe("export", network.name.clone());
     if secrets::uses_tls(network, lx) {
         props.set("tls-creds", secrets::tls_id(how.node));
+        props.maybe("tls-hostname", network.tls_hostname.clone());
+    } else if lx.env.has_parent() {
+        // Libvirt says it even where there is no TLS.
         props.maybe("tls-hostname", network.tls_hostname.clone());
     }
     props.maybe("reconnect-delay", network.parts.reconnect.as_ref().and_then(|r| r.delay));
