@@ -61,6 +61,7 @@ fn main() {
                 target: Target::Libvirt(virtc::vocab::Release::OLDEST),
                 define: case["define"] == true,
                 incoming: case["incoming"].as_str().map(str::to_string),
+                ..Options::default()
             };
             let input = std::fs::read(root.join(text("input"))).expect("an input of the suite");
             Case { name: text("id"), text: input, host, caps: text("caps"), options }

@@ -10,6 +10,7 @@ pub mod device;
 pub mod diag;
 pub mod domain;
 pub mod emit;
+pub mod escape;
 pub mod fleet;
 pub mod host;
 pub mod import;

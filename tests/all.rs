@@ -8,6 +8,7 @@ mod addresses;
 mod attacks;
 mod cli;
 mod denial;
+mod direction;
 mod emit;
 mod firmware;
 mod fleet;

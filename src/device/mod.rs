@@ -44,40 +44,7 @@ pub mod watchdog;
 
 use crate::bind::{Binder, Model, Part, Shape};
 use crate::xml::{El, Site, XmlWriter};
-use info::DeviceInfo;
-
-/// What the passes over all devices ask of each.
-pub trait Device {
-    /// The word for it in messages and reasons: `disk`.
-    fn family(&self) -> &'static str;
-    /// Where it stands in the source.
-    fn site(&self) -> Site;
-    /// Boot order, alias, address.
-    fn info(&self) -> &DeviceInfo;
-    /// The same, to be filled in.
-    fn info_mut(&mut self) -> &mut DeviceInfo;
-}
-
-/// Declares that a struct with an `info` and a `site` field is a device.
-macro_rules! device {
-    ($ty:ty, $family:literal) => {
-        impl $crate::device::Device for $ty {
-            fn family(&self) -> &'static str {
-                $family
-            }
-            fn site(&self) -> $crate::xml::Site {
-                self.site
-            }
-            fn info(&self) -> &$crate::device::info::DeviceInfo {
-                &self.info
-            }
-            fn info_mut(&mut self) -> &mut $crate::device::info::DeviceInfo {
-                &mut self.info
-            }
-        }
-    };
-}
-pub(crate) use device;
+pub use info::Device;
 
 macro_rules! devices {
     ($($(#[$meta:meta])* $field:ident: $ty:ty,)*) => {

@@ -83,7 +83,7 @@ macro_rules! codes {
     ($(#[$meta:meta])* $topic:ident { $($konst:ident = $id:literal $name:literal $explain:literal;)* }) => {
         $(#[$meta])*
         pub mod $topic {
-            use crate::diag::Code;
+            use crate::diag::codes::Code;
             $(#[doc = $explain] pub static $konst: Code = Code { id: $id, name: $name, explain: $explain };)*
             /// All codes of this topic.
             pub static ALL: &[&Code] = &[$(&$konst),*];

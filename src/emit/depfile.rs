@@ -1,8 +1,10 @@
 //! The Makefile dependency file: every input that was read, so that make knows when to compile anew.
 
-use super::escape::MakePath;
-use super::{Artifact, Extras, Fitter, Names};
+use super::artifact::{Artifact, Extras};
+use super::fit::Fitter;
+use super::names::Names;
 use crate::diag::Diagnostics;
+use crate::escape::MakePath;
 use crate::plan::Cause;
 
 /// `NAME.d`: the plan depends on the inputs; and each input gets an empty rule, so that make does not

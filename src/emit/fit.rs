@@ -1,7 +1,7 @@
 //! Values on their way into an output: fitted into its language, or reported.
 
-use super::escape::{Escaped, Language, Unfit};
 use crate::diag::{Diagnostics, codes::emit};
+use crate::escape::{Escaped, Language, Unfit};
 use crate::plan::Cause;
 use std::collections::BTreeSet;
 

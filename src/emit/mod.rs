@@ -1,16 +1,16 @@
 //! Emitters: the Plan becomes artifacts, one folder a target language.
 //!
 //! Invariant: an emitter is a pure function of the [`Plan`]; it never looks at the domain, the host or
-//! the world. A value reaches a text only as [`escape::Escaped`]; what an output's language cannot
+//! the world. A value reaches a text only as [`Escaped`](crate::escape::Escaped); what an output's language cannot
 //! express is a diagnostic. To add an output: a folder with a function from the Plan to [`Artifact`]s,
 //! a line in [`all`], and a test that asks the program which reads it.
 
 pub mod apparmor;
 pub mod argv;
+mod artifact;
 pub mod cgroup;
 pub mod depfile;
 pub mod devices;
-pub mod escape;
 pub mod fit;
 pub mod limits;
 mod names;
@@ -23,41 +23,13 @@ pub mod template;
 pub mod tmpfiles;
 pub mod udev;
 
+pub use artifact::{Artifact, Extras};
 pub use fit::Fitter;
 pub use names::Names;
 pub use template::Templates;
 
 use crate::diag::Diagnostics;
 use crate::plan::Plan;
-
-/// One file of the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Artifact {
-    /// Path relative to the root of the tree.
-    pub path: String,
-    /// Its text.
-    pub contents: String,
-    /// Permission bits.
-    pub mode: u32,
-}
-
-impl Artifact {
-    /// A file that all may read.
-    pub fn new(path: impl Into<String>, contents: String) -> Artifact {
-        Artifact { path: path.into(), contents, mode: 0o644 }
-    }
-}
-
-/// What a tree holds besides what follows from the Plan.
-#[derive(Default)]
-pub struct Extras<'a> {
-    /// The normalised domain XML.
-    pub domain_xml: &'a str,
-    /// Every file that was read for the compilation, as the user named it.
-    pub inputs: &'a [String],
-    /// What the dependency file says depends on them; usually the root of the tree and `/`, or nothing.
-    pub target_prefix: &'a str,
-}
 
 /// The tree of a domain, by path. Incomplete if `diags` holds errors.
 pub fn all(plan: &Plan, extras: &Extras<'_>, templates: &Templates, diags: &mut Diagnostics) -> Vec<Artifact> {

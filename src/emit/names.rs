@@ -1,7 +1,7 @@
 //! Names of the artifacts of a domain.
 
-use super::escape::{Escaped, UnitName};
 use super::fit::Fitter;
+use crate::escape::{Escaped, UnitName};
 use crate::plan::{Cause, Instance, Plan, Process, Role};
 
 /// Where the artifacts of a domain go, relative to the root of the tree.

@@ -2,10 +2,11 @@
 //! declared to systemd-networkd; what may come in from outside is a table of nftables of its own. They are the host's:
 //! every machine in one has the same files of it.
 
-use super::escape::{Escaped, UnitName, UnitWord};
+use super::artifact::Artifact;
 use super::fit::Fitter;
-use super::{Artifact, Names};
+use super::names::Names;
 use crate::diag::Diagnostics;
+use crate::escape::{Escaped, UnitName, UnitWord};
 use crate::plan::{Bridge, Cause, Dhcp, Instance, Plan};
 
 /// Names of a network: its unit, the unit of its bridge.

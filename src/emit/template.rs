@@ -1,7 +1,7 @@
 //! Templates: fixed prose in Handlebars, fields that only take escaped values.
 
-use super::escape::{Escaped, Language};
 use crate::diag::{Diagnostics, Span, codes::emit};
+use crate::escape::{Escaped, Language};
 use handlebars::{Handlebars, no_escape};
 use serde_json::{Map, Value};
 use std::marker::PhantomData;
@@ -157,7 +157,7 @@ mod tests {
         let templates = Templates::with(own("slice", "[{{description}}]"), &mut diags);
         assert!(diags.is_empty());
         let mut fields = Fields::new();
-        fields.put("description", Escaped::<crate::emit::escape::UnitText>::new("<a&b>").unwrap());
+        fields.put("description", Escaped::<crate::escape::UnitText>::new("<a&b>").unwrap());
         assert_eq!(templates.render("slice", &fields, &mut diags), "[<a&b>]");
         Templates::with(own("slise", ""), &mut diags);
         Templates::with(own("slice", "{{#if}"), &mut diags);

@@ -7,13 +7,7 @@
 use crate::diag::{Diagnostics, Span, codes::security as codes};
 use crate::host::Categories;
 use crate::plan::{Cause, Plan};
-use crate::vocab::sum;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// A number that depends on the UUID alone, so that a domain keeps its categories.
-pub fn number(uuid: &str) -> u64 {
-    sum(uuid.bytes())
-}
 
 /// One domain of the fleet.
 pub struct Member<'a> {
@@ -100,7 +94,7 @@ fn pair_of(plan: &Plan) -> Option<String> {
 
 /// The first pair from that of the UUID on that is not taken.
 fn free(range: &Categories, uuid: &str, taken: impl Fn(&str) -> bool) -> Option<String> {
-    let first = number(uuid) % range.pairs().max(1);
+    let first = Categories::number(uuid) % range.pairs().max(1);
     let pairs = (0..range.pairs()).map(|step| range.pair(first.wrapping_add(step)));
     pairs.map(|(low, high)| format!("c{low},c{high}")).find(|pair| !taken(pair))
 }
@@ -150,7 +144,7 @@ mod tests {
 
     fn plan(uuid: &str, fixed: Option<&str>) -> Plan {
         let range = Categories::parse(EIGHT).unwrap();
-        let (low, high) = range.pair(number(uuid));
+        let (low, high) = range.pair(Categories::number(uuid));
         let pair = fixed.map_or(format!("c{low},c{high}"), str::to_string);
         let mut plan = Plan { uuid: uuid.to_string(), ..Plan::default() };
         plan.confinement.selinux = Some(Selinux {

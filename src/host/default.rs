@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// The account that machines run as when nothing names one; `sysusers.d` makes it.
+pub const DEFAULT_USER: &str = "virtc-qemu";
+
 /// The device nodes that libvirt grants every guest unless qemu.conf names others.
 pub const DEVICE_ACL: &[&str] = &[
     "/dev/null",

@@ -17,7 +17,7 @@ mod shipped;
 mod storage;
 mod write;
 
-pub use default::DEVICE_ACL;
+pub use default::{DEFAULT_USER, DEVICE_ACL};
 pub use fact::Fact;
 pub use facts::{parse_numbers, print_numbers};
 pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};

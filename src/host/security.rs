@@ -139,6 +139,11 @@ impl Categories {
     /// The range of a policy that sets none aside.
     pub const ALL: &'static str = "s0-s0:c0.c1023";
 
+    /// A number that depends on the UUID alone, so that a domain keeps its categories: see [`Categories::pair`].
+    pub fn number(uuid: &str) -> u64 {
+        crate::vocab::sum(uuid.bytes())
+    }
+
     /// Reads a range as a daemon's context has it: `s0`, `s0-s0`, `s0-s0:c0.c1023`. Without categories: all 1024.
     /// The sensitivity is the lower one.
     pub fn parse(range: &str) -> Result<Categories, String> {

@@ -1,10 +1,10 @@
 //! `-rtc` and the timers of the board.
 
-use super::Lower;
 use crate::caps::Cap;
 use crate::diag::codes::machine as codes;
 use crate::domain::clock::{Clock, ClockBasis, ClockOffset, TickPolicy, TimerName, TimerTrack};
 use crate::plan::{Arg, Props};
+use crate::stage::Lower;
 use crate::vocab::{YesNo, iso_time};
 
 /// `-rtc`: where the clock of the guest starts and what it follows.

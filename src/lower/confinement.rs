@@ -1,13 +1,12 @@
 //! Who the processes run as, and which labels confine them.
 
-use super::{Lower, account};
+use super::account;
 use crate::diag::codes::security as codes;
 use crate::domain::seclabel::{Seclabel, SeclabelType};
-use crate::emit::escape::{ApparmorName, Escaped, SelinuxContext};
-use crate::emit::systemd::DEFAULT_USER;
-use crate::fleet::categories;
-use crate::host::{Categories, InstanceMode, Seccomp, SecurityDriver};
+use crate::escape::{ApparmorName, Escaped, SelinuxContext};
+use crate::host::{Categories, DEFAULT_USER, InstanceMode, Seccomp, SecurityDriver};
 use crate::plan::{Accelerator, Apparmor, Cause, Confinement, OwnerRule, Selinux};
+use crate::stage::Lower;
 
 /// The confinement of a domain, from its `<seclabel>` elements and the host's policy.
 pub fn confinement(lx: &mut Lower<'_>) -> Confinement {
@@ -174,7 +173,7 @@ fn selinux(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Selinux> {
         None => {
             // The policy's own range was checked when it was read.
             let range = Categories::parse(&policy.range).ok()?;
-            let (low, high) = range.pair(categories::number(&lx.plan.uuid));
+            let (low, high) = range.pair(Categories::number(&lx.plan.uuid));
             // Of a base label only the type counts.
             let kind = part(baselabel.unwrap_or(base), 2);
             format!("{}:{}:{kind}:{}:c{low},c{high}", part(base, 0), part(base, 1), range.sensitivity)

@@ -1,6 +1,5 @@
 //! `-cpu` and `-smp`.
 
-use super::Lower;
 use crate::caps::{Accel, Cap};
 use crate::cpu::guest::{self, Fault};
 use crate::device::panic::{Panic, PanicModel};
@@ -9,6 +8,7 @@ use crate::domain::clock::{TickPolicy, TimerName};
 use crate::domain::cpu::{CacheMode, Cpu, CpuMode, FeaturePolicy, PhysAddrMode};
 use crate::domain::features::{Features, Hyperv, HypervMode, HypervVendor, Spinlocks, Stimer, Switch, TlbFlush};
 use crate::plan::Props;
+use crate::stage::Lower;
 use crate::vocab::Arch;
 
 /// Features of x86 that QEMU spells another way than the domain format.

@@ -1,6 +1,5 @@
 //! Firmware, kernel, boot order of the machine, SMBIOS, firmware configuration.
 
-use super::{Grant, Lower};
 use crate::caps::Cap;
 use crate::device::storage::lower as storage;
 use crate::diag::codes::machine as codes;
@@ -8,6 +7,7 @@ use crate::domain::os::{AcpiTableKind, FirmwareFormat, LoaderKind, Nvram, Smbios
 use crate::domain::sysinfo::{SysinfoKind, Table};
 use crate::plan::{NewFile, Prop, Props};
 use crate::stage::Quirk;
+use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
 use crate::xml::Site;
 

@@ -1,10 +1,10 @@
 //! Limits and placement on the host: from the tuning elements to canonical units.
 
-use super::Lower;
 use crate::diag::codes::emit as codes;
 use crate::domain::tuning::{Blkiotune, Cputune, Memtune, Numatune, Resource, Scheduler};
 use crate::plan::{BlockDeviceLimit, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
 use crate::stage::Grant;
+use crate::stage::Lower;
 use crate::vocab::Value;
 use crate::xml::Site;
 

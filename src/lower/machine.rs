@@ -1,6 +1,5 @@
 //! `-machine`, `-accel` and what else belongs to the machine as a whole.
 
-use super::Lower;
 use crate::caps::Cap;
 use crate::device::controller::ControllerModel;
 use crate::device::memory::MemoryModel;
@@ -12,6 +11,7 @@ use crate::host::Seccomp;
 use crate::plan::{Arg, Props};
 use crate::stage::Board;
 use crate::stage::Grant;
+use crate::stage::Lower;
 use crate::stage::Quirk;
 use crate::vocab::{Arch, OnOff, YesNo};
 
@@ -140,7 +140,7 @@ pub fn machine(lx: &mut Lower<'_>) {
     if lx.domain.os.as_ref().and_then(|os| os.bios.as_ref()).is_some_and(|b| b.use_serial == Some(YesNo::Yes)) {
         props.set("graphics", false);
     }
-    props.maybe("pcspk-audiodev", crate::device::sound::speaker(lx.devices));
+    props.maybe("pcspk-audiodev", crate::device::sound::lower::speaker(lx.devices));
     let hpet = lx.domain.clock.as_ref().and_then(|c| c.timer(crate::domain::clock::TimerName::Hpet));
     if lx.machine.arch.is_x86()
         && let Some(present) = hpet.and_then(|t| t.present)

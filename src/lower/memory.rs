@@ -1,8 +1,8 @@
 //! `-m`, memory backends, NUMA nodes, locking.
 
-use super::Lower;
 use crate::domain::memory::MemorySource;
 use crate::plan::{Arg, Props};
+use crate::stage::Lower;
 use crate::stage::Quirk;
 use crate::stage::backend::{self, BackendRequest};
 use crate::stage::sizes;

@@ -37,14 +37,14 @@ pub struct Lowered {
 pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     let no_devices = Devices::default();
     let devices = domain.devices.as_ref().unwrap_or(&no_devices);
-    let numbers = disk::node_numbers(&devices.disks, &cx.env);
+    let numbers = disk::lower::node_numbers(&devices.disks, &cx.env);
     let mut lx = Lower::new(domain, devices, machine, BlockNodes::new(numbers), cx);
     head(&mut lx);
     machine::name(&mut lx);
     machine::compat(&mut lx);
     monitor::stopped(&mut lx);
     machine::master_key(&mut lx);
-    disk::reservations(&mut lx);
+    disk::lower::reservations(&mut lx);
     firmware::pflash(&mut lx);
     machine::machine(&mut lx);
     machine::accel(&mut lx);
@@ -55,7 +55,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     memory::overcommit(&mut lx);
     cpu::smp(&mut lx);
     memory::iothreads(&mut lx);
-    disk::throttle_groups(&mut lx);
+    disk::lower::throttle_groups(&mut lx);
     memory::numa(&mut lx);
     machine::uuid(&mut lx);
     firmware::smbios(&mut lx);
@@ -75,15 +75,15 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     if before_controllers {
         lower_all(&devices.iommus, &mut lx);
     }
-    crate::device::controller::lower_all(&mut lx);
+    crate::device::controller::lower::all(&mut lx);
     if !before_controllers {
         lower_all(&devices.iommus, &mut lx);
     }
-    crate::device::iommu::behind_controllers(&mut lx);
+    crate::device::iommu::family::behind_controllers(&mut lx);
     lower_all(&devices.memories, &mut lx);
     lower_all(&devices.hubs, &mut lx);
-    crate::device::controller::smartcard_readers(&mut lx);
-    disk::floppy_controller(&mut lx);
+    crate::device::controller::lower::smartcard_readers(&mut lx);
+    disk::lower::floppy_controller(&mut lx);
     lower_all(&devices.disks, &mut lx);
     lower_all(&devices.filesystems, &mut lx);
     lower_all(&devices.interfaces, &mut lx);
@@ -100,14 +100,14 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     lower_all(&devices.sounds, &mut lx);
     crate::device::watchdog::family::lower_all(&mut lx);
     lower_all(&devices.redirdevs, &mut lx);
-    crate::device::hostdev::lower_all(&mut lx);
+    crate::device::hostdev::lower::lower_all(&mut lx);
     machine::incoming(&mut lx);
     lower_all(&devices.memballoons, &mut lx);
     lower_all(&devices.rngs, &mut lx);
     lower_all(&devices.nvrams, &mut lx);
     machine::vmcoreinfo(&mut lx);
     security::launch(&mut lx);
-    crate::device::hostdev::initiators(&mut lx);
+    crate::device::hostdev::lower::initiators(&mut lx);
     machine::handed_through(&mut lx);
     machine::sandbox(&mut lx);
     lower_all(&devices.panics, &mut lx);
@@ -191,7 +191,7 @@ fn finish(mut lx: Lower<'_>) -> Plan {
         env,
         descriptors: lx.descriptors,
         ready: Ready::Monitor,
-        capabilities: disk::capabilities(&lx.devices.disks),
+        capabilities: disk::lower::capabilities(&lx.devices.disks),
         locks_memory: lx.domain.memory_backing.as_ref().is_some_and(|b| b.locked),
         cause,
         ..Process::default()

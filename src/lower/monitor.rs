@@ -1,8 +1,8 @@
 //! Monitor, environment, and the state in which QEMU starts.
 
-use super::Lower;
 use crate::caps::Cap;
 use crate::plan::{Directory, DirectoryRole, Props, Socket, SocketRole, Text};
+use crate::stage::Lower;
 use crate::stage::Quirk;
 
 /// `-S`: a controller starts the CPUs when it is ready. Nobody does that for a standalone guest.

@@ -1,7 +1,7 @@
 //! What the host facts say about the paths of the closure: links, and file systems without labels.
 
-use super::Lower;
 use crate::plan::LabelRole;
+use crate::stage::Lower;
 
 /// Notes where the paths of the closure really lead, and which of them cannot be labelled.
 pub fn settle(lx: &mut Lower<'_>) {

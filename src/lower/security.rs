@@ -1,9 +1,9 @@
 //! Guests that the host cannot read.
 
-use super::{Grant, Lower};
 use crate::diag::codes::machine as codes;
 use crate::domain::security::{LaunchKind, LaunchSecurity};
 use crate::plan::Props;
+use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
 
 /// The object behind `-machine confidential-guest-support=`.

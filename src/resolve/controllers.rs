@@ -2,12 +2,11 @@
 
 use crate::device::Devices;
 use crate::device::address::{Address, DriveAddress};
-use crate::device::controller::{Controller, ControllerKind, ControllerModel, automatic_usb};
+use crate::device::controller::{Controller, ControllerKind, ControllerModel, defaults::automatic_usb};
 use crate::device::disk::DiskBus;
 use crate::device::family::Family;
 use crate::device::hostdev::HostdevType;
 use crate::diag::codes::address as codes;
-use crate::domain::Domain;
 use crate::stage::{Board, Cx, Machine, Quirk};
 use std::mem;
 
@@ -174,9 +173,8 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     }
 }
 
-/// Adds the controllers that devices need and the XML leaves out.
-pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
-    let Some(devices) = &mut domain.devices else { return };
+/// Adds the controllers that disks need and the XML leaves out.
+pub fn add_for_disks(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     for bus in [DiskBus::Scsi, DiskBus::Fdc, DiskBus::Ide, DiskBus::Sata, DiskBus::Nvme] {
         let highest = devices
             .disks
@@ -199,7 +197,10 @@ pub fn add_implied(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         }
     }
     number_nvme(devices);
-    super::addresses::add_controllers(devices, machine, cx);
+}
+
+/// Gives SCSI host devices a place, and adds the controllers that they need and the XML leaves out.
+pub fn add_for_hostdevs(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     place_scsi_hostdevs(devices);
     for mut controller in for_scsi_hostdevs(devices, devices.hostdevs.len(), cx) {
         controller.defaults(machine, cx);

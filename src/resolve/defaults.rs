@@ -1,6 +1,6 @@
 //! First pass: what the XML leaves open.
 
-use super::{consoles, controllers, cpu, firmware, guest};
+use super::{addresses, consoles, controllers, cpu, firmware, guest};
 use crate::caps::{Accel, Cap, retirement};
 use crate::device::family;
 use crate::device::memballoon::{Memballoon, MemballoonModel};
@@ -27,10 +27,10 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Machine {
     guest::defaults(domain, &machine, cx);
     domain.devices.get_or_insert_default();
     consoles::pair(domain, cx);
-    audio::add_default(domain, cx);
+    audio::implied::add_default(domain, cx);
     let mut devices = domain.devices.take().unwrap_or_default();
     input::family::add_implicit(domain, &mut devices, &machine);
-    video::add_implicit(&mut devices, cx);
+    video::defaults::add_implicit(&mut devices, cx);
     devices.emulator.get_or_insert_with(|| cx.env.caps.emulator.to_string());
     crate::device::disk::sort(&mut devices.disks);
     controllers::number(&mut devices, cx);
@@ -42,8 +42,10 @@ pub fn domain(domain: &mut Domain, cx: &mut Cx<'_>) -> Machine {
     crate::device::watchdog::family::add_board(&mut devices.watchdogs, &machine);
     crate::device::panic::family::add_board(&mut devices.panics, &machine);
     family::defaults(&mut devices, &machine, cx);
+    controllers::add_for_disks(&mut devices, &machine, cx);
+    addresses::add_controllers(&mut devices, &machine, cx);
+    controllers::add_for_hostdevs(&mut devices, &machine, cx);
     domain.devices = Some(devices);
-    controllers::add_implied(domain, &machine, cx);
     machine
 }
 

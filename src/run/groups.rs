@@ -221,7 +221,7 @@ fn scope(plan: &Plan, knobs: &[Knob], root: bool) -> Option<Vec<String>> {
     words.push(format!("--unit=virtc-run-{plain}-{}", std::process::id()));
     if root {
         let partition = plan.limits.partition.as_deref().unwrap_or("/machine");
-        if let Ok(slice) = crate::emit::escape::Escaped::slice(partition) {
+        if let Ok(slice) = crate::escape::Escaped::slice(partition) {
             words.push(format!("--slice={slice}"));
         }
     }

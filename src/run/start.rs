@@ -283,7 +283,7 @@ fn account(plan: &Plan, allow_root: bool, say: &mut dyn FnMut(&str)) -> Result<O
             Ok(None)
         }
         // Nobody asked for this account; it comes with the files of `virtc build`.
-        Err(_) if plan.confinement.own_account || user == crate::emit::systemd::DEFAULT_USER => Err(fault(
+        Err(_) if plan.confinement.own_account || user == crate::host::DEFAULT_USER => Err(fault(
             &codes::NO_ACCOUNT,
             format!("there is no user '{user}' on this host, and QEMU does not run as root"),
         )

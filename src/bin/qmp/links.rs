@@ -7,8 +7,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use virtc::diag::Diagnostics;
-use virtc::emit::escape::{Escaped, TmpfilesPattern, UnitWord};
 use virtc::emit::{apparmor, selinux, tmpfiles};
+use virtc::escape::{Escaped, TmpfilesPattern, UnitWord};
 use virtc::lower::policy::closed;
 use virtc::plan::{Access, Plan, Role, Selinux};
 

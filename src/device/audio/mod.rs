@@ -1,14 +1,12 @@
 //! Audio backends: where the sound of the guest's sound cards goes on the host.
 
 pub(crate) mod family;
-mod implied;
+pub(crate) mod implied;
 mod lower;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use crate::bind::model;
 use crate::vocab::{YesNo, keywords};
-pub use implied::{add_default, find};
 
 keywords! {
     /// `<audio type='…'>`

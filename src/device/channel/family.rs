@@ -2,7 +2,7 @@
 
 use super::{Channel, ChannelTarget, ChannelTargetType, SPICE_AGENT, is_generated};
 use crate::device::address::Address;
-use crate::device::chardev::{self, Chardev, SourceKind, SourceMode};
+use crate::device::chardev::{self, SourceKind, SourceMode, lower::Chardev};
 use crate::device::controller::ControllerKind;
 use crate::device::family::Family;
 use crate::device::info::DeviceInfo;
@@ -36,7 +36,7 @@ impl Family for Channel {
     }
 
     fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
-        chardev::rules(&self.source, self.site, cx);
+        chardev::rules::rules(&self.source, self.site, cx);
         let Some(target) = &self.target else {
             cx.error(
                 &codes::TARGET,
@@ -55,7 +55,7 @@ impl Family for Channel {
             _ => {}
         }
         if target.kind != Some(ChannelTargetType::Virtio) {
-            chardev::unix_needs_path(&self.source, self.source.site, cx);
+            chardev::rules::unix_needs_path(&self.source, self.source.site, cx);
         }
         let name = target.name.as_deref();
         if self.source.kind() == SourceKind::Spicevmc && name.is_some_and(|n| n != SPICE_AGENT) {
@@ -93,7 +93,7 @@ impl Family for Channel {
             spicevmc: "vdagent",
             generated: generated.as_deref(),
         };
-        let id = chardev::chardev(&self.source, of, lx);
+        let id = chardev::lower::chardev(&self.source, of, lx);
         let Some(target) = &self.target else { return };
         if target.kind == Some(ChannelTargetType::Guestfwd) {
             let address = target.address.as_deref().unwrap_or("");

@@ -2,11 +2,8 @@
 //! channels, USB redirection, smart cards and the entropy daemon of a random number generator.
 
 mod bind;
-mod lower;
-mod rules;
-
-pub use lower::{Chardev, chardev};
-pub use rules::{rules, unix_needs_path};
+pub(crate) mod lower;
+pub(crate) mod rules;
 
 use crate::domain::seclabel::SourceSeclabel;
 use crate::vocab::{OnOff, YesNo, keywords};

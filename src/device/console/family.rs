@@ -2,7 +2,7 @@
 
 use super::{Console, ConsoleTargetType};
 use crate::caps::Cap;
-use crate::device::chardev::{self, Chardev};
+use crate::device::chardev::{self, lower::Chardev};
 use crate::device::family::Family;
 use crate::diag::codes::{chardev as codes, general as support};
 use crate::domain::Domain;
@@ -19,8 +19,8 @@ impl Family for Console {
             // The serial port has been checked.
             return;
         }
-        chardev::rules(&self.source, self.site, cx);
-        chardev::unix_needs_path(&self.source, self.source.site, cx);
+        chardev::rules::rules(&self.source, self.site, cx);
+        chardev::rules::unix_needs_path(&self.source, self.source.site, cx);
         let cap = match self.target_type() {
             Some(T::Sclp) => Cap::S390Sclp,
             Some(T::Sclplm) => Cap::Sclplmconsole,
@@ -48,7 +48,7 @@ impl Family for Console {
         };
         let of =
             Chardev { id: &self.info.id, site: self.site, family: "console", spicevmc: "vdagent", generated: None };
-        let id = chardev::chardev(&self.source, of, lx);
+        let id = chardev::lower::chardev(&self.source, of, lx);
         let mut props = Props::driver(driver);
         if driver == "virtconsole" {
             crate::device::channel::family::port(&mut props, &self.info, lx);

@@ -3,8 +3,7 @@
 pub(crate) mod family;
 
 use super::chardev::ChardevSource;
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use crate::bind::model;
 use crate::vocab::keywords;
 

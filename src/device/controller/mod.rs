@@ -1,20 +1,17 @@
 //! Controllers: the buses that other devices are plugged into.
 
-mod defaults;
+pub(crate) mod defaults;
 pub(crate) mod family;
-mod lower;
+pub(crate) mod lower;
 mod rules;
 
-use super::device;
-use super::info::{DeviceInfo, Master};
+use super::info::{DeviceInfo, Master, device};
 use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioOptions;
 use crate::bind::{Binder, Part, Shape, model};
 use crate::domain::memory::Amount;
 use crate::vocab::{Hex, OnOff, keywords};
 use crate::xml::{El, XmlWriter};
-pub use defaults::automatic_usb;
-pub use lower::{all as lower_all, smartcard_readers};
 
 keywords! {
     /// `<controller type='…'>`

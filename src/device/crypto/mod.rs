@@ -2,8 +2,7 @@
 
 pub(crate) mod family;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use super::virtio::VirtioDriver;
 use crate::bind::model;
 use crate::vocab::keywords;

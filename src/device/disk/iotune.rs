@@ -1,7 +1,6 @@
 //! Throttling: `<iotune>` of a disk and `<throttlegroup>` of the domain.
 
 use crate::bind::model;
-use crate::plan::Props;
 
 model! {
     /// Limits: bytes and operations a second, bursts, and seconds that a burst may last.
@@ -84,35 +83,5 @@ impl Limits {
             left |= number.is_some();
         }
         left || self.group_name.is_some()
-    }
-
-    /// The limits as QEMU's `ThrottleLimits`. Limits that libvirt always names are there with 0.
-    pub fn props(&self) -> Props {
-        let mut props = Props::new();
-        let always: [(&'static str, Option<u64>); 13] = [
-            ("bps-total", self.total_bytes_sec),
-            ("bps-read", self.read_bytes_sec),
-            ("bps-write", self.write_bytes_sec),
-            ("iops-total", self.total_iops_sec),
-            ("iops-read", self.read_iops_sec),
-            ("iops-write", self.write_iops_sec),
-            ("bps-total-max", self.total_bytes_sec_max),
-            ("bps-read-max", self.read_bytes_sec_max),
-            ("bps-write-max", self.write_bytes_sec_max),
-            ("iops-total-max", self.total_iops_sec_max),
-            ("iops-read-max", self.read_iops_sec_max),
-            ("iops-write-max", self.write_iops_sec_max),
-            ("iops-size", self.size_iops_sec),
-        ];
-        for (name, value) in always {
-            props.set(name, value.unwrap_or(0));
-        }
-        props.maybe("bps-total-max-length", self.total_bytes_sec_max_length);
-        props.maybe("bps-read-max-length", self.read_bytes_sec_max_length);
-        props.maybe("bps-write-max-length", self.write_bytes_sec_max_length);
-        props.maybe("iops-total-max-length", self.total_iops_sec_max_length);
-        props.maybe("iops-read-max-length", self.read_iops_sec_max_length);
-        props.maybe("iops-write-max-length", self.write_iops_sec_max_length);
-        props
     }
 }

@@ -5,11 +5,10 @@ mod defaults;
 pub mod driver;
 pub(crate) mod family;
 pub mod iotune;
-mod lower;
+pub(crate) mod lower;
 mod rules;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use super::plug::VirtioModel;
 use super::storage::{Auth, Encryption, Layer, StorageKind, StorageSource, bind_backing};
 use crate::bind::{Binder, Part, Shape, model, print_as};
@@ -17,7 +16,6 @@ use crate::vocab::{OnOff, YesNo, keywords};
 use crate::xml::{El, XmlWriter};
 pub use driver::{Cache, DetectZeroes, Discard, Driver, IoMode};
 pub use iotune::{Limits, ThrottleFilter, ThrottleGroup};
-pub use lower::{capabilities, floppy_controller, node_numbers, reservations, throttle_groups};
 
 keywords! {
     /// `<disk device='…'>`: what the guest sees.

@@ -6,8 +6,7 @@ mod lower;
 mod rules;
 mod virtiofsd;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use super::plug::VirtioModel;
 use super::virtio::VirtioOptions;
 use crate::bind::model;

@@ -40,7 +40,7 @@ fn contradictions(graphics: &Graphics, lx: &mut Lower<'_>) {
         lx.error(&codes::GRAPHICS, graphics.site, message).help(format!("remove one of the displays of type '{kind}'"));
     }
     if let Some(id) = graphics.audio
-        && audio::find(lx.devices, Some(id)).is_none()
+        && audio::implied::find(lx.devices, Some(id)).is_none()
     {
         lx.error(
             &codes::AUDIO,
@@ -73,7 +73,7 @@ pub(super) fn endpoint(graphics: &Graphics, service: &Service, name: &str, lx: &
         },
         ListenKind::Network => {
             let wanted = listen.network.clone().unwrap_or_default();
-            let address = interface::network(&wanted, lx.env)
+            let address = interface::lower::network(&wanted, lx.env)
                 .and_then(|n| n.addresses.first().map(|a| a.split('/').next().unwrap_or(a).to_string()));
             if address.is_none() {
                 lx.error(
@@ -102,7 +102,7 @@ fn socket(path: &str, graphics: &Graphics, lx: &mut Lower<'_>) {
 
 /// The audio backend of a display.
 fn audiodev(graphics: &Graphics, props: &mut Props, lx: &Lower<'_>) {
-    let found = audio::find(lx.devices, graphics.audio);
+    let found = audio::implied::find(lx.devices, graphics.audio);
     props.maybe("audiodev", found.map(|a| format!("audio{}", a.id.unwrap_or(1))));
 }
 

@@ -9,8 +9,7 @@ mod rdp;
 mod rules;
 mod spice;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use crate::vocab::{YesNo, keywords};
 use crate::xml::Site;
 pub use listen::{Listen, ListenKind};

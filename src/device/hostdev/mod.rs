@@ -1,18 +1,16 @@
 //! Host devices that are handed to the guest.
 
 pub(crate) mod family;
-mod lower;
+pub(crate) mod lower;
 mod rules;
 mod source;
 
 use super::address::AddressKind;
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use super::interface::Teaming;
 use super::plug::VirtioModel;
 use crate::bind::model;
 use crate::vocab::{OnOff, YesNo, keywords};
-pub use lower::{initiators, lower_all};
 pub use source::{HostdevSource, HostdevType, Managed};
 
 keywords! {

@@ -2,16 +2,14 @@
 
 mod defaults;
 pub(crate) mod family;
-mod lower;
+pub(crate) mod lower;
 mod passt;
 mod rules;
 mod source;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use crate::bind::model;
 use crate::vocab::{Mac, OnOff, YesNo, keywords};
-pub use lower::network;
 pub use source::NetSource;
 
 keywords! {

@@ -2,8 +2,7 @@
 
 pub(crate) mod family;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::vocab::{OnOff, Size, keywords};
 use crate::xml::{El, Site, XmlWriter};
@@ -87,4 +86,3 @@ model! {
 }
 
 device!(Iommu, "iommu");
-pub use family::behind_controllers;

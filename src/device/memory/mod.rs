@@ -4,8 +4,7 @@ pub(crate) mod family;
 mod lower;
 mod rules;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use super::virtio::VirtioOptions;
 use crate::bind::model;
 use crate::device::address::Address;

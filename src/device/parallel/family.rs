@@ -1,7 +1,7 @@
 //! Parallel ports: what the passes ask of the family.
 
 use super::Parallel;
-use crate::device::chardev::{self, Chardev};
+use crate::device::chardev::{self, lower::Chardev};
 use crate::device::family::Family;
 use crate::diag::codes::chardev as codes;
 use crate::domain::Domain;
@@ -13,8 +13,8 @@ impl Family for Parallel {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
 
     fn rules(&self, _: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-        chardev::rules(&self.source, self.site, cx);
-        chardev::unix_needs_path(&self.source, self.source.site, cx);
+        chardev::rules::rules(&self.source, self.site, cx);
+        chardev::rules::unix_needs_path(&self.source, self.source.site, cx);
         // libvirt leaves it to QEMU that boards of these have no ISA bus to put the port on.
         let bare = machine.arch.is_arm() || machine.arch.is_riscv() || machine.arch.is_loongarch();
         let none = machine.arch.is_s390() || machine.board == crate::stage::Board::Pseries;
@@ -32,7 +32,7 @@ impl Family for Parallel {
             spicevmc: "vdagent",
             generated: None,
         };
-        let id = chardev::chardev(&self.source, of, lx);
+        let id = chardev::lower::chardev(&self.source, of, lx);
         let mut props = Props::driver("isa-parallel");
         props.set("chardev", id).set("id", self.info.id.clone());
         lx.device(props, self);

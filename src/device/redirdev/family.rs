@@ -3,7 +3,7 @@
 use super::filter::RedirFilter;
 use super::{RedirBus, Redirdev};
 use crate::caps::Cap;
-use crate::device::chardev::{self, Chardev};
+use crate::device::chardev::{self, lower::Chardev};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::family::Family;
 use crate::device::plug::Plug;
@@ -30,8 +30,8 @@ impl Family for Redirdev {
             cx.error(&codes::REDIRECT, self.site, "<redirdev bus='usb'> would be a redirected USB device, and USB is disabled in this domain (model='none')")
                 .help("remove <controller type='usb' model='none'/>");
         }
-        chardev::rules(&self.source, self.site, cx);
-        chardev::unix_needs_path(&self.source, self.source.site, cx);
+        chardev::rules::rules(&self.source, self.site, cx);
+        chardev::rules::unix_needs_path(&self.source, self.source.site, cx);
         if !cx.has(Cap::UsbRedir) {
             cx.error(&support::NOT_BY_QEMU, self.site, "this version of QEMU was built without USB redirection");
         }
@@ -45,7 +45,7 @@ impl Family for Redirdev {
             spicevmc: "usbredir",
             generated: None,
         };
-        let id = chardev::chardev(&self.source, of, lx);
+        let id = chardev::lower::chardev(&self.source, of, lx);
         let mut props = Props::driver("usb-redir");
         props.set("chardev", id).set("id", self.info.id.clone());
         props.maybe("filter", lx.devices.redirfilters.first().map(RedirFilter::text));

@@ -1,8 +1,7 @@
 //! `<redirfilter>`: which devices a client may redirect.
 
 use crate::bind::{Binder, Model, Part, Shape, model};
-use crate::device::device;
-use crate::device::info::DeviceInfo;
+use crate::device::info::{DeviceInfo, device};
 use crate::diag::codes::{chardev as codes, schema};
 use crate::vocab::YesNo;
 use crate::xml::{El, Site, XmlWriter};

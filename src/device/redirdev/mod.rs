@@ -4,8 +4,7 @@ pub(crate) mod family;
 mod filter;
 
 use super::chardev::ChardevSource;
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use crate::bind::model;
 use crate::vocab::keywords;
 pub use filter::RedirFilter;

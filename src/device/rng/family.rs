@@ -2,7 +2,7 @@
 
 use super::{Rng, RngSource};
 use crate::caps::Cap;
-use crate::device::chardev::{self, Chardev};
+use crate::device::chardev::{self, lower::Chardev};
 use crate::device::family::Family;
 use crate::device::plug::Plug;
 use crate::diag::codes::general;
@@ -48,8 +48,8 @@ impl Family for Rng {
             cx.error(&general::NOT_BY_QEMU, self.site, "the EGD backend of the rng is missing its type");
         }
         if let Some(source) = self.backend.as_ref().and_then(|b| b.source.as_ref()) {
-            chardev::rules(source, self.site, cx);
-            chardev::unix_needs_path(source, self.site, cx);
+            chardev::rules::rules(source, self.site, cx);
+            chardev::rules::unix_needs_path(source, self.site, cx);
         }
         if let Some(driver) = &self.driver {
             driver.virtio.rules(true, cx);
@@ -65,7 +65,7 @@ impl Family for Rng {
             RngSource::Egd => {
                 let Some(source) = self.backend.as_ref().and_then(|b| b.source.as_ref()) else { return };
                 let of = Chardev { id, site: self.site, family: "rng", spicevmc: "", generated: None };
-                let chardev = chardev::chardev(source, of, lx);
+                let chardev = chardev::lower::chardev(source, of, lx);
                 let mut props = Props::with("qom-type", "rng-egd");
                 props.set("id", object.clone()).set("chardev", chardev);
                 props

@@ -3,8 +3,7 @@
 pub(crate) mod family;
 
 use super::chardev::ChardevSource;
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use super::plug::VirtioModel;
 use super::virtio::VirtioDriver;
 use crate::bind::{Binder, Part, Shape, model, print_attr};

@@ -27,8 +27,8 @@ impl Family for Serial {
     }
 
     fn rules(&self, _: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
-        chardev::rules(&self.source, self.site, cx);
-        chardev::unix_needs_path(&self.source, self.source.site, cx);
+        chardev::rules::rules(&self.source, self.site, cx);
+        chardev::rules::unix_needs_path(&self.source, self.source.site, cx);
         if let Some(target) = &self.target {
             target_rules::rules(target, self.site, machine, cx);
         }

@@ -2,7 +2,8 @@
 
 use super::{Serial, SerialModelName, SerialTargetType};
 use crate::device::address::Address;
-use crate::device::chardev::{Chardev, SourceKind, chardev};
+use crate::device::chardev::SourceKind;
+use crate::device::chardev::lower::{Chardev, chardev};
 use crate::device::graphics::GraphicsKind;
 use crate::diag::codes::chardev as codes;
 use crate::plan::Props;

@@ -6,8 +6,7 @@ mod target;
 mod target_rules;
 
 use super::chardev::ChardevSource;
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use crate::bind::model;
 pub use target::{SerialModel, SerialModelName, SerialTarget, SerialTargetType};
 

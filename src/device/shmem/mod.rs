@@ -2,8 +2,7 @@
 
 pub(crate) mod family;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use crate::bind::{Binder, Part, Shape, model};
 use crate::domain::memory::Amount;
 use crate::vocab::{OnOff, Value, keywords};

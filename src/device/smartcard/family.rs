@@ -2,7 +2,7 @@
 
 use super::{DATABASE, Smartcard, SmartcardMode};
 use crate::device::address::Address;
-use crate::device::chardev::{self, Chardev};
+use crate::device::chardev::{self, lower::Chardev};
 use crate::device::controller::ControllerKind;
 use crate::device::family::Family;
 use crate::diag::codes::chardev as codes;
@@ -29,8 +29,8 @@ impl Family for Smartcard {
                 cx.error(&codes::SMARTCARD, self.site, message);
             }
             Some(SmartcardMode::Passthrough) => {
-                chardev::rules(&self.source, self.site, cx);
-                chardev::unix_needs_path(&self.source, self.source.site, cx);
+                chardev::rules::rules(&self.source, self.site, cx);
+                chardev::rules::unix_needs_path(&self.source, self.source.site, cx);
             }
             Some(SmartcardMode::HostCertificates) => {
                 if self.certificates.len() != 3 {
@@ -93,7 +93,7 @@ impl Family for Smartcard {
             Some(SmartcardMode::Passthrough) => {
                 let of =
                     Chardev { id: &id, site: self.site, family: "smart card", spicevmc: "smartcard", generated: None };
-                let chardev = chardev::chardev(&self.source, of, lx);
+                let chardev = chardev::lower::chardev(&self.source, of, lx);
                 props = Props::driver("ccid-card-passthru");
                 props.set("chardev", chardev);
             }

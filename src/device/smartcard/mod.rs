@@ -3,8 +3,7 @@
 pub(crate) mod family;
 
 use super::chardev::ChardevSource;
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use crate::bind::{Binder, Model, Part, Shape, print_attr};
 use crate::vocab::keywords;
 use crate::xml::{El, Site, XmlWriter};

@@ -10,7 +10,7 @@ use crate::vocab::YesNo;
 pub fn sound(sound: &Sound, lx: &mut Lower<'_>) {
     let Some(model) = sound.model else { return };
     let wanted = sound.audio.as_ref().and_then(|a| a.id);
-    let audiodev = audio::find(lx.devices, wanted).map(|a| format!("audio{}", a.id.unwrap_or(1)));
+    let audiodev = audio::implied::find(lx.devices, wanted).map(|a| format!("audio{}", a.id.unwrap_or(1)));
     let id = sound.info.id.clone();
     let hda = matches!(model, SoundModel::Ich6 | SoundModel::Ich9);
     let mut props = match model {
@@ -52,4 +52,11 @@ pub fn sound(sound: &Sound, lx: &mut Lower<'_>) {
         props.maybe("audiodev", audiodev.clone());
         lx.device(props, sound);
     }
+}
+
+/// Id of the audio backend of the PC speaker, which is a property of the machine; none without a speaker.
+pub fn speaker(devices: &crate::device::Devices) -> Option<String> {
+    let speaker = devices.sounds.iter().find(|s| s.model == Some(SoundModel::Pcspk))?;
+    let backend = audio::implied::find(devices, speaker.audio.as_ref().and_then(|a| a.id))?;
+    Some(format!("audio{}", backend.id.unwrap_or(1)))
 }

@@ -1,11 +1,10 @@
 //! Sound cards.
 
 pub(crate) mod family;
-mod lower;
+pub(crate) mod lower;
 
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use super::virtio::VirtioDriver;
-use super::{audio, device};
 use crate::bind::model;
 use crate::vocab::{YesNo, keywords};
 
@@ -57,10 +56,3 @@ model! {
 }
 
 device!(Sound, "sound card");
-
-/// Id of the audio backend of the PC speaker, which is a property of the machine; none without a speaker.
-pub fn speaker(devices: &super::Devices) -> Option<String> {
-    let speaker = devices.sounds.iter().find(|s| s.model == Some(SoundModel::Pcspk))?;
-    let backend = audio::find(devices, speaker.audio.as_ref().and_then(|a| a.id))?;
-    Some(format!("audio{}", backend.id.unwrap_or(1)))
-}

@@ -4,8 +4,7 @@ mod emulator;
 pub(crate) mod family;
 mod rules;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use crate::bind::{Binder, Part, Shape, model};
 use crate::vocab::{YesNo, keywords};
 use crate::xml::{El, XmlWriter};

@@ -1,17 +1,15 @@
 //! Video adapters.
 
-mod defaults;
+pub(crate) mod defaults;
 pub(crate) mod family;
 mod lower;
 mod rules;
 mod vhost_user;
 
-use super::device;
-use super::info::DeviceInfo;
+use super::info::{DeviceInfo, device};
 use super::virtio::VirtioOptions;
 use crate::bind::model;
 use crate::vocab::{OnOff, YesNo, keywords};
-pub use defaults::add_implicit;
 
 keywords! {
     /// `<model type='…'>` of a video adapter.

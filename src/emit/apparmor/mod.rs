@@ -3,11 +3,13 @@
 //! The profile holds what every QEMU needs; the `.files` hold one rule for each access of the Plan.
 //! Everything that no rule names is denied, so that there are no `deny` rules but for noise.
 
-use super::escape::{ApparmorName, ApparmorPath, ApparmorText, Escaped, Unfit, format::Apparmor};
+use super::artifact::Artifact;
 use super::fit::Fitter;
+use super::names::Names;
+use super::network;
 use super::template::{Fields, Templates};
-use super::{Artifact, Names, network};
 use crate::diag::Diagnostics;
+use crate::escape::{ApparmorName, ApparmorPath, ApparmorText, Escaped, Unfit, format::Apparmor};
 use crate::plan::{ArgValue, Cause, PathKind, Perms, Plan, Process, Role, SocketRole};
 use std::collections::BTreeMap;
 

@@ -8,7 +8,6 @@ mod json;
 mod options;
 mod script;
 
-pub(crate) use format::write_quoted as write_shell_word;
 pub use format::{Format, write};
 pub use json::{write_props, write_string};
 pub use options::{unfit, write_options};

@@ -1,7 +1,8 @@
 //! The command line as a program: what a machine needs before, QEMU itself, and what it leaves, for a POSIX shell. It runs as
 //! it stands, as root or as a user, and QEMU as whoever starts it: nothing is confined.
 
-use super::{TokenKind, each_token, write_shell_word};
+use super::format::write_quoted;
+use super::{TokenKind, each_token};
 use crate::plan::{DirectoryRole, LentDevice, Link, LinkKind, Overlay, Plan, Process, Ready, Role};
 
 /// Folders that a user has elsewhere: variable, root's, the user's.
@@ -224,16 +225,16 @@ fn words_of<'a>(out: &mut String, words: impl IntoIterator<Item = &'a str>) {
 fn word(out: &mut String, text: &str) {
     let mut rest = text;
     if rest.is_empty() {
-        write_shell_word(out, rest);
+        write_quoted(out, rest);
     }
     while !rest.is_empty() {
         let found = PLACES.iter().filter_map(|place| Some((place_in(rest, place.1)?, place))).min_by_key(|(at, _)| *at);
         let Some((at, (name, root, _))) = found else {
-            write_shell_word(out, rest);
+            write_quoted(out, rest);
             return;
         };
         if at > 0 {
-            write_shell_word(out, &rest[..at]);
+            write_quoted(out, &rest[..at]);
         }
         *out += &format!("\"${name}\"");
         rest = &rest[at + root.len()..];

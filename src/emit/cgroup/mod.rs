@@ -3,12 +3,13 @@
 //! Each line is a file below the group of the domain, a tab, and what is written into it. Threads have
 //! groups of their own: `emulator`, `vcpu0`, `iothread1`.
 
+use super::artifact::Artifact;
 use super::devices::{self, Device};
-use super::escape::{TableField, TablePath};
 use super::fit::Fitter;
 use super::limits as scale;
-use super::{Artifact, Names};
+use super::names::Names;
 use crate::diag::Diagnostics;
+use crate::escape::{TableField, TablePath};
 use crate::plan::{Limits, Plan};
 
 /// The knob files and the device rules; nothing for a session, which has no cgroups of its own.

@@ -1,13 +1,14 @@
 //! SELinux: which file gets which label, as a table for tools, as `file_contexts` for the policy, and as
 //! a CIL module for what a distribution's policy lacks.
 
-use super::escape::{
+use super::artifact::Artifact;
+use super::fit::Fitter;
+use super::names::Names;
+use super::template::{Fields, Templates};
+use crate::diag::Diagnostics;
+use crate::escape::{
     CilContext, CilName, Escaped, FileContextsPath, SelinuxContext, TableField, TablePath, format::Selinux as Format,
 };
-use super::fit::Fitter;
-use super::template::{Fields, Templates};
-use super::{Artifact, Names};
-use crate::diag::Diagnostics;
 use crate::plan::{Accelerator, Access, Cause, DirectoryRole, LabelRole, PathKind, Plan, Selinux};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -99,11 +100,11 @@ fn title(plan: &Plan, fit: &mut Fitter<'_>, fields: &mut Fields<Format>) {
 /// A comment.
 struct Comment;
 
-impl super::escape::Language for Comment {
+impl crate::escape::Language for Comment {
     type Format = Format;
     const NAME: &'static str = "a comment";
-    fn spell(value: &str, out: &mut String) -> Result<(), super::escape::Unfit> {
-        super::escape::spell_comment(value, out);
+    fn spell(value: &str, out: &mut String) -> Result<(), crate::escape::Unfit> {
+        crate::escape::spell_comment(value, out);
         Ok(())
     }
 }

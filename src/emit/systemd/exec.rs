@@ -2,10 +2,10 @@
 
 use super::Lines;
 use super::prepare;
-use crate::emit::Names;
 use crate::emit::argv;
-use crate::emit::escape::{EnvAssignment, Escaped, ExecArg, ExecProgram, UnitPath, UnitWord};
 use crate::emit::fit::Fitter;
+use crate::emit::names::Names;
+use crate::escape::{EnvAssignment, Escaped, ExecArg, ExecProgram, UnitPath, UnitWord};
 use crate::plan::{Arg, Cause, DirectoryRole, Form, Instance, Loss, Plan, Process, Props, Role};
 
 /// The `[Service]` lines of a process, but for limits and sandbox.

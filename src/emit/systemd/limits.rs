@@ -1,9 +1,9 @@
 //! Resource limits of a service. Values that systemd would drop without failing are reported.
 
 use super::Lines;
-use crate::emit::escape::{Escaped, UnitName, UnitPath, UnitWord};
 use crate::emit::fit::Fitter;
 use crate::emit::limits as scale;
+use crate::escape::{Escaped, UnitName, UnitPath, UnitWord};
 use crate::plan::{Cause, Limits, Plan};
 
 /// What caused a limit.

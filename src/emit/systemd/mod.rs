@@ -14,16 +14,15 @@ mod prepare;
 mod sandbox;
 mod vfio;
 
-use super::escape::{Escaped, Language, UnitName, UnitPath, UnitRest, UnitText, UnitUrl, UnitWord, format::Systemd};
+use super::artifact::Artifact;
 use super::fit::Fitter;
+use super::names::Names;
+use super::networks;
 use super::template::{Fields, Templates};
-use super::{Artifact, Names, networks};
 use crate::diag::Diagnostics;
+use crate::escape::{Escaped, Language, UnitName, UnitPath, UnitRest, UnitText, UnitUrl, UnitWord, format::Systemd};
 use crate::plan::{Cause, Instance, Loss, Plan, Process, Role};
 pub use limits::cause as cause_of_limit;
-
-/// The account that machines run as when nothing names one; `sysusers.d` makes it.
-pub const DEFAULT_USER: &str = "virtc-qemu";
 
 /// The unit that stands for all machines.
 pub const TARGET: &str = "virtc.target";
@@ -42,7 +41,7 @@ struct Line;
 impl Language for Line {
     type Format = Systemd;
     const NAME: &'static str = "a systemd unit";
-    fn spell(value: &str, out: &mut String) -> Result<(), super::escape::Unfit> {
+    fn spell(value: &str, out: &mut String) -> Result<(), crate::escape::Unfit> {
         UnitText::spell(value, out)
     }
 }

@@ -3,10 +3,11 @@
 //! guest can have made. The others run as the account of the machine, confined like it.
 
 use super::Lines;
-use crate::emit::escape::{ApparmorName, Escaped, ExecArg, ExecProgram};
 use crate::emit::fit::Fitter;
 use crate::emit::limits as scale;
-use crate::emit::{Names, tmpfiles};
+use crate::emit::names::Names;
+use crate::emit::tmpfiles;
+use crate::escape::{ApparmorName, Escaped, ExecArg, ExecProgram};
 use crate::plan::{Cause, Directory, DirectoryRole, Instance, Link, LinkKind, Overlay, Plan, Process, Ready, Role};
 
 /// The helper of units: it speaks with QEMU's own monitor for them.

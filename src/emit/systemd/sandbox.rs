@@ -2,9 +2,9 @@
 
 use super::Lines;
 use crate::emit::devices::{self, Device};
-use crate::emit::escape::{ApparmorName, Escaped, SelinuxContext, UnitPath, UnitWord};
 use crate::emit::fit::Fitter;
 use crate::emit::network;
+use crate::escape::{ApparmorName, Escaped, SelinuxContext, UnitPath, UnitWord};
 use crate::plan::{Accelerator, Access, ArgValue, Cause, DirectoryRole, Instance, PathKind, Plan, Process, Prop, Role};
 use std::collections::BTreeMap;
 

@@ -3,11 +3,11 @@
 
 use super::Lines;
 use crate::diag::Diagnostics;
-use crate::emit::escape::{Escaped, ExecArg, ExecProgram, TmpfilesLine, UnitName, UnitRest, UnitText, UnitWord};
-use crate::emit::{
-    Artifact, Fitter, Names,
-    template::{Fields, Templates},
-};
+use crate::emit::artifact::Artifact;
+use crate::emit::fit::Fitter;
+use crate::emit::names::Names;
+use crate::emit::template::{Fields, Templates};
+use crate::escape::{Escaped, ExecArg, ExecProgram, TmpfilesLine, UnitName, UnitRest, UnitText, UnitWord};
 use crate::plan::{Cause, Instance, LentDevice, Plan};
 
 /// The name of the service; none where no device is taken.
@@ -79,7 +79,7 @@ fn writes(
     driver: &'static str,
     cause: &Cause,
     fit: &mut Fitter<'_>,
-) -> Vec<Fields<crate::emit::escape::format::Systemd>> {
+) -> Vec<Fields<crate::escape::format::Systemd>> {
     let Some(address) = fit.fit::<UnitWord>(address, cause) else { return Vec::new() };
     let address: Escaped<TmpfilesLine> = address.cast_line();
     let device = |end: &'static str| address.clone().between("w /sys/bus/pci/devices/", end);

@@ -1,11 +1,12 @@
 //! sysusers.d: the account that is a machine's alone. What keeps machines apart on every host is that nothing of one
 //! belongs to the account of another.
 
-use super::escape::{AccountName, UnitText};
+use super::artifact::Artifact;
 use super::fit::Fitter;
+use super::names::Names;
 use super::template::{Fields, Templates};
-use super::{Artifact, Names};
 use crate::diag::Diagnostics;
+use crate::escape::{AccountName, UnitText};
 use crate::plan::{Cause, Instance, Plan};
 
 /// The file; none for an account that others use too, which the administrator has made.

@@ -7,11 +7,13 @@
 
 mod homes;
 
-use super::escape::{AccountName, Escaped, TmpfilesLine, TmpfilesPath, TmpfilesPattern, TmpfilesSource, UnitText};
+use super::artifact::Artifact;
 use super::fit::Fitter;
+use super::names::Names;
 use super::template::{Fields, Templates};
-use super::{Artifact, Names, devices, selinux};
+use super::{devices, selinux};
 use crate::diag::Diagnostics;
+use crate::escape::{AccountName, Escaped, TmpfilesLine, TmpfilesPath, TmpfilesPattern, TmpfilesSource, UnitText};
 use crate::plan::{Access, Cause, Directory, DirectoryRole, Instance, OwnerRule, PathKind, Plan, Role, Sharing};
 use std::collections::BTreeSet;
 

@@ -1,10 +1,12 @@
 //! udev rules: device nodes that are given to the account of a machine as soon as they appear, and stay its own.
 
-use super::escape::{Escaped, UdevMatch, UdevValue, UnitText, format::Systemd};
+use super::artifact::Artifact;
 use super::fit::Fitter;
+use super::names::Names;
 use super::template::{Fields, Templates};
-use super::{Artifact, Names, devices, selinux};
+use super::{devices, selinux};
 use crate::diag::Diagnostics;
+use crate::escape::{Escaped, UdevMatch, UdevValue, UnitText, format::Systemd};
 use crate::plan::{Access, Cause, Instance, Lent, LentDevice, OwnerRule, PathKind, Plan, Role, Sharing};
 use std::collections::BTreeSet;
 

@@ -1,6 +1,7 @@
 //! Lists of other tools: `command:` and `entrypoint:` of Compose, `args:` of Kubernetes, `CMD` of a Dockerfile.
 
-use super::{Around, Line, Word, program, shell};
+use super::line::{Around, Line, Word};
+use super::{program, shell};
 use crate::diag::codes::inputs::ARGV_LEFT_OUT;
 use crate::diag::{Diagnostics, Span};
 

@@ -1,6 +1,6 @@
 //! QEMU's own configuration files: sections are switches, their settings the options.
 
-use super::{Line, Word};
+use super::line::{Line, Word};
 use crate::diag::Span;
 
 /// Whether a text is such a file.

@@ -1,6 +1,7 @@
 //! Lines of `ps` and libvirt's log.
 
-use super::{Around, Line, Word, program, shell};
+use super::line::{Around, Line, Word};
+use super::{program, shell};
 use crate::diag::{Diagnostics, Span};
 
 /// The command lines of a listing; none if the text is no listing.

@@ -2,67 +2,20 @@
 
 mod compose;
 mod config;
+mod line;
 mod listing;
 mod program;
 mod shell;
 mod unit;
 
 use config::expand_config;
+pub use line::{Around, Line, PROCESS, Word};
 pub use program::architecture;
+
+use line::{below, is_assignment};
 
 use crate::diag::codes::inputs::{ARGV, ARGV_LEFT_OUT};
 use crate::diag::{Diagnostics, Span};
-
-/// A word of a command line, and where it stands.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
-    /// The word, without quotes and with what variables stood for.
-    pub text: String,
-    /// Its place in the source.
-    pub span: Span,
-}
-
-impl Word {
-    /// A word of this place.
-    pub fn new(text: impl Into<String>, span: Span) -> Word {
-        Word { text: text.into(), span }
-    }
-}
-
-/// A QEMU command line that was found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// `NAME=value` before the program.
-    pub environment: Vec<Word>,
-    /// The program.
-    pub program: Word,
-    /// Its arguments.
-    pub arguments: Vec<Word>,
-    /// The directory in which it is run, if the source says so.
-    pub directory: Option<String>,
-}
-
-impl Line {
-    /// All words, as a shell would see them.
-    pub fn words(&self) -> impl Iterator<Item = &str> {
-        self.environment.iter().chain([&self.program]).chain(&self.arguments).map(|w| w.text.as_str())
-    }
-}
-
-/// What is known beside the text.
-#[derive(Clone, Copy, Default)]
-pub struct Around<'a> {
-    /// The name of the file; units and `$0` speak of it.
-    pub name: &'a str,
-    /// The directory in which a script is taken to run.
-    pub base: &'a str,
-    /// Values of variables that the text does not set.
-    pub environment: &'a [(String, String)],
-}
-
-/// The way out that always works.
-pub const PROCESS: &str =
-    "start it, and give what runs: tr '\\0' '\\n' < /proc/PID/cmdline > line, then `virtc import argv line`";
 
 /// Puts the arguments that `-readconfig FILE` stands for in its place. A file that cannot be read is told.
 pub fn read_configs(line: &mut Line, base: &str, read: &dyn Fn(&str) -> Option<String>, diags: &mut Diagnostics) {
@@ -75,7 +28,7 @@ pub fn read_configs(line: &mut Line, base: &str, read: &dyn Fn(&str) -> Option<S
             out.push(word);
             continue;
         };
-        match read(&unit::below(&base, &file.text)) {
+        match read(&below(&base, &file.text)) {
             Some(text) => out.extend(expand_config(&text, Some(file.span))),
             None => {
                 let what = format!(
@@ -172,12 +125,4 @@ fn json(text: &str, diags: &mut Diagnostics) -> Option<Line> {
 fn place(text: &str, word: &str) -> Span {
     let quoted = serde_json::Value::from(word).to_string();
     text.find(&quoted).map_or(Span::new(0, text.len()), |at| Span::new(at, at + quoted.len()))
-}
-
-/// `NAME=value`.
-pub fn is_assignment(word: &str) -> bool {
-    let Some((name, _)) = word.split_once('=') else { return false };
-    !name.is_empty()
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }

@@ -1,6 +1,6 @@
 //! Which word of a command is QEMU.
 
-use super::{Line, Word, is_assignment};
+use super::line::{Line, Word, is_assignment};
 use crate::diag::Span;
 
 /// Commands that speak of QEMU and do not start it.

@@ -1,7 +1,8 @@
 //! systemd units: `ExecStart=`, with what else of the unit it depends on.
 
+use super::line::{Around, Line, PROCESS, Word};
 use super::shell::Fault;
-use super::{Around, Line, PROCESS, Word, program, shell};
+use super::{program, shell};
 use crate::diag::codes::inputs::{ARGV, ARGV_LEFT_OUT};
 use crate::diag::{Diagnostics, Span};
 use std::collections::BTreeMap;
@@ -10,15 +11,6 @@ use std::collections::BTreeMap;
 pub fn is_unit(text: &str) -> bool {
     let sections = text.lines().any(|l| matches!(l.trim(), "[Service]" | "[Unit]"));
     sections && text.lines().any(|l| l.trim_start().starts_with("Exec"))
-}
-
-/// A path below a directory, unless it is absolute.
-pub fn below(base: &str, path: &str) -> String {
-    match path.strip_prefix("./").unwrap_or(path) {
-        absolute if absolute.starts_with('/') => absolute.to_string(),
-        "" | "." => base.to_string(),
-        rest => format!("{}/{rest}", base.trim_end_matches('/')),
-    }
 }
 
 /// A setting of the unit; continued lines are one.

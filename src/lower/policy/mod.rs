@@ -8,9 +8,9 @@ mod places;
 mod programs;
 mod values;
 
-use super::Lower;
 use crate::diag::codes::{emit, security as codes};
 use crate::plan::{Access, PathKind, Sharing};
+use crate::stage::Lower;
 use std::collections::BTreeMap;
 
 pub use places::closed;

@@ -11,8 +11,8 @@ mod zpci;
 
 pub use ports::add_controllers;
 
-use super::{Cx, Machine};
 use crate::domain::Domain;
+use crate::stage::{Cx, Machine};
 
 /// Assigns all addresses that are not given.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {

@@ -2,7 +2,7 @@
 
 use crate::diag::codes::run as codes;
 use crate::diag::{Diagnostics, Span};
-use crate::emit::systemd::DEFAULT_USER;
+use crate::host::DEFAULT_USER;
 use crate::plan::{Instance, Plan, Process};
 use crate::run::errors::Fault;
 use crate::run::own;

@@ -1,6 +1,6 @@
 //! Nodes above an image: copy-on-read, throttling.
 
-use crate::device::disk::Disk;
+use crate::device::disk::{Disk, Limits};
 use crate::device::storage::lower::ChainOptions;
 use crate::plan::Props;
 use crate::stage::{Env, Lower};
@@ -42,7 +42,7 @@ pub fn add(disk: &Disk, node: String, number: u32, options: &ChainOptions<'_>, l
             });
         if first.is_none_or(|d| std::ptr::eq(d, disk)) {
             let mut props = Props::with("qom-type", "throttle-group");
-            props.set("id", id.clone()).set("limits", limits.props());
+            props.set("id", id.clone()).set("limits", throttle_limits(limits));
             lx.object(props, limits.site, "throttling");
         }
         groups.push(id);
@@ -68,7 +68,37 @@ fn group_id(name: &str) -> String {
 pub fn throttle_groups(lx: &mut Lower<'_>) {
     for group in &lx.domain.throttle_groups {
         let mut props = Props::with("qom-type", "throttle-group");
-        props.set("id", group_id(group.name())).set("limits", group.limits.props());
+        props.set("id", group_id(group.name())).set("limits", throttle_limits(&group.limits));
         lx.object(props, group.site, "throttle group");
     }
+}
+
+/// The limits as QEMU's `ThrottleLimits`. Limits that libvirt always names are there with 0.
+fn throttle_limits(limits: &Limits) -> Props {
+    let mut props = Props::new();
+    let always: [(&'static str, Option<u64>); 13] = [
+        ("bps-total", limits.total_bytes_sec),
+        ("bps-read", limits.read_bytes_sec),
+        ("bps-write", limits.write_bytes_sec),
+        ("iops-total", limits.total_iops_sec),
+        ("iops-read", limits.read_iops_sec),
+        ("iops-write", limits.write_iops_sec),
+        ("bps-total-max", limits.total_bytes_sec_max),
+        ("bps-read-max", limits.read_bytes_sec_max),
+        ("bps-write-max", limits.write_bytes_sec_max),
+        ("iops-total-max", limits.total_iops_sec_max),
+        ("iops-read-max", limits.read_iops_sec_max),
+        ("iops-write-max", limits.write_iops_sec_max),
+        ("iops-size", limits.size_iops_sec),
+    ];
+    for (name, value) in always {
+        props.set(name, value.unwrap_or(0));
+    }
+    props.maybe("bps-total-max-length", limits.total_bytes_sec_max_length);
+    props.maybe("bps-read-max-length", limits.read_bytes_sec_max_length);
+    props.maybe("bps-write-max-length", limits.write_bytes_sec_max_length);
+    props.maybe("iops-total-max-length", limits.total_iops_sec_max_length);
+    props.maybe("iops-read-max-length", limits.read_iops_sec_max_length);
+    props.maybe("iops-write-max-length", limits.write_iops_sec_max_length);
+    props
 }

@@ -98,7 +98,7 @@ impl Shell<'_> {
 
     /// The path of the script.
     fn script_path(&self) -> String {
-        crate::import::source::unit::below(
+        crate::import::source::line::below(
             self.around.base,
             if self.around.name.starts_with('<') { "script" } else { self.around.name },
         )

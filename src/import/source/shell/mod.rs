@@ -5,7 +5,8 @@ mod lex;
 
 pub use lex::Fault;
 
-use super::{Around, Line, PROCESS, Word, is_assignment, program};
+use super::line::{Around, Line, PROCESS, Word, below, is_assignment};
+use super::program;
 use crate::diag::codes::inputs::{ARGV, ARGV_LEFT_OUT};
 use crate::diag::{Diagnostics, Span};
 use lex::{Raw, Token};
@@ -411,7 +412,7 @@ impl<'a> Shell<'a> {
     }
 
     fn change_directory(&mut self, word: Option<&Raw>) {
-        self.directory = word.and_then(|word| self.one(word).ok()).map(|to| super::unit::below(&self.here(), &to));
+        self.directory = word.and_then(|word| self.one(word).ok()).map(|to| below(&self.here(), &to));
     }
 
     /// The directory in which commands are run.

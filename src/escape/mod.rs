@@ -3,7 +3,7 @@
 //! Each [`Language`] says in one function how a value is spelled, or that it cannot be
 //! ([`Unfit`]). Nothing is dropped or changed silently: what a language cannot express is refused, but
 //! for prose (descriptions, comments), which may be shortened because no program reads it.
-//! The rules were checked with the programs themselves: `tests/emit_escape.rs` asks them again.
+//! The rules were checked with the programs themselves: `tests/emit` asks them again.
 
 mod apparmor;
 mod make;
@@ -145,46 +145,6 @@ impl<L: Language> fmt::Debug for Escaped<L> {
     }
 }
 
-/// A word of a POSIX shell.
-pub struct ShellWord;
-
-impl Language for ShellWord {
-    type Format = Plain;
-    const NAME: &'static str = "a shell command";
-    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
-        refuse_control::<Self>(value, &['\n', '\t'])?;
-        super::argv::write_shell_word(out, value);
-        Ok(())
-    }
-}
-
-/// A string of JSON, with its quotes.
-pub struct JsonString;
-
-impl Language for JsonString {
-    type Format = Plain;
-    const NAME: &'static str = "JSON";
-    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
-        super::argv::write_string(out, value);
-        Ok(())
-    }
-}
-
-/// The value of a key in QEMU's option notation.
-pub struct QemuOption;
-
-impl Language for QemuOption {
-    type Format = Plain;
-    const NAME: &'static str = "a QEMU option list";
-    fn spell(value: &str, out: &mut String) -> Result<(), Unfit> {
-        if value.contains('\0') {
-            return Err(unfit::<Self>("a NUL byte"));
-        }
-        out.push_str(&value.replace(',', ",,"));
-        Ok(())
-    }
-}
-
 /// A field of a table: one line a record, tabs between fields; a tab or a backslash in a value is written
 /// `\t` or `\\`.
 pub struct TableField;
@@ -261,7 +221,7 @@ fn absolute<L: Language>(path: &str) -> Result<String, Unfit> {
 }
 
 /// Appends prose for a comment.
-pub(super) fn spell_comment(value: &str, out: &mut String) {
+pub(crate) fn spell_comment(value: &str, out: &mut String) {
     spell_prose(value, out, |c, out| out.push(c));
 }
 
