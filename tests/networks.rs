@@ -8,7 +8,7 @@ const DOMAIN: &str = "<domain type='qemu'><name>NAME</name><memory unit='MiB'>64
 
 fn facts(forward: &str, dhcp: &str) -> String {
     format!(
-        "/- kdl-version 2\nhost-facts version=1\nnetwork \"lab-net\" {{\n{forward}\nbridge \"lab-br0\"\naddress \"192.168.77.1/24\"\n{dhcp}\n}}\n"
+        "/- kdl-version 2\nhost-facts version=1\nmachine {{\narch \"x86_64\"\n}}\nnetwork \"lab-net\" {{\n{forward}\nbridge \"lab-br0\"\naddress \"192.168.77.1/24\"\n{dhcp}\n}}\n"
     )
 }
 

@@ -9,11 +9,11 @@ use virtc::diag::Severity;
 fn domain(elements: &str, devices: &str) -> String {
     format!(
         "<domain type='kvm'><name>vm</name><uuid>11111111-2222-3333-4444-555555555555</uuid><memory unit='MiB'>1024</memory>\
-         <vcpu>2</vcpu>{elements}<devices>{devices}</devices></domain>"
+         <vcpu>2</vcpu>{elements}<devices><console type='pty'/>{devices}</devices></domain>"
     )
 }
 
-const Q35: &str = "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os>";
+const Q35: &str = "<os><type arch='x86_64' machine='pc-q35-7.2'>hvm</type></os><features><acpi/></features>";
 const NIC: &str = "<interface type='network'><mac address='52:54:00:00:00:01'/><source network='NAME'/><model type='virtio'/></interface>";
 
 /// What needs something of the host: the code of the assumption, and the domain.

@@ -96,6 +96,6 @@ pub(super) fn tidy(doc: &Document<'_>, diags: &mut Diagnostics) {
         Severity::Note => false,
     });
     // What is absent may be what is wrong.
-    diags.retain(|_, d| ![&lint::NO_CONSOLE, &lint::NO_ACPI].contains(&d.code));
+    diags.retain(|_, d| d.severity == Severity::Error || ![&lint::NO_CONSOLE, &lint::NO_ACPI].contains(&d.code));
     diags.place(doc.root().map_or(Span::NONE, |root| root.span()));
 }
