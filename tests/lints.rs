@@ -252,3 +252,50 @@ fn no_lint_fires_on_the_examples() {
         assert!(lints.is_empty(), "{}: {lints:?}", path.display());
     }
 }
+
+/// Starts a QEMU that stays at its first instruction. Whether it gets that far within some seconds.
+fn starts(args: &[&str]) -> bool {
+    let status = std::process::Command::new("timeout")
+        .args(["5", "qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-display", "none", "-S"])
+        .args(args)
+        .stderr(std::process::Stdio::null())
+        .status()
+        .expect("timeout is there");
+    // `timeout` ended it, or it ended by itself with a fault.
+    status.code() == Some(124)
+}
+
+#[test]
+fn qemu_refuses_what_the_lints_say() {
+    if !crate::common::has_qemu() {
+        return;
+    }
+    let vga = "{\"driver\":\"VGA\",\"id\":\"ua-v\",\"bus\":\"pcie.0\",\"addr\":\"0x1\"}";
+    let refused: [&[&str]; 6] = [
+        &["-device", "virtio-vga-gl"],
+        &["-device", "virtoi"],
+        &["-device", vga, "-set", "device.ua-v.edid=off"],
+        &["-device", vga, "-device", "edu"],
+        &["-device", vga, "-device", "edu,bus=pcie.0,addr=0x1"],
+        &["-blockdev", "driver=host_device,node-name=a,filename=/etc/passwd,read-only=on"],
+    ];
+    for args in refused {
+        assert!(!starts(args), "{args:?}");
+    }
+    assert!(starts(&["-device", vga, "-device", "edu,bus=pcie.0,addr=0x1d"]));
+}
+
+#[test]
+fn the_network_cards_of_qemu_are_known() {
+    if !crate::common::has_qemu() {
+        return;
+    }
+    let out = std::process::Command::new("qemu-system-x86_64").args(["-device", "help"]).output().expect("QEMU runs");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let cards =
+        text.split_once("Network devices:\n").map_or("", |(_, rest)| rest).lines().take_while(|l| !l.is_empty());
+    let names: Vec<&str> = cards.filter_map(|line| line.split('"').nth(1)).collect();
+    assert!(names.len() > 10, "{text}");
+    let unknown: Vec<&&str> = names.iter().filter(|n| !virtc::lint::NIC_MODELS.contains(n)).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}

@@ -10,6 +10,8 @@ mod security;
 mod start;
 mod surprise;
 
+pub use start::NIC_MODELS;
+
 use crate::domain::Domain;
 use crate::stage::{Cx, Machine};
 

@@ -1,5 +1,6 @@
 //! What works, and most likely not as it was meant.
 
+use crate::caps::Accel;
 use crate::device::disk::{DiskBus, DiskDevice};
 use crate::device::hostdev::HostdevType;
 use crate::diag::codes::lint as codes;
@@ -98,7 +99,10 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             .help("add <features><acpi/></features>");
     }
     console(domain, cx);
-    emulated(domain, cx);
+    // Where the processor is emulated, speed is not what anybody is after.
+    if machine.accel != Accel::Tcg {
+        emulated(domain, cx);
+    }
 }
 
 /// Nobody sees the machine.
