@@ -24,7 +24,6 @@ const GOOD: &str = "<domain type='qemu'>
   <memory unit='MiB'>64</memory>
   <vcpu>1</vcpu>
   <os><type arch='x86_64' machine='pc'>hvm</type></os>
-  <features><acpi/></features>
   <devices/>
 </domain>
 ";

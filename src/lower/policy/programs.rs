@@ -45,11 +45,13 @@ pub fn check(lx: &mut Lower<'_>) {
 /// The programs that the domain names itself.
 fn named(lx: &Lower<'_>) -> Vec<Named> {
     let mut found = Vec::new();
-    if let Some(path) = lx.devices.emulator.clone() {
+    // Of an element, the format has told when its path is not absolute.
+    let absolute = |path: &String| path.starts_with('/');
+    if let Some(path) = lx.devices.emulator.clone().filter(absolute) {
         found.push(Named { site: lx.devices.site, what: "the emulator", path, words: &["qemu", "kvm"] });
     }
     for fs in &lx.devices.filesystems {
-        let binary = fs.binary.as_ref().and_then(|b| Some((b.site, b.path.clone()?)));
+        let binary = fs.binary.as_ref().and_then(|b| Some((b.site, b.path.clone().filter(absolute)?)));
         if let Some((site, path)) = binary {
             found.push(Named { site, what: "filesystem: the program", path, words: &["virtiofsd"] });
         }
@@ -73,9 +75,8 @@ fn is_of_host(path: &str, lx: &Lower<'_>) -> bool {
 /// Why a program that the host does not name is refused; none if it is one of its packages.
 fn refused(program: &Named) -> Option<String> {
     let path = program.path.as_str();
-    // The format says that a path is absolute, and has told.
     if !path.starts_with('/') {
-        return None;
+        return Some("its path is not absolute".to_string());
     }
     if path.chars().any(char::is_control) {
         return Some("its path holds a control character".to_string());
