@@ -1,8 +1,9 @@
 //! The compiler as one pure function.
 
 mod consequences;
+mod qemu;
 
-use crate::caps::Capabilities;
+use crate::caps::{Capabilities, Chosen, Wanted};
 use crate::diag::Diagnostics;
 use crate::domain::{self, Domain};
 use crate::host::Host;
@@ -44,6 +45,17 @@ const MOST_OF_A_KIND: &[(&str, usize)] = &[("controller", 512), ("memory", 256),
 /// Compiles the text of a domain. Reads nothing, starts nothing, knows no clock: the same arguments give
 /// the same result.
 pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options, until: Until) -> Compiled {
+    compile_for(text, host, &|_| Chosen::given(caps), options, until)
+}
+
+/// The same, with the capabilities that `choose` finds for what the domain says about its QEMU.
+pub fn compile_for<'a>(
+    text: &[u8],
+    host: &Host,
+    choose: &dyn Fn(&Wanted<'_>) -> Chosen<'a>,
+    options: &Options,
+    until: Until,
+) -> Compiled {
     let mut diags = Diagnostics::new();
     let mut doc = xml::parse(text, &mut diags);
     if diags.has_errors() {
@@ -57,8 +69,9 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     let Some(mut domain) = domain::bind(&doc, &|place| flagged.covers(place), &mut diags) else {
         return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
     };
+    let chosen = choose(&qemu::wanted(&doc, host));
     let host = crate::assume::assume(&domain, &doc, host, options.target, &mut diags);
-    let mut env = Env { host: &host, caps, flags: caps.flags, options };
+    let mut env = Env { host: &host, caps: &chosen.caps, flags: chosen.caps.flags, options };
     for edit in &domain.qemu.capabilities {
         match crate::caps::Cap::parse(&edit.capability) {
             Some(cap) if edit.add => env.flags.set(cap, true),
@@ -74,6 +87,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
     }
     consequences::drop(&doc, format, &flagged, Guess::No, &mut diags);
     let read = diags.len();
+    qemu::tell(&chosen, &doc, &mut diags);
     let mut cx = Cx { env, doc: &doc, diags: &mut diags };
     lint::given(&domain, &mut cx);
     let machine = resolve::resolve(&mut domain, &mut cx);
@@ -87,7 +101,7 @@ pub fn compile(text: &[u8], host: &Host, caps: &Capabilities, options: &Options,
         let lowered = lower::lower(&domain, &machine, &mut cx);
         lint::complete(&domain, &machine, &mut cx);
         consequences::drop(&doc, resolved, &flagged, machine.guess, cx.diags);
-        plan = Some(lowered.plan);
+        plan = Some(Plan { qemu: qemu::made_for(&chosen), ..lowered.plan });
         secret_values = lowered.secret_values;
     }
     options.levels.apply(&mut diags);

@@ -24,6 +24,7 @@ mod ports_and_displays;
 mod probe;
 mod qapi;
 mod recorded;
+mod right_qemu;
 mod schema_coverage;
 mod schema_messages;
 mod schema_mutations;

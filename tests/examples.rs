@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use virtc::caps::profiles;
 use virtc::compile::{Until, compile};
 use virtc::emit::argv::tokens;
 use virtc::host::Host;
@@ -41,7 +40,7 @@ fn plan_of(text: &str, name: &Path) -> Plan {
     let compiled = compile(
         text.as_bytes(),
         &Host::default(),
-        &profiles::default(Arch::X86_64).expect("an embedded profile"),
+        &common::caps_here(Arch::X86_64),
         &Options::default(),
         Until::Planned,
     );

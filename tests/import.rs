@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use virtc::caps::Choice;
-use virtc::compile::{Until, compile};
+use virtc::caps::fitting;
+use virtc::compile::{Until, compile_for};
 use virtc::diag::Diagnostics;
 use virtc::emit::argv::{Format, tokens, write};
 use virtc::host::Host;
@@ -13,15 +13,13 @@ use virtc::plan::Plan;
 use virtc::stage::Options;
 
 fn plan(xml: &[u8], name: &str) -> Plan {
-    let caps = Choice::default_profile();
-    let compiled = compile(xml, &Host::default(), caps.for_domain(xml), &Options::default(), Until::Planned);
+    let compiled = compile_for(xml, &Host::default(), &fitting, &Options::default(), Until::Planned);
     let faults: Vec<&str> = compiled.diags.iter().map(|d| d.message.as_str()).collect();
     compiled.plan.unwrap_or_else(|| panic!("{name} does not compile: {faults:?}"))
 }
 
 fn compiled(xml: &[u8]) -> Option<Plan> {
-    let caps = Choice::default_profile();
-    compile(xml, &Host::default(), caps.for_domain(xml), &Options::default(), Until::Planned).plan
+    compile_for(xml, &Host::default(), &fitting, &Options::default(), Until::Planned).plan
 }
 
 /// The only command line of a text.

@@ -1,7 +1,7 @@
 //! Each lint fires on what it is about, and not on what is beside it; none on the examples.
 
-use virtc::caps::Choice;
-use virtc::compile::{Until, compile};
+use virtc::caps::{Choice, Wanted};
+use virtc::compile::{Until, compile_for};
 use virtc::diag::Severity;
 use virtc::diag::lints::{LINTS, Level, Levels};
 use virtc::host::Host;
@@ -199,10 +199,10 @@ fn host(name: &str) -> Host {
 /// Codes of the lints that fire.
 fn fired(case: &str, levels: Levels) -> Vec<(&'static str, Severity)> {
     let (text, facts, incoming) = domain(&case.replace("DISK", DISK));
-    let choice = Choice::default_profile();
+    let choice = Choice::profile("qemu-7.2").expect("a profile");
     let options = Options { levels, incoming: Some(incoming).filter(|uri| !uri.is_empty()), ..Options::default() };
-    let compiled =
-        compile(text.as_bytes(), &host(&facts), choice.for_domain(text.as_bytes()), &options, Until::Planned);
+    let choose = |wanted: &Wanted<'_>| choice.for_domain(wanted);
+    let compiled = compile_for(text.as_bytes(), &host(&facts), &choose, &options, Until::Planned);
     let errors: Vec<&str> = compiled
         .diags
         .iter()
@@ -246,8 +246,9 @@ fn no_lint_fires_on_the_examples() {
             continue;
         }
         let text = std::fs::read(&path).expect("a text");
-        let choice = Choice::default_profile();
-        let compiled = compile(&text, &Host::default(), choice.for_domain(&text), &Options::default(), Until::Planned);
+        let choice = Choice::profile("qemu-7.2").expect("a profile");
+        let choose = |wanted: &Wanted<'_>| choice.for_domain(wanted);
+        let compiled = compile_for(&text, &Host::default(), &choose, &Options::default(), Until::Planned);
         let lints: Vec<&str> = compiled.diags.iter().filter(|d| d.code.is_lint()).map(|d| &*d.message).collect();
         assert!(lints.is_empty(), "{}: {lints:?}", path.display());
     }

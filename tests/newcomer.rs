@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use virtc::caps::Choice;
-use virtc::compile::{Until, compile};
+use virtc::caps::{Choice, Wanted};
+use virtc::compile::{Until, compile_for};
 use virtc::diag::Severity;
 use virtc::diag::render::Lines;
 use virtc::host::Host;
@@ -24,9 +24,9 @@ fn files(folder: &str) -> Vec<(PathBuf, String)> {
 
 /// What virtc says from this severity up.
 fn told(text: &str, least: Severity) -> Faults {
-    let choice = Choice::default_profile();
-    let caps = choice.for_domain(text.as_bytes());
-    let compiled = compile(text.as_bytes(), &Host::default(), caps, &Options::default(), Until::Planned);
+    let choice = Choice::profile("qemu-7.2").expect("a profile");
+    let choose = |wanted: &Wanted<'_>| choice.for_domain(wanted);
+    let compiled = compile_for(text.as_bytes(), &Host::default(), &choose, &Options::default(), Until::Planned);
     let lines = Lines::of(text);
     let mut faults = Faults::new();
     for d in compiled.diags.iter().filter(|d| d.severity >= least) {
@@ -91,9 +91,9 @@ fn clean_files_are_silent() {
 #[test]
 fn a_duplicate_shows_the_first_place() {
     for (_, text) in files("faulty") {
-        let choice = Choice::default_profile();
-        let caps = choice.for_domain(text.as_bytes());
-        let compiled = compile(text.as_bytes(), &Host::default(), caps, &Options::default(), Until::Planned);
+        let choice = Choice::profile("qemu-7.2").expect("a profile");
+        let choose = |wanted: &Wanted<'_>| choice.for_domain(wanted);
+        let compiled = compile_for(text.as_bytes(), &Host::default(), &choose, &Options::default(), Until::Planned);
         for d in compiled.diags.iter().filter(|d| ["VC0106", "VC0309", "VC0415"].contains(&d.code.id)) {
             assert!(!d.related.is_empty() && d.help.is_some(), "{}: {}", d.code.id, d.message);
             assert!(d.related.iter().all(|(first, _)| *first < d.span), "{}", d.message);

@@ -16,7 +16,7 @@ fn compiled(devices: &str, target: Target) -> Compiled {
          <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>\
          <os><type arch='x86_64' machine='q35'>hvm</type></os><devices>{devices}</devices></domain>"
     );
-    let caps = profiles::default(Arch::X86_64).expect("an embedded profile");
+    let caps = profiles::named("qemu-7.2", Arch::X86_64).expect("an embedded profile");
     let options = Options { target, ..Options::default() };
     compile(text.as_bytes(), &Host::default(), &caps, &options, Until::Planned)
 }

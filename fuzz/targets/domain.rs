@@ -6,8 +6,8 @@
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use std::sync::LazyLock;
-use virtc::caps::Choice;
-use virtc::compile::{Compiled, Until, compile};
+use virtc::caps::fitting;
+use virtc::compile::{Compiled, Until, compile_for};
 use virtc::diag::render::{MessageFormat, render};
 use virtc::diag::{Diagnostics, Severity};
 use virtc::emit::{Extras, Templates, all, argv, plan_json};
@@ -20,10 +20,9 @@ use virtc::xml::{self, Namespace};
 static HOST: LazyLock<Host> = LazyLock::new(Host::default);
 
 fuzz_target!(|bytes: &[u8]| {
-    let caps = Choice::default_profile();
     for target in [Target::Standalone, Target::Libvirt(virtc::vocab::Release::OLDEST)] {
         let options = Options { target, ..Options::default() };
-        let one = |text: &[u8], until| compile(text, &HOST, caps.for_domain(text), &options, until);
+        let one = |text: &[u8], until| compile_for(text, &HOST, &fitting, &options, until);
         let compiled = one(bytes, Until::Planned);
         rendered(&compiled, bytes);
         if compiled.diags.iter().any(|d| d.severity == Severity::Error) {

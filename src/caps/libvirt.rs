@@ -7,9 +7,6 @@ use crate::vocab::Value;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
-/// So many kinds of unknown things are told apart; a file that is no capabilities file could have any number.
-const MAX_UNKNOWN: usize = 100;
-
 /// What is open: the place in the file decides what an element means.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Tag {
@@ -70,7 +67,6 @@ pub fn read(text: &str, diags: &mut Diagnostics) -> Option<Capabilities> {
         content: String::new(),
         current: (0, 0),
         sections: Vec::new(),
-        unknown: Vec::new(),
         failed: false,
     };
     parser.run();
@@ -102,8 +98,6 @@ struct Parser<'t, 'd> {
     /// Index of the accelerator of the open element, and where that element starts.
     current: (usize, usize),
     sections: Vec<(u32, u64)>,
-    /// What a newer libvirt has written: the first of each kind with its place.
-    unknown: Vec<(String, Span)>,
     failed: bool,
 }
 
@@ -259,10 +253,9 @@ impl<'t> Parser<'t, '_> {
             (Tag::Root, "flag") => {
                 let mut attrs = self.attrs(e, span);
                 let name = self.required(&mut attrs, "flag", "name");
-                match Cap::parse(&name) {
-                    Some(cap) => self.caps.flags.set(cap, true),
-                    None if name.is_empty() => {}
-                    None => self.unknown(format!("the flag '{name}'"), span),
+                // A newer libvirt has flags that say nothing here.
+                if let Some(cap) = Cap::parse(&name) {
+                    self.caps.flags.set(cap, true);
                 }
                 Tag::Leaf
             }
@@ -395,25 +388,10 @@ impl<'t> Parser<'t, '_> {
                 }
                 Tag::Field(Field::SectionSize)
             }
-            (Tag::Root | Tag::Sev | Tag::Sgx | Tag::Hyperv, _) => match field(parent, name) {
-                Some(field) => Tag::Field(field),
-                None => {
-                    self.unknown(format!("<{name}>"), span);
-                    Tag::Leaf
-                }
-            },
-            // <cpudata>: the processor as the kernel sees it; what QEMU makes of it stands in <hostCPU>.
-            (Tag::Leaf | Tag::Field(Field::Ignored), _) => Tag::Leaf,
-            _ => {
-                self.unknown(format!("<{name}>"), span);
-                Tag::Leaf
-            }
-        }
-    }
-
-    fn unknown(&mut self, what: String, span: Span) {
-        if self.unknown.len() < MAX_UNKNOWN && self.unknown.iter().all(|(known, _)| *known != what) {
-            self.unknown.push((what, span));
+            (Tag::Root | Tag::Sev | Tag::Sgx | Tag::Hyperv, _) => field(parent, name).map_or(Tag::Leaf, Tag::Field),
+            // What a newer libvirt writes, and <cpudata>: the processor as the kernel sees it; what QEMU makes of it
+            // stands in <hostCPU>.
+            _ => Tag::Leaf,
         }
     }
 
@@ -603,7 +581,6 @@ impl<'t> Parser<'t, '_> {
     }
 
     fn finish(mut self) -> Option<Capabilities> {
-        super::note_unknown(&self.unknown, self.diags);
         if let Some(missing) = super::incomplete(&mut self.caps, self.arch)
             && !self.failed
         {

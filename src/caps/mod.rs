@@ -6,15 +6,17 @@
 
 mod choice;
 pub mod compact;
+pub mod distributions;
 mod flags;
 pub mod libvirt;
 pub mod libvirt_write;
 pub mod profiles;
 pub mod retirement;
+pub mod switches;
 #[cfg(test)]
 mod tests;
 
-pub use choice::Choice;
+pub use choice::{Choice, Chosen, Fit, Held, Wanted, fitting};
 pub use flags::{Cap, Flags};
 
 use crate::diag::codes::inputs as codes;
@@ -403,7 +405,7 @@ impl HostCpu {
     }
 }
 
-/// Tells in one note what a file holds that is not known here: a newer libvirt may write more, and that must not stop anyone.
+/// Tells in one note what a file holds that is not known here: a newer virtc may write more, and that must not stop anyone.
 fn note_unknown(unknown: &[(String, Span)], diags: &mut Diagnostics) {
     let Some((first, span)) = unknown.first() else { return };
     let message = match unknown {

@@ -26,7 +26,7 @@ pub fn retirement(release: Version) -> (Version, Version) {
 }
 
 /// Major and minor version, as people say it.
-fn short(version: Version) -> String {
+pub fn short(version: Version) -> String {
     format!("{}.{}", version.0 / 1_000_000, version.0 / 1000 % 1000)
 }
 
@@ -56,6 +56,16 @@ fn close<'c>(caps: &'c Capabilities, accel: Accel, name: &str) -> Option<&'c str
         .filter(|(ratio, _)| *ratio > 0.6)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, known)| known)
+}
+
+/// What to write instead of a machine type that retires: one of the same family.
+pub fn successor(name: &str) -> String {
+    let family = family(name).map_or(name, |(family, _)| family);
+    match family {
+        "pc-q35" => "take machine='q35'".to_string(),
+        "pc-i440fx" => "take machine='pc'".to_string(),
+        other => format!("take a newer '{other}' type"),
+    }
 }
 
 /// What to do when QEMU does not have the machine type `name`.

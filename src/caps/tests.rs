@@ -116,17 +116,16 @@ fn faults_have_their_place() {
 }
 
 #[test]
-fn what_a_newer_libvirt_writes_is_a_note() {
+fn what_a_newer_libvirt_writes_is_read_in_silence() {
     let text = XML.replace("<flag name='kvm'/>", "<flag name='teleport'/><novel><deep>x</deep></novel>");
     let mut diags = Diagnostics::new();
     let caps = read(text.as_bytes(), &mut diags);
     assert!(caps.is_some_and(|c| !c.has(Cap::Kvm)));
-    let told: Vec<String> = diags.iter().map(|d| d.message.clone()).collect();
-    assert_eq!(told, ["2 things are not known here and not used: the flag 'teleport', <novel>"]);
-    assert!(!diags.has_errors());
+    assert!(diags.is_empty(), "{diags:?}");
     let mut diags = Diagnostics::new();
     assert!(read(b"virtc-capabilities 1\nversion 7.2.0\narch x86_64\nflag a\nflag b\n", &mut diags).is_some());
-    assert_eq!(diags.iter().count(), 1);
+    let told: Vec<String> = diags.iter().map(|d| d.message.clone()).collect();
+    assert_eq!(told, ["2 things are not known here and not used: the flag 'a', the flag 'b'"]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::compile::Until;
 use crate::diag::Diagnostics;
 use crate::emit::argv::{Format, script, write};
 use rayon::prelude::*;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 // Arguments of `virtc argv`.
 #[derive(clap::Args)]
@@ -19,6 +19,16 @@ pub struct Args {
     /// How to print it
     #[arg(long, value_enum, default_value_t)]
     format: FormatName,
+    /// For this very host: ask its QEMU what it can do, and take its facts
+    #[arg(long)]
+    here: bool,
+}
+
+impl Args {
+    /// The first input.
+    pub fn input(&self) -> Option<&Path> {
+        self.files.first().map(PathBuf::as_path)
+    }
 }
 
 #[derive(clap::ValueEnum, Clone, Copy, Default)]
@@ -45,6 +55,7 @@ enum Shown {
 
 /// Prints the command lines, in the order of the files.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
+    let shared = &shared.here(args.here);
     let world = match World::load(shared) {
         Ok(world) => world,
         Err(exit) => return exit,

@@ -18,12 +18,22 @@ pub struct Args {
     /// Domain XML files, or folders of them; `-` is standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Write the tree here; what other builds put there stays
-    #[arg(short, long, value_name = "DIR", default_value = "out", conflicts_with = "destdir")]
-    output: PathBuf,
+    /// Write the tree here [default: out]; what other builds put there stays
+    #[arg(short, long, value_name = "DIR", conflicts_with = "destdir")]
+    output: Option<PathBuf>,
     /// Install below the root of a file system instead, as packages are built: no dependency files
     #[arg(long, value_name = "DIR")]
     destdir: Option<PathBuf>,
+    /// For this very host: ask its QEMU what it can do, and take its facts
+    #[arg(long)]
+    here: bool,
+}
+
+impl Args {
+    /// The first input.
+    pub fn input(&self) -> Option<&Path> {
+        self.files.first().map(PathBuf::as_path)
+    }
 }
 
 /// One domain on its way.
@@ -34,11 +44,13 @@ struct Unit {
 
 /// Compiles all files and writes the tree.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
+    let shared = &shared.here(args.here);
     let world = match World::load(shared) {
         Ok(world) => world,
         Err(exit) => return exit,
     };
-    let target = args.destdir.as_deref().unwrap_or(&args.output);
+    let output = args.output.as_deref().or(shared.output.as_deref()).unwrap_or(Path::new("out"));
+    let target = args.destdir.as_deref().unwrap_or(output);
     let naming = Naming { prefix: format!("{}/", target.display()), base: None };
     let mut artifacts = match artifacts(&args.files, &world, &naming) {
         Ok(artifacts) => artifacts,

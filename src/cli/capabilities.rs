@@ -1,9 +1,9 @@
 //! `virtc capabilities` and `virtc domcapabilities`: the XML that libvirt prints.
 
-use super::inputs::{read_caps, read_host};
+use super::inputs::{Caps, read_host};
 use super::probe::probe_binary;
 use super::{Exit, Shared, complain, print};
-use crate::caps::{Accel, Capabilities, Choice, profiles};
+use crate::caps::{Accel, Capabilities, Fit, Wanted, profiles};
 use crate::host::Host;
 use crate::report::{self, Question};
 use crate::vocab::Arch;
@@ -34,11 +34,16 @@ fn host(shared: &Shared) -> Result<Host, Exit> {
     }
 }
 
-/// The capabilities that `--caps` gives.
-fn given(path: &Path, arch: Option<Arch>, shared: &Shared) -> Result<Capabilities, Exit> {
-    match path.to_str().filter(|name| Choice::profile(name).is_some()) {
-        Some(name) => profiles::named(name, arch.unwrap_or(Arch::X86_64)).ok_or(Exit::Usage),
-        None => read_caps(path, shared),
+/// The capabilities that `--caps` gives, for guests of an architecture.
+fn given(path: &Path, arch: Arch, shared: &Shared) -> Result<Capabilities, Exit> {
+    let caps = Caps::load(Some(path), shared, &mut Vec::new())?;
+    let chosen = caps.for_domain(&Wanted { arch: Some(arch), ..Wanted::default() }, &Host::default());
+    match chosen.fit {
+        Fit::NotAsked(why) => {
+            complain(&why);
+            Err(Exit::Environment)
+        }
+        _ => Ok(Capabilities::clone(&chosen.caps)),
     }
 }
 
@@ -49,7 +54,7 @@ pub fn run(shared: &Shared) -> Exit {
         Err(exit) => return exit,
     };
     let guests = match &shared.caps {
-        Some(path) => match given(path, None, shared) {
+        Some(path) => match given(path, host.machine.arch, shared) {
             Ok(caps) => vec![caps],
             Err(exit) => return exit,
         },
@@ -73,7 +78,7 @@ pub fn domain(args: &Domain, shared: &Shared) -> Exit {
         Err(exit) => return exit,
     };
     let caps = match (&shared.caps, &args.emulator) {
-        (Some(path), _) => given(path, arch, shared),
+        (Some(path), _) => given(path, arch.unwrap_or(host.machine.arch), shared),
         (None, Some(binary)) => probe_binary(binary, true, shared).ok_or(Exit::Environment),
         (None, None) => {
             let binary = crate::probe::qemu::binary_for(arch.unwrap_or(host.machine.arch));

@@ -28,10 +28,17 @@ pub struct Args {
     /// With --fix: show what would change, and change nothing
     #[arg(long, requires = "fix")]
     diff: bool,
-    /// Check also whether this very host can run it: programs, KVM, images and their permissions,
-    /// interfaces, ports, memory
+    /// Check also whether this very host can run it: what its QEMU can do, programs, KVM, images and their
+    /// permissions, interfaces, ports, memory
     #[arg(long, conflicts_with = "schema_only")]
     here: bool,
+}
+
+impl Args {
+    /// The first input.
+    pub fn input(&self) -> Option<&Path> {
+        self.files.first().map(PathBuf::as_path)
+    }
 }
 
 /// Checks every file.
@@ -51,6 +58,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
 }
 
 fn check(args: &Args, shared: &Shared) -> Exit {
+    let shared = &shared.here(args.here);
     let world = if args.schema_only { None } else { Some(World::load(shared)) };
     let world = match world.transpose() {
         Ok(world) => world.map(|world| World { here: world.here || args.here, ..world }),

@@ -24,6 +24,13 @@ pub struct Args {
     format: Format,
 }
 
+impl Args {
+    /// The first input.
+    pub fn input(&self) -> Option<&Path> {
+        Some(&self.first)
+    }
+}
+
 #[derive(clap::ValueEnum, Clone, Copy, Default, PartialEq, Eq)]
 enum Format {
     /// In the terms of the domain, each difference with its reason

@@ -32,6 +32,13 @@ pub struct Args {
     quirks: bool,
 }
 
+impl Args {
+    /// The first input.
+    pub fn input(&self) -> Option<&Path> {
+        self.words.first().map(Path::new).filter(|word| word.exists())
+    }
+}
+
 /// Explains a code, or the outputs of a domain.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
     if let Some(line) = &args.denial {

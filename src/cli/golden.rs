@@ -33,6 +33,15 @@ struct Folders {
     stored: Option<PathBuf>,
 }
 
+impl Args {
+    /// The first input.
+    pub fn input(&self) -> Option<&Path> {
+        match &self.action {
+            Action::Check(folders) | Action::Update(folders) => Some(&folders.folder),
+        }
+    }
+}
+
 /// Compares or renews.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
     let (folders, update) = match &args.action {

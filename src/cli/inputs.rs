@@ -1,21 +1,79 @@
 //! Reading what a compilation depends on: the domain, host facts, capabilities.
 
 use super::{Exit, Shared, complain};
-use crate::caps::{Capabilities, Choice, profiles};
-use crate::compile::{Compiled, Until, compile};
+use crate::caps::{Capabilities, Choice, Chosen, Wanted, profiles};
+use crate::compile::{Compiled, Until, compile_for};
 use crate::diag::render::{Report, render_all};
 use crate::diag::{Diagnostics, Level, Levels};
 use crate::host::{DescriptorFile, Distribution, Host, HostFiles, InstanceMode, files_needed, in_order};
+use crate::probe::emulators::{Emulators, capabilities_of};
 use crate::stage::Options;
 use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
+
+/// The word that stands for this very host.
+pub const HERE: &str = "here";
+
+/// How capabilities are found.
+pub enum Caps {
+    /// In the same way on any host.
+    Choice(Choice),
+    /// By asking the emulators of this host.
+    Here(Emulators),
+}
+
+impl Caps {
+    /// What `--caps` says; the files that were read are added to the list.
+    pub fn load(given: Option<&Path>, shared: &Shared, files: &mut Vec<PathBuf>) -> Result<Caps, Exit> {
+        let Some(path) = given else { return Ok(Caps::Choice(Choice::Fitting)) };
+        if path.as_os_str() == HERE {
+            return Ok(Caps::Here(Emulators::default()));
+        }
+        if let Some(profile) = path.to_str().and_then(Choice::profile) {
+            return Ok(Caps::Choice(profile));
+        }
+        files.push(path.to_path_buf());
+        let caps = if is_program(path) {
+            capabilities_of(path).map_err(|why| {
+                complain(&why);
+                Exit::Environment
+            })?
+        } else {
+            read_caps(path, shared)?
+        };
+        Ok(Caps::Choice(Choice::given(caps, path.display().to_string())))
+    }
+
+    /// What holds for a domain.
+    pub fn for_domain(&self, wanted: &Wanted<'_>, host: &Host) -> Chosen<'_> {
+        match self {
+            Caps::Choice(choice) => choice.for_domain(wanted),
+            Caps::Here(emulators) => emulators.for_domain(wanted, host),
+        }
+    }
+
+    /// For a person: how they are found.
+    fn describe(&self) -> String {
+        match self {
+            Caps::Choice(choice) => choice.describe(),
+            Caps::Here(_) => "what the emulator of this host says".to_string(),
+        }
+    }
+}
+
+/// Whether the file is a program rather than a text about one: machine code, or a script.
+fn is_program(path: &Path) -> bool {
+    let mut start = [0; 4];
+    let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start));
+    read.is_ok_and(|n| start[..n].starts_with(b"\x7fELF") || start[..n].starts_with(b"#!"))
+}
 
 /// Everything besides the domain.
 pub struct World<'a> {
     /// Host facts.
     pub host: Host,
     /// What QEMU can do.
-    pub caps: Choice,
+    pub caps: Caps,
     /// What the user asked for.
     pub options: Options,
     /// The shared options.
@@ -28,7 +86,7 @@ pub struct World<'a> {
 
 /// Host facts that are not in a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum HostName {
+pub(super) enum HostName {
     /// This host is asked.
     Here,
     /// What a distribution ships; what else a domain needs is assumed.
@@ -37,7 +95,7 @@ enum HostName {
 
 impl HostName {
     /// The name that `--host` gives; none for a file, which `./` tells from a name.
-    fn of(path: &Path) -> Option<HostName> {
+    pub(super) fn of(path: &Path) -> Option<HostName> {
         match path.to_str()? {
             "here" => Some(HostName::Here),
             name => Distribution::parse(name).map(HostName::Of),
@@ -139,16 +197,7 @@ impl<'a> World<'a> {
                 return Err(Exit::Usage);
             }
         }
-        let caps = match &shared.caps {
-            Some(path) => match path.to_str().and_then(Choice::profile) {
-                Some(profile) => profile,
-                None => {
-                    files.push(path.clone());
-                    Choice::given(read_caps(path, shared)?)
-                }
-            },
-            None => Choice::default_profile(),
-        };
+        let caps = Caps::load(shared.caps.as_deref(), shared, &mut files)?;
         let options = Options {
             target: shared.target,
             wiring: shared.wiring,
@@ -162,21 +211,20 @@ impl<'a> World<'a> {
 
     /// Which capabilities are in use, for `-v`.
     pub fn describe(&self) -> String {
-        let from = self.caps.describe();
-        match (&self.caps, &self.shared.caps) {
-            (Choice::Given(_), Some(path)) => format!("capabilities: {}, {from}", path.display()),
-            _ => format!("capabilities: {from}"),
-        }
+        format!("capabilities: {}", self.caps.describe())
     }
 
     /// Compiles a text; with `--probe-backing` once more, with what this host says about its paths.
     pub fn compile_text(&self, text: &[u8], until: Until) -> Compiled {
-        let caps = self.caps.for_domain(text);
-        let mut compiled = compile(text, &self.host, caps, &self.options, until);
+        let choose = |wanted: &Wanted<'_>| self.caps.for_domain(wanted, &self.host);
+        let mut compiled = compile_for(text, &self.host, &choose, &self.options, until);
         if let Some(plan) = compiled.plan.as_ref().filter(|_| self.shared.probe_backing) {
             let mut host = self.host.clone();
             crate::probe::images::look(plan, &mut host);
-            compiled = compile(text, &host, caps, &self.options, until);
+            compiled = compile_for(text, &host, &choose, &self.options, until);
+        }
+        if let Some(plan) = compiled.plan.as_ref().filter(|_| self.shared.verbose > 0) {
+            complain(&format!("'{}' is compiled for {}", plan.name, plan.qemu));
         }
         if let Some(plan) = compiled.plan.as_ref().filter(|_| self.here) {
             super::links::check(plan, &self.host, &mut compiled.diags);

@@ -23,16 +23,18 @@ mod man;
 mod normalize;
 mod package;
 mod probe;
+mod project;
 mod run;
 mod schema;
 mod tree;
 
 use crate::diag::render::MessageFormat;
 use crate::plan::{Target, Wiring};
+use clap::parser::ValueSource;
 use clap::{Args, FromArgMatches, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 // Options that all commands take. (No doc comment here or on the arguments of a command: clap would describe the command with it.)
@@ -42,7 +44,8 @@ pub struct Shared {
     /// ubuntu-26.04, arch, debian-12)
     #[arg(long, global = true, value_name = "FILE", action = clap::ArgAction::Append, help_heading = "Inputs")]
     pub host: Option<PathBuf>,
-    /// Capabilities of QEMU: a file, or the name of an embedded profile
+    /// Capabilities of QEMU: a file, a QEMU to ask, `here` for that of the domain on this host, or the name of an
+    /// embedded profile
     #[arg(long, global = true, value_name = "FILE", action = clap::ArgAction::Append, help_heading = "Inputs")]
     pub caps: Option<PathBuf>,
     /// Add a variable to the launcher's environment in the host facts
@@ -77,6 +80,12 @@ pub struct Shared {
     /// Look at this host: follow links, and grant the backing files that headers of images name
     #[arg(long, global = true, help_heading = "Compiling")]
     pub probe_backing: bool,
+    /// Do not look for a project file, virtc.kdl
+    #[arg(long, global = true, help_heading = "Inputs")]
+    pub no_config: bool,
+    /// Where `build` writes when its options do not say it: the project file's word.
+    #[arg(skip)]
+    pub output: Option<PathBuf>,
     /// Templates that replace the built-in ones
     #[arg(long, global = true, value_name = "DIR", help_heading = "Compiling")]
     pub templates: Option<PathBuf>,
@@ -95,6 +104,18 @@ pub struct Shared {
     /// Say more
     #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Messages")]
     pub verbose: u8,
+}
+
+impl Shared {
+    /// With `--here`: what is not given is asked of this host.
+    pub fn here(&self, here: bool) -> Shared {
+        let mut shared = self.clone();
+        if here {
+            shared.caps.get_or_insert_with(|| PathBuf::from(inputs::HERE));
+            shared.host.get_or_insert_with(|| PathBuf::from(inputs::HERE));
+        }
+        shared
+    }
 }
 
 /// `--message-format`
@@ -184,6 +205,25 @@ enum Command {
     Man(man::Args),
 }
 
+impl Command {
+    /// The first input of a command that compiles domains: near it, or above, is the project file.
+    fn input(&self) -> Option<&Path> {
+        let here = || Some(Path::new("."));
+        match self {
+            Command::Build(args) => args.input(),
+            Command::Argv(args) => args.input(),
+            Command::Check(args) => args.input(),
+            Command::Diff(args) => args.input(),
+            Command::Normalize(args) => args.input(),
+            Command::Golden(args) => args.input(),
+            Command::Run(args) => args.input(),
+            Command::Explain(args) => args.input(),
+            Command::Import(_) | Command::DomainCapabilities(_) => here(),
+            _ => None,
+        }
+    }
+}
+
 /// The inputs of a comparison: `--caps` and `--host` as often as they were given.
 #[derive(Clone, Debug, Default)]
 pub struct Sides {
@@ -198,6 +238,15 @@ impl Sides {
         let command = matches.subcommand().map_or(matches, |(_, inner)| inner);
         let all = |name| command.get_many::<PathBuf>(name).map(|v| v.cloned().collect()).unwrap_or_default();
         Sides { caps: all("caps"), hosts: all("host") }
+    }
+
+    /// Both sides have what the project file says.
+    fn complete(&mut self, shared: &Shared) {
+        for (given, of_project) in [(&mut self.caps, &shared.caps), (&mut self.hosts, &shared.host)] {
+            if given.is_empty() {
+                given.extend(of_project.clone());
+            }
+        }
     }
 
     /// An option that was given more than once.
@@ -234,10 +283,13 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(status) = run::internal(&args) {
         return ExitCode::from(status);
     }
-    let parsed = command_for(&args)
-        .try_get_matches_from(args)
-        .and_then(|m| Ok((Command::from_arg_matches(&m)?, Shared::from_arg_matches(&m)?, Sides::of(&m))));
-    let (command, shared, sides) = match parsed {
+    let mut target_given = false;
+    let parsed = command_for(&args).try_get_matches_from(args).and_then(|m| {
+        let own = m.subcommand().map_or(&m, |(_, own)| own);
+        target_given = own.value_source("target") == Some(ValueSource::CommandLine);
+        Ok((Command::from_arg_matches(&m)?, Shared::from_arg_matches(&m)?, Sides::of(&m)))
+    });
+    let (command, shared, mut sides) = match parsed {
         Ok(parsed) => parsed,
         Err(e) => {
             // Help and version are no errors.
@@ -245,7 +297,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if e.use_stderr() { Exit::Usage } else { Exit::Done } as u8);
         }
     };
+    let shared = match project::complete(shared, command.input(), target_given) {
+        Ok(shared) => shared,
+        Err(exit) => return ExitCode::from(exit as u8),
+    };
     let shared = &shared;
+    sides.complete(shared);
     if !matches!(command, Command::Diff(_))
         && let Some(option) = sides.twice()
     {

@@ -3,13 +3,20 @@
 use super::inputs::{World, read};
 use super::{Exit, Shared, print};
 use crate::compile::Until;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 // Arguments of `virtc normalize`.
 #[derive(clap::Args)]
 pub struct Args {
     /// Domain XML; `-` is standard input
     file: PathBuf,
+}
+
+impl Args {
+    /// The first input.
+    pub fn input(&self) -> Option<&Path> {
+        Some(&self.file)
+    }
 }
 
 /// Prints the domain after defaults, addresses and rules.

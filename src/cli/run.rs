@@ -1,6 +1,6 @@
 //! `virtc run`: start a machine, in the foreground or detached.
 
-use super::inputs::{Source, World, read, report};
+use super::inputs::{HERE, Source, World, read, report};
 use super::{Exit, Shared, complain};
 use crate::compile::Until;
 use crate::diag::Diagnostics;
@@ -10,7 +10,7 @@ use crate::run::detach::{self, start_detached};
 use crate::run::registry::Registry;
 use crate::run::relocate::{Places, relocate};
 use crate::run::{Fault, Options, Outcome, SecretValues, remote, start};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 // Arguments of `virtc run`.
@@ -29,6 +29,13 @@ pub struct Args {
     /// Run QEMU as root, without capabilities, where the account of the machine is missing
     #[arg(long)]
     allow_root: bool,
+}
+
+impl Args {
+    /// The first input.
+    pub fn input(&self) -> Option<&Path> {
+        Some(&self.file)
+    }
 }
 
 // How long things may take.
@@ -132,9 +139,10 @@ fn plan(args: &Args, shared: &Shared) -> Result<(Plan, SecretValues), Exit> {
             Exit::Input
         });
     }
-    let mut shared = shared.clone();
+    let of_here = shared.host.as_ref().is_none_or(|host| host.as_os_str() == HERE);
+    let mut shared = shared.here(true);
     // Only root can run a machine of the system; anybody else means his own session.
-    if shared.connect.is_none() && shared.host.is_none() && instance(&shared)? == Instance::Session {
+    if shared.connect.is_none() && of_here && instance(&shared)? == Instance::Session {
         shared.connect = Some("qemu:///session".to_string());
     }
     // It runs here.

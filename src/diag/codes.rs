@@ -114,6 +114,8 @@ mod lint_table;
 mod machine_table;
 #[path = "codes/network.rs"]
 mod network_table;
+#[path = "codes/qemu.rs"]
+mod qemu_table;
 #[path = "codes/run.rs"]
 mod run_table;
 #[path = "codes/schema.rs"]
@@ -136,6 +138,7 @@ pub use inputs_table::inputs;
 pub use lint_table::lint;
 pub use machine_table::machine;
 pub use network_table::network;
+pub use qemu_table::qemu;
 pub use run_table::run;
 pub use schema_table::schema;
 pub use security_table::security;
@@ -156,6 +159,7 @@ pub static TOPICS: &[(&str, &[&Code])] = &[
     ("support", general::ALL),
     ("host facts and capabilities", inputs::ALL),
     ("what is assumed", assume::ALL),
+    ("the QEMU that a domain is for", qemu::ALL),
     ("outputs", emit::ALL),
     ("running", run::ALL),
     ("confinement", security::ALL),

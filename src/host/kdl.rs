@@ -128,12 +128,19 @@ integer_facts!(u8, u16, u32, u64, i32);
 /// Reads one block of the document and reports what is wrong with it.
 pub struct Reader<'d> {
     diags: &'d mut Diagnostics,
+    /// Whether a newer virtc may have written the document.
+    newer: bool,
 }
 
 impl<'d> Reader<'d> {
     /// A reader that reports here.
     pub fn new(diags: &'d mut Diagnostics) -> Reader<'d> {
-        Reader { diags }
+        Reader { diags, newer: false }
+    }
+
+    /// One of a document that a newer virtc may have written: a node that is not known is a warning.
+    pub fn of_newer(diags: &'d mut Diagnostics) -> Reader<'d> {
+        Reader { diags, newer: true }
     }
 
     /// A value that the format does not take.
@@ -161,7 +168,12 @@ impl<'d> Reader<'d> {
                 let words = table.iter().map(|(known, _)| *known);
                 let help = suggestion(name, words);
                 let message = format!("unknown node '{name}' {of}");
-                self.diags.error(&inputs::HOST_NODE, name_span(node), message).help(help);
+                let span = name_span(node);
+                let told = match self.newer {
+                    true => self.diags.warning(&inputs::HOST_NODE, span, format!("{message}: it is not used")),
+                    false => self.diags.error(&inputs::HOST_NODE, span, message),
+                };
+                told.help(help);
                 continue;
             };
             if *times == Times::Once && found.iter().any(|n| n.name().value() == name) {

@@ -116,7 +116,7 @@ const SERVICE: Table = &[
 pub fn read(text: &str, diags: &mut Diagnostics) -> Host {
     let mut host = Host::default();
     let Some(document) = kdl::parse(text, &crate::diag::codes::inputs::HOST_SYNTAX, diags) else { return host };
-    let mut r = Reader::new(diags);
+    let mut r = Reader::of_newer(diags);
     match document.nodes().first() {
         Some(first) if first.name().value() == "host-facts" => {
             let mut entries = r.entries(first);

@@ -68,6 +68,8 @@ fn an_unknown_node_gets_a_guess() {
     read(&text, &mut diags);
     let help = diags.sorted()[0].help.clone().unwrap_or_default();
     assert!(help.starts_with("did you mean 'environment'?"), "{help}");
+    // A newer virtc may have written it.
+    assert!(!diags.has_errors() && diags.sorted()[0].span.start > 0);
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod own;
 mod ports;
 mod source;
 mod storage;
-pub mod switches;
+pub use crate::caps::switches;
 mod sysinfo;
 mod through;
 

@@ -43,7 +43,10 @@ pub fn name(lx: &mut Lower<'_>) {
     if lx.env.host.process.set_process_name {
         props.set("process", format!("qemu:{}", lx.domain.name()));
     }
-    props.set("debug-threads", true);
+    // Threads have names by themselves since QEMU 11.0, and the option is deprecated.
+    if lx.env.has_parent() || !lx.env.caps.at_least(11, 0) {
+        props.set("debug-threads", true);
+    }
     let site = lx.domain.site;
     lx.options("-name", props, site, "name");
 }

@@ -65,6 +65,9 @@ pub struct Plan {
     pub target: Target,
     /// Hardware virtualisation (`/dev/kvm`) or emulation.
     pub accelerator: Accelerator,
+    /// The QEMU that the command line is for.
+    #[serde(default)]
+    pub qemu: MadeFor,
     /// QEMU and its helpers, in the order in which they start.
     pub processes: Vec<Process>,
     /// The closure of host resources that the processes touch.
@@ -100,6 +103,27 @@ pub struct Plan {
     pub confinement: Confinement,
     /// What to do when the guest powers off, reboots or crashes.
     pub lifecycle: Lifecycle,
+}
+
+/// The QEMU that a command line is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeFor {
+    /// Its version: `10.0.13`.
+    pub version: String,
+    /// Where its capabilities come from: `profile qemu-10.0.x86_64`, a file, a program of the host. Empty when nobody
+    /// said.
+    pub capabilities: String,
+    /// Whether a monitor is an object; QEMU before 11.1 has `-mon` alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub monitor_objects: bool,
+}
+
+/// `QEMU 10.0.13, profile qemu-10.0.x86_64`
+impl std::fmt::Display for MadeFor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "QEMU {}", self.version)?;
+        if self.capabilities.is_empty() { Ok(()) } else { write!(f, ", {}", self.capabilities) }
+    }
 }
 
 impl Plan {

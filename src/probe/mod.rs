@@ -4,6 +4,7 @@
 //! This is one of the three edges of virtc (with `cli` and `run`). What it learns is written to a file;
 //! compiling then depends on nothing but that file.
 
+pub mod emulators;
 mod flags;
 pub mod host;
 pub mod images;

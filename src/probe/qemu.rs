@@ -555,6 +555,12 @@ fn flags(session: &mut Session, machines: &[Machine]) -> Result<Flags> {
             flags.set(*cap, true);
         }
     }
+    if flags.has(Cap::QueryAccelerators) {
+        let reply = answers.session.ask("query-accelerators")?;
+        let mut present = reply["present"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        // A QEMU may be built with what this host does not have.
+        flags.set(Cap::Mshv, present.any(|accel| accel == "mshv") && Path::new("/dev/mshv").exists());
+    }
     // The names of features that QEMU prints are the ones that it takes, on x86, in every version that
     // is still read.
     flags.set(Cap::CanonicalCpuFeatures, flags.has(Cap::X86MaxCpu));

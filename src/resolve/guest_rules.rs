@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Checks the domain after all defaults are filled in.
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    super::retired::check(domain, machine, cx);
     super::feature_rules::check(domain, machine, cx);
     super::os_rules::check(domain, machine, cx);
     boot(domain, cx);

@@ -21,6 +21,7 @@ mod guest_rules;
 mod numa_rules;
 mod os_rules;
 mod place_rules;
+mod retired;
 mod rooted;
 mod rules;
 mod scope;

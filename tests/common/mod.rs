@@ -8,6 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use virtc::caps::Capabilities;
+use virtc::vocab::Arch;
 
 pub const QEMU: &str = "/usr/bin/qemu-system-x86_64";
 
@@ -55,6 +57,12 @@ pub fn tool(name: &str, package: &str) -> Option<PathBuf> {
 /// Whether a program is at its place.
 pub fn has(program: &str, package: &str) -> bool {
     given(Path::new(program).exists(), &format!("{program} (apt-get install {package})"))
+}
+
+/// What the QEMU of this host can do, as `virtc run` asks it.
+pub fn caps_here(arch: Arch) -> Capabilities {
+    let binary = virtc::probe::qemu::binary_for(arch).expect("a QEMU");
+    virtc::probe::qemu::probe(&binary, true).expect("an answer").caps
 }
 
 /// Whether real machines can be started.

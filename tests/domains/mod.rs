@@ -77,7 +77,7 @@ fn plan(place: &Place) -> Plan {
     assert!(diags.is_empty(), "the host facts are read");
     host.instance.mode = InstanceMode::Session;
     let arch = if place.text.contains("arch='aarch64'") { Arch::Aarch64 } else { Arch::X86_64 };
-    let caps = profiles::default(arch).expect("an embedded profile");
+    let caps = common::caps_here(arch);
     let compiled = compile(place.text.as_bytes(), &host, &caps, &Options::default(), Until::Planned);
     let faults: Vec<String> = compiled.diags.iter().map(|d| d.message.clone()).collect();
     compiled.plan.unwrap_or_else(|| panic!("{}: {faults:?}", place.name))

@@ -261,7 +261,7 @@ fn examples_and_domains_speak_qemus_language() {
             Err(_) => Host::default(),
         };
         let arch = if text.contains("arch='aarch64'") { Arch::Aarch64 } else { Arch::X86_64 };
-        let caps = profiles::default(arch).expect("an embedded profile");
+        let caps = profiles::named("qemu-7.2", arch).expect("an embedded profile");
         let compiled = compile(text.as_bytes(), &host, &caps, &Options::default(), Until::Planned);
         // Those that do not compile are in the table of tests/domains.
         let Some(plan) = compiled.plan else { continue };

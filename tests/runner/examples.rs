@@ -33,7 +33,7 @@ fn plan(bed: &Bed, example: &str) -> Plan {
     let xml = bed.path(example);
     std::fs::write(&xml, renamed(&text.replace("<domain type='kvm'", "<domain type='qemu'"))).expect("written");
     let host = examples().join("host.kdl").display().to_string();
-    bed.ok(&["build", "--host", &host, "-o", &bed.path("out"), &xml]);
+    bed.ok(&["build", "--here", "--host", &host, "-o", &bed.path("out"), &xml]);
     let name = example.trim_end_matches(".xml");
     let share = std::fs::read_dir(bed.path("out/usr/share/virtc")).expect("a tree");
     let folder = share.flatten().map(|e| e.path()).find(|p| p.is_dir()).expect("a domain");

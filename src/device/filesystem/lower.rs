@@ -42,7 +42,12 @@ fn nine_p(fs: &Filesystem, lx: &mut Lower<'_>) {
     props.maybe("writeout", policy.map(|p| p.as_str()));
     props.set("id", backend.clone()).set("path", fs.dir().to_string());
     if fs.readonly {
-        props.bare("readonly");
+        // The short form is deprecated; libvirt still writes it.
+        if lx.env.has_parent() {
+            props.bare("readonly");
+        } else {
+            props.set("readonly", true);
+        }
     }
     lx.options("-fsdev", props, fs.site, "filesystem");
     tree(fs, lx);

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::caps::Cap;
 use crate::diag::Span;
-use crate::diag::codes::storage as codes;
+use crate::diag::codes::{qemu, storage as codes};
 use crate::domain::Domain;
 use crate::domain::memory::AccessMode;
 use crate::stage::{Cx, Quirk};
@@ -162,6 +162,10 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
     }
     if protocol == Protocol::Gluster && now && hosts.is_empty() {
         cx.error(&codes::NETWORK, site, "protocol 'gluster' needs a host");
+    }
+    if protocol == Protocol::Gluster && cx.env.is_guardian() && cx.env.caps.at_least(11, 1) {
+        cx.error_at(&qemu::REMOVED, site, "protocol", "QEMU has no protocol 'gluster': it was removed in 11.1")
+            .help("mount the volume on the host (mount -t glusterfs) and use <disk type='file'>");
     }
     for host in hosts {
         let transport = host.transport.unwrap_or(Transport::Tcp);

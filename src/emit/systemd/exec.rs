@@ -127,13 +127,17 @@ fn of_unit(plan: &Plan, process: &Process) -> Vec<Arg> {
             let mut chardev = Props::new();
             chardev.bare("socket").set("id", "charcontrol").set("path", control.path.clone());
             chardev.set("server", true).set("wait", false);
-            let mut monitor = Props::with("chardev", "charcontrol");
-            monitor.set("id", "control").set("mode", "control");
             let cause = || control.cause.clone();
-            vec![
-                Arg::props("-chardev", chardev, Form::Options, cause()),
-                Arg::props("-mon", monitor, Form::Options, cause()),
-            ]
+            let monitor = if plan.qemu.monitor_objects {
+                let mut object = Props::with("qom-type", "monitor-qmp");
+                object.set("id", "control").set("chardev", "charcontrol");
+                Arg::props("-object", object, Form::Json, cause())
+            } else {
+                let mut monitor = Props::with("chardev", "charcontrol");
+                monitor.set("id", "control").set("mode", "control");
+                Arg::props("-mon", monitor, Form::Options, cause())
+            };
+            vec![Arg::props("-chardev", chardev, Form::Options, cause()), monitor]
         }
         (Role::Virtiofsd, _, Some(group)) => {
             vec![Arg::switch(format!("--socket-group={}", group.trim_start_matches('+')), process.cause.clone())]

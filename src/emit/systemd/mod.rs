@@ -177,6 +177,8 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
     fields.maybe::<UnitText>("title", fit.fit(&plan.name, &whole));
     fields.put::<UnitWord>("version", Escaped::literal(env!("CARGO_PKG_VERSION")));
 
+    fields.maybe::<UnitText>("made_for", is_qemu.then(|| fit.fit(&plan.qemu.to_string(), &whole)).flatten());
+
     let mut unit = Lines::default();
     let title = plan.title.as_deref().unwrap_or(&plan.name);
     let description =

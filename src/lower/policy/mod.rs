@@ -14,6 +14,7 @@ use crate::stage::Lower;
 use std::collections::BTreeMap;
 
 pub use places::closed;
+pub use programs::refused_emulator;
 
 /// Checks the Plan, and what is handed through to QEMU.
 pub fn check(lx: &mut Lower<'_>) {

@@ -7,10 +7,14 @@
 use super::Lower;
 use super::places::{is_below, plain};
 use crate::diag::codes::security as codes;
+use crate::host::Host;
 use crate::xml::Site;
 
 /// Where only root installs programs: `/usr`, and what is a link into it.
 const INSTALLED: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+
+/// What is in the name of an emulator.
+const EMULATOR: &[&str] = &["qemu", "kvm"];
 
 /// A program that the XML names.
 struct Named {
@@ -48,7 +52,7 @@ fn named(lx: &Lower<'_>) -> Vec<Named> {
     // Of an element, the format has told when its path is not absolute.
     let absolute = |path: &String| path.starts_with('/');
     if let Some(path) = lx.devices.emulator.clone().filter(absolute) {
-        found.push(Named { site: lx.devices.site, what: "the emulator", path, words: &["qemu", "kvm"] });
+        found.push(Named { site: lx.devices.site, what: "the emulator", path, words: EMULATOR });
     }
     for fs in &lx.devices.filesystems {
         let binary = fs.binary.as_ref().and_then(|b| Some((b.site, b.path.clone().filter(absolute)?)));
@@ -63,13 +67,27 @@ fn named(lx: &Lower<'_>) -> Vec<Named> {
 
 /// Whether the host facts or the capabilities name the program.
 fn is_of_host(path: &str, lx: &Lower<'_>) -> bool {
-    let host = &lx.env.host;
-    let simple = plain(path) == path && !path.split('/').any(|part| part == "..");
-    simple
-        && (lx.env.caps.emulator == *path
-            || host.vhost_user.helpers.iter().any(|h| h.path == path)
+    is_simple(path) && lx.env.caps.emulator == *path || is_of_facts(path, lx.env.host)
+}
+
+fn is_simple(path: &str) -> bool {
+    plain(path) == path && !path.split('/').any(|part| part == "..")
+}
+
+/// Whether the host facts name the program.
+fn is_of_facts(path: &str, host: &Host) -> bool {
+    is_simple(path)
+        && (host.vhost_user.helpers.iter().any(|h| h.path == path)
             || host.process.helpers.iter().any(|(_, p)| p == path)
             || host.security.allow_programs.iter().any(|allowed| is_below(path, allowed)))
+}
+
+/// Why the emulator that a domain names is not run on this host, not even to ask what it can do; none if it may be.
+pub fn refused_emulator(path: &str, host: &Host) -> Option<String> {
+    if is_of_facts(path, host) {
+        return None;
+    }
+    refused(&Named { site: Site::NONE, what: "the emulator", path: path.to_string(), words: EMULATOR })
 }
 
 /// Why a program that the host does not name is refused; none if it is one of its packages.

@@ -62,6 +62,24 @@ pub const REMOVED: &[Removed] = removed! {
     "writeconfig" true "7.1" "nothing";
 };
 
+/// A switch that a later QEMU will not have.
+pub struct Deprecated {
+    name: &'static str,
+    /// Since when QEMU says so.
+    pub since: &'static str,
+    /// What to write instead.
+    pub instead: &'static str,
+}
+
+/// QEMU's documentation, "Deprecated features".
+const DEPRECATED: &[Deprecated] =
+    &[Deprecated { name: "mon", since: "11.1", instead: "-object monitor-qmp or monitor-hmp" }];
+
+/// The switch, if it is deprecated in some version.
+pub fn deprecated(name: &str) -> Option<&'static Deprecated> {
+    DEPRECATED.iter().find(|d| d.name == name)
+}
+
 /// Whether a switch takes a value; nothing if QEMU has never had it.
 pub fn takes_value(name: &str) -> Option<bool> {
     let known = rows().find(|(known, ..)| *known == name).map(|(_, value, ..)| value);

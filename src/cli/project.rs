@@ -1,0 +1,179 @@
+//! `virtc.kdl`: what one would else type each time, for all domains below a folder. It is looked for from the folder of
+//! the input upwards.
+
+use super::inputs::{HERE, HostName, Source, report};
+use super::{Exit, Shared, complain};
+use crate::caps::Choice;
+use crate::diag::codes::qemu;
+use crate::diag::{Diagnostics, Level, Levels};
+use crate::host::kdl::{self, Reader, Times, Times::*, name_span};
+use crate::plan::Target;
+use std::path::{Path, PathBuf};
+
+/// The name of the file.
+const NAME: &str = "virtc.kdl";
+
+const TOP: &[(&str, Times)] = &[
+    ("host", Once),
+    ("caps", Once),
+    ("target", Once),
+    ("connect", Once),
+    ("output", Once),
+    ("strict", Once),
+    ("lints", Once),
+];
+
+const LINTS: &[(&str, Times)] = &[("allow", Many), ("warn", Many), ("deny", Many)];
+
+/// What a project file says; paths are absolute or start at the folder of the file.
+#[derive(Default, Debug)]
+struct Project {
+    host: Option<PathBuf>,
+    caps: Option<PathBuf>,
+    target: Option<Target>,
+    connect: Option<String>,
+    output: Option<PathBuf>,
+    strict: bool,
+    allow: Vec<String>,
+    warn: Vec<String>,
+    deny: Vec<String>,
+}
+
+/// The options with what the project file of an input says where the command line says nothing. `target`: whether the
+/// command line names one.
+pub fn complete(mut shared: Shared, input: Option<&Path>, target: bool) -> Result<Shared, Exit> {
+    if shared.no_config {
+        return Ok(shared);
+    }
+    let Some(file) = input.and_then(find) else { return Ok(shared) };
+    let project = load(&file, &shared)?;
+    if shared.verbose > 0 {
+        complain(&format!("project file: {}", file.display()));
+    }
+    shared.host = shared.host.or(project.host);
+    shared.caps = shared.caps.or(project.caps);
+    shared.connect = shared.connect.or(project.connect);
+    shared.output = project.output;
+    shared.strict |= project.strict;
+    // What is named on the command line, too, has the gravest of its levels.
+    shared.allow.extend(project.allow);
+    shared.warn.extend(project.warn);
+    shared.deny.extend(project.deny);
+    if let Some(named) = project.target.filter(|_| !target) {
+        shared.target = named;
+    }
+    Ok(shared)
+}
+
+/// The project file nearest to an input; for standard input, to the working directory.
+fn find(input: &Path) -> Option<PathBuf> {
+    let start = if input.as_os_str() == "-" { PathBuf::from(".") } else { input.to_path_buf() };
+    let start = std::path::absolute(start).ok()?;
+    // A folder may hold the file itself.
+    start.ancestors().map(|folder| folder.join(NAME)).find(|file| file.is_file())
+}
+
+/// Reads a project file. Faults are told to the user.
+fn load(file: &Path, shared: &Shared) -> Result<Project, Exit> {
+    let source: Source = super::inputs::read(file)?;
+    let text = String::from_utf8_lossy(&source.bytes);
+    let mut diags = Diagnostics::new();
+    let project = read(&text, file.parent().unwrap_or(Path::new("/")), &mut diags);
+    report(&diags, &source, shared);
+    if diags.has_errors() { Err(Exit::Input) } else { Ok(project) }
+}
+
+fn read(text: &str, base: &Path, diags: &mut Diagnostics) -> Project {
+    let mut project = Project::default();
+    let Some(document) = kdl::parse(text, &qemu::PROJECT, diags) else { return project };
+    let mut reader = Reader::new(diags);
+    for node in reader.known(document.nodes(), "in the project file", TOP) {
+        let mut word: Option<String> = None;
+        match node.name().value() {
+            "strict" => reader.value(node, &mut project.strict),
+            "lints" => lints(&mut reader, node, &mut project),
+            name => {
+                reader.option(node, &mut word);
+                let Some(word) = word else { continue };
+                let path = || base.join(&word);
+                match name {
+                    "host" if HostName::of(Path::new(&word)).is_some() => project.host = Some(word.into()),
+                    "host" => project.host = Some(path()),
+                    "caps" if word == HERE || Choice::profile(&word).is_some() => project.caps = Some(word.into()),
+                    "caps" => project.caps = Some(path()),
+                    "connect" => project.connect = Some(word),
+                    "output" => project.output = Some(path()),
+                    _ => match word.parse() {
+                        Ok(target) => project.target = Some(target),
+                        Err(_) => reader.bad_value(name_span(node), "target", "standalone, libvirt or libvirt@VERSION"),
+                    },
+                }
+            }
+        }
+    }
+    project
+}
+
+/// `lints { allow "no-console"; deny "data" "VC1603"; }`: codes, their names, and groups.
+fn lints(reader: &mut Reader<'_>, node: &::kdl::KdlNode, project: &mut Project) {
+    for rule in reader.block(node, LINTS) {
+        let mut names: Vec<String> = Vec::new();
+        reader.list(rule, &mut names);
+        let (level, into) = match rule.name().value() {
+            "allow" => (Level::Allow, &mut project.allow),
+            "warn" => (Level::Warn, &mut project.warn),
+            _ => (Level::Deny, &mut project.deny),
+        };
+        for name in names {
+            match Levels::default().set(&name, level) {
+                Ok(()) => into.push(name),
+                Err(_) => {
+                    reader.bad_value(name_span(rule), &format!("'{name}'"), "a code such as \"VC1603\", or a group")
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn good(text: &str) -> Project {
+        let mut diags = Diagnostics::new();
+        let project = read(text, Path::new("/srv/vms"), &mut diags);
+        assert!(diags.is_empty(), "{diags:?}");
+        project
+    }
+
+    fn faults(text: &str) -> Vec<String> {
+        let mut diags = Diagnostics::new();
+        read(text, Path::new("/srv/vms"), &mut diags);
+        diags.iter().map(|d| d.message.clone()).collect()
+    }
+
+    #[test]
+    fn paths_start_at_the_file() {
+        let project =
+            good("host \"../host.kdl\"\ncaps \"caps.xml\"\noutput \"/out\"\ntarget \"libvirt@11.3\"\nstrict #true");
+        assert_eq!(project.host.as_deref(), Some(Path::new("/srv/vms/../host.kdl")));
+        assert_eq!(project.caps.as_deref(), Some(Path::new("/srv/vms/caps.xml")));
+        assert_eq!(project.output.as_deref(), Some(Path::new("/out")));
+        assert!(project.strict && project.target.is_some_and(|t| !t.is_standalone()));
+        let lints = good("lints { allow \"VC1341\"; deny \"data\" \"VC1603\"; }");
+        assert_eq!((lints.allow.len(), lints.deny), (1, vec!["data".to_string(), "VC1603".to_string()]));
+        assert_eq!(good("host \"here\"").host, Some(PathBuf::from("here")));
+        for name in ["here", "qemu-10.0", "qemu-11.1.aarch64"] {
+            assert_eq!(good(&format!("caps \"{name}\"")).caps, Some(PathBuf::from(name)));
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_a_fault() {
+        assert!(faults("hots \"a\"")[0].contains("unknown node 'hots' in the project file"));
+        assert!(faults("lints { deny \"VC9999\" }")[0].contains("'VC9999'"));
+        assert!(faults("target \"xen\"")[0].contains("target: expected"));
+        assert!(!faults("caps 5").is_empty() && !faults("caps \"a\"\ncaps \"b\"").is_empty());
+        assert!(!faults("{").is_empty());
+    }
+}
