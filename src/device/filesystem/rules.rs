@@ -19,9 +19,9 @@ pub fn filesystem(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
     }
     let target = |f: &Filesystem| f.target.as_ref().and_then(|t| t.dir.clone());
     let mut others = domain.devices.iter().flat_map(|d| &d.filesystems).take_while(|f| !std::ptr::eq(*f, fs));
-    // libvirt lets the guest mount the first.
-    let twice = target(fs).filter(|tag| cx.env.is_guardian() && others.any(|f| target(f).as_ref() == Some(tag)));
-    if let Some(tag) = twice {
+    // libvirt lets the guest mount the first of 9p, and refuses it for virtiofs.
+    let told = fs.is_virtiofs() || cx.env.is_guardian();
+    if let Some(tag) = target(fs).filter(|tag| told && others.any(|f| target(f).as_ref() == Some(tag))) {
         let message = format!("the filesystem target '{tag}' is specified twice: a guest mounts by it");
         cx.error(&codes::FILESYSTEM, site, message).help("give each its own <target dir='…'/>");
     }
