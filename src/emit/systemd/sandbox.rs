@@ -211,10 +211,6 @@ fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines
         plan.directories.iter().filter(made).any(|d| d.path == path)
     };
     writable.extend(directories.map(|d| (d.path.clone(), d.cause.clone())));
-    // systemd goes by what a link leads to, which may lie in another folder.
-    for access in own().filter(|a| a.perms.write && a.may_be_behind_link()) {
-        writable.entry(access.path.clone()).or_insert_with(|| access.cause.clone());
-    }
     for (path, cause) in writable.into_iter().filter(|(path, _)| !by_systemd(path)) {
         if path == "/" {
             let message = format!("{}: the whole file system would have to be writable", cause.what);
@@ -223,6 +219,15 @@ fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines
         }
         lines.because(&cause);
         lines.maybe("ReadWritePaths", fit.take(Escaped::<UnitPath>::optional(&path), &cause));
+    }
+    // What a link leads to may lie in another folder. (A file below a folder that is writable is dropped from
+    // ReadWritePaths= before links are followed. A colon would divide two paths.)
+    let file = |a: &&Access| a.kind == PathKind::File && !a.path.contains(':');
+    let linked = own().filter(file).filter(|a| a.perms.write && a.may_be_behind_link());
+    let linked: BTreeMap<&str, &Cause> = linked.map(|a| (a.path.as_str(), &a.cause)).collect();
+    for (path, cause) in linked {
+        lines.because(cause);
+        lines.maybe("BindPaths", fit.take(Escaped::<UnitPath>::optional(path), cause));
     }
 }
 
