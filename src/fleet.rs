@@ -7,7 +7,7 @@ pub mod ports;
 use crate::diag::codes::general as codes;
 use crate::diag::codes::hostdev::IN_TURNS;
 use crate::diag::{Diagnostics, Span};
-use crate::plan::{Access, Cause, PathKind, Plan, Port, Sharing};
+use crate::plan::{Access, Cause, Listen, PathKind, Plan, Sharing, Use};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One compiled domain of the fleet.
@@ -22,7 +22,7 @@ pub struct Member<'a> {
 type Claims<'a> = BTreeMap<(&'static str, String), Vec<(usize, &'a Cause)>>;
 
 /// A port by protocol (whether UDP) and number, and who listens there.
-type Ports<'a> = BTreeMap<(bool, u16), Vec<(usize, Port, &'a Cause)>>;
+type Ports<'a> = BTreeMap<(bool, u16), Vec<(usize, &'a Listen)>>;
 
 /// Finds everything that two domains claim. Gives the faults of each member, in the order of the members;
 /// each points at its own place and names the other's.
@@ -36,8 +36,8 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
                 owners.push((at, cause));
             }
         });
-        for (port, cause) in member.plan.fixed_ports() {
-            ports.entry((port.udp, port.port)).or_default().push((at, port, cause));
+        for port in &member.plan.listens {
+            ports.entry((port.udp, port.port)).or_default().push((at, port));
         }
     }
     let mut faults: Vec<Diagnostics> = members.iter().map(|_| Diagnostics::new()).collect();
@@ -57,17 +57,17 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
         }
     }
     for owners in ports.values().filter(|owners| owners.len() > 1) {
-        for (at, port, cause) in owners {
-            let other = owners.iter().find(|(other, theirs, _)| other != at && theirs.collides(port));
-            let Some(&(other, _, there)) = other else { continue };
+        for (at, port) in owners {
+            let other = owners.iter().find(|(other, theirs)| other != at && theirs.collides(port));
+            let Some(&(other, there)) = other else { continue };
             let protocol = if port.udp { "UDP" } else { "TCP" };
             let message = format!(
                 "the {protocol} port {} of {} is also that of {}",
                 port.port,
                 port.address,
-                place(members, (other, there))
+                place(members, (other, &there.cause))
             );
-            fault(&mut faults[*at], cause, message, "give one of the domains another port".to_string());
+            fault(&mut faults[*at], &port.cause, message, "give one of the domains another port".to_string());
         }
     }
     readers(members, &claims, &mut faults);
@@ -104,7 +104,7 @@ fn readers(members: &[Member<'_>], claims: &Claims<'_>, faults: &mut [Diagnostic
         let reads = |a: &&Access| {
             a.sharing == Sharing::ReadOnly
                 && matches!(a.kind, PathKind::File | PathKind::BlockDevice)
-                && a.cause.what.starts_with("disk")
+                && a.usage == Use::Disk
         };
         for access in member.plan.access.iter().filter(reads) {
             let writers = claims.get(&("writable disk", access.path.clone()));
@@ -134,7 +134,7 @@ fn place(members: &[Member<'_>], (member, cause): (usize, &Cause)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Arg, Process, Role};
+    use crate::plan::{Process, Role};
 
     fn plan(name: &str, uuid: &str) -> Plan {
         let qemu = Process { role: Role::Qemu, ..Process::default() };
@@ -155,9 +155,7 @@ mod tests {
     fn ports_collide_across_addresses() {
         let listening = |address: &str| {
             let mut plan = plan(address, address);
-            let chardev = format!("socket,id=a,host={address},port=7000,server=on");
-            let cause = Cause { line: 3, ..Cause::default() };
-            plan.processes[0].args.push(Arg::text("-chardev", chardev, cause));
+            plan.listens.extend(Listen::tcp("qemu", address, 7000, Cause { line: 3, ..Cause::default() }));
             plan
         };
         let (a, b, c) = (listening("127.0.0.1"), listening("127.0.0.2"), listening("0.0.0.0"));

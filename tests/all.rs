@@ -17,6 +17,7 @@ mod host_paths;
 mod import;
 mod kinds;
 mod lints;
+mod needs;
 mod networks;
 mod newcomer;
 mod open_world;

@@ -96,10 +96,10 @@ fn machines(files: &[PathBuf], shared: &Shared) -> Result<Vec<Machine>, Exit> {
     for path in &paths {
         let source = read(path)?;
         if source.bytes.trim_ascii_start().starts_with(b"{") {
-            match serde_json::from_slice(&source.bytes) {
+            match Plan::read(&source.bytes) {
                 Ok(plan) => machines.push(Machine { source, plan }),
                 Err(e) => {
-                    complain(&format!("{}: this is not a plan: {e}", source.name));
+                    complain(&format!("{}: {e}", source.name));
                     return Err(Exit::Input);
                 }
             }

@@ -110,8 +110,8 @@ fn quirks() -> Exit {
 pub(super) fn plan(file: &Path, shared: &Shared) -> Result<Plan, Exit> {
     let source = read(file)?;
     if source.bytes.trim_ascii_start().starts_with(b"{") {
-        return serde_json::from_slice(&source.bytes).map_err(|e| {
-            complain(&format!("{}: this is not a plan: {e}", source.name));
+        return Plan::read(&source.bytes).map_err(|e| {
+            complain(&format!("{}: {e}", source.name));
             Exit::Input
         });
     }

@@ -176,7 +176,7 @@ fn depends(files: &[Artifact]) -> BTreeSet<String> {
     files
         .iter()
         .filter(|f| f.path.ends_with("/plan.json"))
-        .filter_map(|f| serde_json::from_str::<Plan>(&f.contents).ok())
+        .filter_map(|f| Plan::read(f.contents.as_bytes()).ok())
         .flat_map(|plan| plan.processes)
         .filter(|process| process.program.starts_with("/usr/bin/") || process.program.starts_with("/usr/lib"))
         .map(|process| debian_package(&process.program))

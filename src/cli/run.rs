@@ -134,8 +134,8 @@ pub(super) fn remarks(shared: &Shared) -> impl FnMut(&str) + use<> {
 fn plan(args: &Args, shared: &Shared) -> Result<(Plan, SecretValues), Exit> {
     let source = read(&args.file)?;
     if source.bytes.trim_ascii_start().starts_with(b"{") {
-        return serde_json::from_slice(&source.bytes).map(|plan| (plan, SecretValues::default())).map_err(|e| {
-            complain(&format!("{}: this is not a plan: {e}", source.name));
+        return Plan::read(&source.bytes).map(|plan| (plan, SecretValues::default())).map_err(|e| {
+            complain(&format!("{}: {e}", source.name));
             Exit::Input
         });
     }

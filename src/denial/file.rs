@@ -3,7 +3,7 @@
 use super::finding::{Finding, Hints, Verdict, policy_help, unasked};
 use super::{Denial, Module, verbs};
 use crate::emit::selinux::{boolean_of_type, context_of};
-use crate::plan::{Access, Cause, PathKind, Perms, Plan, SocketRole};
+use crate::plan::{Access, Cause, PathKind, Perms, Plan, SocketRole, Use};
 
 /// A process that asked for a file, and what is known about it.
 pub(super) struct FileDenial<'a> {
@@ -205,7 +205,7 @@ impl<'a> FileDenial<'a> {
         let (folder, _) = self.path.rsplit_once('/').filter(|(folder, _)| !folder.is_empty())?;
         let access = self.plan.access.iter().find(|a| {
             a.kind == PathKind::File
-                && a.cause.what.starts_with("disk")
+                && a.usage == Use::Disk
                 && a.path.rsplit_once('/').is_some_and(|(own, _)| own == folder)
         })?;
         let (process, path, asked) = (self.process, self.path, verbs(self.asked));

@@ -6,7 +6,7 @@ use crate::vocab::{NumberSet, OnOff, YesNo};
 use crate::xml::{El, Site, XmlWriter};
 
 /// What the passes over all devices ask of each.
-pub trait Device {
+pub trait Device: std::any::Any {
     /// The word for it in messages and reasons: `disk`.
     fn family(&self) -> &'static str;
     /// Where it stands in the source.
@@ -15,6 +15,13 @@ pub trait Device {
     fn info(&self) -> &DeviceInfo;
     /// The same, to be filled in.
     fn info_mut(&mut self) -> &mut DeviceInfo;
+}
+
+impl dyn Device {
+    /// Whether it is of this family.
+    pub fn is<T: Device>(&self) -> bool {
+        (self as &dyn std::any::Any).is::<T>()
+    }
 }
 
 /// Declares that a struct with an `info` and a `site` field is a device.

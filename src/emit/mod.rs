@@ -14,7 +14,6 @@ pub mod devices;
 pub mod fit;
 pub mod limits;
 mod names;
-pub mod network;
 pub mod networks;
 pub mod selinux;
 pub mod systemd;

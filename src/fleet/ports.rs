@@ -2,12 +2,12 @@
 //!
 //! A unit holds what was chosen when it was made. The runner looks for a free port at each start.
 
-use crate::plan::{ArgValue, Plan, Port};
+use crate::plan::{ArgValue, Listen, Plan};
 
 /// Moves open ports that another machine has to the next that nobody has. By name, so that the order of the files does not
 /// matter.
 pub fn spread(plans: &mut [&mut Plan]) {
-    let mut taken: Vec<Port> = plans.iter().flat_map(|p| p.fixed_ports()).map(|(port, _)| port).collect();
+    let mut taken: Vec<Listen> = plans.iter().flat_map(|p| p.listens.iter().cloned()).collect();
     let mut order: Vec<usize> = (0..plans.len()).collect();
     order.sort_by(|a, b| plans[*a].name.cmp(&plans[*b].name));
     for at in order {
@@ -15,10 +15,16 @@ pub fn spread(plans: &mut [&mut Plan]) {
     }
 }
 
-fn move_ports(plan: &mut Plan, taken: &mut Vec<Port>) {
+fn move_ports(plan: &mut Plan, taken: &mut Vec<Listen>) {
     for auto in &mut plan.auto_ports {
         let address = auto.address.clone().unwrap_or_else(|| "0.0.0.0".to_string());
-        let at = |port: u16| Port { address: address.clone(), port, udp: false };
+        let at = |port: u16| Listen {
+            process: "qemu".to_string(),
+            address: address.clone(),
+            port,
+            udp: false,
+            cause: auto.cause.clone(),
+        };
         let is_free = |port: &u16| !taken.iter().any(|other| other.collides(&at(*port)));
         let Some(port) = (auto.port..=u16::MAX).find(is_free) else { continue };
         taken.push(at(port));
@@ -58,6 +64,7 @@ mod tests {
     fn each_machine_gets_its_own() {
         let (mut b, mut a, mut fixed) = (machine("b"), machine("a"), machine("c"));
         fixed.auto_ports.clear();
+        fixed.listens.extend(Listen::tcp("qemu", "127.0.0.1", 5900, Cause::default()));
         spread(&mut [&mut b, &mut a, &mut fixed]);
         assert_eq!((a.auto_ports[0].port, b.auto_ports[0].port), (5901, 5902));
         let text = format!("{:?}", b.processes[0].args);

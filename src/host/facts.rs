@@ -2,7 +2,7 @@
 
 use super::kdl::Fact;
 use super::*;
-use crate::vocab::{Value, iso_time, parse_iec, seconds_since_1970};
+use crate::vocab::{NumberSet, Value, iso_time, parse_iec, seconds_since_1970};
 use ::kdl::KdlValue;
 
 /// The text of a value.
@@ -87,12 +87,9 @@ impl Fact for Path {
 /// A list of numbers and ranges: `"0-3,8"`.
 pub struct Numbers(pub Vec<u32>);
 
-/// The highest number of a CPU or node.
-const MAX_NUMBER: u32 = 65535;
-
 impl Fact for Numbers {
     fn read(value: &KdlValue) -> Result<Self, String> {
-        let expected = "a list of numbers and ranges up to 65535, such as \"0-3,8\"";
+        let expected = "a list of numbers and ranges up to 16383, such as \"0-3,8\"";
         let text = text(value, expected)?;
         // A node without CPUs has an empty list.
         if text.is_empty() {
@@ -104,39 +101,12 @@ impl Fact for Numbers {
 
 /// Reads `0-3,8`: the numbers, ascending, each once.
 pub fn parse_numbers(text: &str) -> Option<Vec<u32>> {
-    let number = |digits: &str| -> Option<u32> {
-        let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
-        if plain { digits.parse().ok().filter(|n| *n <= MAX_NUMBER) } else { None }
-    };
-    let mut all = std::collections::BTreeSet::new();
-    for part in text.split(',').map(str::trim) {
-        match part.split_once('-') {
-            Some((first, last)) => {
-                let (first, last) = (number(first)?, number(last)?);
-                if last < first {
-                    return None;
-                }
-                all.extend(first..=last);
-            }
-            None => {
-                all.insert(number(part)?);
-            }
-        }
-    }
-    Some(all.into_iter().collect())
+    NumberSet::parse(text).ok().map(|set| set.iter().collect())
 }
 
 /// Writes `0-3,8`.
 pub fn print_numbers(numbers: &[u32]) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    let mut rest = numbers;
-    while let Some((&first, _)) = rest.split_first() {
-        let run = rest.iter().zip(first..).take_while(|(n, expected)| **n == *expected).count().max(1);
-        let last = rest[run - 1];
-        parts.push(if run == 1 { first.to_string() } else { format!("{first}-{last}") });
-        rest = &rest[run..];
-    }
-    parts.join(",")
+    numbers.iter().copied().collect::<NumberSet>().to_text()
 }
 
 impl Fact for PciAddress {

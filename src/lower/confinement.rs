@@ -7,6 +7,7 @@ use crate::escape::{ApparmorName, Escaped, SelinuxContext};
 use crate::host::{Categories, DEFAULT_USER, InstanceMode, Seccomp, SecurityDriver};
 use crate::plan::{Accelerator, Apparmor, Cause, Confinement, OwnerRule, Selinux};
 use crate::stage::Lower;
+use crate::vocab::nodes::{self, Class};
 
 /// The confinement of a domain, from its `<seclabel>` elements and the host's policy.
 pub fn confinement(lx: &mut Lower<'_>) -> Confinement {
@@ -103,8 +104,9 @@ fn owner(lx: &mut Lower<'_>, label: Option<&Seclabel>, out: &mut Confinement) {
     if lx.env.is_guardian() {
         let access = &lx.plan.access;
         let any = |prefix: &str| access.iter().any(|a| a.path.starts_with(prefix));
-        let kvm = lx.plan.accelerator == Accelerator::Kvm || any("/dev/vhost-") || any("/dev/kvm");
-        for (needed, group) in [(kvm, "kvm"), (any("/dev/dri/"), "render"), (any("/dev/snd/"), "audio")] {
+        let of = |class: Class| access.iter().any(|a| Class::of(&a.path) == Some(class));
+        let kvm = lx.plan.accelerator == Accelerator::Kvm || any("/dev/vhost-") || any(nodes::KVM);
+        for (needed, group) in [(kvm, "kvm"), (of(Class::Gpu), "render"), (of(Class::Sound), "audio")] {
             if needed {
                 out.groups.push(group.to_string());
             }

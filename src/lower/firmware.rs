@@ -5,7 +5,7 @@ use crate::device::storage::lower as storage;
 use crate::diag::codes::machine as codes;
 use crate::domain::os::{AcpiTableKind, FirmwareFormat, LoaderKind, Nvram, SmbiosMode};
 use crate::domain::sysinfo::{SysinfoKind, Table};
-use crate::plan::{NewFile, Prop, Props};
+use crate::plan::{Need, NewFile, Prop, Props, Use};
 use crate::stage::Quirk;
 use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
@@ -54,9 +54,9 @@ pub fn pflash(lx: &mut Lower<'_>) {
     let readonly = loader.readonly == Some(YesNo::Yes);
     if let Some(path) = &loader.path {
         if readonly {
-            lx.touch(path, Grant::LOADER, loader.site, "loader");
+            code(path, loader.site, lx);
         } else {
-            lx.touch(path, Grant::WRITABLE_LOADER, loader.site, "loader");
+            lx.touch(path, Grant::WRITABLE_LOADER, Use::Firmware, loader.site, "loader");
         }
         storage_node(lx, "libvirt-pflash0", file_node(path), None, loader.site);
     }
@@ -72,9 +72,14 @@ pub fn pflash(lx: &mut Lower<'_>) {
     let node = match (&nvram.source, nvram.file()) {
         (_, Some(path)) => {
             let path = path.to_string();
-            lx.touch(&path, Grant::IMAGE, nvram.site, "nvram");
+            lx.touch(&path, Grant::IMAGE, Use::Nvram, nvram.site, "nvram");
             let cause = lx.cause(nvram.site, "nvram");
-            lx.plan.files.push(NewFile { path: path.clone(), template: nvram.template.clone(), cause });
+            lx.plan.files.push(NewFile {
+                path: path.clone(),
+                usage: Use::Nvram,
+                template: nvram.template.clone(),
+                cause,
+            });
             Some(file_node(&path))
         }
         (Some(source), None) => {
@@ -130,6 +135,14 @@ fn format_node(lx: &mut Lower<'_>, name: &'static str, readonly: bool, format: O
     lx.blockdev(props, site, "firmware");
 }
 
+/// Records firmware that is only read. That of the system's packages has names that are links to one another.
+fn code(path: &str, site: Site, lx: &mut Lower<'_>) {
+    lx.touch(path, Grant::LOADER, Use::Firmware, site, "loader");
+    if path.starts_with("/usr/share/") {
+        lx.need(Need::SystemFirmware, site, "loader");
+    }
+}
+
 /// `-bios`, or that only system management mode may write the flash.
 pub fn loader(lx: &mut Lower<'_>) {
     let Some(loader) = lx.domain.os.as_ref().and_then(|os| os.loader.clone()) else { return };
@@ -142,7 +155,7 @@ pub fn loader(lx: &mut Lower<'_>) {
         return;
     }
     if let Some(path) = loader.path {
-        lx.touch(&path, Grant::LOADER, loader.site, "loader");
+        code(&path, loader.site, lx);
         lx.text("-bios", path, loader.site, "loader");
     }
     variables(lx);
@@ -152,9 +165,9 @@ pub fn loader(lx: &mut Lower<'_>) {
 fn variables(lx: &mut Lower<'_>) {
     let Some(store) = lx.domain.os.as_ref().and_then(|os| os.varstore.clone()) else { return };
     let Some(path) = store.path else { return };
-    lx.touch(&path, Grant::IMAGE, store.site, "varstore");
+    lx.touch(&path, Grant::IMAGE, Use::Nvram, store.site, "varstore");
     let cause = lx.cause(store.site, "varstore");
-    lx.plan.files.push(NewFile { path: path.clone(), template: store.template, cause });
+    lx.plan.files.push(NewFile { path: path.clone(), usage: Use::Nvram, template: store.template, cause });
     let driver = if lx.machine.arch.is_x86() { "uefi-vars-x64" } else { "uefi-vars-sysbus" };
     let mut props = Props::driver(driver);
     props.set("jsonfile", path);
@@ -176,7 +189,7 @@ pub fn boot(lx: &mut Lower<'_>) {
     let files = [("-kernel", &os.kernel, "kernel"), ("-initrd", &os.initrd, "initrd")];
     for (switch, path, what) in files {
         if let Some(path) = path {
-            lx.touch(path, Grant::BOOT_FILE, os.site, what);
+            lx.touch(path, Grant::BOOT_FILE, Use::Boot, os.site, what);
             lx.text(switch, path, os.site, what);
         }
     }
@@ -185,7 +198,7 @@ pub fn boot(lx: &mut Lower<'_>) {
     }
     for (switch, path, what) in [("-dtb", &os.dtb, "dtb"), ("-shim", &os.shim, "shim")] {
         if let Some(path) = path {
-            lx.touch(path, Grant::BOOT_FILE, os.site, what);
+            lx.touch(path, Grant::BOOT_FILE, Use::Boot, os.site, what);
             lx.text(switch, path, os.site, what);
         }
     }
@@ -193,7 +206,7 @@ pub fn boot(lx: &mut Lower<'_>) {
         let Some(path) = &table.path else { continue };
         let mut props = Props::new();
         props.maybe("sig", table.kind.and_then(AcpiTableKind::signature)).set("file", path);
-        lx.touch(path, Grant::BOOT_FILE, table.site, "acpi table");
+        lx.touch(path, Grant::BOOT_FILE, Use::AcpiTable, table.site, "acpi table");
         lx.options("-acpitable", props, table.site, "acpi table");
     }
 }
@@ -273,7 +286,7 @@ pub fn fwcfg(lx: &mut Lower<'_>) {
         // With both, the value counts.
         match (entry.value, entry.file) {
             (None, Some(file)) => {
-                lx.touch(&file, Grant::BOOT_FILE, entry.site, "fw_cfg");
+                lx.touch(&file, Grant::BOOT_FILE, Use::FirmwareConfiguration, entry.site, "fw_cfg");
                 props.set("file", file);
             }
             (value, _) => {

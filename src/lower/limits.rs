@@ -2,10 +2,11 @@
 
 use crate::diag::codes::emit as codes;
 use crate::domain::tuning::{Blkiotune, Cputune, Memtune, Numatune, Resource, Scheduler};
-use crate::plan::{BlockDeviceLimit, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
+use crate::plan::{BlockDeviceLimit, Limits, MemoryPolicy, Need, ThreadCpus, ThreadSchedule, Use};
 use crate::stage::Grant;
 use crate::stage::Lower;
 use crate::vocab::Value;
+use crate::vocab::nodes::{self, Class};
 use crate::xml::Site;
 
 /// libvirt's "no limit" (formatdomain, "Memory Tuning"): 2^53 - 1 KiB.
@@ -16,7 +17,7 @@ pub fn limits(lx: &mut Lower<'_>) {
     let domain = lx.domain;
     let mut limits = std::mem::take(&mut lx.plan.limits);
     if let Some(vcpu) = &domain.vcpu {
-        limits.cpuset = vcpu.cpuset.as_ref().map(Value::to_text);
+        limits.cpuset = vcpu.cpuset.clone();
         note(lx, &mut limits, "cpuset", vcpu.site);
     }
     if let Some(tune) = &domain.cputune {
@@ -47,7 +48,16 @@ pub fn limits(lx: &mut Lower<'_>) {
 pub fn granted_nodes(lx: &mut Lower<'_>) {
     let host = lx.env.host;
     for path in host.process.device_acl.iter().filter(|p| !crate::host::DEVICE_ACL.contains(&p.as_str())) {
-        lx.touch(path, Grant::SYSTEM_NODE, lx.domain.site, "the host facts: device-acl");
+        let what = "the host facts: device-acl";
+        lx.touch(path, Grant::SYSTEM_NODE, Use::HostFacts, lx.domain.site, what);
+        let needs: &[Need] = match Class::of(path) {
+            Some(Class::Usb) => &[Need::Usb, Need::Netlink],
+            Some(Class::Vfio) => &[Need::Vfio],
+            Some(Class::Gpu) => &[Need::Gpu],
+            _ if [nodes::SGX_VEPC, nodes::SGX_PROVISION].contains(&path.as_str()) => &[Need::Enclaves],
+            _ => &[],
+        };
+        needs.iter().for_each(|need| lx.need(*need, lx.domain.site, what));
     }
 }
 
@@ -90,7 +100,7 @@ fn cpu(tune: &Cputune, limits: &mut Limits, lx: &mut Lower<'_>) {
         }
         if let Some(cpus) = cpus {
             let cause = lx.cause(site, "pin");
-            limits.pins.push(ThreadCpus { thread, cpus: cpus.to_text(), cause });
+            limits.pins.push(ThreadCpus { thread, cpus: cpus.clone(), cause });
         }
     }
     let mut schedules: Vec<(String, Option<Scheduler>, Option<u32>, Site)> = Vec::new();
@@ -154,7 +164,7 @@ fn io(tune: &Blkiotune, limits: &mut Limits, lx: &mut Lower<'_>) {
 
 fn numa(tune: &Numatune, limits: &mut Limits, lx: &mut Lower<'_>) {
     let Some(memory) = &tune.memory else { return };
-    let Some(nodes) = memory.nodeset.as_ref().map(Value::to_text) else { return };
+    let Some(nodes) = memory.nodeset.clone() else { return };
     note(lx, limits, "numa", memory.site);
     if nodes.is_empty() {
         refuse(lx, memory.site, "the nodeset is empty".to_string(), "name at least one NUMA node of the host");

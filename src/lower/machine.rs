@@ -8,7 +8,7 @@ use crate::domain::DomainKind;
 use crate::domain::cpu::CpuMode;
 use crate::domain::features::{Features, GicVersion, IoapicDriver, Switch};
 use crate::host::Seccomp;
-use crate::plan::{Arg, Props};
+use crate::plan::{Arg, Need, Props, Use};
 use crate::stage::Board;
 use crate::stage::Grant;
 use crate::stage::Lower;
@@ -237,7 +237,7 @@ pub fn accel(lx: &mut Lower<'_>) {
         }
         DomainKind::Hyperv => {
             props.bare("mshv");
-            lx.touch("/dev/mshv", Grant::SYSTEM_NODE, lx.domain.site, "the domain: type='hyperv'");
+            lx.touch("/dev/mshv", Grant::SYSTEM_NODE, Use::Accelerator, lx.domain.site, "the domain: type='hyperv'");
         }
         _ => {
             props.bare("tcg");
@@ -340,6 +340,10 @@ pub fn power_management(lx: &mut Lower<'_>) {
 pub fn incoming(lx: &mut Lower<'_>) {
     if let Some(uri) = lx.env.options.incoming.clone() {
         let site = lx.domain.site;
+        if !(uri.starts_with("fd:") || uri.starts_with("unix:") || uri == "defer") {
+            lx.need(Need::Inet, site, "--incoming");
+        }
+        lx.plan.awaits_state = true;
         lx.text("-incoming", uri, site, "--incoming");
     }
 }
@@ -362,14 +366,6 @@ pub fn sandbox(lx: &mut Lower<'_>) {
     }
     let site = lx.domain.site;
     lx.options("-sandbox", props, site, "default: seccomp filter");
-}
-
-/// The arguments of `<qemu:commandline>`.
-pub fn handed_through(lx: &mut Lower<'_>) {
-    for arg in &lx.domain.qemu.args {
-        let cause = lx.cause(arg.site, "qemu:commandline");
-        lx.args.push(Arg::switch(arg.value.clone(), cause));
-    }
 }
 
 /// `-msg`

@@ -1,7 +1,7 @@
 //! `-m`, memory backends, NUMA nodes, locking.
 
 use crate::domain::memory::MemorySource;
-use crate::plan::{Arg, Props};
+use crate::plan::{Arg, Need, Props};
 use crate::stage::Lower;
 use crate::stage::Quirk;
 use crate::stage::backend::{self, BackendRequest};
@@ -75,6 +75,9 @@ pub fn overcommit(lx: &mut Lower<'_>) {
     let backing = lx.domain.memory_backing.as_ref();
     let locked = backing.is_some_and(|b| b.locked);
     let site = backing.map_or(lx.domain.site, |b| b.site);
+    if locked {
+        lx.need(Need::LockedMemory, site, "memoryBacking");
+    }
     lx.options("-overcommit", Props::with("mem-lock", locked), site, "memoryBacking");
 }
 

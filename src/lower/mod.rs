@@ -8,6 +8,7 @@ mod clock;
 mod confinement;
 pub mod cpu;
 mod firmware;
+mod handed;
 mod limits;
 mod machine;
 pub mod memory;
@@ -22,8 +23,9 @@ use crate::device::family::Family;
 use crate::device::interface::InterfaceType;
 use crate::device::storage::Location;
 use crate::domain::{Domain, DomainKind};
-use crate::plan::{Accelerator, Instance, LentDevice, Lifecycle, Plan, Process, Ready, Role, Text};
+use crate::plan::{Accelerator, Instance, LentDevice, Lifecycle, Need, Plan, Process, Ready, Role, Text, Use};
 use crate::stage::{BlockNodes, Cx, Grant, Lower, Machine, Quirk};
+use crate::vocab::nodes;
 
 /// What lowering gives.
 pub struct Lowered {
@@ -108,7 +110,7 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     machine::vmcoreinfo(&mut lx);
     security::launch(&mut lx);
     crate::device::hostdev::lower::initiators(&mut lx);
-    machine::handed_through(&mut lx);
+    handed::arguments(&mut lx);
     machine::sandbox(&mut lx);
     lower_all(&devices.panics, &mut lx);
     lower_all(&devices.shmems, &mut lx);
@@ -146,6 +148,7 @@ fn head(lx: &mut Lower<'_>) {
         on_poweroff: text(domain.on_poweroff.map_or("destroy", |a| a.as_str())),
         on_reboot: text(domain.on_reboot.map_or("restart", |a| a.as_str())),
         on_crash: text(domain.on_crash.map_or("destroy", |a| a.as_str())),
+        is_handed_through: false,
     };
     lx.plan.limits.vcpus = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
     lx.plan.limits.memory = domain.memory.as_ref().map_or(0, |m| m.amount.size.0);
@@ -175,7 +178,10 @@ fn finish(mut lx: Lower<'_>) -> Plan {
     let env = monitor::environment(&lx);
     let cause = lx.cause(lx.domain.site, "the domain");
     if lx.plan.accelerator == Accelerator::Kvm {
-        lx.touch("/dev/kvm", Grant::SYSTEM_NODE, lx.domain.site, "the domain: type='kvm'");
+        lx.touch(nodes::KVM, Grant::SYSTEM_NODE, Use::Accelerator, lx.domain.site, "the domain: type='kvm'");
+    }
+    if lx.plan.accelerator != Accelerator::Kvm {
+        lx.need(Need::Code, lx.domain.site, "the domain: its instructions are emulated");
     }
     limits::granted_nodes(&mut lx);
     limits::limits(&mut lx);
@@ -192,7 +198,7 @@ fn finish(mut lx: Lower<'_>) -> Plan {
         descriptors: lx.descriptors,
         ready: Ready::Monitor,
         capabilities: disk::lower::capabilities(&lx.devices.disks),
-        locks_memory: lx.domain.memory_backing.as_ref().is_some_and(|b| b.locked),
+        needs: lx.needs,
         cause,
         ..Process::default()
     });

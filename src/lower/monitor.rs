@@ -8,6 +8,7 @@ use crate::stage::Quirk;
 /// `-S`: a controller starts the CPUs when it is ready. Nobody does that for a standalone guest.
 pub fn stopped(lx: &mut Lower<'_>) {
     if lx.env.has_parent() {
+        lx.plan.starts_paused = true;
         lx.switch("-S", "default: the controller starts the CPUs");
     }
 }
@@ -25,7 +26,7 @@ pub fn monitor(lx: &mut Lower<'_>) {
     } else {
         let path = format!("{}/monitor.sock", lx.paths.run);
         chardev.set("path", path.clone());
-        let cause = lx.cause(site, "default: QMP monitor");
+        let cause = lx.default_cause("default: QMP monitor");
         lx.plan.sockets.push(Socket {
             role: SocketRole::Monitor,
             path,
@@ -37,7 +38,7 @@ pub fn monitor(lx: &mut Lower<'_>) {
             role: SocketRole::Control,
             path: control,
             process: "qemu".to_string(),
-            cause: lx.cause(site, "default: QMP monitor of the unit"),
+            cause: lx.default_cause("default: QMP monitor of the unit"),
         });
         let path = lx.paths.run.clone();
         lx.plan.directories.push(Directory { role: DirectoryRole::Runtime, path, mode: 0o700, cause });

@@ -2,7 +2,7 @@
 
 use crate::diag::codes::machine as codes;
 use crate::domain::security::{LaunchKind, LaunchSecurity};
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
 
@@ -34,7 +34,7 @@ fn common(lx: &mut Lower<'_>, security: &LaunchSecurity, kind: &'static str) -> 
     };
     let mut props = Props::with("qom-type", kind);
     props.set("id", "lsec0").set("cbitpos", cbitpos).set("reduced-phys-bits", reduced);
-    lx.touch("/dev/sev", Grant::SYSTEM_NODE, security.site, "launchSecurity");
+    lx.touch("/dev/sev", Grant::SYSTEM_NODE, Use::LaunchSecurity, security.site, "launchSecurity");
     Some(props)
 }
 
@@ -62,7 +62,7 @@ fn tdx(lx: &mut Lower<'_>, security: &LaunchSecurity) {
         let mut socket = Props::with("type", "unix");
         socket.set("path", quotes.socket().to_string());
         props.set("quote-generation-socket", socket);
-        lx.touch(quotes.socket(), Grant::PEER_SOCKET, security.site, "launchSecurity: quotes");
+        lx.touch(quotes.socket(), Grant::PEER_SOCKET, Use::LaunchSecurity, security.site, "launchSecurity: quotes");
     }
     props.maybe("attributes", security.policy);
     lx.object(props, security.site, "launchSecurity");

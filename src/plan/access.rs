@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 
 /// One host resource and what a process may do with it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Access {
     /// Id of the process that touches it.
     pub process: String,
+    /// What it is for.
+    #[serde(rename = "use")]
+    pub usage: Use,
     /// Absolute path, as the XML or a default names it. Symbolic links are resolved at run time.
     pub path: String,
     /// Where the path leads when links are on the way and the host facts tell: what AppArmor sees.
@@ -45,8 +49,85 @@ impl Access {
     }
 }
 
+/// What a path is for: the part of the domain that uses it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Use {
+    /// An image of a disk, or a way to one.
+    #[default]
+    Disk,
+    /// The configuration of the library that reaches an image.
+    DiskConfiguration,
+    /// Reservations of disks that several machines write.
+    Reservations,
+    /// Code of the firmware.
+    Firmware,
+    /// The firmware's variables.
+    Nvram,
+    /// Kernel, initial RAM disk, device tree.
+    Boot,
+    /// A table that the firmware is given.
+    AcpiTable,
+    /// A file that the firmware is given.
+    FirmwareConfiguration,
+    /// The option ROM of a device.
+    OptionRom,
+    /// What executes the guest's instructions.
+    Accelerator,
+    /// A guest that the host cannot read.
+    LaunchSecurity,
+    /// Enclaves of the guest.
+    Enclave,
+    /// Memory of the guest.
+    Memory,
+    /// Memory that guests share.
+    SharedMemory,
+    /// Where the guest keeps its errors.
+    ErrorLog,
+    /// A shared folder.
+    Share,
+    /// A network interface.
+    Interface,
+    /// A serial port, a console, a channel.
+    CharacterDevice,
+    /// A parallel port.
+    ParallelPort,
+    /// A smart card.
+    SmartCard,
+    /// A USB device from elsewhere.
+    RedirectedUsb,
+    /// A source of random numbers.
+    Random,
+    /// What a device or a helper writes down.
+    Log,
+    /// Certificates, keys and the like.
+    Credentials,
+    /// A TPM.
+    Tpm,
+    /// What an emulated TPM keeps.
+    TpmState,
+    /// A socket between host and guest.
+    Vsock,
+    /// Sound.
+    Audio,
+    /// Keyboards, mice and the like.
+    Input,
+    /// A display.
+    Display,
+    /// A video adapter.
+    Video,
+    /// Rendering on a GPU of the host.
+    Gpu,
+    /// A device of the host that the guest gets.
+    HostDevice,
+    /// What the host facts grant to every guest.
+    HostFacts,
+}
+
 /// What is expected at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PathKind {
     /// A regular file.
@@ -69,6 +150,7 @@ pub enum PathKind {
 
 /// What a process does with a path. The letters are AppArmor's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Perms {
     /// `r`
     pub read: bool,
@@ -111,6 +193,7 @@ impl Perms {
 
 /// Who else may use a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Sharing {
     /// Only this domain.
@@ -125,6 +208,7 @@ pub enum Sharing {
 
 /// The SELinux label that a resource gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LabelRole {
     /// The domain's own image label, with its categories.
@@ -141,6 +225,7 @@ pub enum LabelRole {
 
 /// The owner that a resource gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OwnerRule {
     /// The domain's user and group.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// One argument of a process: a switch and its value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Arg {
     /// `-device`; for a positional argument or one handed through, the whole token.
     pub switch: Text,
@@ -16,6 +17,7 @@ pub struct Arg {
 
 /// The value of a switch.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ArgValue {
     /// Nothing follows.
@@ -28,6 +30,7 @@ pub enum ArgValue {
 
 /// QEMU's notations for properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Form {
     /// `{"driver":"ide-hd"}`
@@ -39,6 +42,7 @@ pub enum Form {
 
 /// A property value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Prop {
     /// `null`; nothing in the option form.
@@ -59,6 +63,7 @@ pub enum Prop {
 
 /// Ordered properties. An option list may hold a key twice, and its order counts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Props(pub Vec<(Text, Prop)>);
 
 impl Props {

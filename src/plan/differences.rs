@@ -4,7 +4,7 @@
 //! and a value. Two Plans differ in the facts that only one of them holds. The order in which a Plan lists its
 //! facts is that of the report; the order of arguments itself is no fact.
 
-use super::{Access, Arg, ArgValue, Cause, Plan, Prop, Props};
+use super::{Access, Arg, ArgValue, Cause, Need, Plan, Prop, Props};
 use indexmap::IndexMap;
 use serde::Serialize;
 use serde_json::Value;
@@ -135,7 +135,8 @@ fn facts(plan: &Plan) -> IndexMap<Key, Subject> {
         leaves("group", &json(&process.group), &mut properties);
         leaves("capabilities", &json(&process.capabilities), &mut properties);
         leaves("ready", &json(&process.ready), &mut properties);
-        leaves("locks memory", &json(&process.locks_memory), &mut properties);
+        let needs: Vec<Need> = process.needs.iter().map(|n| n.need).collect();
+        leaves("needs", &json(&needs), &mut properties);
         facts.add(&part, "program".to_string(), properties, &process.cause);
         for (name, value) in &process.env {
             facts.add(&part, format!("environment {name}"), vec![(String::new(), value.clone())], &process.cause);

@@ -1,13 +1,12 @@
 //! Resource limits and placement, in canonical units.
 
 use super::Cause;
+use crate::vocab::NumberSet;
 use serde::{Deserialize, Serialize};
-
-/// A CPU or node list in the kernel's notation: `0-3,8`.
-pub type Cpus = String;
 
 /// Limits of a domain. Absent values are not limited.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Limits {
     /// Number of virtual CPUs.
     pub vcpus: u32,
@@ -20,7 +19,7 @@ pub struct Limits {
     /// `<period>` and `<quota>`, microseconds, of `global`, `vcpu`, `emulator`, `iothread`.
     pub cpu_bandwidth: Vec<(String, Option<u64>, Option<i64>)>,
     /// CPUs that all threads of the domain may use.
-    pub cpuset: Option<Cpus>,
+    pub cpuset: Option<NumberSet>,
     /// CPUs of single threads.
     pub pins: Vec<ThreadCpus>,
     /// Scheduling of single threads.
@@ -60,17 +59,19 @@ pub struct Limits {
 
 /// CPUs of one thread.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ThreadCpus {
     /// `vcpu0`, `emulator`, `iothread1`.
     pub thread: String,
     /// The CPUs.
-    pub cpus: Cpus,
+    pub cpus: NumberSet,
     /// Why.
     pub cause: Cause,
 }
 
 /// Scheduling of one thread.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ThreadSchedule {
     /// `vcpu0`, `emulator`, `iothread1`.
     pub thread: String,
@@ -82,15 +83,17 @@ pub struct ThreadSchedule {
 
 /// Host NUMA policy.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MemoryPolicy {
     /// `strict`, `preferred`, `interleave`, `restrictive`.
     pub mode: String,
     /// Host nodes.
-    pub nodes: Cpus,
+    pub nodes: NumberSet,
 }
 
 /// Limits of one block device of the host.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct BlockDeviceLimit {
     /// Path of the device.
     pub path: String,

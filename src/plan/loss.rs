@@ -1,6 +1,6 @@
 //! What it means for a guest that one of its helpers dies. The runner and the units do the same.
 
-use super::{ArgValue, Plan, Process, Prop, Props, Ready, Role};
+use super::{Plan, Process, Ready, Role};
 
 /// What the loss of a helper means for the guest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +28,7 @@ impl Loss {
     }
 }
 
-/// Whether QEMU was told to connect to the socket of a helper again. The stream to passt can do so since QEMU 8.0.
+/// Whether QEMU connects to the socket of a helper again. The stream to passt can do so since QEMU 8.0.
 fn connects_again(plan: &Plan, helper: &Process) -> bool {
-    let Ready::Socket(socket) = &helper.ready else { return false };
-    let leads_there = |props: &Props| match props.get("addr") {
-        Some(Prop::Object(address)) => address.text("path") == Some(socket),
-        _ => props.text("path") == Some(socket),
-    };
-    let again = |props: &Props| props.get("reconnect").or(props.get("reconnect-ms")).is_some();
-    let args = plan.qemu().into_iter().flat_map(|qemu| &qemu.args);
-    args.into_iter().any(|arg| matches!(&arg.value, ArgValue::Props(props, _) if leads_there(props) && again(props)))
+    matches!(&helper.ready, Ready::Socket(socket) if plan.connects_again(socket))
 }

@@ -7,18 +7,24 @@
 
 mod access;
 mod args;
+mod claims;
 mod differences;
 mod limits;
 mod loss;
-mod ports;
+mod needs;
+mod read;
+#[cfg(test)]
+mod schema;
 mod target;
 
-pub use access::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing};
+pub use access::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing, Use};
 pub use args::{Arg, ArgValue, Form, Prop, Props};
+pub use claims::{Claim, ClaimKind, Connection, Listen};
 pub use differences::{Change, Difference, differences};
-pub use limits::{BlockDeviceLimit, Cpus, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
+pub use limits::{BlockDeviceLimit, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
 pub use loss::Loss;
-pub use ports::Port;
+pub use needs::{Need, Needed};
+pub use read::Unreadable;
 pub use target::{Target, Wiring};
 
 use crate::diag::Span;
@@ -30,14 +36,18 @@ pub type Text = Cow<'static, str>;
 
 /// What in the XML, or which default rule, brought an entry about.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Cause {
     /// Line in the domain XML, from 1; 0 when a default rule is the cause.
     pub line: u32,
     /// The bytes of the XML that are the cause.
     #[serde(skip)]
     pub span: Span,
-    /// A few words: `disk vda`, `default: memory balloon`.
+    /// A few words for a reader: `disk vda`, `default: memory balloon`.
     pub what: Text,
+    /// Whether it is there whatever stands at the line: a default rule is the cause.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_default: bool,
 }
 
 /// `disk vda (line 12)`
@@ -50,6 +60,7 @@ impl std::fmt::Display for Cause {
 
 /// Everything that a host needs to know to run one domain.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Plan {
     /// Format version of `plan.json`.
     pub version: u32,
@@ -85,6 +96,15 @@ pub struct Plan {
     pub directories: Vec<Directory>,
     /// Sockets on which a process listens.
     pub sockets: Vec<Socket>,
+    /// Ports on which a process listens, as far as the XML fixes them; see also [`Plan::auto_ports`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub listens: Vec<Listen>,
+    /// Sockets to which QEMU connects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub connects: Vec<Connection>,
+    /// What no other machine may have at the same time, besides what is written, listened on and linked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
     /// Files that must exist, made from a template when missing (NVRAM).
     pub files: Vec<NewFile>,
     /// Devices of the host that the machine has for itself while it runs.
@@ -99,6 +119,12 @@ pub struct Plan {
     /// Machines of the same host that have one of its devices, too, and so cannot run at the same time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<String>,
+    /// Whether QEMU waits with the guest's CPUs until it is told to go on (`-S`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starts_paused: bool,
+    /// Whether QEMU waits for the state of a guest that comes from elsewhere (`-incoming`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaits_state: bool,
     /// Mandatory access control and ownership of the whole domain.
     pub confinement: Confinement,
     /// What to do when the guest powers off, reboots or crashes.
@@ -128,7 +154,7 @@ impl std::fmt::Display for MadeFor {
 
 impl Plan {
     /// The version of the format that this virtc writes.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// The QEMU process.
     pub fn qemu(&self) -> Option<&Process> {
@@ -158,6 +184,7 @@ impl Plan {
 
 /// System-wide instance or user session (`qemu:///system`, `qemu:///session`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Instance {
     /// Runs under an account of its own, started by root.
@@ -169,6 +196,7 @@ pub enum Instance {
 
 /// How the guest's instructions are executed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Accelerator {
     /// `/dev/kvm`.
@@ -182,6 +210,7 @@ pub enum Accelerator {
 
 /// A program to start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Process {
     /// What it is.
     pub role: Role,
@@ -203,8 +232,8 @@ pub struct Process {
     pub capabilities: Vec<Text>,
     /// How the starter knows that it is ready.
     pub ready: Ready,
-    /// Whether it locks its memory (needs `LimitMEMLOCK=infinity`).
-    pub locks_memory: bool,
+    /// What it needs besides the paths of the access closure, once each.
+    pub needs: Vec<Needed>,
     /// Why it is there.
     pub cause: Cause,
 }
@@ -214,16 +243,11 @@ impl Process {
     pub fn changes_root(&self) -> bool {
         self.capabilities.iter().any(|c| c == "CAP_SYS_CHROOT")
     }
-
-    /// Whether it is the virtiofsd in C, which came with QEMU up to 7.2: it takes other options than the one in Rust.
-    pub fn is_virtiofsd_in_c(&self) -> bool {
-        self.role == Role::Virtiofsd
-            && ["/usr/lib/qemu/", "/usr/lib64/qemu/"].iter().any(|d| self.program.starts_with(d))
-    }
 }
 
 /// The part that a process plays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
     /// The machine itself.
@@ -251,6 +275,7 @@ pub enum Role {
 
 /// When a process counts as ready.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Ready {
     /// As soon as it runs.
@@ -264,6 +289,7 @@ pub enum Ready {
 
 /// A descriptor that a parent would pass.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Descriptor {
     /// The placeholder number in the arguments.
     pub number: u32,
@@ -276,6 +302,7 @@ pub struct Descriptor {
 
 /// A network link on the host.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Link {
     /// What kind of link.
     pub kind: LinkKind,
@@ -306,6 +333,7 @@ pub struct Link {
 
 /// A bridge of a virtual network. It stays when the domain stops: others may be plugged in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Bridge {
     /// Name of the interface on the host.
     pub name: String,
@@ -326,6 +354,7 @@ pub struct Bridge {
 
 /// Addresses that the machines of a network are given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Dhcp {
     /// The first, counted from the address of the network.
     pub offset: u32,
@@ -337,6 +366,7 @@ pub struct Dhcp {
 
 /// A machine that always gets the same address.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct DhcpHost {
     /// Its MAC address.
     pub mac: String,
@@ -346,6 +376,7 @@ pub struct DhcpHost {
 
 /// The kinds of [`Link`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LinkKind {
     /// A tap on a bridge, or by itself.
@@ -356,6 +387,7 @@ pub enum LinkKind {
 
 /// A secret that QEMU reads from a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Secret {
     /// QEMU's object id.
     pub id: String,
@@ -363,12 +395,16 @@ pub struct Secret {
     pub path: String,
     /// UUID or `type/usage` under which the domain names it.
     pub source: String,
+    /// Whether the file holds the value in base64.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub base64: bool,
     /// Why it is there.
     pub cause: Cause,
 }
 
 /// A directory that must exist before the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Directory {
     /// Its part.
     pub role: DirectoryRole,
@@ -382,6 +418,7 @@ pub struct Directory {
 
 /// The part that a directory plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DirectoryRole {
     /// Sockets and PID files; gone after the stop.
@@ -396,6 +433,7 @@ pub enum DirectoryRole {
 
 /// A socket on which a process of the domain listens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Socket {
     /// Its part.
     pub role: SocketRole,
@@ -409,6 +447,7 @@ pub struct Socket {
 
 /// The part that a socket plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum SocketRole {
     /// QMP.
@@ -425,6 +464,7 @@ pub enum SocketRole {
 
 /// A device of the host that is lent to the machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lent {
     /// How it is known: its node gets a name only when it appears.
     pub device: LentDevice,
@@ -436,6 +476,7 @@ pub struct Lent {
 
 /// How a device of the host is known.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum LentDevice {
     /// A USB device by vendor and product.
@@ -453,9 +494,13 @@ pub enum LentDevice {
 
 /// A file that is made before the first start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NewFile {
     /// Where it is to be.
     pub path: String,
+    /// What it is for.
+    #[serde(rename = "use")]
+    pub usage: Use,
     /// The file that it is copied from when it does not exist yet.
     pub template: Option<String>,
     /// Why it is there.
@@ -464,6 +509,7 @@ pub struct NewFile {
 
 /// A qcow2 image that takes what the guest writes to a transient disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Overlay {
     /// Where it is to be.
     pub path: String,
@@ -488,6 +534,7 @@ impl Overlay {
 /// A port that the XML leaves open, and that QEMU cannot choose itself. The command line holds the first
 /// that comes into question; whoever starts QEMU may put another in its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct AutoPort {
     /// The switch of QEMU.
     pub switch: Text,
@@ -503,6 +550,7 @@ pub struct AutoPort {
 
 /// Mandatory access control and ownership.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Confinement {
     /// User that QEMU runs as; none: the user who starts it.
     pub user: Option<String>,
@@ -525,6 +573,7 @@ pub struct Confinement {
 
 /// SELinux labels of a domain.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Selinux {
     /// Context of the processes.
     pub process: String,
@@ -551,6 +600,7 @@ pub struct Selinux {
 
 /// The AppArmor profile of a domain.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Apparmor {
     /// Profile name, `libvirt-UUID` unless the XML names another.
     pub profile: String,
@@ -564,6 +614,7 @@ pub struct Apparmor {
 
 /// What to do at the end of a run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Lifecycle {
     /// `destroy`, `restart`, `preserve`, `rename-restart`.
     pub on_poweroff: Text,
@@ -571,4 +622,7 @@ pub struct Lifecycle {
     pub on_reboot: Text,
     /// Also `coredump-destroy`, `coredump-restart`.
     pub on_crash: Text,
+    /// Whether the user's own arguments (`-action`) say what QEMU does, so that nobody else tells it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_handed_through: bool,
 }

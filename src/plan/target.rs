@@ -7,7 +7,9 @@ use std::str::FromStr;
 
 /// What the command line is for. In text: `standalone`, `libvirt` (the newest known) or `libvirt@11.3`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(into = "String", try_from = "String")]
+#[cfg_attr(test, schemars(with = "String"))]
 pub enum Target {
     /// Runs as it stands.
     #[default]

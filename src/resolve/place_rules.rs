@@ -2,6 +2,9 @@
 
 use crate::caps::Cap;
 use crate::device::address::AddressKind;
+use crate::device::disk::Disk;
+use crate::device::hostdev::Hostdev;
+use crate::device::smartcard::Smartcard;
 use crate::device::{Device, Devices};
 use crate::diag::Span;
 use crate::diag::codes::{address as codes, general as support};
@@ -44,7 +47,7 @@ fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
     let (info, family) = (device.info(), device.family());
     let Some(kind) = info.address.address.as_ref().map(|a| a.kind()).or(info.address.wanted) else { return };
     let site = info.address_site();
-    let of_host = family == "hostdev";
+    let of_host = device.is::<Hostdev>();
     if kind == AddressKind::Ccw && !machine.arch.is_s390() {
         let machine = &machine.name;
         cx.error(
@@ -55,7 +58,7 @@ fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
         .help("remove the <address>, and virtc chooses one");
     }
     if kind == AddressKind::Unassigned && !of_host {
-        let message = if family == "disk" {
+        let message = if device.is::<Disk>() {
             "<address type='unassigned'> leaves a device out of the machine, and a virtio disk has to be in it"
                 .to_string()
         } else {
@@ -63,7 +66,7 @@ fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
         };
         cx.error(&codes::KIND, site, message);
     }
-    if family == "smart card" && kind != AddressKind::Ccid {
+    if device.is::<Smartcard>() && kind != AddressKind::Ccid {
         let message = "a smart card must use the 'ccid' address type: its controllers have no other places";
         cx.error(&codes::KIND, site, message);
     }

@@ -3,17 +3,15 @@
 
 use crate::emit::devices::{Device, DeviceRule, rules};
 use crate::plan::Plan;
+use crate::vocab::nodes::Class;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-
-/// The driver of macvtaps, which are opened for QEMU in its group.
-const MACVTAP: &str = "char-macvtap";
 
 fn of_qemu(plan: &Plan) -> Vec<DeviceRule<'_>> {
     let Some(qemu) = plan.qemu() else { return Vec::new() };
     let mut all = rules(plan, qemu);
     if qemu.descriptors.iter().any(|d| d.link.is_some()) {
-        let device = Device::Class { name: MACVTAP, major: None };
-        all.push(DeviceRule { device, perms: "rw", cause: qemu.cause.clone() });
+        // It is opened for QEMU in its group.
+        all.push(DeviceRule { device: Device::of(Class::Macvtap), perms: "rw", cause: qemu.cause.clone() });
     }
     all
 }
@@ -66,12 +64,13 @@ fn major_of(drivers: &str, name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Access, Cause, LabelRole, OwnerRule, PathKind, Perms, Process, Role, Sharing};
+    use crate::plan::{Access, Cause, LabelRole, OwnerRule, PathKind, Perms, Process, Role, Sharing, Use};
 
     #[test]
     fn rules_of_both_kinds() {
         let access = |path: &str| Access {
             process: "qemu".into(),
+            usage: Use::Disk,
             path: path.into(),
             kind: PathKind::CharDevice,
             perms: Perms::READ,
@@ -98,7 +97,7 @@ mod tests {
     #[test]
     fn drivers_have_numbers() {
         let drivers = "Character devices:\n  1 mem\n236 macvtap\n\nBlock devices:\n  7 loop\n";
-        assert_eq!(major_of(drivers, MACVTAP), Some(236));
+        assert_eq!(major_of(drivers, Class::Macvtap.name()), Some(236));
         assert_eq!((major_of(drivers, "char-loop"), major_of(drivers, "char-mac")), (None, None));
     }
 }

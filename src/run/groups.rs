@@ -144,7 +144,8 @@ fn knobs(plan: &Plan, version: Version) -> Vec<Knob> {
     let is_whole = |k: &Knob| k.thread.is_empty() && k.file == "cpuset.cpus";
     if !plan.limits.pins.is_empty() {
         knobs.retain(|k| !is_whole(k));
-        if let Ok(Some(value)) = scale::all_cpus(&plan.limits) {
+        if let Some(cpus) = scale::all_cpus(&plan.limits) {
+            let value = cpus.to_string();
             knobs.insert(0, Knob { thread: String::new(), file: "cpuset.cpus".to_string(), value });
         }
     }

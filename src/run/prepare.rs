@@ -7,7 +7,7 @@ use super::process::{self, ProcessRef};
 use super::registry::Registry;
 use super::{Options, groups, links, shaping};
 use crate::diag::codes::run as codes;
-use crate::plan::{ArgValue, DirectoryRole, Overlay, Plan, Prop, Secret};
+use crate::plan::{DirectoryRole, Overlay, Plan, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use rustix::process::Signal;
@@ -46,7 +46,7 @@ pub(super) fn prepare(
         make_overlay(overlay, account, journal)?;
     }
     for secret in &plan.secrets {
-        make_secret(plan, secret, options, account, journal)?;
+        make_secret(secret, options, account, journal)?;
     }
     for socket in &plan.sockets {
         free_socket(Path::new(&socket.path), journal)?;
@@ -161,7 +161,6 @@ fn new_file(path: &Path) -> std::io::Result<std::fs::File> {
 
 /// Puts the value of a secret where QEMU looks for it, unless it is there.
 fn make_secret(
-    plan: &Plan,
     secret: &Secret,
     options: &Options,
     account: Option<&Account>,
@@ -174,16 +173,15 @@ fn make_secret(
     let name = secret.source.replace('/', "%2F");
     let from = options.secrets.join(&name);
     let encoded = options.secrets.join(format!("{name}.base64"));
-    let wants_base64 = wants_base64(plan, &secret.id);
     let of_host = options.secret_values.0.iter().find(|(source, _)| *source == secret.source);
     let read = match of_host {
         Some((_, value)) => Ok(value.clone().into_bytes()),
         None => std::fs::read(&from),
     };
     let value = match (read, std::fs::read(&encoded)) {
-        (Ok(value), _) if wants_base64 => BASE64.encode(&value).into_bytes(),
+        (Ok(value), _) if secret.base64 => BASE64.encode(&value).into_bytes(),
         (Ok(value), _) => value,
-        (Err(_), Ok(value)) if wants_base64 => value,
+        (Err(_), Ok(value)) if secret.base64 => value,
         (Err(_), Ok(value)) => BASE64
             .decode(value.trim_ascii())
             .map_err(|_| fault(&codes::NO_SECRET, format!("{} does not hold base64", encoded.display())))?,
@@ -210,16 +208,6 @@ fn make_secret(
     journal.add(Entry::File(path.to_path_buf()))?;
     new_file(path).and_then(|mut file| file.write_all(&value)).map_err(|e| cannot("write", path, e))?;
     own::hand_over(path, account)
-}
-
-/// Whether QEMU's object of this id reads base64.
-fn wants_base64(plan: &Plan, id: &str) -> bool {
-    plan.processes.iter().flat_map(|p| &p.args).any(|arg| match &arg.value {
-        ArgValue::Props(props, _) => {
-            props.text("id") == Some(id) && matches!(props.get("format"), Some(Prop::Text(f)) if f == "base64")
-        }
-        _ => false,
-    })
 }
 
 /// Removes a socket that nobody listens on any more, and notes that a process of ours will make it.

@@ -7,7 +7,7 @@ use super::qmp::readable;
 use super::terminal::{self, Terminal};
 use super::trampoline::Confine;
 use crate::diag::codes::run as codes;
-use crate::plan;
+use crate::plan::{self, Need};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
@@ -266,7 +266,7 @@ impl Starter {
         groups: Option<&Groups>,
     ) -> Result<Watched, Fault> {
         let mut confine = Confine {
-            locks_memory: process.locks_memory || self.confine.locks_memory,
+            locks_memory: process.needs(Need::LockedMemory) || self.confine.locks_memory,
             keep: keep(process),
             groups: groups.map(Groups::joins).unwrap_or_default(),
             descriptors: descriptors(process)?,

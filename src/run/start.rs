@@ -12,7 +12,8 @@ use super::trampoline::Confine;
 use super::{Options, categories, groups, kvm, links, prepare, programs, shaping};
 use crate::diag::codes::run as codes;
 use crate::emit::argv;
-use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Loss, Plan, Ready, Role};
+use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Loss, Need, Plan, Ready, Role};
+use crate::vocab::NumberSet;
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
@@ -161,7 +162,7 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
     }
     let process = &process;
     let tokens = argv::tokens(process);
-    let terminal = options.terminal && uses_terminal(&tokens);
+    let terminal = options.terminal && process.needs(Need::Terminal);
     let qemu = starter.start(process, &tokens, terminal, groups.as_ref())?;
     machine.note_process(&qemu)?;
     machine.qemu = Some(qemu);
@@ -169,10 +170,9 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
     let processes = helpers.map(|p| (p.clone(), Loss::of(plan, p))).collect();
     let ready_timeout = options.ready_timeout;
     machine.spare = Some(Spare { starter, processes, ready_timeout, restarts: Vec::new() });
-    let paused = tokens.iter().any(|t| t == "-S");
     let up = machine
         .await_monitor(&monitor, options.ready_timeout)
-        .and_then(|()| machine.await_running(plan, paused, options.ready_timeout));
+        .and_then(|()| machine.await_running(plan, plan.starts_paused, options.ready_timeout));
     if let Err(fault) = up {
         // On a busy host a guest may have powered off before anybody could look; else it is a fault.
         if !machine.has_ended_well() {
@@ -194,8 +194,8 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
 /// Refuses a plan that is not made for running.
 fn runnable(plan: &Plan) -> Result<(), Fault> {
     let refuse = |text: String| Err(fault(&codes::NOT_RUNNABLE, text));
-    if plan.version > Plan::VERSION {
-        return refuse(format!("the plan has version {}, and this virtc knows {}", plan.version, Plan::VERSION));
+    if plan.version != Plan::VERSION {
+        return refuse(plan::Unreadable::Version(plan.version).to_string());
     }
     let Some(qemu) = plan.qemu() else { return refuse(format!("the plan of '{}' holds no QEMU", plan.name)) };
     if !plan.target.is_standalone() || qemu.descriptors.iter().any(|d| d.link.is_none()) {
@@ -363,7 +363,12 @@ fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
             .as_ref()
             .filter(|a| own::has_apparmor() && profile_is_loaded(&a.profile))
             .map(|a| a.profile.clone()),
-        cpus: pinned.or(plan.limits.cpuset.as_ref()).map(|c| cpu_list(c)).unwrap_or_default(),
+        cpus: pinned
+            .or(plan.limits.cpuset.as_ref())
+            .into_iter()
+            .flat_map(NumberSet::iter)
+            .map(|n| n as usize)
+            .collect(),
         groups: Vec::new(),
         maxima: [plan.limits.max_processes.map(u64::from), plan.limits.max_files.map(u64::from), plan.limits.max_core],
     }
@@ -372,25 +377,6 @@ fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
 fn profile_is_loaded(profile: &str) -> bool {
     std::fs::read_to_string("/sys/kernel/security/apparmor/profiles")
         .is_ok_and(|text| text.lines().any(|line| line.rsplit_once(" (").is_some_and(|(name, _)| name == profile)))
-}
-
-/// The numbers of a list such as `0-3,8,^2`.
-pub(super) fn cpu_list(text: &str) -> Vec<usize> {
-    let mut cpus = std::collections::BTreeSet::new();
-    for part in text.split(',').map(str::trim) {
-        let (remove, part) = part.strip_prefix('^').map_or((false, part), |rest| (true, rest));
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        if let (Ok(first), Ok(last)) = (first.parse::<usize>(), last.parse::<usize>()) {
-            for cpu in first..=last.min(first.saturating_add(4096)) {
-                if remove {
-                    cpus.remove(&cpu);
-                } else {
-                    cpus.insert(cpu);
-                }
-            }
-        }
-    }
-    cpus.into_iter().collect()
 }
 
 /// Confinement that the plan asks for and this host cannot give.
@@ -466,24 +452,6 @@ pub(super) fn await_helper(
         }
     }
     Ok(())
-}
-
-/// Whether QEMU itself talks to the terminal: some switch names `stdio`.
-fn uses_terminal(tokens: &[String]) -> bool {
-    let names_stdio = |value: &str| {
-        value == "stdio"
-            || value == "mon:stdio"
-            || value.starts_with("stdio,")
-            || value.contains("\"type\":\"stdio\"")
-            || value.contains("\"backend\":\"stdio\"")
-    };
-    tokens.windows(2).any(|pair| match pair {
-        [switch, value] => {
-            matches!(switch.as_str(), "-chardev" | "-serial" | "-parallel" | "-monitor" | "-qmp" | "-debugcon")
-                && names_stdio(value)
-        }
-        _ => false,
-    }) || tokens.iter().any(|t| t == "-nographic")
 }
 
 pub(super) fn interrupted() -> Fault {
@@ -628,24 +596,5 @@ impl Machine {
             .map_err(|e| fault(&codes::PREPARE, format!("cannot listen on {}: {e}", path.display())))?;
         self.proxy = Some(proxy);
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cpu_lists_are_read() {
-        assert_eq!(cpu_list("0-3,8,^2"), [0, 1, 3, 8]);
-        assert!(cpu_list("x").is_empty());
-    }
-
-    #[test]
-    fn the_terminal_is_shared_only_when_asked() {
-        let tokens = |text: &str| Vec::from_iter(text.split(' ').map(str::to_string));
-        assert!(uses_terminal(&tokens("-chardev stdio,id=charserial0")));
-        assert!(uses_terminal(&tokens("-serial mon:stdio")));
-        assert!(!uses_terminal(&tokens("-chardev socket,id=stdio -name stdio")));
     }
 }

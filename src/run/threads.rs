@@ -1,8 +1,9 @@
 //! The threads of QEMU: put on their CPUs, given their scheduling, and placed in their control groups.
 
 use super::groups::Groups;
-use super::start::{Machine, cpu_list};
+use super::start::Machine;
 use crate::plan::Plan;
+use crate::vocab::{NumberSet, Value};
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
 use serde_json::json;
@@ -78,7 +79,7 @@ fn names(list: &str, thread: &str) -> bool {
     let digits = |text: &str| text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len());
     let (kind, numbers) = list.split_at(digits(list));
     let (of, one) = thread.split_at(digits(thread));
-    kind == of && one.parse().is_ok_and(|n: usize| cpu_list(numbers).contains(&n))
+    kind == of && one.parse().is_ok_and(|n| NumberSet::parse(numbers).is_ok_and(|all| all.has(n)))
 }
 
 /// Moves virtual CPUs and I/O threads to their CPUs. The emulator's threads are there from the beginning.
@@ -86,9 +87,9 @@ fn pin(plan: &Plan, threads: &[(String, i32)], say: &mut dyn FnMut(&str)) {
     let limits = &plan.limits;
     let emulator = limits.pins.iter().any(|p| p.thread == EMULATOR);
     for (name, thread) in threads.iter().filter(|(name, _)| name != EMULATOR) {
-        let own = limits.pins.iter().find(|p| p.thread == *name).map(|p| p.cpus.as_str());
-        let cpus = match own.or(limits.cpuset.as_deref()) {
-            Some(list) => cpu_list(list),
+        let own = limits.pins.iter().find(|p| p.thread == *name).map(|p| &p.cpus);
+        let cpus: Vec<usize> = match own.or(limits.cpuset.as_ref()) {
+            Some(list) => list.iter().map(|n| n as usize).collect(),
             // It began on the emulator's CPUs, which are not meant for it.
             None if emulator => (0..CpuSet::MAX_CPU).collect(),
             None => continue,
@@ -97,7 +98,10 @@ fn pin(plan: &Plan, threads: &[(String, i32)], say: &mut dyn FnMut(&str)) {
         cpus.iter().filter(|c| **c < CpuSet::MAX_CPU).for_each(|c| set.set(*c));
         let pid = Pid::from_raw(*thread);
         if pid.is_none() || sched_setaffinity(pid, &set).is_err() {
-            say(&format!("cannot bind {name} to CPUs {}", own.unwrap_or("of the domain")));
+            say(&format!(
+                "cannot bind {name} to CPUs {}",
+                own.map_or("of the domain".to_string(), NumberSet::to_string)
+            ));
         }
     }
     for pin in limits.pins.iter().filter(|p| threads.iter().all(|(name, _)| *name != p.thread)) {

@@ -7,7 +7,7 @@ use crate::diag::codes::machine as codes;
 use crate::domain::memory::{AccessMode, MemorySource};
 use crate::domain::tuning::NumaMode;
 use crate::host::Host;
-use crate::plan::{Directory, DirectoryRole, Prop, Props};
+use crate::plan::{Directory, DirectoryRole, Need, Prop, Props, Use};
 use crate::vocab::{NumberSet, YesNo};
 use crate::xml::Site;
 use std::path::Path;
@@ -64,6 +64,9 @@ pub struct Backend {
 
 /// Adds a backend, and the context in which its pages are touched.
 pub fn add(lx: &mut Lower<'_>, mut backend: Backend, site: Site) {
+    if backend.nodes.is_some() {
+        lx.need(Need::MemoryPolicy, site, "memory");
+    }
     let preallocates = matches!(backend.props.get("prealloc"), Some(Prop::Bool(true)));
     if let Some(nodes) = backend.nodes.as_ref().and_then(|nodes| near_emulator(lx, nodes))
         && preallocates
@@ -128,6 +131,7 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
         "memory-backend-epc"
     } else if source == Some(MemorySource::Memfd) && request.path.is_none() {
         if let Some(kib) = huge {
+            lx.need(Need::HugePages, request.site, "memory");
             props.set("hugetlb", true).set("hugetlbsize", kib * 1024);
             prealloc = request.prealloc.unwrap_or(true);
         }
@@ -284,5 +288,5 @@ pub fn file_access(lx: &mut Lower<'_>, path: &str, request: &BackendRequest) {
     if request.path.is_none() && !lx.env.has_parent() && lx.plan.access.iter().any(|a| a.path == path) {
         return;
     }
-    lx.touch(&path, grant, request.site, "memory");
+    lx.touch(&path, grant, Use::Memory, request.site, "memory");
 }

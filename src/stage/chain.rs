@@ -3,7 +3,7 @@
 use super::{Grant, Lower};
 use crate::device::storage::Format;
 use crate::diag::codes::security as codes;
-use crate::plan::Access;
+use crate::plan::{Access, Use};
 use crate::xml::Site;
 
 /// The longest chain that is followed.
@@ -49,9 +49,9 @@ pub fn chain(path: &str, format: Format, what: &str, site: Site, lx: &mut Lower<
 
 /// One file that a header names.
 fn touch(path: &str, grant: Grant, by: &str, what: &str, site: Site, named: &mut Vec<String>, lx: &mut Lower<'_>) {
-    let disk = |a: &Access| a.path == path && a.process == "qemu" && a.cause.what.starts_with("disk");
+    let disk = |a: &Access| a.path == path && a.process == "qemu" && a.usage == Use::Disk;
     if !lx.plan.access.iter().any(disk) {
-        lx.touch(path, grant, site, format!("disk {what}, by the header of {by}"));
+        lx.touch(path, grant, Use::Disk, site, format!("disk {what}, by the header of {by}"));
         named.push(format!("'{path}'"));
     }
 }

@@ -8,9 +8,10 @@
 use super::Lower;
 use crate::domain::seclabel::SourceSeclabel;
 use crate::plan::{
-    Access, Cause, LabelRole, Lent, LentDevice, OwnerRule, PathKind, Perms, Sharing, Socket, SocketRole, Text,
+    Access, Cause, LabelRole, Lent, LentDevice, Need, OwnerRule, PathKind, Perms, Sharing, Socket, SocketRole, Text,
+    Use,
 };
-use crate::vocab::YesNo;
+use crate::vocab::{YesNo, nodes};
 use crate::xml::Site;
 
 /// What is granted for one use of a path.
@@ -164,8 +165,8 @@ impl Grant {
 
 impl Lower<'_> {
     /// Adds a use of a path by QEMU to the access closure.
-    pub fn touch(&mut self, path: &str, grant: Grant, site: Site, what: impl Into<Text>) {
-        self.touch_by("qemu", path, grant, site, what);
+    pub fn touch(&mut self, path: &str, grant: Grant, usage: Use, site: Site, what: impl Into<Text>) {
+        self.touch_by("qemu", path, grant, usage, site, what);
     }
 
     /// Adds the socket at which a helper of the domain, by its id, serves QEMU.
@@ -175,11 +176,12 @@ impl Lower<'_> {
     }
 
     /// Adds a use of a path by the process with this id.
-    pub fn touch_by(&mut self, process: &str, path: &str, grant: Grant, site: Site, what: impl Into<Text>) {
+    pub fn touch_by(&mut self, process: &str, path: &str, grant: Grant, usage: Use, site: Site, what: impl Into<Text>) {
         let cause = self.cause(site, what);
         let Grant { kind, perms, sharing, label, restore_label, owner } = grant;
         self.plan.access.push(Access {
             process: process.to_string(),
+            usage,
             path: path.to_string(),
             resolved: None,
             kind,
@@ -201,19 +203,20 @@ impl Lower<'_> {
 
     /// The container of VFIO, and the node of a group of devices; all groups where it is not known. Whose the node is
     /// follows from what is lent.
-    pub fn touch_vfio(&mut self, group: Option<u32>, site: Site, what: impl Into<Text>) {
+    pub fn touch_vfio(&mut self, group: Option<u32>, usage: Use, site: Site, what: impl Into<Text>) {
         let what = what.into();
-        self.touch("/dev/vfio/vfio", Grant::SYSTEM_NODE, site, what.clone());
+        self.need(Need::Vfio, site, what.clone());
+        self.touch(nodes::VFIO, Grant::SYSTEM_NODE, usage, site, what.clone());
         match group {
-            Some(group) => self.touch(&format!("/dev/vfio/{group}"), Grant::VFIO_GROUP, site, what),
+            Some(group) => self.touch(&format!("/dev/vfio/{group}"), Grant::VFIO_GROUP, usage, site, what),
             // The folder is nobody's by name: only a device of the host may have it.
-            None => self.touch("/dev/vfio", Grant::VFIO_GROUP.on(PathKind::Files), site, "hostdev"),
+            None => self.touch("/dev/vfio", Grant::VFIO_GROUP.on(PathKind::Files), Use::HostDevice, site, what),
         }
     }
 
     /// Adds a use by QEMU of what hosts need not have: a library's configuration, a folder of drivers.
-    pub fn touch_if_there(&mut self, path: &str, grant: Grant, site: Site, what: impl Into<Text>) {
-        self.touch(path, grant, site, what);
+    pub fn touch_if_there(&mut self, path: &str, grant: Grant, usage: Use, site: Site, what: impl Into<Text>) {
+        self.touch(path, grant, usage, site, what);
         if let Some(access) = self.plan.access.last_mut() {
             access.optional = true;
         }

@@ -9,7 +9,10 @@ use crate::device::{Device, Devices};
 use crate::diag::{Code, Diagnostic, Diagnostics};
 use crate::domain::Domain;
 use crate::domain::qemu::OverrideType;
-use crate::plan::{Arg, Cause, Descriptor, Form, PathKind, Plan, Prop, Props, Text, Wiring};
+use crate::plan::{
+    Arg, Cause, Claim, ClaimKind, Connection, Descriptor, Form, Listen, Need, Needed, PathKind, Plan, Prop, Props,
+    Text, Use, Wiring,
+};
 use crate::vocab::Value;
 use crate::xml::{Document, Site};
 
@@ -49,6 +52,10 @@ pub struct Lower<'a> {
     pub plan: Plan,
     /// QEMU's arguments so far.
     pub args: Vec<Arg>,
+    /// Which of the arguments are the user's own (`<qemu:commandline>`).
+    pub handed_through: std::ops::Range<usize>,
+    /// What QEMU needs so far besides paths.
+    pub needs: Vec<Needed>,
     /// Descriptors that libvirt would pass.
     pub descriptors: Vec<Descriptor>,
     /// Descriptor sets (`-add-fd`) so far.
@@ -101,6 +108,8 @@ impl<'a> Lower<'a> {
             paths: Paths::of(domain, &cx.env),
             plan: Plan { version: Plan::VERSION, ..Plan::default() },
             args: Vec::with_capacity(64),
+            handed_through: 0..0,
+            needs: Vec::new(),
             descriptors: Vec::new(),
             fd_sets: 0,
             variables: Vec::new(),
@@ -120,7 +129,43 @@ impl<'a> Lower<'a> {
     pub fn cause(&self, site: Site, what: impl Into<Text>) -> Cause {
         let span = self.doc.span_of(site);
         let line = if span.is_none() { 0 } else { self.lines.partition_point(|&at| at <= span.start) as u32 };
-        Cause { line, span, what: what.into() }
+        Cause { line, span, what: what.into(), is_default: false }
+    }
+
+    /// Records something that QEMU needs besides paths; the first who needs it is the cause.
+    pub fn need(&mut self, need: Need, site: Site, what: impl Into<Text>) {
+        if self.needs.iter().all(|n| n.need != need) {
+            let cause = self.cause(site, what);
+            self.needs.push(Needed { need, cause });
+        }
+    }
+
+    /// Records a port on which QEMU listens; nothing for port 0.
+    pub fn listens_on(&mut self, address: &str, port: u16, udp: bool, cause: &Cause) {
+        let listen = if udp { Listen::udp } else { Listen::tcp };
+        self.plan.listens.extend(listen("qemu", address, port, cause.clone()));
+    }
+
+    /// Records a socket to which QEMU connects, and whether it does so again.
+    pub fn connects(&mut self, socket: &str, again: bool, cause: &Cause) {
+        self.plan.connects.push(Connection { socket: socket.to_string(), again, cause: cause.clone() });
+    }
+
+    /// Records what only this machine can have.
+    pub fn claim(&mut self, kind: ClaimKind, value: impl Into<String>, site: Site, what: impl Into<Text>) {
+        let cause = self.cause(site, what);
+        self.plan.claims.push(Claim { kind, value: value.into(), cause });
+    }
+
+    /// What `<qemu:override>` puts in the place of a property of a device.
+    pub fn overridden(&self, id: &str, property: &str) -> Option<&str> {
+        let mut all = self.domain.qemu.overrides.iter().rev();
+        all.find(|o| o.alias == id && o.name == property).and_then(|o| o.value.as_deref())
+    }
+
+    /// The cause of what a default rule adds to every domain; the place is that of the domain.
+    pub fn default_cause(&self, what: &'static str) -> Cause {
+        Cause { is_default: true, ..self.cause(self.domain.site, what) }
     }
 
     /// Records a fault that only shows when the command line is made.
@@ -175,10 +220,11 @@ impl<'a> Lower<'a> {
     /// Records that a process renders on a GPU of the host.
     pub fn render_node(&mut self, path: &str, site: Site) {
         let what = "rendering on the GPU";
-        self.touch(path, Grant::SYSTEM_NODE, site, what);
+        self.need(Need::Gpu, site, what);
+        self.touch(path, Grant::SYSTEM_NODE, Use::Gpu, site, what);
         // The library compares all nodes to find the driver of this one (libdrm, drmGetDevices).
         // The folder is not the XML's to choose.
-        self.touch_if_there("/dev/dri", Grant::SYSTEM_SOURCE.on(PathKind::Directory), Site::NONE, what);
+        self.touch_if_there("/dev/dri", Grant::SYSTEM_SOURCE.on(PathKind::Directory), Use::Gpu, Site::NONE, what);
     }
 
     /// Adds a `-netdev`.
@@ -216,7 +262,7 @@ impl<'a> Lower<'a> {
             && rom.starts_with('/')
         {
             let rom = rom.to_string();
-            self.touch(&rom, Grant::ROM, device.site(), "option ROM");
+            self.touch(&rom, Grant::ROM, Use::OptionRom, device.site(), "option ROM");
         }
         let id = &device.info().id;
         for change in self.domain.qemu.overrides.iter().filter(|o| o.alias == *id) {
@@ -234,7 +280,11 @@ impl<'a> Lower<'a> {
             props.replace(change.name.clone(), prop);
         }
         // libvirt leaves this device of memory devices to QEMU.
-        let zpci = device.info().pci().and_then(|pci| pci.zpci).filter(|_| device.family() != "memory device");
+        let zpci = device
+            .info()
+            .pci()
+            .and_then(|pci| pci.zpci)
+            .filter(|_| !device.is::<crate::device::memory::MemoryDevice>());
         if let Some(zpci) = zpci {
             let uid = zpci.uid.unwrap_or(0);
             let mut zpci_props = Props::driver("zpci");

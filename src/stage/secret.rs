@@ -67,7 +67,7 @@ impl Lower<'_> {
     fn secret_file(&mut self, id: &str, source: String, site: Site, what: Text) {
         let path = format!("{}/secrets/{id}", self.paths.run);
         let cause = self.cause(site, what.clone());
-        self.plan.secrets.push(Secret { id: id.to_string(), path: path.clone(), source, cause });
+        self.plan.secrets.push(Secret { id: id.to_string(), path: path.clone(), source, base64: false, cause });
         let mut props = Props::with("qom-type", "secret");
         props.set("id", id.to_string()).set("format", "raw").set("file", path);
         self.object(props, site, what);

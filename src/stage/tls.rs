@@ -2,7 +2,7 @@
 
 use super::{Grant, Lower};
 use crate::host::Service;
-use crate::plan::{PathKind, Props};
+use crate::plan::{PathKind, Props, Use};
 use crate::xml::Site;
 
 /// What a `tls-creds-x509` object says.
@@ -34,5 +34,5 @@ pub fn credentials(credentials: &Credentials<'_>, site: Site, lx: &mut Lower<'_>
     props.maybe("passwordid", secret.map(|_| credentials.secret.to_string()));
     props.maybe("priority", credentials.service.tls_priority.clone());
     lx.object(props, site, "TLS credentials");
-    lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), site, "TLS credentials");
+    lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), Use::Credentials, site, "TLS credentials");
 }

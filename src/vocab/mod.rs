@@ -2,6 +2,7 @@
 
 mod arch;
 mod ident;
+pub mod nodes;
 mod numbers;
 mod release;
 mod size;

@@ -87,6 +87,45 @@ impl Value for NumberSet {
     }
 }
 
+/// `0-3,8`, as the kernel and systemd take it.
+impl std::fmt::Display for NumberSet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.to_text())
+    }
+}
+
+/// In JSON it is text, `0-3,8`; the empty set is an empty one.
+impl serde::Serialize for NumberSet {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for NumberSet {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<NumberSet, D::Error> {
+        let text = <std::borrow::Cow<'_, str>>::deserialize(from)?;
+        if text.is_empty() {
+            return Ok(NumberSet::default());
+        }
+        NumberSet::parse(&text).map_err(|expected| serde::de::Error::custom(format!("'{text}' is not {expected}")))
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for NumberSet {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "NumberSet".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "Numbers of CPUs or nodes: `0-1,3,8`.",
+            "type": "string",
+            "pattern": "^([0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*)?$",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,6 +135,8 @@ mod tests {
         for (text, printed) in [("0-3,^2,8", "0-1,3,8"), ("1", "1"), ("4,3,2", "2-4"), (" 0 - 1 ", "0-1")] {
             assert_eq!(NumberSet::parse(text).map(|s| s.to_text()), Ok(printed.to_string()), "{text}");
         }
+        assert_eq!(serde_json::from_str::<NumberSet>("\"\"").ok(), Some(NumberSet::default()));
+        assert!(serde_json::from_str::<NumberSet>("\"0-99999\"").is_err());
         for wrong in ["", "aaa", "3-1", "1,,2", "-1", "99999999"] {
             assert!(NumberSet::parse(wrong).is_err(), "{wrong}");
         }

@@ -385,8 +385,8 @@ fn values_that_systemd_would_drop_are_refused() {
         plans::try_tree(&plan).err().unwrap_or_else(|| panic!("taken: {:?}", plan.limits))
     };
     refused(&|p| p.limits.memory_hard = Some(0));
-    refused(&|p| p.limits.cpuset = Some("0-99999".into()));
-    refused(&|p| p.limits.cpuset = Some("a".into()));
+    refused(&|p| p.limits.cpuset = Some([9000].into_iter().collect()));
+    refused(&|p| p.limits.cpuset = Some(Default::default()));
     refused(&|p| p.limits.cpu_bandwidth.push(("global".into(), Some(10), Some(10))));
     refused(&|p| p.limits.partition = Some("/a/../b".into()));
     refused(&|p| p.limits.partition = Some("relative".into()));

@@ -43,8 +43,12 @@ pub fn server() -> Plan {
         }),
         seccomp: true,
     };
-    plan.lifecycle =
-        Lifecycle { on_poweroff: "destroy".into(), on_reboot: "restart".into(), on_crash: "destroy".into() };
+    plan.lifecycle = Lifecycle {
+        on_poweroff: "destroy".into(),
+        on_reboot: "restart".into(),
+        on_crash: "destroy".into(),
+        ..Lifecycle::default()
+    };
     plan.directories.push(Directory {
         role: DirectoryRole::Runtime,
         path: "/run/virtc/web".into(),
@@ -92,6 +96,7 @@ pub fn qemu() -> Process {
 pub fn disk(path: &str) -> Access {
     Access {
         process: "qemu".into(),
+        usage: Use::Disk,
         path: path.into(),
         resolved: None,
         kind: PathKind::File,
@@ -175,6 +180,7 @@ pub fn desktop() -> Plan {
     });
     plan.access.push(Access { process: "swtpm-tpm0".into(), kind: PathKind::Tree, ..disk("/var/lib/virtc/web/tpm2") });
     plan.processes[0].args.push(Arg::props("-spice", spice, Form::Options, Cause::default()));
+    plan.processes[0].needs = Needed::all(&[Need::Inet, Need::Code], &cause("graphics spice", 60));
     plan.processes.insert(0, swtpm);
     plan
 }
@@ -225,6 +231,7 @@ pub fn everything() -> Plan {
     });
     plan.files.push(NewFile {
         path: "/var/lib/virtc/web/vars.fd".into(),
+        usage: Use::Nvram,
         template: Some("/usr/share/OVMF/OVMF_VARS_4M.fd".into()),
         cause: cause("nvram", 4),
     });
@@ -232,14 +239,15 @@ pub fn everything() -> Plan {
         id: "s0".into(),
         path: "/run/credentials/disk.key".into(),
         source: "volume/x".into(),
+        base64: false,
         cause: cause("encryption", 5),
     });
     plan.processes[1].capabilities.push("CAP_SYS_RAWIO".into());
-    plan.processes[1].locks_memory = true;
+    plan.processes[1].needs.extend(Needed::all(&[Need::LockedMemory], &cause("memoryBacking", 6)));
     let limits = &mut plan.limits;
     limits.cpu_shares = Some(2048);
     limits.cpu_bandwidth.push(("global".into(), Some(100_000), Some(123_456)));
-    limits.cpuset = Some("0-3,^2,8".into());
+    limits.cpuset = Some([0, 1, 3, 8].into_iter().collect());
     limits.memory_hard = Some(2 << 30);
     limits.memory_soft = Some(1 << 30);
     limits.memory_swap = Some(3 << 30);
@@ -252,7 +260,7 @@ pub fn everything() -> Plan {
         read_bytes: Some(1 << 20),
         write_bytes: None,
     });
-    limits.numa = Some(MemoryPolicy { mode: "strict".into(), nodes: "0".into() });
+    limits.numa = Some(MemoryPolicy { mode: "strict".into(), nodes: [0].into_iter().collect() });
     limits.partition = Some("/machine/prod-1".into());
     limits.hugepages.push((1 << 30, 2 << 20));
     plan

@@ -2,7 +2,7 @@
 
 use super::{plans, tools};
 use std::process::Command;
-use virtc::plan::{Arg, Form, Loss, Prop, Props, Role};
+use virtc::plan::{Connection, Loss, Role};
 
 #[test]
 fn units_verify_without_a_word() {
@@ -64,9 +64,8 @@ fn a_helper_that_dies_takes_the_machine_along_or_not() {
         let mut plan = plans::desktop();
         plan.processes[0].role = role;
         if again {
-            let mut stream = Props::with("type", "stream");
-            stream.set("addr", Prop::Object(Props::with("path", "/run/virtc/web/tpm.sock"))).set("reconnect", 5);
-            plan.processes[1].args.push(Arg::props("-netdev", stream, Form::Json, plans::cause("interface", 1)));
+            let cause = plans::cause("interface", 1);
+            plan.connects.push(Connection { socket: "/run/virtc/web/tpm.sock".into(), again, cause });
         }
         // What the runner goes by.
         assert_eq!(Loss::of(&plan, &plan.processes[0]), loss, "{role:?}");

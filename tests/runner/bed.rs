@@ -9,7 +9,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use virtc::plan::{
-    Arg, Cause, Directory, DirectoryRole, Form, Instance, Plan, Process, Props, Ready, Role, Socket, SocketRole,
+    Arg, Cause, Directory, DirectoryRole, Form, Instance, Need, Needed, Plan, Process, Props, Ready, Role, Socket,
+    SocketRole,
 };
 
 /// Waits until `done` gives something.
@@ -93,6 +94,13 @@ impl Bed {
             self.qemu().args.push(arg);
         }
         self
+    }
+
+    /// The serial port is the terminal from which the machine is started.
+    pub fn with_terminal(self) -> Bed {
+        let mut bed = self.with(&["-chardev", "stdio,id=charserial0", "-serial", "chardev:charserial0"]);
+        bed.qemu().needs = Needed::all(&[Need::Terminal], &cause());
+        bed
     }
 
     /// The serial port writes to the file `serial`.

@@ -67,7 +67,7 @@ fn the_terminal_is_the_guests() {
     if !has_qemu() {
         return;
     }
-    let bed = Bed::new("console").with(&["-chardev", "stdio,id=charserial0", "-serial", "chardev:charserial0"]);
+    let bed = Bed::new("console").with_terminal();
     let mut child = bed.foreground();
     let mut output = child.stdout.take().expect("a pipe");
     let mut seen = String::new();
@@ -91,7 +91,7 @@ fn ctrl_c_presses_the_power_button() {
     if !has_qemu() || !has("/usr/bin/script", "bsdutils") {
         return;
     }
-    let bed = Bed::new("keys").with(&["-chardev", "stdio,id=charserial0", "-serial", "chardev:charserial0"]);
+    let bed = Bed::new("keys").with_terminal();
     // script gives virtc a terminal of its own, in whose foreground it is.
     let virtc = bed.virtc(&["run", &bed.plan_file()]);
     let status = bed.path("status");

@@ -40,7 +40,7 @@ fn limited() -> Bed {
         cpu_shares: Some(2048),
         cpu_bandwidth: vec![("vcpu".into(), Some(100_000), Some(60_000)), ("emulator".into(), None, Some(50_000))],
         memory_hard: Some(512 << 20),
-        pins: vec![ThreadCpus { thread: "vcpu0".into(), cpus: "0".into(), cause: cause() }],
+        pins: vec![ThreadCpus { thread: "vcpu0".into(), cpus: [0].into_iter().collect(), cause: cause() }],
         schedules: vec![ThreadSchedule { thread: "vcpu0-3".into(), policy: "batch".into(), priority: None }],
         ..Limits::default()
     };

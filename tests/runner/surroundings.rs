@@ -6,12 +6,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 use virtc::plan::{
     Access, Arg, Confinement, Form, LabelRole, Link, LinkKind, NewFile, OwnerRule, PathKind, Perms, Process, Props,
-    Ready, Role, Secret, Sharing, Socket, SocketRole,
+    Ready, Role, Secret, Sharing, Socket, SocketRole, Use,
 };
 
 fn disk_access(path: &str) -> Access {
     Access {
         process: "qemu".to_string(),
+        usage: Use::Disk,
         path: path.to_string(),
         resolved: None,
         kind: PathKind::File,
@@ -131,6 +132,7 @@ fn secrets_come_from_files_and_go_again() {
         id: "sec1".to_string(),
         path: path.clone(),
         source: "0a81f5b2-8403-7b23-c8d6-21ccc2f80d6f".to_string(),
+        base64: true,
         cause: cause(),
     });
     let err = bed.fails(4, &["run", "--secrets", &bed.path("secrets"), &bed.plan_file()]);
@@ -201,7 +203,7 @@ fn variable_stores_are_made_once() {
     let mut bed = Bed::new("nvram").with_serial_file();
     std::fs::write(bed.path("template"), "variables").expect("written");
     let path = bed.path("state/nvram/own_VARS.fd");
-    let file = NewFile { path: path.clone(), template: Some(bed.path("template")), cause: cause() };
+    let file = NewFile { path: path.clone(), usage: Use::Nvram, template: Some(bed.path("template")), cause: cause() };
     bed.plan.files.push(file);
     bed.start();
     bed.ok(&["stop", "--force", "nvram"]);
@@ -210,7 +212,8 @@ fn variable_stores_are_made_once() {
     bed.start();
     bed.ok(&["stop", "--force", "nvram"]);
     assert_eq!(std::fs::read_to_string(&path).expect("the store"), "changed");
-    bed.plan.files[0] = NewFile { path: bed.path("x"), template: Some("/nonexistent".to_string()), cause: cause() };
+    bed.plan.files[0] =
+        NewFile { path: bed.path("x"), usage: Use::Nvram, template: Some("/nonexistent".to_string()), cause: cause() };
     assert!(bed.fails(4, &["run", &bed.plan_file()]).contains("/nonexistent"));
     bed.assert_nothing_left();
 }

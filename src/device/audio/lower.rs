@@ -3,7 +3,7 @@
 use super::{Audio, AudioDirection, AudioType};
 use crate::caps::Version;
 use crate::diag::codes::general;
-use crate::plan::{PathKind, Props};
+use crate::plan::{Need, PathKind, Props, Use};
 use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
 
@@ -23,6 +23,10 @@ pub fn audio(audio: &Audio, lx: &mut Lower<'_>) {
             props.maybe("dsp-policy", audio.dsp_policy);
         }
         AudioType::Pulseaudio => {
+            // A path or `unix:` is a socket; what else it may be is a host, or a list of them (PulseAudio, "Server Strings").
+            if audio.server_name.as_deref().is_some_and(|s| !s.starts_with('/') && !s.starts_with("unix:")) {
+                lx.need(Need::Inet, audio.site, "audio");
+            }
             props.maybe("server", audio.server_name.clone());
         }
         AudioType::Sdl => {
@@ -91,7 +95,7 @@ fn direction(direction: &AudioDirection, kind: AudioType) -> Option<Props> {
 
 /// Records the host's sound devices.
 fn access(audio: &Audio, lx: &mut Lower<'_>) {
-    let mut open = |path: &str, grant: Grant| lx.touch(path, grant, audio.site, "audio");
+    let mut open = |path: &str, grant: Grant| lx.touch(path, grant, Use::Audio, audio.site, "audio");
     match audio.kind() {
         AudioType::Alsa => open("/dev/snd", Grant::SYSTEM_NODE.on(PathKind::Tree)),
         AudioType::Oss => {

@@ -8,7 +8,7 @@ use crate::device::family::Family;
 use crate::device::info::DeviceInfo;
 use crate::diag::codes::{address, chardev as codes, schema};
 use crate::domain::Domain;
-use crate::plan::{Directory, DirectoryRole, Prop, Props};
+use crate::plan::{Cause, Directory, DirectoryRole, Need, Prop, Props, Use};
 use crate::stage::Lower;
 use crate::stage::{Cx, Machine};
 
@@ -90,6 +90,7 @@ impl Family for Channel {
             id: &self.info.id,
             site: self.site,
             family: "channel",
+            usage: Use::CharacterDevice,
             spicevmc: "vdagent",
             generated: generated.as_deref(),
         };
@@ -97,6 +98,7 @@ impl Family for Channel {
         let Some(target) = &self.target else { return };
         if target.kind == Some(ChannelTargetType::Guestfwd) {
             let address = target.address.as_deref().unwrap_or("");
+            lx.need(Need::Inet, self.site, "channel");
             let forward = format!("tcp:{address}:{}-chardev:{id}", target.port.unwrap_or(0));
             let mut netdev = Props::with("type", "user");
             netdev.set("guestfwd", vec![Prop::from(Props::with("str", forward))]).set("id", self.info.id.clone());
@@ -176,7 +178,7 @@ impl Channel {
             format!("{}/channel", lx.paths.run)
         };
         if !lx.plan.directories.iter().any(|d| d.path == dir) {
-            let cause = lx.cause(self.site, "default: sockets of channels");
+            let cause = Cause { is_default: true, ..lx.cause(self.site, "default: sockets of channels") };
             lx.plan.directories.push(Directory { role: DirectoryRole::Runtime, path: dir.clone(), mode: 0o700, cause });
         }
         Some(format!("{dir}/{file}"))

@@ -1,8 +1,8 @@
 //! The `-chardev` of a character device, with what it needs before it and the paths that it touches.
 
-use super::{ChardevSource, MouseMode, Protocol, SourceKind};
+use super::{ChardevSource, MouseMode, Peer, Protocol, SourceKind};
 use crate::caps::Cap;
-use crate::plan::{LabelRole, OwnerRule, Props, Socket, SocketRole};
+use crate::plan::{LabelRole, Need, OwnerRule, Props, Socket, SocketRole, Use};
 use crate::stage::{Grant, Lower, tls};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
@@ -16,6 +16,8 @@ pub struct Chardev<'a> {
     pub site: Site,
     /// Word for the device: `serial port`.
     pub family: &'static str,
+    /// What its paths are for.
+    pub usage: Use,
     /// The service that SPICE carries on a `spicevmc`: `vdagent`, `usbredir`, `smartcard`.
     pub spicevmc: &'static str,
     /// Where QEMU listens when the XML names no socket.
@@ -29,7 +31,7 @@ pub fn chardev(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) -> S
     let mut props = Props::new();
     props.bare(match kind {
         SourceKind::Tcp | SourceKind::Unix => "socket",
-        SourceKind::Dev if of.family == "parallel port" => "parallel",
+        SourceKind::Dev if of.usage == Use::ParallelPort => "parallel",
         SourceKind::Dev => "serial",
         _ => kind.as_str(),
     });
@@ -45,6 +47,7 @@ pub fn chardev(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) -> S
             props.set("host", text(&source.peer.host)).set("port", text(&source.peer.service));
             props.set("localaddr", text(&source.local.host));
             props.set("localport", source.local.service.clone().unwrap_or_else(|| "0".to_string()));
+            listens(&source.local, true, of, lx);
         }
         SourceKind::Tcp => tcp(source, &id, of, &mut props, lx),
         SourceKind::Unix => unix(source, of, &mut props, lx),
@@ -59,6 +62,15 @@ pub fn chardev(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) -> S
             props.maybe("clipboard", source.clipboard.map(YesNo::is_yes));
             props.maybe("mouse", source.mouse.map(|m| m == MouseMode::Client));
         }
+    }
+    let need = match kind {
+        SourceKind::Tcp | SourceKind::Udp => Some(Need::Inet),
+        SourceKind::Pty => Some(Need::Pty),
+        SourceKind::Stdio => Some(Need::Terminal),
+        _ => None,
+    };
+    if let Some(need) = need {
+        lx.need(need, of.site, format!("{} {}", of.family, of.id));
     }
     log(source, of, &mut props, lx);
     access(source, of, lx);
@@ -87,7 +99,7 @@ fn log(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lowe
         props.maybe("logappend", log.append.map(OnOff::is_on));
     }
     let grant = if lx.hands_over_descriptors() { Grant::LOG } else { Grant::OWN_LOG };
-    lx.touch(&log.file, grant, log.site, format!("log of {} {}", of.family, of.id));
+    lx.touch(&log.file, grant, Use::Log, log.site, format!("log of {} {}", of.family, of.id));
 }
 
 fn tcp(source: &ChardevSource, id: &str, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
@@ -95,6 +107,9 @@ fn tcp(source: &ChardevSource, id: &str, of: Chardev<'_>, props: &mut Props, lx:
     props.set("host", text(&source.peer.host)).set("port", text(&source.peer.service));
     if source.protocol == Some(Protocol::Telnet) {
         props.set("telnet", true);
+    }
+    if source.listens() {
+        listens(&source.peer, false, of, lx);
     }
     server_or_reconnect(source, props, lx);
     let host = lx.env.host;
@@ -110,6 +125,13 @@ fn tcp(source: &ChardevSource, id: &str, of: Chardev<'_>, props: &mut Props, lx:
         tls::credentials(&credentials, of.site, lx);
         props.set("tls-creds", object);
     }
+}
+
+/// Records the port of an end on which QEMU listens; a service may have a name, and then its number is not known.
+fn listens(at: &Peer, udp: bool, of: Chardev<'_>, lx: &mut Lower<'_>) {
+    let cause = lx.cause(of.site, of.family);
+    let port = at.service.as_deref().and_then(|s| s.parse().ok()).unwrap_or(0);
+    lx.listens_on(at.host.as_deref().unwrap_or_default(), port, udp, &cause);
 }
 
 fn unix(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
@@ -152,9 +174,9 @@ fn access(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) {
         _ => return,
     };
     // Another program's end of a device is neither labelled nor owned by the domain.
-    let grant = match of.family {
-        "smart card" => Grant { owner: OwnerRule::Keep, ..grant },
-        "redirected device" | "rng" => {
+    let grant = match of.usage {
+        Use::SmartCard => Grant { owner: OwnerRule::Keep, ..grant },
+        Use::RedirectedUsb | Use::Random => {
             Grant { owner: OwnerRule::Keep, label: LabelRole::Keep, restore_label: false, ..grant }
         }
         _ => grant,
@@ -165,5 +187,9 @@ fn access(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) {
         let socket = Socket { role: SocketRole::Chardev, path: path.to_string(), process: "qemu".to_string(), cause };
         lx.plan.sockets.push(socket);
     }
-    lx.touch(path, grant.overridden(&source.seclabels), site, what);
+    if source.kind() == SourceKind::Unix && !listens {
+        let cause = lx.cause(site, what.clone());
+        lx.connects(path, source.reconnect.is_some_and(|r| r.enabled.is_yes()), &cause);
+    }
+    lx.touch(path, grant.overridden(&source.seclabels), of.usage, site, what);
 }

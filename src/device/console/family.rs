@@ -6,7 +6,7 @@ use crate::device::chardev::{self, lower::Chardev};
 use crate::device::family::Family;
 use crate::diag::codes::{chardev as codes, general as support};
 use crate::domain::Domain;
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::Lower;
 use crate::stage::{Cx, Machine};
 
@@ -46,8 +46,14 @@ impl Family for Console {
             Some(T::Sclplm) => "sclplmconsole",
             _ => return,
         };
-        let of =
-            Chardev { id: &self.info.id, site: self.site, family: "console", spicevmc: "vdagent", generated: None };
+        let of = Chardev {
+            id: &self.info.id,
+            site: self.site,
+            family: "console",
+            usage: Use::CharacterDevice,
+            spicevmc: "vdagent",
+            generated: None,
+        };
         let id = chardev::lower::chardev(&self.source, of, lx);
         let mut props = Props::driver(driver);
         if driver == "virtconsole" {

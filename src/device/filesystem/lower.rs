@@ -2,7 +2,7 @@
 
 use super::{AccessMode, Filesystem, FsDriver, MultiDevs, virtiofsd};
 use crate::diag::codes::storage as codes;
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::Quirk;
 use crate::stage::{Grant, Lower};
 use crate::vocab::Value;
@@ -67,7 +67,7 @@ fn virtiofs(fs: &Filesystem, lx: &mut Lower<'_>) {
     props.bare("socket").set("id", chardev.clone()).set("path", path.clone());
     lx.options("-chardev", props, fs.site, "filesystem");
     if fs.socket().is_some() {
-        lx.touch(&path, Grant::PEER_SOCKET, fs.site, what(fs));
+        lx.touch(&path, Grant::PEER_SOCKET, Use::Share, fs.site, what(fs));
     } else if !lx.env.has_parent() {
         virtiofsd::process(fs, &path, lx);
     }
@@ -106,5 +106,5 @@ pub fn what(fs: &Filesystem) -> String {
 /// QEMU itself opens everything below the directory.
 fn tree(fs: &Filesystem, lx: &mut Lower<'_>) {
     let grant = if fs.readonly { Grant::READ_ONLY_SHARE } else { Grant::SHARE };
-    lx.touch(fs.dir(), grant, fs.site, what(fs));
+    lx.touch(fs.dir(), grant, Use::Share, fs.site, what(fs));
 }

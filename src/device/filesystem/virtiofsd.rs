@@ -3,7 +3,7 @@
 use super::lower::what;
 use super::{CacheMode, Filesystem, IdRange, SandboxMode};
 use crate::diag::codes::storage as codes;
-use crate::plan::{Arg, Process, Ready, Role};
+use crate::plan::{Arg, Need, Needed, Process, Ready, Role, Use};
 use crate::stage::{Grant, Lower};
 use crate::vocab::OnOff;
 
@@ -27,7 +27,7 @@ pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
     let program = fs.binary.as_ref().and_then(|b| b.path.clone()).unwrap_or_else(|| helper(lx));
     let args = if program == OF_QEMU { of_qemu(fs, socket, lx) } else { in_rust(fs, socket, lx) };
     let grant = if fs.readonly { Grant::READ_ONLY_SHARE } else { Grant::SHARE };
-    lx.touch_by(&id, fs.dir(), grant, fs.site, what(fs));
+    lx.touch_by(&id, fs.dir(), grant, Use::Share, fs.site, what(fs));
     lx.listens(&id, socket, &cause);
     let system = lx.plan.instance == crate::plan::Instance::System;
     // What the server needs to act for any user of the guest (virtiofsd's documentation, "capabilities").
@@ -43,6 +43,13 @@ pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
         "CAP_DAC_READ_SEARCH",
     ];
     capabilities.push(if sandbox(fs, lx) == Some("chroot") { "CAP_SYS_CHROOT" } else { "CAP_SYS_ADMIN" });
+    let mut needs = Vec::new();
+    if !(system && sandbox(fs, lx) == Some("chroot")) {
+        needs.extend(Needed::all(&[Need::Namespaces], &cause));
+    }
+    if ["/usr/lib/qemu/", "/usr/lib64/qemu/"].iter().any(|d| program.starts_with(d)) {
+        needs.extend(Needed::all(&[Need::LockFolder], &cause));
+    }
     if program == OF_QEMU {
         // It also empties its bounding set.
         capabilities.push("CAP_SETPCAP");
@@ -56,6 +63,7 @@ pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
         user: system.then(|| "root".to_string()),
         capabilities: if system { capabilities.iter().map(|c| (*c).into()).collect() } else { Vec::new() },
         ready: Ready::Socket(socket.to_string()),
+        needs,
         cause,
         ..Process::default()
     });

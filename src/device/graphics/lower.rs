@@ -5,7 +5,7 @@ use super::{Graphics, GraphicsKind, Listen, ListenKind};
 use crate::device::{audio, interface};
 use crate::diag::codes::{display as codes, network};
 use crate::host::Service;
-use crate::plan::{Arg, AutoPort, Cause, PathKind, Process, Props, Ready, Role, Socket, SocketRole};
+use crate::plan::{Arg, AutoPort, Cause, Need, PathKind, Process, Props, Ready, Role, Socket, SocketRole, Use};
 use crate::stage::Quirk;
 use crate::stage::{Grant, Lower, tls};
 use crate::vocab::{OnOff, YesNo};
@@ -21,6 +21,7 @@ pub fn graphics(graphics: &Graphics, lx: &mut Lower<'_>) {
         Some(GraphicsKind::EglHeadless) => {
             let mut props = Props::new();
             props.bare("egl-headless");
+            lx.need(Need::Code, graphics.site, "graphics egl-headless");
             rendernode(graphics, &mut props, lx);
             lx.options("-display", props, graphics.site, "graphics egl-headless");
         }
@@ -97,7 +98,7 @@ fn socket(path: &str, graphics: &Graphics, lx: &mut Lower<'_>) {
         process: "qemu".to_string(),
         cause,
     });
-    lx.touch(path, Grant::LISTEN_SOCKET, graphics.site, what);
+    lx.touch(path, Grant::LISTEN_SOCKET, Use::Display, graphics.site, what);
 }
 
 /// The audio backend of a display.
@@ -127,7 +128,7 @@ fn sasl(service: &Service, props: &mut Props, lx: &mut Lower<'_>) {
     props.set("sasl", true);
     if let Some(dir) = &service.sasl_dir {
         lx.variable("SASL_CONF_PATH", dir.clone());
-        lx.touch(dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), Site::NONE, "SASL");
+        lx.touch(dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), Use::Credentials, Site::NONE, "SASL");
     }
 }
 
@@ -187,8 +188,17 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
                 Some(address) if address.contains(':') => format!("[{address}]"),
                 other => other.unwrap_or_default(),
             };
+            lx.need(Need::Inet, graphics.site, "graphics vnc");
             props.bare(format!("{address}:{}", port - VNC_FIRST));
-            if graphics.autoport && !lx.env.has_parent() {
+            let cause = lx.cause(graphics.site, "graphics vnc");
+            let moves = graphics.autoport && !lx.env.has_parent();
+            if !moves {
+                lx.listens_on(&address, port, false, &cause);
+            }
+            if let Some(websocket) = graphics.websocket.and_then(|port| u16::try_from(port).ok()) {
+                lx.listens_on(&address, websocket, false, &cause);
+            }
+            if moves {
                 // libvirt looks for a free port before the start; QEMU can do that itself (QEMU manual, "-vnc", to).
                 props.set("to", 99);
             }
@@ -196,6 +206,9 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
         Endpoint::None => {
             props.bare("none");
         }
+    }
+    if graphics.websocket.is_some() {
+        lx.need(Need::Inet, graphics.site, "graphics vnc");
     }
     match graphics.websocket {
         // QEMU takes the port that belongs to the display, and looks for a free pair (QEMU manual, "-vnc").
@@ -250,23 +263,24 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
         Endpoint::Address(address) => {
             let (port, tls_port) = spice_ports(graphics, service, lx);
             props.maybe("port", port).maybe("tls-port", tls_port);
-            if !lx.env.has_parent() {
-                // QEMU takes only ports that are named.
-                let mut open = |key: &'static str, port: Option<u16>, given: Option<i32>| {
-                    let Some(port) = port.filter(|_| given.is_none_or(|g| g == -1)) else { return };
-                    let cause = lx.cause(graphics.site, "graphics spice");
-                    let address = address.clone().filter(|a| !a.is_empty());
-                    lx.plan.auto_ports.push(AutoPort {
-                        switch: "-spice".into(),
-                        key: key.into(),
-                        address,
-                        port,
-                        cause,
-                    });
-                };
-                open("port", port, graphics.port);
-                open("tls-port", tls_port, graphics.tls_port);
+            if port.is_some() || tls_port.is_some() {
+                lx.need(Need::Inet, graphics.site, "graphics spice");
             }
+            // QEMU takes only ports that are named. Who starts a standalone machine may move those that the XML leaves open.
+            let may_move = !lx.env.has_parent();
+            let mut open = |key: &'static str, port: Option<u16>, given: Option<i32>| {
+                let Some(port) = port else { return };
+                let cause = lx.cause(graphics.site, "graphics spice");
+                let address = address.clone().filter(|a| !a.is_empty());
+                if may_move && given.is_none_or(|g| g == -1) {
+                    let (switch, key) = ("-spice".into(), key.into());
+                    lx.plan.auto_ports.push(AutoPort { switch, key, address, port, cause });
+                } else {
+                    lx.listens_on(address.as_deref().unwrap_or_default(), port, false, &cause);
+                }
+            };
+            open("port", port, graphics.port);
+            open("tls-port", tls_port, graphics.tls_port);
             if tls_port.is_some() && !service.tls {
                 let message = "tlsPort is set, and the host facts (qemu.conf) have TLS for spice disabled: QEMU needs certificates in the folder that they name";
                 lx.diags
@@ -299,7 +313,7 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
     }
     if secure {
         let dir = service.tls_dir.clone();
-        lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), graphics.site, "TLS credentials");
+        lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), Use::Credentials, graphics.site, "TLS credentials");
         props.set("x509-dir", dir);
     }
     spice_channels(graphics, &mut props, secure, insecure, lx);
@@ -317,9 +331,11 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
     }
     if graphics.has_gl() {
         props.set("gl", true);
+        lx.need(Need::Code, graphics.site, "graphics spice");
         rendernode(graphics, &mut props, lx);
     }
     props.set("seamless-migration", true);
+    lx.need(Need::Spice, graphics.site, "graphics spice");
     lx.options("-spice", props, graphics.site, "graphics spice");
     keymap(graphics, lx);
 }
@@ -384,9 +400,13 @@ fn spice_channels(graphics: &Graphics, props: &mut Props, secure: bool, insecure
 fn sdl(graphics: &Graphics, lx: &mut Lower<'_>) {
     if let Some(xauth) = &graphics.xauth {
         lx.variable("XAUTHORITY", xauth.clone());
-        lx.touch(xauth, Grant::SYSTEM_SOURCE.on(PathKind::File), graphics.site, "graphics sdl");
+        lx.touch(xauth, Grant::SYSTEM_SOURCE.on(PathKind::File), Use::Display, graphics.site, "graphics sdl");
     }
     if let Some(display) = &graphics.display {
+        // `HOST:0`; without a host, and with `unix`, it is a socket.
+        if !display.starts_with([':', '/']) && !display.starts_with("unix:") {
+            lx.need(Need::Inet, graphics.site, "graphics sdl");
+        }
         lx.variable("DISPLAY", display.clone());
     }
     if graphics.fullscreen == Some(YesNo::Yes) {
@@ -395,6 +415,9 @@ fn sdl(graphics: &Graphics, lx: &mut Lower<'_>) {
     }
     let mut props = Props::new();
     props.bare("sdl");
+    if graphics.has_gl() {
+        lx.need(Need::Code, graphics.site, "graphics sdl");
+    }
     props.maybe("gl", graphics.gl.as_ref().and_then(|g| g.enable).map(YesNo::is_yes));
     lx.options("-display", props, graphics.site, "graphics sdl");
 }
@@ -408,7 +431,14 @@ fn dbus(graphics: &Graphics, lx: &mut Lower<'_>) {
         if graphics.address.is_none() {
             bus(graphics, lx);
         }
-        props.set("addr", bus_address(graphics, lx));
+        let address = bus_address(graphics, lx);
+        if !address.starts_with("unix:") {
+            lx.need(Need::Inet, graphics.site, "graphics dbus");
+        }
+        props.set("addr", address);
+    }
+    if graphics.has_gl() {
+        lx.need(Need::Code, graphics.site, "graphics dbus");
     }
     if let Some(gl) = &graphics.gl {
         props.maybe("gl", gl.enable.map(YesNo::is_yes));
@@ -449,7 +479,7 @@ fn bus(graphics: &Graphics, lx: &mut Lower<'_>) {
         args.into_iter().chain([Arg::switch(address, cause.clone())]).collect()
     };
     helper(&path, args, cause, lx);
-    lx.touch(&path, Grant::PEER_SOCKET, graphics.site, "graphics dbus");
+    lx.touch(&path, Grant::PEER_SOCKET, Use::Display, graphics.site, "graphics dbus");
 }
 
 fn helper(path: &str, args: Vec<Arg>, cause: Cause, lx: &mut Lower<'_>) {

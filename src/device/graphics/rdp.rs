@@ -3,7 +3,7 @@
 use super::lower::{Endpoint, bus_address, endpoint};
 use super::{Graphics, GraphicsKind};
 use crate::diag::codes::display as codes;
-use crate::plan::{Arg, PathKind, Process, Role};
+use crate::plan::{Arg, Listen, Need, Needed, PathKind, Process, Role, Use};
 use crate::stage::{Grant, Lower};
 
 /// The id of the server among the processes of a domain.
@@ -37,16 +37,25 @@ pub fn server(graphics: &Graphics, lx: &mut Lower<'_>) {
         Arg::switch(format!("--key={key}"), cause.clone()),
     ];
     for path in [&cert, &key] {
-        lx.touch_by(ID, path, Grant::SYSTEM_SOURCE.on(PathKind::File), graphics.site, "TLS credentials");
+        lx.touch_by(
+            ID,
+            path,
+            Grant::SYSTEM_SOURCE.on(PathKind::File),
+            Use::Credentials,
+            graphics.site,
+            "TLS credentials",
+        );
     }
     if let Some(path) = bus.strip_prefix("unix:path=") {
-        lx.touch_by(ID, path, Grant::PEER_SOCKET, graphics.site, "graphics rdp");
+        lx.touch_by(ID, path, Grant::PEER_SOCKET, Use::Display, graphics.site, "graphics rdp");
     }
+    lx.plan.listens.extend(Listen::tcp(ID, &host, port, cause.clone()));
     lx.plan.processes.push(Process {
         role: Role::Rdp,
         id: ID.to_string(),
         program: lx.env.host.helper_program(ID).unwrap_or("/usr/bin/qemu-rdp").to_string(),
         args,
+        needs: Needed::all(&[Need::Inet], &cause),
         cause,
         ..Process::default()
     });

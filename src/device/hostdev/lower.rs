@@ -10,9 +10,9 @@ use crate::device::interface::Interface;
 use crate::device::storage::{StorageSource, lower as storage};
 use crate::diag::codes::hostdev as codes;
 use crate::host::PciAddress;
-use crate::plan::{LentDevice, PathKind, Props};
+use crate::plan::{ClaimKind, LentDevice, Need, PathKind, Props, Use};
 use crate::stage::{Grant, Lower};
-use crate::vocab::{OnOff, YesNo};
+use crate::vocab::{OnOff, YesNo, nodes};
 use crate::xml::Site;
 
 /// Adds all host devices. The nodes of SCSI devices are numbered behind those of the disks.
@@ -75,7 +75,9 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
         }
         HostdevSource::Usb { place: Some((bus, 0)), port: Some(port), reset, .. } if !lx.hands_over_descriptors() => {
             // QEMU looks into the port itself, whatever is plugged in there.
-            lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), h.site, "hostdev");
+            libusb(h.site, lx);
+            lx.claim(ClaimKind::HostDevice, format!("USB port {bus}-{port}"), h.site, "hostdev");
+            lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), Use::HostDevice, h.site, "hostdev");
             let mut props = Props::driver("usb-host");
             props.set("hostbus", *bus).set("hostport", port.clone()).set("id", h.info.id.clone());
             guest_reset(&mut props, *reset);
@@ -86,6 +88,7 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
         HostdevSource::Mdev { uuid } => {
             let uuid = uuid.to_string();
             lx.lend(LentDevice::Mdev(uuid.clone()), false, h.site, "hostdev");
+            lx.claim(ClaimKind::HostDevice, uuid.clone(), h.site, "hostdev");
             mediated(h, &uuid, lx)
         }
         HostdevSource::Scsi { .. } | HostdevSource::Iscsi(_) | HostdevSource::None => return,
@@ -133,6 +136,7 @@ pub struct Vfio {
 
 /// A PCI device by VFIO: driver, host and id. Also used for interfaces of type `hostdev`.
 pub fn vfio_pci(address: &PciAddress, info: &DeviceInfo, how: Vfio, site: Site, lx: &mut Lower<'_>) -> Props {
+    lx.claim(ClaimKind::HostDevice, address.to_string(), site, "hostdev");
     let mut props = Props::driver(if how.ramfb { "vfio-pci-nohotplug" } else { "vfio-pci" });
     let general = lx.domain.iommufd.as_ref().and_then(|i| i.enabled);
     if how.iommufd.or(general).is_some_and(YesNo::is_yes) {
@@ -142,11 +146,11 @@ pub fn vfio_pci(address: &PciAddress, info: &DeviceInfo, how: Vfio, site: Site, 
         } else {
             props.set("host", address.to_string()).set("id", info.id.clone()).set("iommufd", IOMMUFD);
         }
-        lx.touch("/dev/vfio/devices", Grant::VFIO_GROUP.on(PathKind::Files), site, "hostdev");
+        lx.touch("/dev/vfio/devices", Grant::VFIO_GROUP.on(PathKind::Files), Use::HostDevice, site, "hostdev");
         return props;
     }
     props.set("host", address.to_string()).set("id", info.id.clone());
-    lx.touch_vfio(lx.env.host.pci_device(*address).and_then(|d| d.iommu_group), site, "hostdev");
+    lx.touch_vfio(lx.env.host.pci_device(*address).and_then(|d| d.iommu_group), Use::HostDevice, site, "hostdev");
     props
 }
 
@@ -189,7 +193,14 @@ fn object(lx: &mut Lower<'_>) {
         props.set("fd", fd);
     }
     lx.object(props, site, "iommufd");
-    lx.touch("/dev/iommu", Grant::SYSTEM_NODE, site, "hostdev");
+    lx.need(Need::Vfio, site, "hostdev");
+    lx.touch("/dev/iommu", Grant::SYSTEM_NODE, Use::HostDevice, site, "hostdev");
+}
+
+/// What the library behind USB devices needs: lists of devices, and to be told of new ones.
+fn libusb(site: Site, lx: &mut Lower<'_>) {
+    lx.need(Need::Usb, site, "hostdev");
+    lx.need(Need::Netlink, site, "hostdev");
 }
 
 fn usb(
@@ -199,17 +210,19 @@ fn usb(
     reset: Option<GuestReset>,
     lx: &mut Lower<'_>,
 ) -> Props {
+    libusb(h.site, lx);
     let mut props = Props::driver("usb-host");
     match (place, product) {
         (Some((bus, device)), _) => {
             let path = format!("/dev/bus/usb/{bus:03}/{device:03}");
-            lx.touch(&path, Grant::HOST_DEVICE, h.site, "hostdev");
+            lx.touch(&path, Grant::HOST_DEVICE, Use::HostDevice, h.site, "hostdev");
             props.set("hostdevice", path);
         }
         (None, Some((vendor, product))) => {
             // The device number is not known before the start: QEMU looks for the product itself.
-            lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), h.site, "hostdev");
+            lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), Use::HostDevice, h.site, "hostdev");
             lx.lend(LentDevice::Usb { vendor, product }, false, h.site, "hostdev");
+            lx.claim(ClaimKind::HostDevice, format!("USB {vendor:04x}:{product:04x}"), h.site, "hostdev");
             props.set("vendorid", vendor).set("productid", product);
         }
         (None, None) => {}
@@ -246,12 +259,13 @@ pub fn initiators(lx: &mut Lower<'_>) {
 
 fn vhost(h: &Hostdev, wwpn: &str, lx: &mut Lower<'_>) -> Props {
     let mut props = lx.virtio_device("vhost-scsi", &h.info, h.virtio_model(), None);
+    lx.claim(ClaimKind::HostDevice, wwpn, h.site, "hostdev");
     props.set("wwpn", wwpn.to_string());
     if lx.hands_over_descriptors() {
         let fd = lx.descriptor("vhost-scsi");
         props.set("vhostfd", fd);
     }
-    lx.touch("/dev/vhost-scsi", Grant::PRIVILEGED_NODE, h.site, "hostdev");
+    lx.touch(nodes::VHOST_SCSI, Grant::PRIVILEGED_NODE, Use::HostDevice, h.site, "hostdev");
     props.set("id", h.info.id.clone());
     props
 }
@@ -265,7 +279,7 @@ fn mediated(h: &Hostdev, uuid: &str, lx: &mut Lower<'_>) -> Props {
     let mut props = Props::driver(driver);
     props.set("id", h.info.id.clone()).set("sysfsdev", format!("/sys/bus/mdev/devices/{uuid}"));
     display(h, &mut props);
-    lx.touch_vfio(None, h.site, "hostdev");
+    lx.touch_vfio(None, Use::HostDevice, h.site, "hostdev");
     props
 }
 
@@ -297,7 +311,7 @@ fn scsi(h: &Hostdev, adapter: &str, (bus, target, unit): (u32, u32, u64), number
         (_, true) => Grant::READ_ONLY_HOST_DEVICE,
         _ => Grant::HOST_DEVICE,
     };
-    lx.touch(&path, grant, h.site, "hostdev");
+    lx.touch(&path, grant, Use::HostDevice, h.site, "hostdev");
     generic(h, node, lx);
 }
 

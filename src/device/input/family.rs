@@ -9,7 +9,7 @@ use crate::device::plug::Plug;
 use crate::diag::codes::{display as codes, general as support, schema};
 use crate::domain::Domain;
 use crate::domain::features::Switch;
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::{Cx, Env, Machine};
 use crate::stage::{Grant, Lower};
 use crate::vocab::OnOff;
@@ -202,6 +202,6 @@ impl Input {
     }
 
     fn access(&self, path: &str, lx: &mut Lower<'_>) {
-        lx.touch(path, Grant::HOST_DEVICE, self.site, "input");
+        lx.touch(path, Grant::HOST_DEVICE, Use::Input, self.site, "input");
     }
 }

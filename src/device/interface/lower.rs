@@ -5,10 +5,10 @@ use crate::caps::{Accel, Cap};
 use crate::diag::codes::general as support;
 use crate::diag::codes::network as network_codes;
 use crate::host::{DhcpRange, ForwardMode, Network, Plug, VhostNetPolicy};
-use crate::plan::{Bridge, Dhcp, DhcpHost, Link, LinkKind, Props};
+use crate::plan::{Bridge, ClaimKind, Dhcp, DhcpHost, Link, LinkKind, Need, Props, Use};
 use crate::stage::Env;
 use crate::stage::{Grant, Lower};
-use crate::vocab::{OnOff, base36, sum};
+use crate::vocab::{OnOff, base36, nodes, sum};
 
 /// Adds one interface.
 pub fn interface(interface: &Interface, lx: &mut Lower<'_>) {
@@ -84,6 +84,12 @@ fn dhcp(network: &Network, range: &DhcpRange, interface: &Interface, lx: &mut Lo
 
 /// The `-netdev`, without its id; none after a fault.
 fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
+    use InterfaceType::{Client, Mcast, Server, Udp, User};
+    if matches!(interface.kind(), Server | Client | Mcast | Udp)
+        || (interface.kind() == User && !interface.uses_passt())
+    {
+        lx.need(Need::Inet, interface.site, format!("interface {}", interface.info.id));
+    }
     let source = &interface.source.fields;
     let address = |sep: &str| format!("{}{sep}{}", source.address.as_deref().unwrap_or(""), source.port.unwrap_or(0));
     Some(match interface.kind() {
@@ -104,11 +110,16 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
         InterfaceType::Direct => return direct(interface, lx),
         InterfaceType::Bridge => tap(interface, source.bridge.clone(), lx),
         InterfaceType::Ethernet => tap(interface, None, lx),
-        InterfaceType::Server => with_type("socket", "listen", address(":")),
+        InterfaceType::Server => {
+            let at = source.address.as_deref().unwrap_or_default();
+            listens(interface, at, source.port, false, lx);
+            with_type("socket", "listen", address(":"))
+        }
         InterfaceType::Client => with_type("socket", "connect", address(":")),
         InterfaceType::Mcast => with_type("socket", "mcast", address(":")),
         InterfaceType::Udp => {
             let local = source.local.clone().unwrap_or_default();
+            listens(interface, local.address.as_deref().unwrap_or_default(), local.port, true, lx);
             let mut props = with_type("socket", "udp", address(":"));
             props.set("localaddr", format!("{}:{}", local.address.unwrap_or_default(), local.port.unwrap_or(0)));
             props
@@ -119,12 +130,18 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
         }
         InterfaceType::User => {
             let socket = passt::start(interface, lx);
-            passt::stream(socket, lx)
+            passt::stream(interface, socket, lx)
         }
         InterfaceType::Vhostuser => vhost_user(interface, lx),
         InterfaceType::Vdpa => vdpa(interface, lx),
         _ => return not_yet(interface, lx),
     })
+}
+
+/// Records a port of the host that a socket of an interface takes.
+fn listens(interface: &Interface, address: &str, port: Option<u16>, udp: bool, lx: &mut Lower<'_>) {
+    let cause = lx.cause(interface.site, "interface");
+    lx.listens_on(address, port.unwrap_or(0), udp, &cause);
 }
 
 fn not_yet(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
@@ -259,11 +276,12 @@ fn wants_vhost(interface: &Interface, lx: &Lower<'_>) -> bool {
 /// Tells the Plan about the tap and the device nodes behind it.
 fn link(interface: &Interface, bridge: Option<String>, vhost: bool, lx: &mut Lower<'_>) {
     let what = format!("interface {}", interface.info.id);
+    lx.need(Need::Tap, interface.site, what.clone());
     if !lx.hands_over_descriptors() {
-        node("/dev/net/tun", interface, &what, lx);
+        node(nodes::TUN, interface, &what, lx);
     }
     if vhost {
-        node("/dev/vhost-net", interface, &what, lx);
+        node(nodes::VHOST_NET, interface, &what, lx);
     }
     let rate = |r: &Option<Rate>| {
         let get = |v: Option<u64>| v.unwrap_or(0);
@@ -288,7 +306,7 @@ fn link(interface: &Interface, bridge: Option<String>, vhost: bool, lx: &mut Low
 }
 
 fn node(path: &str, interface: &Interface, what: &str, lx: &mut Lower<'_>) {
-    lx.touch(path, Grant::SYSTEM_NODE, interface.site, what.to_string());
+    lx.touch(path, Grant::SYSTEM_NODE, Use::Interface, interface.site, what.to_string());
 }
 
 /// A vhost-user switch behind a socket.
@@ -309,7 +327,11 @@ fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
         }
     }
     let what = format!("interface {}", interface.info.id);
-    lx.touch(&path, Grant::PEER_SOCKET, interface.source.site, what);
+    if source.mode.as_deref() != Some("server") {
+        let cause = lx.cause(interface.source.site, what.clone());
+        lx.connects(&path, source.reconnect.is_some(), &cause);
+    }
+    lx.touch(&path, Grant::PEER_SOCKET, Use::Interface, interface.source.site, what);
     lx.options("-chardev", chardev, interface.source.site, "interface");
     let mut props = Props::with("type", "vhost-user");
     props.set("chardev", id);
@@ -350,6 +372,8 @@ fn nic(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
 
 /// The `-device` of an interface.
 fn device(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
+    let mac = lx.overridden(&interface.info.id, "mac").map_or_else(|| interface.mac(), str::to_string);
+    lx.claim(ClaimKind::Mac, mac.to_ascii_lowercase(), interface.site, "interface");
     let model = interface.model();
     // ARM boards without PCI and transports of virtio have a card, or none.
     if is_on_board(model) || (lx.machine.arch.is_arm() && !interface.info.has_address()) {

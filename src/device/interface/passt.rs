@@ -1,8 +1,8 @@
 //! passt: user-mode networking in a process of its own, behind a socket.
 
-use super::{Interface, InterfaceType, PortForward};
+use super::{Interface, InterfaceType, PortForward, PortRange};
 use crate::caps::Cap;
-use crate::plan::{Arg, Process, Props, Ready, Role};
+use crate::plan::{Arg, Cause, Listen, Need, Needed, Process, Props, Ready, Role, Use};
 use crate::stage::{Grant, Lower};
 
 /// Where Debian and Fedora install it.
@@ -44,21 +44,48 @@ pub fn start(interface: &Interface, lx: &mut Lower<'_>) -> String {
         let udp = forward.proto.as_deref() == Some("udp");
         option(if udp { "--udp-ports" } else { "--tcp-ports" }, port_option(forward));
     }
+    for forward in &interface.port_forwards {
+        forwarded(forward, &process, &cause, lx);
+    }
     lx.plan.processes.push(Process {
         role: Role::Passt,
         id: process.clone(),
         program: PROGRAM.to_string(),
         args,
         ready: Ready::Socket(socket.clone()),
+        needs: Needed::all(&[Need::Inet, Need::Netlink, Need::Namespaces], &cause),
         cause: cause.clone(),
         ..Process::default()
     });
     if let Some(log) = backend.and_then(|b| b.log_file.as_deref()) {
-        lx.touch_by(&process, log, Grant::LOG, interface.site, "passt log");
+        lx.touch_by(&process, log, Grant::LOG, Use::Log, interface.site, "passt log");
     }
-    lx.touch(&socket, Grant::PEER_SOCKET, interface.site, format!("interface {id}"));
+    lx.touch(&socket, Grant::PEER_SOCKET, Use::Interface, interface.site, format!("interface {id}"));
     lx.listens(&process, &socket, &cause);
     socket
+}
+
+/// Records the ports of the host that are forwarded. Those on one device only are left out, as are ranges of more than
+/// a few ports, which are meant to catch what is free.
+fn forwarded(forward: &PortForward, process: &str, cause: &Cause, lx: &mut Lower<'_>) {
+    const LONGEST_RANGE: u16 = 256;
+    if forward.dev.is_some() {
+        return;
+    }
+    let listen = if forward.proto.as_deref() == Some("udp") { Listen::udp } else { Listen::tcp };
+    let address = forward.address.as_deref().unwrap_or_default();
+    let bounds = |range: &PortRange| {
+        let first = range.start.unwrap_or(0);
+        (first, range.end.unwrap_or(first))
+    };
+    let (left_out, taken): (Vec<_>, Vec<_>) =
+        forward.ranges.iter().partition(|range| range.exclude.is_some_and(|e| e.is_yes()));
+    let is_left_out =
+        |port: u16| left_out.iter().map(|r| bounds(r)).any(|(first, last)| (first..=last).contains(&port));
+    let short = taken.into_iter().map(bounds).filter(|(first, last)| last.saturating_sub(*first) < LONGEST_RANGE);
+    for port in short.flat_map(|(first, last)| first..=last).filter(|port| !is_left_out(*port)) {
+        lx.plan.listens.extend(listen(process, address, port, cause.clone()));
+    }
 }
 
 /// passt's notation of forwarded ports (passt(1), `-t`): `address%dev/80:8080,~85`.
@@ -98,7 +125,10 @@ fn port_option(forward: &PortForward) -> String {
 }
 
 /// The `-netdev` of a user interface: a stream to passt that is made again when passt is started again.
-pub fn stream(socket: String, lx: &Lower<'_>) -> Props {
+pub fn stream(interface: &Interface, socket: String, lx: &mut Lower<'_>) -> Props {
+    let again = lx.has(Cap::NetdevStreamReconnectMiliseconds) || lx.has(Cap::NetdevStreamReconnect);
+    let cause = lx.cause(interface.site, format!("interface {}", interface.info.id));
+    lx.connects(&socket, again, &cause);
     let mut address = Props::with("type", "unix");
     address.set("path", socket);
     let mut props = Props::with("type", "stream");
@@ -113,6 +143,8 @@ pub fn stream(socket: String, lx: &Lower<'_>) -> Props {
 
 /// The `-chardev` and `-netdev` of a vhost-user interface.
 pub fn vhost_user(interface: &Interface, socket: String, lx: &mut Lower<'_>) -> Props {
+    let cause = lx.cause(interface.site, format!("interface {}", interface.info.id));
+    lx.connects(&socket, true, &cause);
     let id = format!("char{}", interface.info.id);
     let mut chardev = Props::new();
     chardev.bare("socket").set("id", id.clone()).set("path", socket);

@@ -3,10 +3,10 @@
 use super::{MemoryDevice, MemoryModel};
 use crate::caps::Cap;
 use crate::device::address::Address;
-use crate::plan::{Prop, Props};
+use crate::plan::{Need, Prop, Props, Use};
 use crate::stage::backend::{self, BackendRequest};
 use crate::stage::{Grant, Lower};
-use crate::vocab::YesNo;
+use crate::vocab::{YesNo, nodes};
 
 /// Adds one memory device.
 pub fn device(device: &MemoryDevice, lx: &mut Lower<'_>) {
@@ -44,8 +44,9 @@ pub fn device(device: &MemoryDevice, lx: &mut Lower<'_>) {
     }
     backend::add(lx, backend, device.site);
     if device.model() == MemoryModel::SgxEpc {
-        lx.touch("/dev/sgx_vepc", Grant::SGX_MEMORY, device.site, "memory: enclaves");
-        lx.touch("/dev/sgx_provision", Grant::SGX_PROVISION, device.site, "memory: enclaves");
+        lx.need(Need::Enclaves, device.site, "memory: enclaves");
+        lx.touch(nodes::SGX_VEPC, Grant::SGX_MEMORY, Use::Enclave, device.site, "memory: enclaves");
+        lx.touch(nodes::SGX_PROVISION, Grant::SGX_PROVISION, Use::Enclave, device.site, "memory: enclaves");
         return;
     }
     let driver = match device.model() {

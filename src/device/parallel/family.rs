@@ -5,7 +5,7 @@ use crate::device::chardev::{self, lower::Chardev};
 use crate::device::family::Family;
 use crate::diag::codes::chardev as codes;
 use crate::domain::Domain;
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::Lower;
 use crate::stage::{Cx, Machine};
 
@@ -29,6 +29,7 @@ impl Family for Parallel {
             id: &self.info.id,
             site: self.site,
             family: "parallel port",
+            usage: Use::ParallelPort,
             spicevmc: "vdagent",
             generated: None,
         };

@@ -7,7 +7,7 @@ use crate::device::family::Family;
 use crate::device::plug::Plug;
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
-use crate::plan::{NewFile, Props};
+use crate::plan::{NewFile, Props, Use};
 use crate::stage::{Cx, Env, Machine};
 use crate::stage::{Grant, Lower};
 
@@ -63,9 +63,9 @@ impl Family for Pstore {
         object.set("id", format!("mem{id}")).set("mem-path", path.clone());
         object.set("size", self.size.as_ref().map_or(0, |s| s.kib() * 1024)).set("share", true);
         lx.object(object, self.site, "pstore");
-        lx.touch(&path, Grant::MEMORY_FILE, self.site, "pstore");
+        lx.touch(&path, Grant::MEMORY_FILE, Use::ErrorLog, self.site, "pstore");
         let cause = lx.cause(self.site, "pstore");
-        lx.plan.files.push(NewFile { path, template: None, cause });
+        lx.plan.files.push(NewFile { path, usage: Use::ErrorLog, template: None, cause });
         let mut props = Props::driver("acpi-erst");
         props.set("id", id.clone()).set("memdev", format!("mem{id}"));
         lx.address(&mut props, &self.info);

@@ -9,7 +9,7 @@ use crate::device::family::Family;
 use crate::device::plug::Plug;
 use crate::diag::codes::{chardev as codes, general as support};
 use crate::domain::Domain;
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::Lower;
 use crate::stage::{Cx, Env, Machine};
 
@@ -42,6 +42,7 @@ impl Family for Redirdev {
             id: &self.info.id,
             site: self.site,
             family: "redirected device",
+            usage: Use::RedirectedUsb,
             spicevmc: "usbredir",
             generated: None,
         };

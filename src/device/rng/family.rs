@@ -7,7 +7,7 @@ use crate::device::family::Family;
 use crate::device::plug::Plug;
 use crate::diag::codes::general;
 use crate::domain::Domain;
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::{Cx, Env, Machine};
 use crate::stage::{Grant, Lower};
 
@@ -64,7 +64,8 @@ impl Family for Rng {
             RngSource::Builtin => Props::with("qom-type", "rng-builtin"),
             RngSource::Egd => {
                 let Some(source) = self.backend.as_ref().and_then(|b| b.source.as_ref()) else { return };
-                let of = Chardev { id, site: self.site, family: "rng", spicevmc: "", generated: None };
+                let of =
+                    Chardev { id, site: self.site, family: "rng", usage: Use::Random, spicevmc: "", generated: None };
                 let chardev = chardev::lower::chardev(source, of, lx);
                 let mut props = Props::with("qom-type", "rng-egd");
                 props.set("id", object.clone()).set("chardev", chardev);
@@ -80,7 +81,7 @@ impl Family for Rng {
             // Anybody may read the kernel's own; a generator in hardware is root's, which a libvirt leaves as it is.
             let open = ["/dev/random", "/dev/urandom"].contains(&path.as_str()) || lx.env.has_parent();
             let grant = if open { Grant::SYSTEM_SOURCE } else { Grant::PRIVILEGED_SOURCE };
-            lx.touch(&path, grant, self.site, "rng");
+            lx.touch(&path, grant, Use::Random, self.site, "rng");
         }
         lx.object(props, self.site, "rng");
         let options = self.driver.as_ref().map(|d| &d.virtio);

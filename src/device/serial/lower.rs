@@ -6,7 +6,7 @@ use crate::device::chardev::SourceKind;
 use crate::device::chardev::lower::{Chardev, chardev};
 use crate::device::graphics::GraphicsKind;
 use crate::diag::codes::chardev as codes;
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::Lower;
 
 /// Adds the character device and the port.
@@ -16,8 +16,14 @@ pub fn serial(serial: &Serial, lx: &mut Lower<'_>) {
     if serial.source.kind() == SourceKind::Spiceport && !spice {
         return;
     }
-    let of =
-        Chardev { id: &serial.info.id, site: serial.site, family: "serial port", spicevmc: "vdagent", generated: None };
+    let of = Chardev {
+        id: &serial.info.id,
+        site: serial.site,
+        family: "serial port",
+        usage: Use::CharacterDevice,
+        spicevmc: "vdagent",
+        generated: None,
+    };
     let id = chardev(&serial.source, of, lx);
     let model = serial.target.as_ref().and_then(|t| t.model());
     let driver = match (serial.target_type(), model) {

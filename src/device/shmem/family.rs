@@ -8,7 +8,7 @@ use crate::device::plug::Plug;
 use crate::diag::codes::{address, general, hostdev as codes};
 use crate::domain::Domain;
 use crate::domain::memory::Amount;
-use crate::plan::{PathKind, Props};
+use crate::plan::{PathKind, Props, Use};
 use crate::stage::{Cx, Env, Machine};
 use crate::stage::{Grant, Lower};
 use crate::vocab::{OnOff, Size};
@@ -98,7 +98,7 @@ impl Family for Shmem {
             }
             (path, PathKind::Socket)
         };
-        lx.touch(&path, Grant::SHARED_MEMORY.on(kind), self.site, format!("shmem {name}"));
+        lx.touch(&path, Grant::SHARED_MEMORY.on(kind), Use::SharedMemory, self.site, format!("shmem {name}"));
         lx.address(&mut props, &self.info);
         lx.device(props, self);
         if let Some(chardev) = chardev {

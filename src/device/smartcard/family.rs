@@ -7,7 +7,7 @@ use crate::device::controller::ControllerKind;
 use crate::device::family::Family;
 use crate::diag::codes::chardev as codes;
 use crate::domain::Domain;
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::{Cx, Machine};
 use crate::stage::{Grant, Lower};
 
@@ -78,7 +78,7 @@ impl Family for Smartcard {
                 props = Props::driver("ccid-card-emulated");
                 props.set("backend", "nss-emulated");
                 // The library's own choice, as no database is named (libcacard, vcard_emul_nss.c).
-                lx.touch_if_there(DATABASE, Grant::SYSTEM_CERTIFICATES, self.site, "smart card");
+                lx.touch_if_there(DATABASE, Grant::SYSTEM_CERTIFICATES, Use::SmartCard, self.site, "smart card");
             }
             Some(SmartcardMode::HostCertificates) => {
                 props = Props::driver("ccid-card-emulated");
@@ -87,12 +87,18 @@ impl Family for Smartcard {
                     props.set(key, certificate.clone());
                 }
                 let database = self.database.clone().unwrap_or_else(|| DATABASE.to_string());
-                lx.touch(&database, Grant::CERTIFICATES, self.site, "smart card");
+                lx.touch(&database, Grant::CERTIFICATES, Use::SmartCard, self.site, "smart card");
                 props.set("db", database);
             }
             Some(SmartcardMode::Passthrough) => {
-                let of =
-                    Chardev { id: &id, site: self.site, family: "smart card", spicevmc: "smartcard", generated: None };
+                let of = Chardev {
+                    id: &id,
+                    site: self.site,
+                    family: "smart card",
+                    usage: Use::SmartCard,
+                    spicevmc: "smartcard",
+                    generated: None,
+                };
                 let chardev = chardev::lower::chardev(&self.source, of, lx);
                 props = Props::driver("ccid-card-passthru");
                 props.set("chardev", chardev);

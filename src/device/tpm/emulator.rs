@@ -2,7 +2,7 @@
 
 use super::{Tpm, TpmSourceKind, TpmVersion};
 use crate::diag::codes::{emit, hostdev as codes};
-use crate::plan::{Arg, Directory, DirectoryRole, PathKind, Process, Ready, Role};
+use crate::plan::{Arg, Directory, DirectoryRole, PathKind, Process, Ready, Role, Use};
 use crate::stage::{Grant, Lower};
 
 /// Checks that the host's emulator can do it, and gives the socket on which QEMU talks to it. For a
@@ -82,14 +82,15 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
             id: format!("{id}-key"),
             path: path.clone(),
             source,
+            base64: false,
             cause: cause.clone(),
         });
         let text = format!("pwdfile={},mode=aes-256-cbc", path);
         args.push(Arg::text("--key", text, cause.clone()));
     }
-    lx.touch_by(&id, &state, Grant::HELPER_STATE.on(kind), tpm.site, "tpm: state");
+    lx.touch_by(&id, &state, Grant::HELPER_STATE.on(kind), Use::TpmState, tpm.site, "tpm: state");
     lx.listens(&id, &socket, &cause);
-    lx.touch(&socket, Grant::HELPER_SOCKET, tpm.site, "tpm");
+    lx.touch(&socket, Grant::HELPER_SOCKET, Use::Tpm, tpm.site, "tpm");
     // libvirt's swtpm has an account for all machines: here it has that of the machine, whose folder it serves from.
     lx.plan.processes.push(Process {
         role: Role::Swtpm,

@@ -4,7 +4,7 @@ use super::{HostDevice, Tpm, TpmBackend, TpmModel, TpmVersion, emulator, rules};
 use crate::device::family::Family;
 use crate::device::plug::Plug;
 use crate::domain::Domain;
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::{Cx, Env, Machine};
 use crate::stage::{Grant, Lower};
 
@@ -81,7 +81,7 @@ pub(super) fn passthrough(tpm: &Tpm, id: &str, tpmdev: &mut Props, lx: &mut Lowe
         // The kernel's name of the device, without /dev/ (Documentation/ABI/stable/sysfs-class-tpm).
         format!("/sys/class/tpm/{}/device/cancel", device.rsplit('/').next().unwrap_or("tpm0"))
     });
-    lx.touch(&cancel, Grant::TPM_CANCEL, tpm.site, "tpm: cancel");
+    lx.touch(&cancel, Grant::TPM_CANCEL, Use::Tpm, tpm.site, "tpm: cancel");
     tpmdev.bare("passthrough").set("id", id.to_string());
     if lx.hands_over_descriptors() {
         let path = lx.fd_set(format!("{}-tpm", tpm.info.id), tpm.site);
@@ -93,13 +93,13 @@ pub(super) fn passthrough(tpm: &Tpm, id: &str, tpmdev: &mut Props, lx: &mut Lowe
 }
 
 pub(super) fn device_access(tpm: &Tpm, path: &str, lx: &mut Lower<'_>) {
-    lx.touch(path, Grant::HOST_DEVICE, tpm.site, "tpm");
+    lx.touch(path, Grant::HOST_DEVICE, Use::Tpm, tpm.site, "tpm");
 }
 
 /// An emulator that somebody else runs.
 pub(super) fn external(tpm: &Tpm, lx: &mut Lower<'_>) -> String {
     let source = tpm.backend.as_ref().and_then(|b| b.source.as_ref());
     let path = source.and_then(|s| s.path.clone()).unwrap_or_default();
-    lx.touch(&path, Grant::PEER_SOCKET, tpm.site, "tpm: socket of the emulator");
+    lx.touch(&path, Grant::PEER_SOCKET, Use::Tpm, tpm.site, "tpm: socket of the emulator");
     path
 }

@@ -3,7 +3,7 @@
 use super::{Video, VideoType, vhost_user};
 use crate::caps::Cap;
 use crate::device::plug::VirtioModel;
-use crate::plan::Props;
+use crate::plan::{Need, Props};
 use crate::stage::Lower;
 use crate::vocab::OnOff;
 
@@ -19,7 +19,11 @@ pub fn video(video: &Video, lx: &mut Lower<'_>) {
         Props::driver(driver)
     };
     props.set("id", video.info.id.clone());
-    let gl = driver.ends_with("-gl") || driver.starts_with("vhost-user");
+    let renders = driver.ends_with("-gl");
+    if renders {
+        lx.need(Need::Code, video.site, "video adapter");
+    }
+    let gl = renders || driver.starts_with("vhost-user");
     if kind == VideoType::Virtio && video.has_3d() && !gl && lx.has(Cap::VirtioGpuVirgl) {
         props.set("virgl", true);
     }

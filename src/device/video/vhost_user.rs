@@ -3,7 +3,7 @@
 use super::Video;
 use crate::diag::codes::display as codes;
 use crate::host::{VhostUserHelper, VhostUserKind};
-use crate::plan::{Arg, Process, Props, Ready, Role};
+use crate::plan::{Arg, Need, Needed, Process, Props, Ready, Role, Use};
 use crate::stage::{Grant, Lower};
 
 /// The helper that serves GPUs and can do what is asked: the first by descriptor.
@@ -56,18 +56,21 @@ pub fn chardev(video: &Video, lx: &mut Lower<'_>) -> Option<String> {
         props.set("path", path.clone());
         args.push(Arg::text("--socket-path", path.clone(), cause.clone()));
     }
+    // Compilers of shaders.
+    let mut needs = Needed::all(&[Need::Code], &cause);
     if video.has_3d() {
         args.push(Arg::switch("--virgl", cause.clone()));
     }
     if let Some(node) = rendernode(video) {
         args.push(Arg::text("--render-node", node, cause.clone()));
-        lx.touch_by(&process, node, Grant::SYSTEM_NODE, video.site, "rendering on the GPU");
+        needs.extend(Needed::all(&[Need::Gpu], &cause));
+        lx.touch_by(&process, node, Grant::SYSTEM_NODE, Use::Gpu, video.site, "rendering on the GPU");
     }
     let ready = if lx.hands_over_descriptors() { Ready::Started } else { Ready::Socket(path.clone()) };
     if !lx.hands_over_descriptors() {
         let what = format!("video adapter {}", video.info.id);
         lx.listens(&process, &path, &cause);
-        lx.touch(&path, Grant::PEER_SOCKET, video.site, what);
+        lx.touch(&path, Grant::PEER_SOCKET, Use::Video, video.site, what);
     }
     lx.plan.processes.push(Process {
         role: Role::VhostUser,
@@ -75,6 +78,7 @@ pub fn chardev(video: &Video, lx: &mut Lower<'_>) -> Option<String> {
         program: helper.path.clone(),
         args,
         ready,
+        needs,
         cause,
         ..Process::default()
     });

@@ -6,9 +6,10 @@ use crate::device::family::Family;
 use crate::device::plug::Plug;
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
+use crate::plan::{ClaimKind, Use};
 use crate::stage::{Cx, Env, Machine};
 use crate::stage::{Grant, Lower};
-use crate::vocab::YesNo;
+use crate::vocab::{YesNo, nodes};
 
 impl Family for Vsock {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
@@ -54,12 +55,15 @@ impl Family for Vsock {
         let mut props = lx.virtio_device("vhost-vsock", &self.info, self.model.unwrap_or_default(), options);
         props.set("id", self.info.id.clone());
         let cid = self.cid.as_ref().filter(|c| c.auto == Some(YesNo::No)).and_then(|c| c.address);
-        props.set("guest-cid", cid.unwrap_or(lx.env.host.machine.vsock_next_cid));
+        let cid = cid.unwrap_or(lx.env.host.machine.vsock_next_cid);
+        let own = lx.overridden(&self.info.id, "guest-cid").map_or_else(|| cid.to_string(), str::to_string);
+        lx.claim(ClaimKind::Cid, own, self.site, "vsock");
+        props.set("guest-cid", cid);
         if lx.hands_over_descriptors() {
             let fd = lx.descriptor("vhost-vsock");
             props.set("vhostfd", fd);
         }
-        lx.touch("/dev/vhost-vsock", Grant::SYSTEM_NODE, self.site, "vsock");
+        lx.touch(nodes::VHOST_VSOCK, Grant::SYSTEM_NODE, Use::Vsock, self.site, "vsock");
         lx.address(&mut props, &self.info);
         lx.device(props, self);
     }

@@ -6,11 +6,10 @@
 use super::artifact::Artifact;
 use super::fit::Fitter;
 use super::names::Names;
-use super::network;
 use super::template::{Fields, Templates};
 use crate::diag::Diagnostics;
 use crate::escape::{ApparmorName, ApparmorPath, ApparmorText, Escaped, Unfit, format::Apparmor};
-use crate::plan::{ArgValue, Cause, PathKind, Perms, Plan, Process, Role, SocketRole};
+use crate::plan::{Cause, Need, PathKind, Perms, Plan, Process, Role, SocketRole};
 use std::collections::BTreeMap;
 
 /// The profile and its rules; nothing when the XML names a profile of the host, or none.
@@ -49,9 +48,9 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
                 let virtiofsd = process.role == Role::Virtiofsd;
                 // Never a virtiofsd's: in namespaces of its own the shared directory is `/`, and with the right to mount
                 // a rule for all files would be the host's.
-                record.flag("namespaces", process.role == Role::Passt);
+                record.flag("namespaces", process.needs(Need::Namespaces) && !virtiofsd);
                 record.flag("shares", virtiofsd).flag("tpm", process.role == Role::Swtpm);
-                record.flag("locks", process.is_virtiofsd_in_c());
+                record.flag("locks", process.needs(Need::LockFolder));
                 record.flag("complain", apparmor.complain);
                 body(plan, process, file, &mut fit, &mut record);
                 helpers.push(record);
@@ -88,25 +87,25 @@ fn body(
     fit: &mut Fitter<'_>,
     fields: &mut Fields<Apparmor>,
 ) {
-    let families = network::families(plan, process);
     fields.maybe::<ApparmorPath>("program", fit.fit(&process.program, &process.cause));
-    fields.flag("inet", families.inet).flag("netlink", families.netlink);
-    let opens = |path: &str| plan.access.iter().any(|a| a.process == process.id && a.path.starts_with(path));
+    let mut flag = |name: &'static str, need: Need| {
+        fields.flag(name, process.needs(need));
+    };
+    flag("inet", Need::Inet);
+    flag("netlink", Need::Netlink);
+    flag("gl", Need::Gpu);
     if process.role == Role::Qemu {
-        let firmware =
-            |a: &&crate::plan::Access| a.sharing == crate::plan::Sharing::System && a.path.starts_with("/usr/share/");
-        let has = |path: &str, kinds: &[PathKind]| {
-            own(plan, process).any(|a| a.path.starts_with(path) && !kinds.contains(&a.kind))
-        };
-        fields.flag("pty", super::devices::uses_pty(process)).flag("hugetlb", uses_hugetlb(process));
-        fields.flag("firmware", own(plan, process).any(|a| firmware(&a) && a.perms.lock));
-        fields.flag("usb", has("/dev/bus/usb", &[])).flag("overlays", !plan.overlays.is_empty());
-        fields.flag("spice", process.args.iter().any(|a| a.switch == "-spice"));
+        flag("sgx", Need::Enclaves);
+        flag("pty", Need::Pty);
+        flag("hugetlb", Need::HugePages);
+        flag("firmware", Need::SystemFirmware);
+        flag("usb", Need::Usb);
+        fields.flag("overlays", !plan.overlays.is_empty());
+        flag("spice", Need::Spice);
         fields.flag("block", own(plan, process).any(|a| a.kind == PathKind::BlockDevice));
-        fields.flag("vhost", has("/dev/vhost-", &[]));
+        fields.flag("vhost", own(plan, process).any(|a| a.path.starts_with("/dev/vhost-")));
         fields.list("links", links(plan, process));
     }
-    fields.flag("gl", opens("/dev/dri/")).flag("sgx", opens("/dev/sgx_"));
     fields.put("files", file.clone());
     let mut capabilities = Vec::new();
     for name in &process.capabilities {
@@ -123,16 +122,6 @@ fn body(
 
 fn own<'a>(plan: &'a Plan, process: &'a Process) -> impl Iterator<Item = &'a crate::plan::Access> {
     plan.access.iter().filter(|a| a.process == process.id)
-}
-
-/// Whether a back end of memory is of huge pages, but of no file.
-fn uses_hugetlb(process: &Process) -> bool {
-    process.args.iter().any(|arg| match &arg.value {
-        ArgValue::Props(props, _) => {
-            props.text("qom-type") == Some("memory-backend-memfd") && props.get("hugetlb").is_some()
-        }
-        _ => false,
-    })
 }
 
 /// Nodes that links lead to. A profile names no link, and which of the nodes it is changes from boot to boot.

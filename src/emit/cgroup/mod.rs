@@ -84,23 +84,16 @@ fn knobs(plan: &Plan, version: Version, fit: &mut Fitter<'_>) -> String {
             knob(&format!("{folder}cpu.cfs_quota_us"), quota.unwrap_or(-1).to_string());
         }
     }
-    if let Some(list) = limits.cpuset.as_deref().and_then(scale::numbers) {
-        knob("cpuset.cpus", scale::ranges(&list));
+    if let Some(list) = &limits.cpuset {
+        knob("cpuset.cpus", list.to_string());
     }
     for pin in &limits.pins {
-        match (scale::numbers(&pin.cpus), fit.fit::<TableField>(&pin.thread, &pin.cause)) {
-            (Some(list), Some(thread)) => knob(&format!("{thread}/cpuset.cpus"), scale::ranges(&list)),
-            _ => fit.out_of_range(
-                &pin.cause,
-                format!("'{}' is no list of CPUs", pin.cpus),
-                "give numbers and ranges of them, such as 0-3,8",
-            ),
+        if let Some(thread) = fit.fit::<TableField>(&pin.thread, &pin.cause) {
+            knob(&format!("{thread}/cpuset.cpus"), pin.cpus.to_string());
         }
     }
-    if let Some(numa) = limits.numa.as_ref().filter(|n| n.mode == "strict" || n.mode == "restrictive")
-        && let Some(nodes) = scale::numbers(&numa.nodes)
-    {
-        knob("cpuset.mems", scale::ranges(&nodes));
+    if let Some(numa) = limits.numa.as_ref().filter(|n| n.mode == "strict" || n.mode == "restrictive") {
+        knob("cpuset.mems", numa.nodes.to_string());
     }
     let (high, max) =
         if two { ("memory.high", "memory.max") } else { ("memory.soft_limit_in_bytes", "memory.limit_in_bytes") };

@@ -10,6 +10,7 @@ use crate::escape::{
     CilContext, CilName, Escaped, FileContextsPath, SelinuxContext, TableField, TablePath, format::Selinux as Format,
 };
 use crate::plan::{Accelerator, Access, Cause, DirectoryRole, LabelRole, PathKind, Plan, Selinux};
+use crate::vocab::nodes::{Class, is_node};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The context that an access gives its file; none when the file is left as it is.
@@ -56,7 +57,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         records.extend(file_contexts(real, access, context, &mut fit));
         let made = plan.directories.iter().any(|d| d.path == real);
         let label = files.get(path).map_or("", |(_, context)| context);
-        if !made && !super::devices::is_node(real) {
+        if !made && !is_node(real) {
             labels_of_module.extend(filecon(real, access.kind, label, &access.cause, &mut fit));
         }
     }
@@ -184,14 +185,15 @@ fn cil(plan: &Plan, selinux: &Selinux, fit: &mut Fitter<'_>) -> Option<Fields<Fo
 fn booleans(plan: &Plan, selinux: &Selinux) -> String {
     let mut out = String::from("# boolean\treason\n");
     let any = |prefix: &str| plan.access.iter().any(|a| a.path.starts_with(prefix));
+    let of = |class: Class| plan.access.iter().any(|a| Class::of(&a.path) == Some(class));
     let mut need = |name: &str, reason: &str| out.push_str(&format!("{name}\t{reason}\n"));
     if plan.accelerator == Accelerator::Tcg && type_of(&selinux.process) != "svirt_tcg_t" {
         need("virt_use_execmem", "QEMU's own emulation; or install the CIL module");
     }
-    if any("/dev/bus/usb/") {
+    if of(Class::Usb) {
         need("virt_use_usb", "USB devices of the host");
     }
-    if any("/dev/vfio/") || any("/sys/") {
+    if of(Class::Vfio) || any("/sys/") {
         need("virt_use_sysfs", "PCI devices of the host");
     }
     if any("/dev/ttyS") || any("/dev/ttyUSB") {

@@ -45,7 +45,7 @@ pub fn exec(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>,
 /// What QEMU does by itself at the end of a run, where no runner decides: the value of `-action`. A crash that is
 /// to be followed by a new start has to end in failure.
 fn actions(plan: &Plan, process: &Process) -> Option<Escaped<ExecArg>> {
-    if process.role != Role::Qemu || process.args.iter().any(|a| a.switch == "-action") {
+    if process.role != Role::Qemu || plan.lifecycle.is_handed_through {
         return None;
     }
     let life = &plan.lifecycle;

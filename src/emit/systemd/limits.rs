@@ -4,7 +4,8 @@ use super::Lines;
 use crate::emit::fit::Fitter;
 use crate::emit::limits as scale;
 use crate::escape::{Escaped, UnitName, UnitPath, UnitWord};
-use crate::plan::{Cause, Limits, Plan};
+use crate::plan::{Cause, Limits, Need, Plan};
+use crate::vocab::NumberSet;
 
 /// What caused a limit.
 pub fn cause(plan: &Plan, field: &str) -> Cause {
@@ -40,7 +41,7 @@ pub fn limits(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
             lines.push::<UnitWord>(directive, Escaped::number(number));
         }
     }
-    if plan.processes.iter().any(|p| p.locks_memory) {
+    if plan.processes.iter().any(|p| p.needs(Need::LockedMemory)) {
         lines.set("LimitMEMLOCK", "infinity");
     } else if let Some(bytes) = limits.locked {
         lines.push::<UnitWord>("LimitMEMLOCK", Escaped::number(bytes));
@@ -109,24 +110,21 @@ fn cpus(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let limits = &plan.limits;
     let pin_cause = limits.pins.first().map(|p| p.cause.clone()).unwrap_or_default();
     let cause = if limits.cpuset.is_some() { cause(plan, "cpuset") } else { pin_cause };
-    match scale::all_cpus(limits) {
-        // What cannot be read is reported like what is out of range.
-        Ok(Some(list)) | Err(list) => cpu_list("AllowedCPUs", &list, &cause, fit, lines),
-        Ok(None) => {}
+    if let Some(all) = scale::all_cpus(limits) {
+        numbers("AllowedCPUs", &all, &cause, fit, lines);
     }
 }
 
 /// A line with a list of CPUs or nodes.
-fn cpu_list(key: &'static str, list: &str, cause: &Cause, fit: &mut Fitter<'_>, lines: &mut Lines) {
-    match scale::numbers(list) {
-        Some(numbers) if numbers.iter().all(|n| *n < 8192) && !numbers.is_empty() => {
-            lines.maybe::<UnitWord>(key, fit.fit(&scale::ranges(&numbers), cause));
-        }
-        _ => fit.out_of_range(
+fn numbers(key: &'static str, list: &NumberSet, cause: &Cause, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    if !list.is_empty() && list.iter().all(|n| n < 8192) {
+        lines.maybe::<UnitWord>(key, fit.fit(&list.to_string(), cause));
+    } else {
+        fit.out_of_range(
             cause,
             format!("'{list}' is no list of CPUs or nodes that systemd takes"),
             "give numbers below 8192 and ranges of them, such as 0-3,8",
-        ),
+        );
     }
 }
 
@@ -188,17 +186,17 @@ fn numa(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
     match policy.mode.as_str() {
         "strict" => {
             lines.set("NUMAPolicy", "bind");
-            cpu_list("NUMAMask", &policy.nodes, &cause, fit, lines);
-            cpu_list("AllowedMemoryNodes", &policy.nodes, &cause, fit, lines);
+            numbers("NUMAMask", &policy.nodes, &cause, fit, lines);
+            numbers("AllowedMemoryNodes", &policy.nodes, &cause, fit, lines);
         }
         "preferred" => {
             lines.set("NUMAPolicy", "preferred");
-            cpu_list("NUMAMask", &policy.nodes, &cause, fit, lines);
+            numbers("NUMAMask", &policy.nodes, &cause, fit, lines);
         }
         "interleave" => {
             lines.set("NUMAPolicy", "interleave");
-            cpu_list("NUMAMask", &policy.nodes, &cause, fit, lines);
+            numbers("NUMAMask", &policy.nodes, &cause, fit, lines);
         }
-        _ => cpu_list("AllowedMemoryNodes", &policy.nodes, &cause, fit, lines),
+        _ => numbers("AllowedMemoryNodes", &policy.nodes, &cause, fit, lines),
     }
 }

@@ -22,6 +22,7 @@ use super::template::{Fields, Templates};
 use crate::diag::Diagnostics;
 use crate::escape::{Escaped, Language, UnitName, UnitPath, UnitRest, UnitText, UnitUrl, UnitWord, format::Systemd};
 use crate::plan::{Cause, Instance, Loss, Plan, Process, Role};
+use crate::vocab::nodes::NODES;
 pub use limits::cause as cause_of_limit;
 
 /// The unit that stands for all machines.
@@ -59,7 +60,7 @@ struct Lines {
 impl Lines {
     /// Says which element the next line comes from.
     fn because(&mut self, cause: &Cause) {
-        let told = cause.line > 0 && !cause.what.starts_with("default:");
+        let told = cause.line > 0 && !cause.is_default;
         self.next = told.then(|| cause.to_string());
     }
 
@@ -143,14 +144,9 @@ fn in_session(plan: &Plan, text: String) -> String {
 /// What loads the drivers behind the device nodes that a process opens. A rule for a node that is not there yet when the
 /// unit starts is no rule.
 fn modules(plan: &Plan, process: &Process) -> Vec<&'static str> {
-    const NODES: &[(&str, &str)] = &[
-        ("/dev/net/tun", "modprobe@tun.service"),
-        ("/dev/vhost-net", "modprobe@vhost_net.service"),
-        ("/dev/vhost-vsock", "modprobe@vhost_vsock.service"),
-    ];
     let opens = |path: &str| plan.access.iter().any(|a| a.process == process.id && a.path == path);
-    let needed = NODES.iter().filter(|(path, _)| plan.instance == Instance::System && opens(path));
-    needed.map(|(_, unit)| *unit).collect()
+    let needed = NODES.iter().filter(|node| plan.instance == Instance::System && opens(node.path));
+    needed.filter_map(|node| node.loaded_by).collect()
 }
 
 /// The folders of files, which may be mount points of their own.

@@ -4,7 +4,6 @@
 
 use super::Lines;
 use crate::emit::fit::Fitter;
-use crate::emit::limits as scale;
 use crate::emit::names::Names;
 use crate::emit::tmpfiles;
 use crate::escape::{ApparmorName, Escaped, ExecArg, ExecProgram};
@@ -71,9 +70,8 @@ pub fn started(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
         post.run("", HELPER, &["socket", socket, START_SECONDS], &process.cause);
     }
     let Some(control) = plan.control().filter(|_| process.role == Role::Qemu) else { return };
-    let stays = process.args.iter().any(|a| matches!(&*a.switch, "-S" | "-incoming"));
     let mut words = vec!["wait", &*control.path, START_SECONDS];
-    words.extend(stays.then_some("--paused"));
+    words.extend((plan.starts_paused || plan.awaits_state).then_some("--paused"));
     post.run("", HELPER, &words, &control.cause);
     let pins: Vec<String> = pins(plan);
     if let Some(first) = plan.limits.pins.first().filter(|_| !pins.is_empty()) {
@@ -82,10 +80,9 @@ pub fn started(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
     }
 }
 
-/// `vcpu0=2-3`: the threads that have CPUs of their own. A list that cannot be read is told where limits are.
+/// `vcpu0=2-3`: the threads that have CPUs of their own.
 fn pins(plan: &Plan) -> Vec<String> {
-    let pin = |thread: &str, cpus: &str| Some(format!("{thread}={}", scale::ranges(&scale::numbers(cpus)?)));
-    plan.limits.pins.iter().filter_map(|p| pin(&p.thread, &p.cpus)).collect()
+    plan.limits.pins.iter().map(|p| format!("{}={}", p.thread, p.cpus)).collect()
 }
 
 /// The lines behind the end.

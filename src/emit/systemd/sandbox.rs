@@ -3,9 +3,9 @@
 use super::Lines;
 use crate::emit::devices::{self, Device};
 use crate::emit::fit::Fitter;
-use crate::emit::network;
 use crate::escape::{ApparmorName, Escaped, SelinuxContext, UnitPath, UnitWord};
-use crate::plan::{Accelerator, Access, ArgValue, Cause, DirectoryRole, Instance, PathKind, Plan, Process, Prop, Role};
+use crate::plan::{Cause, DirectoryRole, Instance, Need, PathKind, Plan, Process, Role};
+use crate::vocab::nodes::is_node;
 use std::collections::BTreeMap;
 
 /// Lines that hold for every process and both instances.
@@ -36,10 +36,11 @@ pub fn sandbox(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
         lines.set(key, value);
     }
     system_calls(plan, process, lines);
-    let families = network::families(plan, process);
+    let inet = process.needs(Need::Inet);
+    let netlink = process.needs(Need::Netlink);
     lines.set(
         "RestrictAddressFamilies",
-        match (families.inet, families.netlink) {
+        match (inet, netlink) {
             (false, false) => "AF_UNIX",
             (false, true) => "AF_UNIX AF_NETLINK",
             (true, false) => "AF_UNIX AF_INET AF_INET6",
@@ -47,13 +48,13 @@ pub fn sandbox(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
         },
     );
     // virtiofsd and passt lock themselves into namespaces of their own.
-    if !own_namespaces(process) {
+    if !process.needs(Need::Namespaces) {
         lines.set("RestrictNamespaces", "yes");
     }
     if plan.limits.schedules.is_empty() {
         lines.set("RestrictRealtime", "yes");
     }
-    if !generates_code(plan, process) {
+    if !process.needs(Need::Code) {
         lines.set("MemoryDenyWriteExecute", "yes");
     }
     if plan.instance == Instance::Session {
@@ -63,65 +64,30 @@ pub fn sandbox(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
     for (key, value) in SYSTEM {
         lines.set(key, value);
     }
-    if !families.inet {
+    if !inet {
         lines.set("IPAddressDeny", "any");
         // Taps and sysfs of network devices live in the host's network namespace.
-        if plan.links.is_empty() && !families.netlink && !uses_tap(process) {
+        if plan.links.is_empty() && !netlink && !process.needs(Need::Tap) {
             lines.set("PrivateNetwork", "yes");
         }
     }
-    if process.capabilities.is_empty() && !own_namespaces(process) && !has_device_ids(plan) {
+    if process.capabilities.is_empty() && !process.needs(Need::Namespaces) && !has_device_ids(plan) {
         lines.set("PrivateUsers", "yes");
     }
     // Only x86 firmware and devices are known to do without /proc/cpuinfo and the device tree.
     if process.role == Role::Qemu && (process.program.ends_with("x86_64") || process.program.ends_with("i386")) {
         lines.set("ProcSubset", "pid");
     }
-    if process.is_virtiofsd_in_c() {
-        // Where it locks its socket.
+    if process.needs(Need::LockFolder) {
         lines.set("TemporaryFileSystem", "/run/virtiofsd");
     }
     paths(plan, process, fit, lines);
     modules(plan, process, fit, lines);
 }
 
-fn own_namespaces(process: &Process) -> bool {
-    process.role == Role::Passt || (process.role == Role::Virtiofsd && !process.changes_root())
-}
-
 /// Device nodes are opened by user id on some hosts (udev's uaccess), which a user namespace hides.
 fn has_device_ids(plan: &Plan) -> bool {
-    plan.access.iter().any(|a| a.path.starts_with("/dev/bus/usb") || a.path.starts_with("/dev/vfio"))
-}
-
-/// Whether the process opens a tap itself.
-fn uses_tap(process: &Process) -> bool {
-    process.args.iter().any(|arg| match &arg.value {
-        ArgValue::Props(props, _) if arg.switch == "-netdev" => {
-            let kind = props.0.first().map(|(_, value)| value);
-            matches!(kind, Some(Prop::Text(text)) if text == "tap" || text == "bridge")
-        }
-        ArgValue::None => arg.switch.starts_with("tap") || arg.switch.starts_with("bridge"),
-        _ => false,
-    })
-}
-
-/// Whether the process makes machine code and runs it: emulation, and shader compilers of GL.
-fn generates_code(plan: &Plan, process: &Process) -> bool {
-    let gl = |arg: &crate::plan::Arg| match &arg.value {
-        ArgValue::Props(props, _) => {
-            props.get("gl").is_some_and(|v| !matches!(v, Prop::Bool(false)) && props.text("gl") != Some("off"))
-                || props.0.iter().any(|(_, v)| matches!(v, Prop::Text(t) if t.contains("-gl") || t == "egl-headless"))
-        }
-        // Handed through: what it does is not known.
-        ArgValue::None => ["-display", "-accel", "-enable-kvm", "-M"].contains(&arg.switch.as_ref()),
-        ArgValue::Text(text) => text.contains("gl"),
-    };
-    match process.role {
-        Role::Qemu => plan.accelerator != Accelerator::Kvm || process.args.iter().any(gl),
-        Role::VhostUser => true,
-        _ => false,
-    }
+    plan.processes.iter().any(|p| p.needs(Need::Usb) || p.needs(Need::Vfio))
 }
 
 fn system_calls(plan: &Plan, process: &Process, lines: &mut Lines) {
@@ -130,7 +96,7 @@ fn system_calls(plan: &Plan, process: &Process, lines: &mut Lines) {
     let filters = process.role == Role::Qemu && plan.confinement.seccomp;
     lines.set(
         "SystemCallFilter",
-        match (own_namespaces(process), process.changes_root(), filters) {
+        match (process.needs(Need::Namespaces), process.changes_root(), filters) {
             // Their sandbox ends with a filter of their own.
             (true, ..) => "@system-service @mount seccomp",
             (_, true, _) => "@system-service chroot seccomp",
@@ -138,7 +104,7 @@ fn system_calls(plan: &Plan, process: &Process, lines: &mut Lines) {
             _ => "@system-service",
         },
     );
-    if own_namespaces(process) {
+    if process.needs(Need::Namespaces) {
         return;
     }
     let privileged = !process.capabilities.is_empty();
@@ -147,17 +113,9 @@ fn system_calls(plan: &Plan, process: &Process, lines: &mut Lines) {
         // For the helper that pins; QEMU's own filter (`-sandbox resourcecontrol=deny`) still refuses it.
         lines.set("SystemCallFilter", "sched_setaffinity");
     }
-    if plan.limits.numa.is_some() || binds_memory(process) {
+    if plan.limits.numa.is_some() || process.needs(Need::MemoryPolicy) {
         lines.set("SystemCallFilter", "mbind set_mempolicy");
     }
-}
-
-/// Whether memory backends are bound to host nodes.
-fn binds_memory(process: &Process) -> bool {
-    process.args.iter().any(|arg| {
-        matches!(&arg.value, ArgValue::Props(props, _) if props.get("host-nodes").is_some() || props.get("policy").is_some()
-            || props.text("qom-type") == Some("thread-context"))
-    })
 }
 
 fn capabilities(process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
@@ -182,7 +140,7 @@ fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines
         lines.set("PrivateTmp", "yes");
     }
     let mut writable: BTreeMap<String, Cause> = BTreeMap::new();
-    for access in own().filter(|a| (a.perms.write || a.perms.append) && !below_dev(a)) {
+    for access in own().filter(|a| (a.perms.write || a.perms.append) && !is_node(&a.path)) {
         match access.kind {
             // What lies in the root folder is there before the start, or cannot be made by the process.
             PathKind::Socket | PathKind::File if parent(&access.path) == "/" => {
@@ -229,10 +187,6 @@ fn paths(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines
         lines.because(cause);
         lines.maybe("BindPaths", fit.take(Escaped::<UnitPath>::optional(path), cause));
     }
-}
-
-fn below_dev(access: &Access) -> bool {
-    access.path.starts_with("/dev/") && !access.path.starts_with("/dev/shm/") && !access.path.starts_with("/dev/huge")
 }
 
 fn parent(path: &str) -> String {

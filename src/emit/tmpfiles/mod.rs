@@ -10,11 +10,12 @@ mod homes;
 use super::artifact::Artifact;
 use super::fit::Fitter;
 use super::names::Names;
+use super::selinux;
 use super::template::{Fields, Templates};
-use super::{devices, selinux};
 use crate::diag::Diagnostics;
 use crate::escape::{AccountName, Escaped, TmpfilesLine, TmpfilesPath, TmpfilesPattern, TmpfilesSource, UnitText};
 use crate::plan::{Access, Cause, Directory, DirectoryRole, Instance, OwnerRule, PathKind, Plan, Role, Sharing};
+use crate::vocab::nodes::is_node;
 use std::collections::BTreeSet;
 
 /// The path of the file.
@@ -148,7 +149,7 @@ impl<'a, 'b> Writer<'a, 'b> {
             .as_ref()
             .is_some_and(|s| s.relabel && selinux::context_of(s, access).is_some());
         let real = access.resolved.as_deref().unwrap_or(&access.path);
-        if devices::is_node(real) {
+        if is_node(real) {
             return;
         }
         match &access.owner {

@@ -3,11 +3,12 @@
 use super::artifact::Artifact;
 use super::fit::Fitter;
 use super::names::Names;
+use super::selinux;
 use super::template::{Fields, Templates};
-use super::{devices, selinux};
 use crate::diag::Diagnostics;
 use crate::escape::{Escaped, UdevMatch, UdevValue, UnitText, format::Systemd};
 use crate::plan::{Access, Cause, Instance, Lent, LentDevice, OwnerRule, PathKind, Plan, Role, Sharing};
+use crate::vocab::nodes::is_node;
 use std::collections::BTreeSet;
 
 /// The rules; none when there is no device.
@@ -46,7 +47,7 @@ fn is_given(plan: &Plan, access: &Access) -> bool {
     let root = plan.processes.iter().any(|p| p.id == access.process && of_root(p));
     let folder = matches!(access.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
     let wanted = access.owner != OwnerRule::Keep || context(plan, access).is_some();
-    devices::is_node(&access.path) && access.sharing != Sharing::System && !root && !folder && wanted
+    is_node(&access.path) && access.sharing != Sharing::System && !root && !folder && wanted
 }
 
 fn context<'a>(plan: &'a Plan, access: &'a Access) -> Option<&'a str> {

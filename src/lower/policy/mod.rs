@@ -9,7 +9,7 @@ mod programs;
 mod values;
 
 use crate::diag::codes::{emit, security as codes};
-use crate::plan::{Access, PathKind, Sharing};
+use crate::plan::{Access, PathKind, Sharing, Use};
 use crate::stage::Lower;
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ fn twice(lx: &mut Lower<'_>) {
     };
     let mut first: BTreeMap<&str, &Access> = BTreeMap::new();
     let mut faults = Vec::new();
-    for access in lx.plan.access.iter().filter(alone).filter(|a| a.cause.what.starts_with("disk")) {
+    for access in lx.plan.access.iter().filter(alone).filter(|a| a.usage == Use::Disk) {
         let other = *first.entry(&access.path).or_insert(access);
         if other.cause.span != access.cause.span {
             faults.push((

@@ -1,6 +1,6 @@
 //! Places of the host that no guest may have.
 
-use crate::plan::{Access, Cause, PathKind, Plan, Sharing};
+use crate::plan::{Access, Cause, PathKind, Plan, Sharing, Use};
 
 /// How far a place is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -246,20 +246,20 @@ const PLACES: &[(&str, Option<Closed>)] = &[
 ];
 
 /// What a path is used for.
-struct Use<'a> {
+struct Usage {
     kind: PathKind,
     writes: bool,
     sharing: Sharing,
-    what: &'a str,
+    of: Use,
 }
 
-impl<'a> Use<'a> {
-    fn of(access: &'a Access) -> Use<'a> {
-        Use {
+impl Usage {
+    fn of(access: &Access) -> Usage {
+        Usage {
             kind: access.kind,
             writes: access.perms.write || access.perms.append,
             sharing: access.sharing,
-            what: &access.cause.what,
+            of: access.usage,
         }
     }
 }
@@ -267,7 +267,7 @@ impl<'a> Use<'a> {
 /// Every access that no guest may have.
 pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
     let mut faults = Vec::new();
-    let mut look = |path: &str, usage: Use<'_>, cause: &Cause| {
+    let mut look = |path: &str, usage: Usage, cause: &Cause| {
         if allowed.iter().any(|a| is_below(path, a)) || own(plan, path) {
             return;
         }
@@ -277,13 +277,13 @@ pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
         }
     };
     for access in plan.access.iter().filter(|a| !ours(a)) {
-        look(&access.path, Use::of(access), &access.cause);
+        look(&access.path, Usage::of(access), &access.cause);
         if let Some(real) = &access.resolved {
-            look(real, Use::of(access), &access.cause);
+            look(real, Usage::of(access), &access.cause);
         }
     }
     for file in &plan.files {
-        let usage = |writes| Use { kind: PathKind::File, writes, sharing: Sharing::Exclusive, what: &file.cause.what };
+        let usage = |writes| Usage { kind: PathKind::File, writes, sharing: Sharing::Exclusive, of: file.usage };
         look(&file.path, usage(true), &file.cause);
         if let Some(template) = &file.template {
             look(template, usage(false), &file.cause);
@@ -313,11 +313,11 @@ pub fn closed(plan: &Plan, access: &Access, target: &str, allowed: &[String]) ->
     if ours(access) || open(target) || open(&access.path) || own(plan, target) {
         return None;
     }
-    forbidden(target, &Use::of(access))
+    forbidden(target, &Usage::of(access))
 }
 
 /// Why a path is closed for what it is used for; none if it is open.
-fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
+fn forbidden(path: &str, usage: &Usage) -> Option<&'static str> {
     let whole = matches!(usage.kind, PathKind::Tree | PathKind::Files | PathKind::Directory);
     if !path.starts_with('/') {
         return Some("it is no absolute path, and could mean anything");
@@ -334,7 +334,7 @@ fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
     let path = plain(path);
     // Variable stores of other guests: one's own is named as such.
     let stores = ["/var/lib/libvirt/qemu/nvram/", "/var/lib/libvirt/qemu/varstore/"];
-    if stores.iter().any(|folder| path.starts_with(folder)) && !matches!(usage.what.as_ref(), "nvram" | "varstore") {
+    if stores.iter().any(|folder| path.starts_with(folder)) && usage.of != Use::Nvram {
         return Some("it holds the firmware variables of guests");
     }
     // Sockets of other programs on the session's or system's bus, whatever their folder.
@@ -351,7 +351,7 @@ fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
     }
     // What is an option ROM by its name holds no secret, wherever it is.
     let rom = [".rom", ".bin", ".efirom"].iter().any(|end| path.ends_with(end));
-    if usage.what == "option ROM" && !usage.writes && rom && !is_below(&path, "/proc") && !is_below(&path, "/sys") {
+    if usage.of == Use::OptionRom && !usage.writes && rom && !is_below(&path, "/proc") && !is_below(&path, "/sys") {
         return None;
     }
     // Kernels of the host and their RAM disks, whatever their version; firmware of another architecture.
@@ -371,14 +371,14 @@ fn forbidden(path: &str, usage: &Use<'_>) -> Option<&'static str> {
         Closed::ReadOnly if usage.writes => Some("it belongs to the system, and may only be read"),
         // Host devices whose node is not known get the folder of their kind.
         // A render node is looked for in its folder.
-        Closed::Itself if itself && !matches!(usage.what, "hostdev" | "rendering on the GPU") => {
+        Closed::Itself if itself && !matches!(usage.of, Use::HostDevice | Use::Gpu) => {
             Some("it is a folder of the whole system")
         }
         // No name of a host device is the XML's own: its node follows from its address.
-        Closed::ToNames if usage.sharing != Sharing::System && usage.what != "hostdev" => {
+        Closed::ToNames if usage.sharing != Sharing::System && usage.of != Use::HostDevice => {
             Some("the devices that need it get it without being asked")
         }
-        Closed::ToDisks if usage.what.starts_with("disk") => Some("it is no disk"),
+        Closed::ToDisks if usage.of == Use::Disk => Some("it is no disk"),
         _ => None,
     }
 }
@@ -458,8 +458,8 @@ pub(super) fn is_below(path: &str, place: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn usage(writes: bool) -> Use<'static> {
-        Use { kind: PathKind::File, writes, sharing: Sharing::Exclusive, what: "disk vda" }
+    fn usage(writes: bool) -> Usage {
+        Usage { kind: PathKind::File, writes, sharing: Sharing::Exclusive, of: Use::Disk }
     }
 
     #[test]

@@ -39,7 +39,7 @@ pub fn check(lx: &mut Lower<'_>) {
 fn arguments(lx: &mut Lower<'_>) {
     let mut faults = Vec::new();
     let mut total = 0;
-    for arg in &lx.args {
+    for (at, arg) in lx.args.iter().enumerate() {
         let value = length(&arg.value);
         total += arg.switch.len() + value + 2 + 16;
         let length = value.max(arg.switch.len());
@@ -51,7 +51,7 @@ fn arguments(lx: &mut Lower<'_>) {
             ));
         }
         // Users' own arguments are taken as they are; the contents of a file may have lines.
-        if arg.cause.what == "qemu:commandline" || arg.switch == "-fw_cfg" {
+        if lx.handed_through.contains(&at) || arg.switch == "-fw_cfg" {
             continue;
         }
         if let Some(c) = control(&arg.value) {

@@ -5,7 +5,9 @@ use crate::device::address::{Address, AddressKind, UsbAddress};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::hub::Hub;
 use crate::device::info::DeviceInfo;
+use crate::device::input::Input;
 use crate::device::plug::Plug;
+use crate::device::redirdev::Redirdev;
 use crate::device::{Device, Devices};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
@@ -78,7 +80,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
     order::usb(devices, machine, &env, &mut |d, plug| {
         let elsewhere = d.info().address.address.as_ref().map(Address::kind).or(d.info().address.wanted);
         // The rest libvirt lets pass, to QEMU's dismay.
-        let checked = matches!(d.family(), "input" | "redirected device") || !env.behaves(Quirk::UsbAddressUnchecked);
+        let checked = d.is::<Input>() || d.is::<Redirdev>() || !env.behaves(Quirk::UsbAddressUnchecked);
         if checked && plug == Plug::Usb && elsewhere.is_some_and(|kind| kind != AddressKind::Usb) {
             let message =
                 format!("the {} is a USB device: its address cannot be of another type, it is invalid", d.family());
@@ -257,7 +259,7 @@ fn report_disabled(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     }
     let env = cx.env;
     order::usb(devices, machine, &env, &mut |d, plug| {
-        if plug == Plug::Usb && d.family() != "USB hub" {
+        if plug == Plug::Usb && !d.is::<Hub>() {
             let message = format!("a USB {} device, in a domain {why}", d.family());
             cx.error(&codes::USB, d.site(), message).help(help);
         }

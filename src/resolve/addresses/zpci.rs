@@ -53,11 +53,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
     devices.each_mut(&mut |d: &mut dyn Device| {
         let asked = d.info().address.zpci;
-        let controller = d.family() == "PCI controller";
         let Some(Address::Pci(at)) = &mut d.info_mut().address.address else { return };
-        if controller {
-            return;
-        }
         let given = at.zpci.or(asked).unwrap_or_default();
         let uid = given.uid.unwrap_or_else(|| free(&mut uids, 1));
         let fid = given.fid.unwrap_or_else(|| free(&mut fids, 0));

@@ -10,6 +10,7 @@ use super::{kvm, links, own, start};
 use crate::diag::codes::run as codes;
 use crate::diag::{Code, Diagnostics, Span};
 use crate::plan::{Accelerator, Access, OwnerRule, PathKind, Plan, Role, Sharing};
+use crate::vocab::{NumberSet, Value};
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 
@@ -233,16 +234,21 @@ fn memory(plan: &Plan, diags: &mut Diagnostics) {
 
 fn cpus(plan: &Plan, diags: &mut Diagnostics) {
     let online = std::fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let online = start::cpu_list(online.trim());
+    let online = NumberSet::parse(online.trim()).unwrap_or_default();
     if online.is_empty() {
         return;
     }
     for pin in &plan.limits.pins {
-        let missing: Vec<String> =
-            start::cpu_list(&pin.cpus).into_iter().filter(|c| !online.contains(c)).map(|c| c.to_string()).collect();
+        let missing: Vec<String> = pin.cpus.iter().filter(|c| !online.has(*c)).map(|c| c.to_string()).collect();
         if !missing.is_empty() {
             let text = format!("{} is bound to CPUs that this host does not have: {}", pin.thread, missing.join(","));
-            fault(&codes::HOST, pin.cause.span, text, format!("this host has the CPUs 0-{}", online.len() - 1), diags);
+            fault(
+                &codes::HOST,
+                pin.cause.span,
+                text,
+                format!("this host has the CPUs 0-{}", online.iter().count() - 1),
+                diags,
+            );
         }
     }
 }

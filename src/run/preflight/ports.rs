@@ -8,7 +8,7 @@ use std::net::{TcpListener, UdpSocket};
 
 /// Tries to listen on each port in QEMU's place.
 pub(super) fn check(plan: &Plan, diags: &mut Diagnostics) {
-    for (listen, cause) in plan.fixed_ports() {
+    for listen in &plan.listens {
         let address = (listen.address.as_str(), listen.port);
         let tried =
             if listen.udp { UdpSocket::bind(address).map(|_| ()) } else { TcpListener::bind(address).map(|_| ()) };
@@ -20,26 +20,22 @@ pub(super) fn check(plan: &Plan, diags: &mut Diagnostics) {
             // Names that do not resolve without a network, and the like: QEMU's own words will say it.
             _ => continue,
         };
-        let text = format!("port {} of {} ({}) is not free: {what}", listen.port, listen.address, cause.what);
-        diags.error(&codes::HOST, cause.span, text).help(help);
+        let text = format!("port {} of {} ({}) is not free: {what}", listen.port, listen.address, listen.cause.what);
+        diags.error(&codes::HOST, listen.cause.span, text).help(help);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Arg, Cause};
+    use crate::plan::{Cause, Listen};
 
     #[test]
     fn a_port_in_use_is_told() {
         let held = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
         let port = held.local_addr().expect("an address").port();
-        let chardev = format!("socket,id=a,host=127.0.0.1,port={port},server=on");
         let mut plan = Plan::default();
-        plan.processes.push(crate::plan::Process {
-            args: vec![Arg::text("-chardev", chardev, Cause::default())],
-            ..Default::default()
-        });
+        plan.listens.extend(Listen::tcp("qemu", "127.0.0.1", port, Cause::default()));
         let mut diags = Diagnostics::new();
         check(&plan, &mut diags);
         assert!(diags.iter().any(|d| d.message.contains(&port.to_string())));

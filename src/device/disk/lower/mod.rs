@@ -15,7 +15,7 @@ use crate::device::storage::lower::{Chain, ChainOptions, Found, chain, find, is_
 use crate::device::storage::{Format, Layer, Location, StorageKind, StorageSource};
 use crate::diag::codes::storage as codes;
 use crate::host::Host;
-use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Text};
+use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Text, Use};
 use crate::stage::Board;
 use crate::stage::{Env, Grant, Lower, Quirk};
 use crate::vocab::{OnOff, YesNo};
@@ -171,7 +171,7 @@ pub fn reservations(lx: &mut Lower<'_>) {
         lx.devices.disks.iter().filter(managed).filter_map(|d| d.source.path().map(str::to_string)).collect();
     for path in devices {
         let grant = Grant { label: LabelRole::Keep, owner: OwnerRule::Keep, ..Grant::IMAGE };
-        lx.touch_by("pr-helper0", &path, grant.on(PathKind::BlockDevice), site, what);
+        lx.touch_by("pr-helper0", &path, grant.on(PathKind::BlockDevice), Use::Disk, site, what);
     }
 }
 

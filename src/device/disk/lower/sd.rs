@@ -2,7 +2,7 @@
 
 use crate::device::disk::Disk;
 use crate::device::storage::StorageKind;
-use crate::device::storage::lower::{Backend, Chain, ChainOptions, Use, backend, objects, touch};
+use crate::device::storage::lower::{Backend, Chain, ChainOptions, ImageUse, backend, objects, touch};
 use crate::plan::Props;
 use crate::stage::Lower;
 
@@ -21,8 +21,13 @@ pub fn drive(disk: &Disk, chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mu
     };
     objects(chain.source, chain.auth, chain.encryption, &node, false, lx);
     let Some(file) = backend(&how, lx) else { return };
-    let how =
-        Use { readonly: options.readonly, shareable: options.shareable, top: true, what: disk.dev(), site: disk.site };
+    let how = ImageUse {
+        readonly: options.readonly,
+        shareable: options.shareable,
+        top: true,
+        what: disk.dev(),
+        site: disk.site,
+    };
     touch(chain.source, &how, lx);
     let mut props = Props::new();
     match chain.source.path() {

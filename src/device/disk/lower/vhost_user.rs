@@ -3,7 +3,7 @@
 use crate::caps::Cap;
 use crate::device::disk::Disk;
 use crate::device::storage::SocketSource;
-use crate::plan::Props;
+use crate::plan::{Props, Use};
 use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
 
@@ -22,6 +22,6 @@ pub fn chardev(disk: &Disk, socket: &SocketSource, lx: &mut Lower<'_>) -> String
         }
     }
     lx.options("-chardev", props, disk.site, "vhost-user disk");
-    lx.touch(&path, Grant::PEER_SOCKET, disk.site, format!("disk {}", disk.dev()));
+    lx.touch(&path, Grant::PEER_SOCKET, Use::Disk, disk.site, format!("disk {}", disk.dev()));
     id
 }

@@ -3,13 +3,13 @@
 use crate::device::storage::{Location, Protocol, StorageKind, StorageSource, Transport};
 use crate::diag::codes::storage as codes;
 use crate::host::PciAddress;
-use crate::plan::{LentDevice, PathKind};
+use crate::plan::{ClaimKind, LentDevice, PathKind, Use};
 use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
 use crate::xml::Site;
 
 /// How an image is used.
-pub struct Use<'a> {
+pub struct ImageUse<'a> {
     /// Only read.
     pub readonly: bool,
     /// Other guests may write too.
@@ -23,7 +23,7 @@ pub struct Use<'a> {
 }
 
 /// Records the paths of a source.
-pub fn source(source: &StorageSource, how: &Use<'_>, lx: &mut Lower<'_>) {
+pub fn source(source: &StorageSource, how: &ImageUse<'_>, lx: &mut Lower<'_>) {
     let what = || format!("disk {}", how.what);
     match &source.location {
         Location::Path(path) => {
@@ -34,26 +34,27 @@ pub fn source(source: &StorageSource, how: &Use<'_>, lx: &mut Lower<'_>) {
                 StorageKind::Dir => Grant::SHARE,
                 _ => image(how),
             };
-            lx.touch(path, grant.overridden(&source.seclabels), how.site, what());
+            lx.touch(path, grant.overridden(&source.seclabels), Use::Disk, how.site, what());
         }
         Location::Nvme(nvme) => {
             let at = nvme.address;
             // The reader bounds all numbers of an address.
             let at =
                 PciAddress { domain: at.domain, bus: at.bus as u8, slot: at.slot as u8, function: at.function as u8 };
+            lx.claim(ClaimKind::HostDevice, at.to_string(), how.site, what());
             let managed = nvme.managed.is_some_and(YesNo::is_yes);
             lx.lend(LentDevice::Pci(at.to_string()), managed, how.site, what());
-            lx.touch_vfio(lx.env.host.pci_device(at).and_then(|d| d.iommu_group), how.site, what());
+            lx.touch_vfio(lx.env.host.pci_device(at).and_then(|d| d.iommu_group), Use::Disk, how.site, what());
         }
         Location::VhostUser(socket) => {
             if let Some(path) = &socket.path {
-                lx.touch(path, Grant::PEER_SOCKET, how.site, what());
+                lx.touch(path, Grant::PEER_SOCKET, Use::Disk, how.site, what());
             }
         }
         Location::Network(network) => {
             for host in network.parts.hosts.iter().filter(|h| h.transport == Some(Transport::Unix)) {
                 if let Some(path) = &host.socket {
-                    lx.touch(path, Grant::PEER_SOCKET.overridden(&source.seclabels), how.site, what());
+                    lx.touch(path, Grant::PEER_SOCKET.overridden(&source.seclabels), Use::Disk, how.site, what());
                 }
             }
             let colon = network.name.as_deref().filter(|name| name.contains(':'));
@@ -64,7 +65,13 @@ pub fn source(source: &StorageSource, how: &Use<'_>, lx: &mut Lower<'_>) {
             }
             let config = network.parts.config.as_ref().and_then(|c| c.file.as_deref());
             if let Some(path) = config {
-                lx.touch(path, Grant::SYSTEM_FILE, how.site, format!("configuration of {}", what()));
+                lx.touch(
+                    path,
+                    Grant::SYSTEM_FILE,
+                    Use::DiskConfiguration,
+                    how.site,
+                    format!("configuration of {}", what()),
+                );
             } else if network.protocol == Some(Protocol::Rbd) {
                 ceph(source.auth.is_some(), how.site, &format!("configuration of {}", what()), lx);
             }
@@ -79,11 +86,11 @@ fn ceph(has_key: bool, site: Site, what: &str, lx: &mut Lower<'_>) {
     let keys = ["/etc/ceph/ceph.client.admin.keyring", "/etc/ceph/ceph.keyring", "/etc/ceph/keyring"];
     let keys = if has_key { &[] } else { &keys[..] };
     for path in std::iter::once(&"/etc/ceph/ceph.conf").chain(keys) {
-        lx.touch_if_there(path, Grant::SYSTEM_FILE, site, what.to_string());
+        lx.touch_if_there(path, Grant::SYSTEM_FILE, Use::DiskConfiguration, site, what.to_string());
     }
 }
 
-fn image(how: &Use<'_>) -> Grant {
+fn image(how: &ImageUse<'_>) -> Grant {
     if !how.top && how.readonly {
         Grant::BACKING
     } else if how.readonly {

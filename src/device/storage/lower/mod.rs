@@ -12,7 +12,7 @@ mod nodes;
 pub mod secrets;
 mod volume;
 
-pub use access::{Use, source as touch};
+pub use access::{ImageUse, source as touch};
 pub use backend::{Backend, backend};
 pub use nodes::{Chain, ChainOptions, chain};
 pub use secrets::objects;

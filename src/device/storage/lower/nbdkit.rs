@@ -3,7 +3,7 @@
 use super::{network, secrets};
 use crate::device::storage::{Auth, Network, Protocol, StorageSource};
 use crate::host::SecretUsage;
-use crate::plan::{Arg, PathKind, Process, Props, Ready, Role, Secret, Text};
+use crate::plan::{Arg, Need, Needed, PathKind, Process, Props, Ready, Role, Secret, Text, Use};
 use crate::stage::{Grant, Lower};
 
 /// The plugin that serves a protocol.
@@ -100,7 +100,7 @@ impl Fetched<'_> {
         args.extend(options.chain(plugin.words).map(|word| Arg::switch(word, cause.clone())));
         for (path, kind) in plugin.reads {
             let grant = if kind == PathKind::Socket { Grant::PEER_SOCKET } else { Grant::LOADER };
-            lx.touch_by(&id, &path, grant, self.source.site, what.clone());
+            lx.touch_by(&id, &path, grant, Use::Credentials, self.source.site, what.clone());
         }
         lx.listens(&id, &socket, &cause);
         lx.plan.processes.push(Process {
@@ -110,6 +110,7 @@ impl Fetched<'_> {
             args,
             env: plugin.env,
             ready: Ready::Socket(socket),
+            needs: Needed::all(&[Need::Inet], &cause),
             cause,
             ..Process::default()
         });
@@ -156,7 +157,7 @@ impl Fetched<'_> {
     fn secret_file(&self, id: &str, source: String, lx: &mut Lower<'_>) -> String {
         let path = format!("{}/secrets/{id}", lx.paths.run);
         let cause = lx.cause(self.source.site, format!("disk {}", self.disk));
-        lx.plan.secrets.push(Secret { id: id.to_string(), path: path.clone(), source, cause });
+        lx.plan.secrets.push(Secret { id: id.to_string(), path: path.clone(), source, base64: false, cause });
         path
     }
 }

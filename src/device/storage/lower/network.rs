@@ -4,7 +4,7 @@ use super::backend::Backend;
 use super::secrets;
 use crate::device::storage::{EncryptionEngine, Network, Protocol, StorageHost, Transport};
 use crate::diag::codes::storage as codes;
-use crate::plan::{Prop, Props};
+use crate::plan::{Need, Prop, Props};
 use crate::stage::Lower;
 use crate::stage::Quirk;
 
@@ -20,6 +20,10 @@ pub fn node(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<
         let message = format!("the protocol '{protocol}' has one host, and {hosts} are given");
         lx.error(&codes::NETWORK, how.source.site, message);
         return None;
+    }
+    let by_socket = |host: &StorageHost| host.transport == Some(Transport::Unix);
+    if network.protocol != Some(Protocol::Nbd) || !network.parts.hosts.iter().all(by_socket) {
+        lx.need(Need::Inet, network.site, "disk on the network");
     }
     Some(match network.protocol? {
         Protocol::Nbd => nbd(how, network, lx),

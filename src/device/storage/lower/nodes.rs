@@ -1,6 +1,6 @@
 //! The nodes of a chain of images.
 
-use super::access::{self, Use};
+use super::access::{self, ImageUse};
 use super::backend::{Backend, backend};
 use super::{nbdkit, secrets};
 use crate::caps::Cap;
@@ -182,7 +182,7 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
     let format_node = format!("libvirt-{}-format", image.number);
     let by_nbdkit = nbdkit::serves(image.source, lx);
     secrets::objects(image.source, image.auth, image.encryption, &storage, by_nbdkit, lx);
-    let access = Use {
+    let access = ImageUse {
         readonly: image.readonly,
         shareable: options.shareable && image.top,
         top: image.top,

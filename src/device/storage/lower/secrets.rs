@@ -3,7 +3,7 @@
 use super::backend::pr_manager;
 use crate::device::storage::{Auth, Encryption, EncryptionEngine, Network, Protocol, StorageSource};
 use crate::host::SecretUsage;
-use crate::plan::{PathKind, Props};
+use crate::plan::{PathKind, Props, Use};
 use crate::stage::{Grant, Lower};
 
 /// Id of the secret with the password; the node of a host device has only one.
@@ -106,7 +106,7 @@ fn tls(network: &Network, node: &str, lx: &mut Lower<'_>) {
     }
     lx.object(props, network.site, "TLS credentials");
     let (dir, site) = (service.tls_dir.clone(), network.site);
-    lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), site, "TLS credentials");
+    lx.touch(&dir, Grant::SYSTEM_SOURCE.on(PathKind::Files), Use::Credentials, site, "TLS credentials");
 }
 
 /// The manager of reservations that the XML names the socket of. The managed one is the domain's.
@@ -118,5 +118,5 @@ fn reservations(source: &StorageSource, node: &str, lx: &mut Lower<'_>) {
     props.set("id", id).set("path", path.clone());
     let site = reservations.site;
     lx.object(props, site, "persistent reservations");
-    lx.touch(&path, Grant::PEER_SOCKET, site, "persistent reservations");
+    lx.touch(&path, Grant::PEER_SOCKET, Use::Reservations, site, "persistent reservations");
 }
