@@ -2,6 +2,7 @@
 
 use crate::caps::Cap;
 use crate::device::address::AddressKind;
+use crate::device::console::Console;
 use crate::device::disk::Disk;
 use crate::device::hostdev::Hostdev;
 use crate::device::smartcard::Smartcard;
@@ -28,7 +29,7 @@ fn ids(devices: &Devices, cx: &mut Cx<'_>) {
     devices.each(&mut |device| {
         let info = device.info();
         let (own, site) = (info.alias.user.is_some(), device.site());
-        if info.id.is_empty() || parts.contains(&site) || device.family() == "console" {
+        if info.id.is_empty() || parts.contains(&site) || device.is::<Console>() {
             return;
         }
         let span = if own { cx.doc.span_of_child(site, "alias") } else { cx.span(site) };

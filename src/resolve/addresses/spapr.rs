@@ -3,6 +3,7 @@
 use super::order;
 use crate::device::Device;
 use crate::device::address::Address;
+use crate::device::controller::Controller;
 use crate::device::plug::Plug;
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
@@ -33,7 +34,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     order::other_transports(devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
         // Whatever controller the XML puts there gets a place.
         let asked =
-            device.family() == "controller" && matches!(device.info().address.address, Some(Address::SpaprVio { .. }));
+            device.is::<Controller>() && matches!(device.info().address.address, Some(Address::SpaprVio { .. }));
         let first = match plug {
             Plug::SpaprVio(first) => first,
             _ if asked => 0x2000,
