@@ -1,8 +1,8 @@
 //! One fault, one report: what follows from a fault that is reported already is dropped.
 
-use crate::diag::codes::general::NOT_YET;
-use crate::diag::codes::lint;
-use crate::diag::{Diagnostic, Diagnostics, Severity, Span};
+use crate::diag::codes::general::{NOT_BY_QEMU, NOT_YET};
+use crate::diag::codes::{address, display, lint, machine as machine_codes, schema, storage};
+use crate::diag::{Code, Diagnostic, Diagnostics, Severity, Span};
 use crate::schema::Flagged;
 use crate::stage::Guess;
 use crate::xml::Document;
@@ -85,9 +85,34 @@ impl Shadow {
     }
 }
 
+/// Where both are said of one place, the first follows from the second.
+static OF_ONE_PLACE: &[(&Code, &Code)] = &[(&address::USB, &display::INPUT), (&NOT_BY_QEMU, &storage::BUS)];
+
+/// Drops what another error says better, although it stands elsewhere or was found at the same time.
+fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
+    let errors: Vec<(Span, &'static Code)> =
+        diags.iter().filter(|d| d.severity == Severity::Error).map(|d| (d.span, d.code)).collect();
+    let Some(root) = doc.root() else { return };
+    // A misspelt element of the domain may be the one that is missed.
+    let strange = root.children().any(|c| errors.contains(&(c.span(), &schema::UNKNOWN_ELEMENT)));
+    // An element in the wrong place is missing in the right one.
+    let misplaced: Vec<String> = doc
+        .elements()
+        .filter(|e| errors.contains(&(e.span(), &schema::WRONG_PLACE)))
+        .map(|e| format!("lacks <{}>", e.name()))
+        .collect();
+    diags.retain(|_, d| {
+        let follows = OF_ONE_PLACE.iter().any(|(one, other)| d.code == *one && errors.contains(&(d.span, *other)));
+        let missed = strange && d.code == &machine_codes::MEMORY && d.span == root.span();
+        let moved = d.code == &schema::MISSING_ELEMENT && misplaced.iter().any(|m| d.message.ends_with(m.as_str()));
+        !(follows || missed || moved)
+    });
+}
+
 /// Makes the report of a domain that does not compile worth reading: nothing twice, no remarks that only matter to one that does,
 /// and a place for each fault.
 pub(super) fn tidy(doc: &Document<'_>, diags: &mut Diagnostics) {
+    once(doc, diags);
     let errors: Vec<Span> = diags.iter().filter(|d| d.severity == Severity::Error).map(|d| d.span).collect();
     diags.retain(|_, d| match d.severity {
         Severity::Error => true,

@@ -34,6 +34,12 @@ impl Family for Vsock {
         if let Some(driver) = &self.driver {
             driver.virtio.rules(true, cx);
         }
+        if let Some(cid) = self.cid.as_ref().filter(|c| c.auto == Some(YesNo::No) && c.address.is_none())
+            && cx.env.is_guardian()
+        {
+            cx.error_at(&codes::VALUE, cid.site, "auto", "<cid auto='no'> needs the address that the guest is to have")
+                .help("add address='3' or more, or write auto='yes'");
+        }
         // 0 to 2 are the hypervisor, the local machine and the host (vsock(7)).
         if let Some(cid) = &self.cid
             && let Some(address) = cid.address
