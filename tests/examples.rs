@@ -1,7 +1,7 @@
 //! Every example is started for real: Debian's QEMU, emulated, from the standalone command line; what QEMU
 //! then says of itself is held against the Plan.
 
-use crate::common::has_qemu;
+use crate::common::{caps_here, has_qemu};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn plan_of(text: &str, name: &Path) -> Plan {
     let compiled = compile(
         text.as_bytes(),
         &Host::default(),
-        &common::caps_here(Arch::X86_64),
+        &caps_here(Arch::X86_64),
         &Options::default(),
         Until::Planned,
     );

@@ -133,6 +133,7 @@ pub struct Plan {
 
 /// The QEMU that a command line is for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct MadeFor {
     /// Its version: `10.0.13`.
     pub version: String,

@@ -79,6 +79,16 @@ fn head(plan: &Plan, profile: &Escaped<ApparmorName>, fit: &mut Fitter<'_>, fiel
     fields.put("profile", profile.clone());
 }
 
+/// What QEMU may need, by the name of its part in the template.
+const OF_QEMU: &[(&str, Need)] = &[
+    ("sgx", Need::Enclaves),
+    ("pty", Need::Pty),
+    ("hugetlb", Need::HugePages),
+    ("firmware", Need::SystemFirmware),
+    ("usb", Need::Usb),
+    ("spice", Need::Spice),
+];
+
 /// The parts of a profile that follow from the process itself.
 fn body(
     plan: &Plan,
@@ -88,20 +98,14 @@ fn body(
     fields: &mut Fields<Apparmor>,
 ) {
     fields.maybe::<ApparmorPath>("program", fit.fit(&process.program, &process.cause));
-    let mut flag = |name: &'static str, need: Need| {
+    for (name, need) in [("inet", Need::Inet), ("netlink", Need::Netlink), ("gl", Need::Gpu)] {
         fields.flag(name, process.needs(need));
-    };
-    flag("inet", Need::Inet);
-    flag("netlink", Need::Netlink);
-    flag("gl", Need::Gpu);
+    }
     if process.role == Role::Qemu {
-        flag("sgx", Need::Enclaves);
-        flag("pty", Need::Pty);
-        flag("hugetlb", Need::HugePages);
-        flag("firmware", Need::SystemFirmware);
-        flag("usb", Need::Usb);
+        for (name, need) in OF_QEMU {
+            fields.flag(name, process.needs(*need));
+        }
         fields.flag("overlays", !plan.overlays.is_empty());
-        flag("spice", Need::Spice);
         fields.flag("block", own(plan, process).any(|a| a.kind == PathKind::BlockDevice));
         fields.flag("vhost", own(plan, process).any(|a| a.path.starts_with("/dev/vhost-")));
         fields.list("links", links(plan, process));

@@ -4,7 +4,7 @@ use super::Lines;
 use crate::emit::devices::{self, Device};
 use crate::emit::fit::Fitter;
 use crate::escape::{ApparmorName, Escaped, SelinuxContext, UnitPath, UnitWord};
-use crate::plan::{Cause, DirectoryRole, Instance, Need, PathKind, Plan, Process, Role};
+use crate::plan::{Access, Cause, DirectoryRole, Instance, Need, PathKind, Plan, Process, Role};
 use crate::vocab::nodes::is_node;
 use std::collections::BTreeMap;
 
