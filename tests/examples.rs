@@ -37,13 +37,8 @@ fn portable(text: &str, dir: &Path) -> String {
 }
 
 fn plan_of(text: &str, name: &Path) -> Plan {
-    let compiled = compile(
-        text.as_bytes(),
-        &Host::default(),
-        &caps_here(Arch::X86_64),
-        &Options::default(),
-        Until::Planned,
-    );
+    let compiled =
+        compile(text.as_bytes(), &Host::default(), &caps_here(Arch::X86_64), &Options::default(), Until::Planned);
     let faults: Vec<String> = compiled.diags.iter().map(|d| d.message.clone()).collect();
     compiled.plan.unwrap_or_else(|| panic!("{}: {faults:?}", name.display()))
 }

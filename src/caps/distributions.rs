@@ -29,7 +29,11 @@ pub fn own(name: &str) -> Option<Own<'_>> {
         let digits = !release.is_empty() && release.bytes().all(|b| b.is_ascii_digit() || b == b'.');
         return digits.then_some(Own { family, distribution: "Red Hat" });
     }
-    let bare = VARIANTS.iter().fold(name, |name, variant| name.strip_suffix(variant).unwrap_or(name));
+    let mut bare = name;
+    // A name may have several.
+    while let Some(shorter) = VARIANTS.iter().find_map(|variant| bare.strip_suffix(variant)) {
+        bare = shorter;
+    }
     let (family, release) = bare.rsplit_once('-')?;
     UBUNTU.contains(&release).then_some(Own { family, distribution: "Ubuntu" })
 }
