@@ -274,8 +274,8 @@ impl Starter {
         };
         if let Some(user) = process.user.as_deref().filter(|_| rustix::process::geteuid().is_root()) {
             let account = own::account_of(user, process.group.as_deref(), &[])?;
-            // Also a helper of root keeps the rights of the Plan and no others.
-            confine.account = Some((account.uid, account.gid, account.groups));
+            // A helper of root needs no change, and keeps its rights.
+            confine.account = (account.uid != 0).then_some((account.uid, account.gid, account.groups));
         }
         // Each program of these becomes the next, so that the process keeps its number.
         let mut words: Vec<OsString> = groups.map(Groups::prefix).unwrap_or_default().iter().map(Into::into).collect();
@@ -287,7 +287,7 @@ impl Starter {
         let mut command = Command::new(words.next().unwrap_or_default());
         command.args(words).args(args);
         let is_passt = process.role == plan::Role::Passt && process.program.ends_with("/passt");
-        if is_passt && confine.account.as_ref().is_some_and(|(uid, ..)| *uid == 0) {
+        if is_passt && confine.account.is_none() && rustix::process::geteuid().is_root() {
             // Else it changes to `nobody`, who cannot make a socket in the machine's directory.
             command.args(["--runas", "0:0"]);
         }

@@ -279,7 +279,7 @@ fn account(plan: &Plan, allow_root: bool, say: &mut dyn FnMut(&str)) -> Result<O
     match own::account(plan) {
         Ok(account) => Ok(account),
         Err(_) if allow_root => {
-            say(&format!("the machine runs as root, without its rights: there is no user '{user}'"));
+            say(&format!("the machine runs as root: there is no user '{user}'"));
             Ok(None)
         }
         // Nobody asked for this account; it comes with the files of `virtc build`.
@@ -342,18 +342,13 @@ pub fn debian_package(program: &str) -> String {
     .to_string()
 }
 
-/// Who the processes are. Where root starts them they lose all rights of root but those of the Plan, also where they stay root.
-fn rights(account: Option<&Account>) -> Option<(u32, u32, Vec<u32>)> {
-    let mine = || rustix::process::geteuid().is_root().then_some((0, 0, vec![0]));
-    account.map(|a| (a.uid, a.gid, a.groups.clone())).or_else(mine)
-}
-
 fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
     let confinement = &plan.confinement;
     // The whole process starts on the emulator's CPUs; virtual CPUs and I/O threads move later.
     let pinned = plan.limits.pins.iter().find(|p| p.thread == "emulator").map(|p| &p.cpus);
     Confine {
-        account: rights(account),
+        // Root that stays root needs no change, and keeps its rights.
+        account: account.filter(|a| a.uid != 0).map(|a| (a.uid, a.gid, a.groups.clone())),
         keep: Vec::new(),
         descriptors: Vec::new(),
         locks_memory: plan.limits.locked.is_some(),

@@ -234,7 +234,7 @@ fn the_direct_kernel_prints_and_powers_off() {
     let text = text.replace("<name>direct-kernel<", "<name>direct-console<");
     std::fs::write(bed.path("vm.xml"), renamed(&text)).expect("written");
     let mut child = bed
-        .virtc(&["run", &bed.path("vm.xml")])
+        .virtc(&["run", "--allow-root", &bed.path("vm.xml")])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())

@@ -313,42 +313,6 @@ fn with_sleeper(role: Role) -> Bed {
     bed
 }
 
-/// A line of `/proc/PID/status`.
-fn status(pid: i32, key: &str) -> String {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
-    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-    line.unwrap_or_default().trim().to_string()
-}
-
-#[test]
-fn whoever_stays_root_has_the_rights_of_the_plan_and_no_others() {
-    if !has_qemu() || !is_root() {
-        return;
-    }
-    let mut bed = with_sleeper(Role::Virtiofsd);
-    if let Some(helper) = bed.plan.processes.first_mut() {
-        helper.user = Some("root".to_string());
-        helper.capabilities = vec!["CAP_CHOWN".into(), "CAP_SYS_CHROOT".into()];
-    }
-    bed.start();
-    bed.await_guest();
-    for pid in bed.processes() {
-        let comm = std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        let rights = match comm.trim() {
-            "sleep" => 1 | 1 << 18,
-            name if name.starts_with("qemu") => 0,
-            _ => continue,
-        };
-        for set in ["CapEff", "CapPrm", "CapBnd"] {
-            let has = u64::from_str_radix(&status(pid, set), 16).expect("a set");
-            assert_eq!(has, rights, "{set} of {comm}");
-        }
-        assert_eq!(status(pid, "NoNewPrivs"), "1", "{comm}");
-    }
-    bed.ok(&["stop", "--force", "sleeper"]);
-    bed.assert_nothing_left();
-}
-
 #[test]
 fn root_runs_no_machine_whose_account_is_missing() {
     if !has_qemu() || !is_root() {

@@ -171,7 +171,7 @@ pub fn reservations(lx: &mut Lower<'_>) {
         lx.devices.disks.iter().filter(managed).filter_map(|d| d.source.path().map(str::to_string)).collect();
     for path in devices {
         let grant = Grant { label: LabelRole::Keep, owner: OwnerRule::Keep, ..Grant::IMAGE };
-        lx.touch_by("pr-helper0", &path, grant.on(PathKind::BlockDevice), Use::Disk, site, what);
+        lx.touch_by("pr-helper0", &path, grant.on(PathKind::BlockDevice), Use::Reservations, site, what);
     }
 }
 
