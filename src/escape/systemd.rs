@@ -310,10 +310,14 @@ fn check_length<L: Language>(value: &str) -> Result<(), Unfit> {
 /// control characters (but a tab) must have been refused.
 fn spell_word(value: &str, out: &mut String) {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_@+=,./-".contains(&b);
-    if !value.is_empty() && value.bytes().all(plain) {
-        out.push_str(value);
-        return;
+    match !value.is_empty() && value.bytes().all(plain) {
+        true => out.push_str(value),
+        false => quote(value, out),
     }
+}
+
+/// Appends a word in quotes, in the way of units and of tmpfiles.d: neither a quote nor a specifier in it counts.
+pub(super) fn quote(value: &str, out: &mut String) {
     out.push('"');
     for c in value.chars() {
         match c {

@@ -1,6 +1,7 @@
 //! tmpfiles.d (systemd 252 and newer). A path is quoted, its `%` are specifiers, and most kinds of lines take it as a
 //! pattern: unescaped, the line for `a [1].img` would change `a 1.img`.
 
+use super::systemd::quote;
 use super::{Escaped, Language, Unfit, absolute, format, unfit};
 
 /// A line of the file.
@@ -82,20 +83,10 @@ impl Language for AccountName {
 
 fn spell(path: &str, out: &mut String) {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_@+=:,./-".contains(&b);
-    if path.bytes().all(plain) {
-        out.push_str(path);
-        return;
+    match path.bytes().all(plain) {
+        true => out.push_str(path),
+        false => quote(path, out),
     }
-    out.push('"');
-    for c in path.chars() {
-        match c {
-            '\\' | '"' => out.push('\\'),
-            '%' => out.push('%'),
-            _ => {}
-        }
-        out.push(c);
-    }
-    out.push('"');
 }
 
 impl<P: Language<Format = format::Systemd>> Escaped<P> {
