@@ -54,9 +54,9 @@ fn a_network_with_nat_is_declared() {
     }
     let rules = read("virtc/networks/lab-net.nft");
     assert!(rules.contains("oifname \"lab-br0\" ct state established,related accept\n"), "{rules}");
-    if common::is_root() && common::has("nft", "nftables") {
+    if common::is_root() && common::has("/usr/sbin/nft", "nftables") {
         let file = root.path().join("out/usr/lib/virtc/networks/lab-net.nft");
-        let checked = Command::new("nft").args(["--check", "--file"]).arg(file).output().unwrap();
+        let checked = Command::new("/usr/sbin/nft").args(["--check", "--file"]).arg(file).output().unwrap();
         let said = String::from_utf8_lossy(&checked.stderr);
         // A container's kernel may refuse to be asked.
         assert!(checked.status.success() || said.contains("Operation not"), "{said}");
