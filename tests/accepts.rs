@@ -180,16 +180,23 @@ fn what_is_empty_is_a_warning() {
     assert!(matches!(warnings.as_slice(), [one] if one.contains("empty")), "{warnings:?}");
 }
 
-/// QEMU starts in the root directory: a relative path is looked for there, and it is that path which is granted.
+/// QEMU starts in the root directory: a relative path of a kernel is looked for there, and it is that path which is granted.
 #[test]
-fn a_relative_path_is_one_of_the_root_directory() {
-    let disk = "<disk type='file'><driver type='qcow2'/><source file='images/a.qcow2'/><target dev='vda' bus='virtio'/></disk>";
-    let compiled = compiled(Target::Standalone, "", "<kernel>vmlinux</kernel>", disk);
+fn a_relative_path_of_a_kernel_is_one_of_the_root_directory() {
+    let compiled = compiled(Target::Standalone, "", "<kernel>vmlinux</kernel>", "");
     assert_eq!(told(&compiled, Severity::Error), Vec::<String>::new());
     let warnings = told(&compiled, Severity::Warning);
-    assert_eq!(warnings.iter().filter(|w| w.contains("relative path")).count(), 2, "{warnings:?}");
+    assert_eq!(warnings.iter().filter(|w| w.contains("relative path")).count(), 1, "{warnings:?}");
     let plan = compiled.plan.expect("a plan");
-    for path in ["/images/a.qcow2", "/vmlinux"] {
-        assert!(plan.access.iter().any(|a| a.path == path), "{path}");
+    assert!(plan.access.iter().any(|a| a.path == "/vmlinux"));
+}
+
+/// What the guest writes is named in full: `json:…` and `ssh://…` would be taken for files of the root directory.
+#[test]
+fn a_relative_path_of_a_disk_is_an_error() {
+    for path in ["images/a.qcow2", "./a.img", "json:{}", "ssh://host/a", "fat:rw:/etc"] {
+        let disk = format!("<disk type='file'><source file='{path}'/><target dev='vda' bus='virtio'/></disk>");
+        let compiled = compiled(Target::Standalone, "", "", &disk);
+        assert!(compiled.diags.has_errors(), "{path}");
     }
 }

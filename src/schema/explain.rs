@@ -297,15 +297,16 @@ impl<'r, 'd> Explainer<'r, 'd> {
     /// `span` is the place of the fault, `of_value` that of the value alone.
     fn wrong_value(&mut self, me: &Parent<'_, '_>, what: &str, value: &str, ty: &Type, span: Span, of_value: Span) {
         let of_file = PATHS.contains(&ty.name.get()) && FILES.contains(&me.el.name());
-        if of_file && self.out.is_lenient() && !value.chars().any(char::is_control) {
-            if value.is_empty() {
-                let message = format!("{what} is empty: libvirt takes it for a missing one");
-                self.out.passed_over(&codes::WRONG_VALUE, span, message).help("remove it");
-            } else {
-                let message =
-                    format!("{what} is a relative path, which is looked for in the root directory: '/{value}'");
-                self.out.passed_over(&codes::WRONG_VALUE, span, message).help("give the whole path, from '/' on");
-            }
+        let lenient = of_file && self.out.is_lenient();
+        if lenient && value.is_empty() {
+            let message = format!("{what} is empty: libvirt takes it for a missing one");
+            self.out.passed_over(&codes::WRONG_VALUE, span, message).help("remove it");
+            return;
+        }
+        // What a guest writes is named in full: `json:…` and `ssh://…` are no paths of the root directory.
+        if lenient && me.el.name() != "source" && !value.chars().any(char::is_control) {
+            let message = format!("{what} is a relative path, which is looked for in the root directory: '/{value}'");
+            self.out.passed_over(&codes::WRONG_VALUE, span, message).help("give the whole path, from '/' on");
             return;
         }
         let words: Vec<&str> = ty.words().iter().map(|w| w.word.get()).collect();

@@ -44,7 +44,7 @@ fn apparmor_cases() {
         let facts = "host-facts version=1\nmachine { arch \"x86_64\"; vhost-net policy=\"auto\"; }\n";
         std::fs::write(&host, facts).expect("a file");
         let options = ["--probe-backing".to_string(), "--host".to_string(), host.display().to_string()];
-        let outcome = surroundings.build_with(&input, Duration::from_secs(20), &options);
+        let outcome = surroundings.build(&input, Duration::from_secs(20), &options);
         verdict(case, &outcome, &root)
     });
     ratchet::judge("apparmor", &results);

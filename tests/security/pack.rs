@@ -186,13 +186,8 @@ impl Surroundings {
         options
     }
 
-    /// Builds the tree of one domain.
-    pub fn build(&self, input: &Path, limit: Duration) -> Outcome {
-        self.build_with(input, limit, &[])
-    }
-
-    /// The same with more options, which win over the usual ones.
-    pub fn build_with(&self, input: &Path, limit: Duration, more: &[String]) -> Outcome {
+    /// Builds the tree of one domain; these options win over the usual ones.
+    pub fn build(&self, input: &Path, limit: Duration, more: &[String]) -> Outcome {
         let root = tempfile::tempdir().expect("a folder");
         let out = root.path().join("out");
         let start = Instant::now();

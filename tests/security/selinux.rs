@@ -18,7 +18,7 @@ fn selinux_cases() {
         let folder = tempfile::tempdir().expect("a folder");
         let input = pack.join("selinux-cases").join(case["xml"].as_str().unwrap_or_default());
         let options = options(case, &surroundings, &input, folder.path());
-        let outcome = surroundings.build_with(&input, Duration::from_secs(20), &options);
+        let outcome = surroundings.build(&input, Duration::from_secs(20), &options);
         match (case["expect"].as_str(), &outcome.plan) {
             (Some("reject"), None) if outcome.status == Some(1) => Ok(()),
             (Some("reject"), _) => Err("not refused".to_string()),
