@@ -1,6 +1,9 @@
 //! Compiles `schema/*.kdl`, the grammar of the domain format, into static tables (`src/schema/tables.rs`
 //! includes them), so that a run of virtc spends no time on reading it.
 
+// Cargo shows what stops it.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 #[path = "build/form.rs"]
 mod form;
 #[path = "build/pattern.rs"]

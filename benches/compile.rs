@@ -2,6 +2,9 @@
 //!
 //! Budgets: text to command line in 60 µs for the minimal domain, in 0.5 ms for the large one.
 
+// A benchmark touches the machine, and stops where something is wrong.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::fmt::Write;
 use std::hint::black_box;

@@ -3,6 +3,9 @@
 //!
 //!     cargo bench --bench startup
 
+// A benchmark touches the machine, and stops where something is wrong.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 #[path = "../tests/common/mod.rs"]
 mod common;
 

@@ -197,7 +197,7 @@ macro_rules! model {
         $(#[$meta])*
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct $name {
-            $($(#[$fmeta])* $(#[doc = concat!("`", $xml, "`")])? pub $field: $crate::bind::field_type!($kind $ty),)*
+            $($(#[$fmeta])* $(#[doc = concat!("`", $xml, "`")])? #[doc = concat!("(", stringify!($kind), ")")] pub $field: $crate::bind::field_type!($kind $ty),)*
             /// Where it stands in the source.
             pub site: $crate::xml::Site,
         }

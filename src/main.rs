@@ -1,5 +1,8 @@
 //! The `virtc` command.
 
+// A program of the rim.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

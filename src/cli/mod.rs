@@ -38,6 +38,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 // Options that all commands take. (No doc comment here or on the arguments of a command: clap would describe the command with it.)
+#[allow(missing_docs)]
 #[derive(Args, Clone, Debug, Default)]
 pub struct Shared {
     /// Facts about the host that the domain will run on: a file, `here`, or a distribution (debian-13, fedora-44,

@@ -130,6 +130,7 @@ pub fn decode(table: &Table, data: &Data, qemu: &AccelCaps) -> Option<Cpu> {
 }
 
 /// The model that a host's processor has in full, newest first, and what the processor has besides.
+#[cfg(feature = "host")]
 pub fn host(table: &Table, data: &Data) -> Option<(&'static str, Vec<&'static str>)> {
     let mut best: Option<Candidate<'_>> = None;
     for model in table.models.iter().rev() {
@@ -149,6 +150,7 @@ pub fn host(table: &Table, data: &Data) -> Option<(&'static str, Vec<&'static st
 impl Data {
     /// What the kernel says of the first processor in /proc/cpuinfo. Its names of features are its own; of those that
     /// it switches off itself it says nothing.
+    #[cfg(feature = "host")]
     pub fn of_cpuinfo(table: &Table, text: &str) -> Data {
         let first = text.split("\n\n").next().unwrap_or_default();
         let value = |key: &str| {

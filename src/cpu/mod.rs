@@ -31,6 +31,7 @@ pub fn of_host(arch: Arch, qemu: &crate::caps::AccelCaps) -> Option<crate::domai
 
 /// The model that describes the processor of a host with this /proc/cpuinfo, its vendor, and the features on top of
 /// the model. None when no model fits: on another architecture than x86.
+#[cfg(feature = "host")]
 pub fn of_cpuinfo(text: &str) -> Option<(&'static str, Option<&'static str>, Vec<&'static str>)> {
     let data = decode::Data::of_cpuinfo(table(), text);
     let (model, features) = decode::host(table(), &data)?;

@@ -158,7 +158,8 @@ impl Diagnostics {
             }
             return first;
         }
-        self.by_span.entry(span).or_default().push(self.list.len());
+        let at = self.list.len();
+        self.by_span.entry(span).or_default().push(at);
         self.list.push(Diagnostic {
             code,
             severity,
@@ -168,7 +169,7 @@ impl Diagnostics {
             help: None,
             edits: Vec::new(),
         });
-        self.list.last_mut().expect("an element was just pushed")
+        &mut self.list[at]
     }
 
     /// Records a fault. The file will not compile.

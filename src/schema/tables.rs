@@ -376,4 +376,12 @@ pub fn elements() -> &'static [Element] {
     &ELEMENTS
 }
 
-include!(concat!(env!("OUT_DIR"), "/schema_tables.rs"));
+pub use generated::*;
+
+/// What `build.rs` makes of `schema/*.kdl`.
+mod generated {
+    #![allow(missing_docs)]
+
+    use super::*;
+    include!(concat!(env!("OUT_DIR"), "/schema_tables.rs"));
+}

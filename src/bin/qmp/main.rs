@@ -3,6 +3,9 @@
 //! systemd runs it as the account of the machine, under the same confinement, with `$MAINPID` in the environment. It sends
 //! no signal and needs no capability: what it cannot do by asking, systemd does. Only `links` is root's: it speaks with nobody.
 
+// A program of the rim.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod commands;
 mod links;
 mod main_process;

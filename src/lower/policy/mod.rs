@@ -13,6 +13,7 @@ use crate::plan::{Access, PathKind, Sharing, Use};
 use crate::stage::Lower;
 use std::collections::BTreeMap;
 
+#[cfg(feature = "host")]
 pub use places::closed;
 pub use programs::refused_emulator;
 

@@ -308,6 +308,7 @@ fn own(plan: &Plan, path: &str) -> bool {
 }
 
 /// Why a guest may not have what a path really leads to (`target`, without links) on some host; none if it may.
+#[cfg(feature = "host")]
 pub fn closed(plan: &Plan, access: &Access, target: &str, allowed: &[String]) -> Option<&'static str> {
     let open = |path: &str| allowed.iter().any(|a| is_below(path, a));
     if ours(access) || open(target) || open(&access.path) || own(plan, target) {
