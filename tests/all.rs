@@ -1,6 +1,9 @@
 //! Every test that starts no virtual machine: one program, because linking many takes longer than running them.
 //! `cargo test --test all storage::` runs those of one module.
 
+// Tests touch the machine, and stop where something is wrong.
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod common;
 
 mod accepts;
@@ -26,6 +29,7 @@ mod probe;
 mod qapi;
 mod recorded;
 mod right_qemu;
+mod rules;
 mod schema_coverage;
 mod schema_messages;
 mod schema_mutations;

@@ -166,9 +166,14 @@ pub static TOPICS: &[(&str, &[&Code])] = &[
     ("lints", lint::ALL),
 ];
 
+/// Every code, topic by topic.
+pub fn all() -> impl Iterator<Item = &'static Code> {
+    TOPICS.iter().flat_map(|(_, all)| all.iter().copied())
+}
+
 /// The code with this identifier (`VC0101`, in any case) or this name (`wrong-value`).
 pub fn find(id: &str) -> Option<&'static Code> {
-    TOPICS.iter().flat_map(|(_, all)| all.iter()).find(|c| c.id.eq_ignore_ascii_case(id) || c.name == id).copied()
+    all().find(|c| c.id.eq_ignore_ascii_case(id) || c.name == id)
 }
 
 #[cfg(test)]

@@ -260,8 +260,8 @@ pub fn tseg(lx: &mut Lower<'_>) {
 
 /// `-uuid`
 pub fn uuid(lx: &mut Lower<'_>) {
-    let uuid = lx.domain.hardware_uuid().map(|u| u.to_string()).unwrap_or_default();
     let site = lx.domain.site;
+    let uuid = lx.must(lx.domain.hardware_uuid().map(|u| u.to_string()), "the UUID of the machine", site);
     lx.text("-uuid", uuid, site, "uuid");
 }
 

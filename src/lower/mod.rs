@@ -132,7 +132,7 @@ fn head(lx: &mut Lower<'_>) {
     let domain = lx.domain;
     let text = |v: &'static str| Text::Borrowed(v);
     lx.plan.name = domain.name().to_string();
-    lx.plan.uuid = domain.uuid.map(|u| u.to_string()).unwrap_or_default();
+    lx.plan.uuid = lx.must(domain.uuid.map(|u| u.to_string()), "the UUID of the domain", domain.site);
     lx.plan.title = domain.title.clone();
     lx.plan.target = lx.env.options.target;
     lx.plan.instance = match lx.env.host.instance.mode {
@@ -189,10 +189,11 @@ fn finish(mut lx: Lower<'_>) -> Plan {
     lx.plan.confinement = confinement::confinement(&mut lx);
     real::settle(&mut lx);
     policy::check(&mut lx);
+    let program = lx.must(lx.devices.emulator.clone(), "the path of the emulator", lx.domain.site);
     lx.plan.processes.push(Process {
         role: Role::Qemu,
         id: "qemu".to_string(),
-        program: lx.devices.emulator.clone().unwrap_or_default(),
+        program,
         args: lx.args,
         env,
         descriptors: lx.descriptors,
@@ -203,4 +204,31 @@ fn finish(mut lx: Lower<'_>) -> Plan {
         ..Process::default()
     });
     lx.plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::caps::profiles;
+    use crate::diag::Diagnostics;
+    use crate::host::Host;
+    use crate::stage::{Env, Options};
+    use crate::vocab::Arch;
+
+    #[test]
+    fn what_no_pass_has_filled_in_is_told_as_a_bug() {
+        let text = b"<domain type='qemu'><name>vm</name><memory unit='MiB'>64</memory>\
+            <os><type arch='x86_64' machine='q35'>hvm</type></os></domain>";
+        let mut diags = Diagnostics::new();
+        let doc = crate::xml::parse(text, &mut diags);
+        let bound = crate::domain::bind(&doc, &|_| false, &mut diags).expect("a domain");
+        let caps = profiles::default(Arch::X86_64).expect("an embedded profile");
+        let (host, options) = (Host::default(), Options::default());
+        let env = Env { host: &host, caps: &caps, flags: caps.flags, options: &options };
+        let mut cx = Cx { env, doc: &doc, diags: &mut diags };
+        let machine = crate::resolve::resolve(&mut bound.clone(), &mut cx).expect("a machine");
+        assert!(!cx.diags.has_errors());
+        lower(&bound, &machine, &mut cx);
+        assert!(diags.iter().any(|d| d.code.id == "VC0999" && d.message.contains("UUID")), "{diags:?}");
+    }
 }

@@ -140,7 +140,7 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
                     &codes::CONTROLLERS,
                     site,
                     format!(
-                        "this machine type begins with model='{root}' at index='0' of its PCI controllers, and this controller has no model ('(null)')"
+                        "this machine type begins with model='{root}' at index='0' of its PCI controllers, and this controller names no model"
                     ),
                 );
             }

@@ -116,7 +116,7 @@ fn accelerator(domain: &Domain, emulator: &str, cx: &mut Cx<'_>) -> Accel {
         DomainKind::Hyperv if cx.has(Cap::Mshv) => Accel::Mshv,
         other => {
             let message = format!("QEMU does not run domains of type '{other}'");
-            cx.error_at(&support::NOT_BY_QEMU, domain.site, "type", message)
+            cx.error_at(&support::DOMAIN_TYPE, domain.site, "type", message)
                 .help("use type='kvm', or type='qemu' for emulation");
             return Accel::Tcg;
         }
@@ -140,8 +140,8 @@ fn accelerator(domain: &Domain, emulator: &str, cx: &mut Cx<'_>) -> Accel {
 fn os_type(kind: &mut OsType, emulator: &str, cx: &mut Cx<'_>) {
     let own = *kind.kind.get_or_insert(OsKind::Hvm);
     if own != OsKind::Hvm {
-        let message = format!("'{emulator}' cannot run the os type '{own}'; QEMU knows 'hvm' only");
-        cx.error(&support::NOT_BY_QEMU, kind.site, message)
+        let message = format!("'{emulator}' runs guests of <type>hvm</type> only, not of type '{own}'");
+        cx.error(&support::OS_TYPE, kind.site, message)
             .help("QEMU boots systems of type 'hvm'; the others are containers and guests of other hypervisors");
     }
 }
@@ -155,7 +155,7 @@ fn architecture(kind: &mut OsType, emulator: &str, cx: &mut Cx<'_>) -> (Arch, bo
     if foreign {
         let qemu = cx.env.caps.arch;
         let message = format!("'{emulator}' is not an emulator for guests of arch '{arch}'");
-        cx.error_at(&support::NOT_BY_QEMU, kind.site, "arch", message)
+        cx.error_at(&support::OTHER_ARCH, kind.site, "arch", message)
             .help(format!("the capabilities in use are those of a QEMU for {qemu}"));
     }
     (arch, foreign)

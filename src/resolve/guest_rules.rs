@@ -23,8 +23,7 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         .as_ref()
         .filter(|pm| !machine.arch.is_x86() && (pm.suspend_to_mem.is_some() || pm.suspend_to_disk.is_some()))
     {
-        let message =
-            "<pm>: setting the sleep states of ACPI (S3/S4) is a matter of x86 boards, it is not supported here";
+        let message = "<pm>: only x86 machines have the sleep states of ACPI (S3, S4), and this is another";
         cx.error(&codes::LIFECYCLE, pm.site, message);
     }
     clock(domain, machine, cx);
@@ -155,7 +154,12 @@ fn timers(domain: &Domain, cx: &mut Cx<'_>) {
         }
         match (name, timer.tick_policy, timer.track) {
             (TimerName::Pit, Some(policy @ TickPolicy::Merge), _) => {
-                cx.error_at(&codes::TIMER, timer.site, "tickpolicy", format!("unsupported pit tickpolicy '{policy}'"));
+                cx.error_at(
+                    &codes::TIMER,
+                    timer.site,
+                    "tickpolicy",
+                    format!("<timer name='pit'>: this timer knows no tickpolicy='{policy}'"),
+                );
             }
             (TimerName::Rtc, Some(policy @ (TickPolicy::Merge | TickPolicy::Discard)), track)
                 if track != Some(TimerTrack::Boot) =>

@@ -63,7 +63,9 @@ fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
             "<address type='unassigned'> leaves a device out of the machine, and a virtio disk has to be in it"
                 .to_string()
         } else {
-            format!("an address of type 'unassigned' is for hostdevs only: it is not supported for this {family}")
+            format!(
+                "an address of type 'unassigned' keeps a host device from the guest; a {family} has to have a place"
+            )
         };
         cx.error(&codes::KIND, site, message);
     }
@@ -77,17 +79,9 @@ fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
         cx.error_at(&crate::diag::codes::general::NOT_BY_QEMU, acpi.site, "nodeset", message);
     }
     if let Some(acpi) = info.acpi.as_ref().filter(|a| a.index.is_some() && !on_pci) {
-        cx.error(
-            &support::NOT_BY_QEMU,
-            acpi.site,
-            "<acpi index> is the number that firmware gives a PCI device; this device is none",
-        );
+        cx.error(&support::NOT_PCI, acpi.site, "<acpi index>: only a PCI device has one, and this device is none");
     }
     if let Some(rom) = info.rom.as_ref().filter(|_| !on_pci) {
-        cx.error(
-            &support::NOT_BY_QEMU,
-            rom.site,
-            "<rom>: the ROM can be tuned for PCI devices only, others are not supported",
-        );
+        cx.error(&support::NOT_PCI, rom.site, "<rom>: only a PCI device has an option ROM, and this device is none");
     }
 }

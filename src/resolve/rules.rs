@@ -32,7 +32,7 @@ fn spice(devices: &Devices, cx: &mut Cx<'_>) {
     let mut check = |source: &ChardevSource, site: Site| {
         if let Some(kind @ (SourceKind::Spicevmc | SourceKind::Spiceport)) = source.kind {
             let message =
-                format!("a chardev of type '{kind}' goes through a spice display: add <graphics type='spice'>");
+                format!("a character device of type '{kind}' goes through a SPICE display, and this domain has none");
             cx.error(&codes::SPICE, site, message).help("add <graphics type='spice'/>");
         }
     };

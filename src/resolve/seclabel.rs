@@ -66,7 +66,7 @@ pub fn rules(domain: &Domain, cx: &mut Cx<'_>) {
         match label.model.as_deref() {
             None if labels.len() > 1 => {
                 fault(
-                    "missing security model: with multiple labels, each needs one".to_string(),
+                    "several <seclabel> without a model: each has to name its own".to_string(),
                     "add model='selinux', 'apparmor' or 'dac'",
                 );
                 continue;

@@ -31,7 +31,7 @@ fn launch(security: &LaunchSecurity, cx: &mut Cx<'_>) {
         LaunchKind::Tdx => Cap::TdxGuest,
     };
     if !cx.has(cap) {
-        let message = format!("this QEMU binary knows no launch security of type '{kind}': it is not supported there");
+        let message = format!("<launchSecurity type='{kind}'>: this QEMU has no such protection");
         cx.error_at(&codes::SECURITY, security.site, "type", message);
         return;
     }

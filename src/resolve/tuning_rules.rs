@@ -209,7 +209,8 @@ fn iothreads(domain: &Domain, cx: &mut Cx<'_>) {
 /// Whether QEMU can be told how many threads there are.
 fn has_pools(min: Option<u32>, max: Option<u32>, site: Site, cx: &mut Cx<'_>) {
     if (min.is_some() || max.is_some()) && !cx.has(Cap::IothreadThreadPoolMax) {
-        let message = "thread_pool_min and thread_pool_max: this QEMU binary has no bounds for the threads of an IOThread, it is not supported";
+        let message =
+            "thread_pool_min and thread_pool_max: this QEMU cannot bound the number of threads of an I/O thread";
         cx.error(&general::NOT_BY_QEMU, site, message);
     }
 }
@@ -273,14 +274,14 @@ fn tuning(domain: &Domain, cx: &mut Cx<'_>) {
                 cx.error(&codes::TUNING, sched.site, message);
             }
             if !ids.contains(&Some(number)) {
-                cx.error(&codes::IOTHREAD, sched.site, format!("cannot find 'iothread' : {number}"));
+                cx.error(&codes::IOTHREAD, sched.site, format!("there is no I/O thread {number} in this domain"));
             }
         }
     }
     for pin in &tune.iothreadpins {
         let number = pin.iothread.unwrap_or(0);
         if !ids.contains(&pin.iothread) {
-            cx.error(&codes::IOTHREAD, pin.site, format!("cannot find 'iothread' : {number}"));
+            cx.error(&codes::IOTHREAD, pin.site, format!("there is no I/O thread {number} in this domain"));
         }
     }
     let mut seen = BTreeMap::new();

@@ -28,9 +28,9 @@ impl BlockNodes {
         BlockNodes { first: first.into_iter() }
     }
 
-    /// The number of the first node of the next disk.
-    pub fn take(&mut self) -> u32 {
-        self.first.next().unwrap_or(0)
+    /// The number of the first node of the next disk; none if there are more disks than were counted.
+    pub fn take(&mut self) -> Option<u32> {
+        self.first.next()
     }
 }
 
@@ -172,6 +172,16 @@ impl<'a> Lower<'a> {
     pub fn error(&mut self, code: &'static Code, site: Site, message: impl Into<String>) -> &mut Diagnostic {
         let span = self.doc.span_of(site);
         self.diags.error(code, span, message)
+    }
+
+    /// What an earlier pass has seen to. That it is not there is a bug of virtc, which is told: the default value only lets
+    /// lowering go on to the end.
+    pub fn must<T: Default>(&mut self, value: Option<T>, what: &str, site: Site) -> T {
+        if value.is_none() {
+            self.error(&crate::diag::codes::general::INTERNAL, site, format!("a bug of virtc: {what} is missing here"))
+                .help("please report it, with this file and `virtc --version`");
+        }
+        value.unwrap_or_default()
     }
 
     /// Adds a switch without a value that a default rule asks for.

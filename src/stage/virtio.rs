@@ -32,17 +32,17 @@ impl VirtioOptions {
         }
     }
 
-    /// Checks the options of a device; `is_virtio` tells whether it is one.
-    pub fn rules(&self, is_virtio: bool, cx: &mut Cx<'_>) {
+    /// Refuses the options where the device is none of virtio's.
+    pub fn refuse_unless(&self, is_virtio: bool, cx: &mut Cx<'_>) {
         let options =
             [("iommu", self.iommu), ("ats", self.ats), ("packed", self.packed), ("page_per_vq", self.page_per_vq)];
         for (name, _) in options.iter().filter(|(_, v)| v.is_some()) {
             if !is_virtio {
                 cx.error_at(
-                    &codes::NOT_BY_QEMU,
+                    &codes::NOT_VIRTIO,
                     self.site,
                     name,
-                    format!("'{name}' of <driver> is an option of virtio devices"),
+                    format!("<driver {name}>: only a virtio device has this option, and this one is none"),
                 );
             }
         }

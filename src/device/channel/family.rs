@@ -49,8 +49,12 @@ impl Family for Channel {
         match target.kind {
             Some(ChannelTargetType::Guestfwd) => self.guestfwd(target, cx),
             Some(ChannelTargetType::Xen) => {
-                cx.error(&codes::TARGET, target.site, "unsupported channel target type 'xen' for QEMU")
-                    .help("use type='virtio'");
+                cx.error(
+                    &codes::TARGET,
+                    target.site,
+                    "<target type='xen'> of a channel: that is Xen's, and QEMU has none of it",
+                )
+                .help("use type='virtio'");
             }
             _ => {}
         }
@@ -63,7 +67,10 @@ impl Family for Channel {
                 &codes::TARGET,
                 target.site,
                 "name",
-                format!("a spicevmc channel cannot have the target name '{}'", name.unwrap_or("")),
+                format!(
+                    "a channel of type 'spicevmc' is found by the SPICE agent under its own name, not '{}'",
+                    name.unwrap_or("")
+                ),
             )
             .help(format!("use name='{SPICE_AGENT}'"));
         }

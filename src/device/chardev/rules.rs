@@ -55,8 +55,12 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
             Some(_) => {}
         },
         SourceKind::Nmdm => {
-            cx.error(&support::NOT_BY_QEMU, at, "chardev 'nmdm' not supported by QEMU")
-                .help("null modem devices exist under bhyve only; use type='unix' or 'pty'");
+            cx.error(
+                &support::OTHER_HYPERVISOR,
+                at,
+                "a character device of type 'nmdm': QEMU has no null modems, they are bhyve's",
+            )
+            .help("use type='unix' or 'pty'");
         }
         _ => {}
     }

@@ -67,9 +67,9 @@ fn pci_holes(lx: &mut Lower<'_>) {
         let known = matches!(lx.machine.board, Board::I440fx | Board::Q35);
         if !known {
             lx.error(
-                &general::NOT_BY_QEMU,
+                &general::PCI_HOLE,
                 hole.site,
-                "<pcihole64>: this machine has no 64-bit PCI hole whose size could be set",
+                "<pcihole64>: this machine type has no 64-bit PCI hole whose size could be set",
             );
             continue;
         }
@@ -96,27 +96,12 @@ pub fn controller(controller: &Controller, lx: &mut Lower<'_>) {
             props.set("id", controller.info.id.clone()).maybe("serial", controller.serial.clone());
             Some(props)
         }
-        ControllerKind::Ide => {
-            ide(controller, lx);
-            None
-        }
-        ControllerKind::Fdc | ControllerKind::Xenbus | ControllerKind::Isa => None,
+        // On the board.
+        ControllerKind::Ide | ControllerKind::Fdc | ControllerKind::Xenbus | ControllerKind::Isa => None,
     };
     let Some(mut props) = props else { return };
     lx.address(&mut props, &controller.info);
     lx.device(props, controller);
-}
-
-/// An IDE controller is part of some boards; QEMU has none that could be added.
-fn ide(controller: &Controller, lx: &mut Lower<'_>) {
-    if !lx.machine.has_builtin_ide() {
-        let board = lx.machine.name.clone();
-        let message =
-            format!("the machine type '{board}' has no IDE, nor has this QEMU binary a device for IDE controllers");
-        lx.error(&general::NOT_BY_QEMU, controller.site, message).help("use bus='sata' or bus='virtio' for the disks");
-    } else if controller.index() > 0 {
-        lx.error(&general::NOT_BY_QEMU, controller.site, "a second IDE controller: this machine type has a single one");
-    }
 }
 
 /// An AHCI controller; the first of a Q35 is in the chipset.
@@ -206,14 +191,14 @@ fn usb(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
     }
     let Some(model) = controller.model else {
         lx.error(
-            &general::NOT_BY_QEMU,
+            &general::USB_MODEL,
             controller.site,
-            "<controller type='usb'> has no model, and this machine no default",
+            "<controller type='usb'> names no model, and this machine type has no default",
         )
-        .help("this QEMU has no model that could serve as a default; add model='qemu-xhci' or another that it has");
+        .help("add model='qemu-xhci'");
         return None;
     };
-    let Some((driver, cap)) = usb_driver(model).filter(|(_, cap)| lx.has(*cap)) else {
+    let Some((driver, _)) = usb_driver(model).filter(|(_, cap)| lx.has(*cap)) else {
         lx.error(
             &general::NOT_BY_QEMU,
             controller.site,
@@ -221,12 +206,9 @@ fn usb(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
         );
         return None;
     };
-    let _ = cap;
     if controller.ports.is_some() && !matches!(model, ControllerModel::NecXhci | ControllerModel::QemuXhci) {
-        let message = format!(
-            "ports: the USB controller type '{model}' has a fixed number, this QEMU binary doesn't support 'ports' with it"
-        );
-        lx.error(&general::NOT_BY_QEMU, controller.site, message).help("remove 'ports', or use model='qemu-xhci'");
+        let message = format!("<controller ports>: a USB controller of model '{model}' has a fixed number of ports");
+        lx.error(&general::USB_PORTS, controller.site, message).help("remove 'ports', or use model='qemu-xhci'");
         return None;
     }
     let mut props = Props::driver(driver);
@@ -288,19 +270,15 @@ fn scsi(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
         model => {
             let model = model.map_or("", M::as_str);
             lx.error(
-                &general::NOT_BY_QEMU,
+                &general::CONTROLLER_MODEL,
                 controller.site,
-                format!("unsupported controller model '{model}' for a SCSI controller"),
+                format!("'{model}' is no model of a controller of type 'scsi'"),
             );
             return None;
         }
     };
     if cap.is_some_and(|cap| !lx.has(cap)) {
-        lx.error(
-            &general::NOT_BY_QEMU,
-            controller.site,
-            format!("this QEMU has no {name} (SCSI controller of model '{}')", controller.model?),
-        );
+        lx.error(&general::NOT_BY_QEMU, controller.site, format!("this QEMU has no SCSI controller {name}"));
     }
     let mut props = Props::driver(name);
     props.set("id", controller.info.id.clone());

@@ -37,15 +37,13 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
     if let (Some(kind), Some(model)) = (c.kind, c.model)
         && !belongs(kind, model)
     {
-        let message = format!("unknown model type '{model}' of a controller of type '{kind}'");
-        cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
+        let message = format!("'{model}' is no model of a controller of type '{kind}'");
+        cx.error_at(&general::CONTROLLER_MODEL, c.site, "model", message);
         return;
     }
     if let Some(driver) = &c.driver {
         let virtio = matches!(c.plug_of_kind(), Plug::Virtio(_));
-        if virtio {
-            driver.virtio.rules(true, cx);
-        } else {
+        if !virtio {
             driver.virtio.idle("controller", cx);
         }
         if !(c.is(ControllerKind::Scsi) && virtio) {
@@ -57,10 +55,10 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
             ];
             for (name, _) in only.iter().filter(|(_, value)| value.is_some()) {
                 cx.error_at(
-                    &general::NOT_BY_QEMU,
+                    &general::ONLY_VIRTIO_SCSI,
                     driver.site,
                     name,
-                    format!("'{name}' is a property of a virtio-scsi controller, no other"),
+                    format!("<driver {name}>: only a virtio-scsi controller has this option, and this one is none"),
                 );
             }
         }
@@ -85,11 +83,11 @@ fn ide(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let span = disk.map_or_else(|| cx.doc.span_of_attr(c.site, "index"), |t| cx.doc.span_of_attr(t.site, "bus"));
     // QEMU's isapc has one, but libvirt does not know.
     if !machine.has_builtin_ide() || (machine.board == Board::Isapc && cx.env.behaves(Quirk::IsapcHasNoIde)) {
-        let message = "this machine type has no IDE, nor has this QEMU binary a device for IDE controllers";
-        cx.diags.error(&general::NOT_BY_QEMU, span, message).help("use bus='sata' or bus='virtio' for the disks");
+        let message = "an IDE controller: this machine type has none on its board, and QEMU has none to add";
+        cx.diags.error(&general::NO_IDE, span, message).help("use bus='sata' or bus='virtio' for the disks");
     } else if c.index() != 0 {
-        let message = "a second IDE controller: this machine type has a single one";
-        cx.diags.error(&general::NOT_BY_QEMU, span, message).help("use bus='sata' or bus='virtio' for more disks");
+        let message = "a second IDE controller: the board has one, with index='0', and QEMU has none to add";
+        cx.diags.error(&general::ON_BOARD, span, message).help("use bus='sata' or bus='virtio' for more disks");
     }
 }
 
@@ -115,15 +113,20 @@ fn scsi(c: &Controller, machine: &Machine, cx: &mut Cx<'_>) {
     type M = ControllerModel;
     match c.model {
         Some(model @ M::Buslogic) => {
-            cx.error_at(&general::NOT_BY_QEMU, c.site, "model", format!("unsupported controller model: {model}"));
+            let message = format!("<controller model='{model}'>: QEMU has no such controller, it is VMware's");
+            cx.error_at(&general::OTHER_HYPERVISOR, c.site, "model", message)
+                .help("use model='virtio-scsi' or 'lsilogic'");
         }
         Some(model @ M::Ncr53c90) if !machine.has_builtin_esp() => {
-            let message = format!("this machine's board has no {model} SCSI controller (it is no built-in there)");
-            cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
+            let message = format!(
+                "<controller model='{model}'>: some boards have it built in, this one has not, and QEMU has none to add"
+            );
+            cx.error_at(&general::ON_BOARD, c.site, "model", message);
         }
         Some(model @ M::Ncr53c90) if c.index() != 0 => {
-            let message = format!("{model} is on the board: it is the SCSI controller with index 0, the first");
-            cx.error_at(&general::NOT_BY_QEMU, c.site, "index", message);
+            let message =
+                format!("<controller model='{model}'>: the board has one, with index='0', and QEMU has none to add");
+            cx.error_at(&general::ON_BOARD, c.site, "index", message);
         }
         _ => {}
     }
@@ -206,8 +209,8 @@ fn queue_map(driver: &super::ControllerDriver, cx: &mut Cx<'_>) {
 
 fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
     if let Some(model @ (ControllerModel::Qusb1 | ControllerModel::Qusb2)) = c.model {
-        let message = format!("'{model}': qusb1 and qusb2 are USB controllers of Xen, qemu has neither");
-        cx.error_at(&general::NOT_BY_QEMU, c.site, "model", message);
+        let message = format!("<controller model='{model}'>: that is a USB controller of Xen, and QEMU has none of it");
+        cx.error_at(&general::OTHER_HYPERVISOR, c.site, "model", message).help("use model='qemu-xhci'");
     }
     let written = |o: &&Controller| o.is(ControllerKind::Usb) && !o.site.is_none();
     let all = || domain.devices.iter().flat_map(|d| d.controllers.iter()).filter(written);
@@ -228,7 +231,12 @@ fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
     if let (true, Some(model), Some(ports)) = (xhci, c.model, c.ports)
         && ports > 15
     {
-        cx.error_at(&general::NOT_BY_QEMU, c.site, "ports", format!("ports: a '{model}' controller has '15' at most"));
+        cx.error_at(
+            &general::USB_PORTS,
+            c.site,
+            "ports",
+            format!("a USB controller of model '{model}' has at most 15 ports"),
+        );
     }
     if c.info.alias.master.is_some() {
         let masters = || all().filter(|m| m.info.alias.master.is_none());
@@ -309,7 +317,8 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     };
     if !boards {
         let model = c.model.map_or("", M::as_str);
-        cx.error_at(&general::NOT_BY_QEMU, c.site, "model", format!("this machine type takes no {model} controllers"));
+        let message = format!("<controller model='{model}'>: this machine type has no bus on which it could be");
+        cx.error_at(&general::EXPANDER, c.site, "model", message);
     }
     if target.hotplug.is_some() && !cx.has(Cap::PcieRootPortHotplug) {
         cx.error_at(

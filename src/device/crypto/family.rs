@@ -26,9 +26,6 @@ impl Family for Crypto {
         if lkcf && !cx.has(Cap::CryptodevBackendLkcf) {
             cx.error(&general::NOT_BY_QEMU, self.site, "<backend model='lkcf'>: this QEMU binary has no such crypto");
         }
-        if let Some(driver) = &self.driver {
-            driver.virtio.rules(true, cx);
-        }
     }
 
     fn lower(&self, lx: &mut Lower<'_>) {

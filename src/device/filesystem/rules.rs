@@ -11,11 +11,7 @@ use crate::stage::Cx;
 pub fn filesystem(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
     let site = fs.site;
     if fs.target.is_none() {
-        cx.error(
-            &codes::FILESYSTEM,
-            site,
-            "no target directory: a missing <target> leaves the filesystem without a tag",
-        );
+        cx.error(&codes::FILESYSTEM, site, "a <filesystem> without <target dir='…'>: the guest mounts it by that name");
     }
     let target = |f: &Filesystem| f.target.as_ref().and_then(|t| t.dir.clone());
     let mut others = domain.devices.iter().flat_map(|d| &d.filesystems).take_while(|f| !std::ptr::eq(*f, fs));
@@ -75,7 +71,7 @@ fn nine_p(fs: &Filesystem, cx: &mut Cx<'_>) {
     // Libvirt passes over what belongs to another driver, but not a socket.
     let own = cx.env.is_guardian() && (fs.binary.is_some() || fs.idmap.is_some());
     if own || fs.socket().is_some() {
-        cx.error(&codes::FILESYSTEM, site, "<binary>, <idmap> and a socket as source are only supported with virtiofs");
+        cx.error(&codes::FILESYSTEM, site, "<binary>, <idmap> and a socket as source are for virtiofs, and this filesystem is 9p");
     }
 }
 
@@ -126,7 +122,7 @@ fn virtiofs(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
         }
     }
     if !crate::device::storage::rules::has_shared_memory(domain) {
-        cx.error(&codes::FILESYSTEM, site, "virtiofs requires shared memory")
+        cx.error(&codes::FILESYSTEM, site, "virtiofs reads the guest's memory itself, and the memory is not shared")
             .help("add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
     }
 }

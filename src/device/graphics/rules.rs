@@ -19,8 +19,13 @@ pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
         GraphicsKind::EglHeadless => Some(Cap::EglHeadless),
         GraphicsKind::Dbus | GraphicsKind::Rdp => Some(Cap::DisplayDbus),
         GraphicsKind::Desktop => {
-            cx.error_at(&support::NOT_BY_QEMU, site, "type", "unsupported graphics type 'desktop'")
-                .help("use type='sdl' for a window");
+            cx.error_at(
+                &support::OTHER_HYPERVISOR,
+                site,
+                "type",
+                "<graphics type='desktop'>: that is a window of VirtualBox, and QEMU has none of it",
+            )
+            .help("use type='sdl' for a window");
             None
         }
     };
@@ -46,10 +51,10 @@ pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
     for (name, value) in [("replaceUser", graphics.replace_user), ("multiUser", graphics.multi_user)] {
         if value.is_some() && kind == GraphicsKind::Rdp {
             cx.error_at(
-                &support::NOT_BY_QEMU,
+                &support::OTHER_HYPERVISOR,
                 site,
                 name,
-                format!("the RDP server of QEMU has no '{name}': it doesn't support it"),
+                format!("<graphics {name}>: that is a setting of VirtualBox; QEMU's RDP server has none of it"),
             );
         }
     }

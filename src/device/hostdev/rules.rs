@@ -22,7 +22,7 @@ fn is_narrow(devices: &Devices, index: u32) -> bool {
 pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
     let Some(devices) = &domain.devices else { return };
     if h.kind.is_none() {
-        cx.error(&codes::HOSTDEV, h.site, "missing source address type of the hostdev");
+        cx.error(&codes::HOSTDEV, h.site, "a <hostdev> whose <source> names no device");
         return;
     }
     if let Some(teaming) = h.teaming.as_ref().filter(|t| t.persistent.is_none()) {
@@ -96,8 +96,8 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
     }
     let boot = h.info.boot.as_ref().filter(|_| h.kind() == HostdevType::ScsiHost);
     if let Some(boot) = boot {
-        let message = "<boot order>: a vhost SCSI device cannot be booted from";
-        cx.error(&general::NOT_BY_QEMU, boot.site, message);
+        let message = "<boot order>: no firmware boots from a vhost SCSI device";
+        cx.error(&general::NOT_BOOTABLE, boot.site, message);
     }
     if h.ramfb.is_some_and(|r| r.is_on()) {
         let count = devices.hostdevs.iter().filter(|o| o.ramfb.is_some_and(|r| r.is_on())).count();
@@ -134,9 +134,9 @@ fn mediated(h: &Hostdev, _: &Domain, cx: &mut Cx<'_>) {
     if model == HostdevModel::VfioAp && h.info.boot.is_some() {
         let site = h.info.boot.as_ref().map_or(h.site, |b| b.site);
         cx.error(
-            &general::NOT_BY_QEMU,
+            &general::NOT_BOOTABLE,
             site,
-            format!("<boot order>: mediated devices of model {model} cannot be booted from"),
+            format!("<boot order>: no firmware boots from a mediated device of model '{model}'"),
         );
     }
     if model != HostdevModel::VfioPci && (h.display.is_some() || h.ramfb.is_some()) {
@@ -170,7 +170,7 @@ fn foreign(h: &Hostdev, cx: &mut Cx<'_>) {
     }
     if let HostdevSource::Pci { write_filtering: Some(_), .. } = h.source {
         let message =
-            "writeFiltering: QEMU filters writes to the configuration space by itself, the setting is not supported";
-        cx.error(&general::NOT_BY_QEMU, h.site, message);
+            "<source writeFiltering>: that is a setting of Xen; QEMU always filters writes to the configuration space";
+        cx.error(&general::OTHER_HYPERVISOR, h.site, message);
     }
 }

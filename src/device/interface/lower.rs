@@ -245,12 +245,13 @@ fn descriptors(props: &mut Props, names: [&'static str; 2], count: u32, what: &'
 }
 
 /// The name of the tap: the one of `<target>`, or one derived from the UUID and the interface's number.
-fn tap_name(interface: &Interface, lx: &Lower<'_>) -> String {
+fn tap_name(interface: &Interface, lx: &mut Lower<'_>) -> String {
     if let Some(name) = interface.target.as_ref().and_then(|t| t.dev.clone()) {
         return name;
     }
-    let uuid = lx.domain.uuid.map(|u| u.0).unwrap_or_default();
-    let number = lx.devices.interfaces.iter().position(|i| std::ptr::eq(i, interface)).unwrap_or(0);
+    let uuid = lx.must(lx.domain.uuid.map(|u| u.0), "the UUID of the domain", interface.site);
+    let own = lx.devices.interfaces.iter().position(|i| std::ptr::eq(i, interface));
+    let number = lx.must(own, "the interface among those of the domain", interface.site);
     derived_name(&uuid, number)
 }
 

@@ -27,7 +27,7 @@ pub fn interface(interface: &Interface, domain: &Domain, _: &Machine, cx: &mut C
     addresses(interface, cx);
     for_type(interface, domain, cx);
     if let Some(driver) = &interface.driver {
-        driver.virtio.rules(interface.is_virtio(), cx);
+        driver.virtio.refuse_unless(interface.is_virtio(), cx);
         // MAX_TAP_QUEUES of QEMU; a vhost-user backend may have as many as virtio allows.
         let most = if kind == InterfaceType::Vhostuser { 1024 } else { 256 };
         if let Some(queues) = driver.queues.filter(|q| *q > most) {
@@ -116,7 +116,8 @@ fn complete(interface: &Interface, cx: &mut Cx<'_>) {
     };
     if source.site.is_none() {
         let message = if kind == T::Vhostuser {
-            "missing required attribute 'path' in the element 'source' of an interface of type 'vhostuser'".to_string()
+            "an interface of type 'vhostuser' without <source path='…'>: nothing names the socket of its backend"
+                .to_string()
         } else {
             format!("<interface type='{kind}'> has no <source>: where does it lead to?")
         };
@@ -135,8 +136,7 @@ fn complete(interface: &Interface, cx: &mut Cx<'_>) {
             _ => f.name.is_some(),
         };
         if !there {
-            let message =
-                format!("missing required attribute '{name}' in the element 'source' of an interface of type '{kind}'");
+            let message = format!("an interface of type '{kind}' without <source {name}='…'>");
             cx.error(&codes::INCOMPLETE, source.site, message);
         }
     }
@@ -310,7 +310,7 @@ fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
         cx.error(
             &codes::SHARED_MEMORY,
             interface.site,
-            "this 'interface' requires shared memory: its backend reads the guest's memory itself",
+            "the backend of this interface reads the guest's memory itself, and the memory is not shared",
         )
         .help("add <memoryBacking><access mode='shared'/></memoryBacking>");
     }
@@ -376,7 +376,12 @@ fn for_hosts(interface: &Interface, cx: &mut Cx<'_>) {
         cx.error_at(&codes::NOT_FOR_TYPE, driver.site, "name", message);
     }
     for ip in interface.ips.iter().filter(|ip| ip.peer.is_some()) {
-        cx.error_at(&codes::ADDRESS, ip.site, "peer", "the guest's <ip> cannot have a peer: it is invalid to set one");
+        cx.error_at(
+            &codes::ADDRESS,
+            ip.site,
+            "peer",
+            "<ip peer>: only the address of the host's end has a peer, not that of the guest",
+        );
     }
     for route in interface.routes.iter().chain(&fields.routes) {
         destination(route, cx);

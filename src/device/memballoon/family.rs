@@ -27,14 +27,11 @@ impl Family for Memballoon {
     fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         let first = domain.devices.iter().flat_map(|d| d.memballoons.first()).next();
         if first.is_some_and(|m| m.site != self.site) {
-            cx.error(&support::NOT_BY_QEMU, self.site, "a second <memballoon>: a guest has a single one");
+            cx.error(&support::ONE_ONLY, self.site, "a second <memballoon>: a guest has one at most");
         }
         if let Some(model @ MemballoonModel::Xen) = self.model {
-            let message = format!("this version of qemu has no memory balloon of type '{model}'");
-            cx.error_at(&support::NOT_BY_QEMU, self.site, "model", message);
-        }
-        if let Some(driver) = &self.driver {
-            driver.virtio.rules(true, cx);
+            let message = format!("<memballoon model='{model}'>: that is Xen's, and QEMU has none of it");
+            cx.error_at(&support::OTHER_HYPERVISOR, self.site, "model", message).help("use model='virtio', or 'none'");
         }
     }
 

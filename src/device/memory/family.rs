@@ -47,7 +47,7 @@ impl Family for MemoryDevice {
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         if let Some(driver) = &self.driver {
-            driver.virtio.rules(matches!(self.model(), MemoryModel::VirtioMem | MemoryModel::VirtioPmem), cx);
+            driver.virtio.refuse_unless(matches!(self.model(), MemoryModel::VirtioMem | MemoryModel::VirtioPmem), cx);
         }
         rules::check(self, domain, machine, cx);
     }

@@ -43,7 +43,7 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
         fault(format!("a path is required for the <source> of a memory device of model '{model}'"));
     }
     if model == MemoryModel::Nvdimm && device.uuid.is_some() && !machine.arch.is_ppc64() {
-        fault("<uuid>: an NVDIMM device has one on POWER only, it is not supported here".to_string());
+        fault("<uuid> of an NVDIMM: only POWER machines tell it to the guest".to_string());
     }
     if model == MemoryModel::Nvdimm && device.uuid.is_none() && machine.arch.is_ppc64() {
         fault("an NVDIMM on POWER needs a <uuid>".to_string());

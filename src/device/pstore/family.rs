@@ -31,8 +31,12 @@ impl Family for Pstore {
             );
         }
         if strict && !domain.features.as_ref().is_some_and(|f| f.acpi) {
-            cx.error(&codes::UNSUPPORTED_MODEL, self.site, "pstore with backend 'acpi-erst' requires ACPI")
-                .help("add <acpi/> to <features>");
+            cx.error(
+                &codes::UNSUPPORTED_MODEL,
+                self.site,
+                "<pstore backend='acpi-erst'> is a part of ACPI, which is off",
+            )
+            .help("add <acpi/> to <features>");
         }
         if !cx.has(Cap::AcpiErst) {
             cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU binary has no acpi-erst device");

@@ -40,19 +40,26 @@ impl Family for Rng {
             cx.error(&general::NOT_BY_QEMU, self.site, format!("<backend> of the rng: this QEMU has no '{name}'"));
         }
         if self.backend.is_none() {
-            cx.error(&general::NOT_BY_QEMU, self.site, "an rng needs exactly one RNG backend: only one is supported");
+            cx.error(
+                &general::RNG_BACKEND,
+                self.site,
+                "an <rng> without <backend>: nothing says where its random bytes come from",
+            )
+            .help("add <backend model='random'>/dev/urandom</backend>");
         }
         if self.source() == RngSource::Egd
             && self.backend.as_ref().is_some_and(|b| b.source.as_ref().is_none_or(|s| s.kind.is_none()))
         {
-            cx.error(&general::NOT_BY_QEMU, self.site, "the EGD backend of the rng is missing its type");
+            cx.error(
+                &general::RNG_BACKEND,
+                self.site,
+                "<backend model='egd'> of an <rng>: nothing says how the daemon is reached",
+            )
+            .help("add type='unix' (or tcp, udp…) and a <source> to the backend");
         }
         if let Some(source) = self.backend.as_ref().and_then(|b| b.source.as_ref()) {
             chardev::rules::rules(source, self.site, cx);
             chardev::rules::unix_needs_path(source, self.site, cx);
-        }
-        if let Some(driver) = &self.driver {
-            driver.virtio.rules(true, cx);
         }
     }
 

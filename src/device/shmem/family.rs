@@ -57,7 +57,11 @@ impl Family for Shmem {
             cx.error(&codes::VALUE, self.site, format!("shmem model '{kind}' {fault}"));
         }
         if kind == ShmemModel::Doorbell && self.bytes().is_some() {
-            cx.error(&codes::VALUE, self.site, format!("shmem model '{kind}' cannot have a size: the server sets it"));
+            cx.error(
+                &codes::VALUE,
+                self.site,
+                format!("<shmem> of model '{kind}' has no <size> of its own: the server sets it"),
+            );
         }
         if !cx.has(cap) {
             cx.error(&general::NOT_BY_QEMU, self.site, format!("this QEMU binary has no shmem of model '{kind}'"));

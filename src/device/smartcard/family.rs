@@ -25,7 +25,7 @@ impl Family for Smartcard {
         }
         match self.mode {
             Some(SmartcardMode::Passthrough) if self.source.kind.is_none() => {
-                let message = "the passthrough mode requires the type attribute of a character device";
+                let message = "<smartcard mode='passthrough'> without a type: nothing says how the reader is reached";
                 cx.error(&codes::SMARTCARD, self.site, message);
             }
             Some(SmartcardMode::Passthrough) => {

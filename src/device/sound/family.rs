@@ -34,8 +34,13 @@ impl Family for Sound {
             SoundModel::Ich9 => Some(Cap::Ich9IntelHda),
             SoundModel::Virtio => Some(Cap::VirtioSound),
             SoundModel::Ich7 => {
-                cx.error_at(&support::NOT_BY_QEMU, self.site, "model", "<sound model='ich7'>: qemu has no such card")
-                    .help("use model='ich6' or 'ich9'");
+                cx.error_at(
+                    &support::OTHER_HYPERVISOR,
+                    self.site,
+                    "model",
+                    "<sound model='ich7'>: QEMU has no such card; the format has it for another hypervisor",
+                )
+                .help("use model='ich6' or 'ich9'");
                 None
             }
             _ => None,
@@ -55,7 +60,9 @@ impl Family for Sound {
                 &codes::SOUND,
                 self.site,
                 "multichannel",
-                format!("multichannel setting is only supported by model 'usb', not by '{model}'"),
+                format!(
+                    "<sound multichannel>: only a sound card of model 'usb' has this setting, and this one is '{model}'"
+                ),
             );
         }
         if self.streams.is_some() && model != SoundModel::Virtio {
@@ -63,11 +70,13 @@ impl Family for Sound {
                 &codes::SOUND,
                 self.site,
                 "streams",
-                format!("streams setting is only supported by model 'virtio', not by '{model}'"),
+                format!(
+                    "<sound streams>: only a sound card of model 'virtio' has this setting, and this one is '{model}'"
+                ),
             );
         }
         if let Some(driver) = &self.driver {
-            driver.virtio.rules(model == SoundModel::Virtio, cx);
+            driver.virtio.refuse_unless(model == SoundModel::Virtio, cx);
         }
         if let Some(audio) = &self.audio
             && let Some(devices) = &domain.devices

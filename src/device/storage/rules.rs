@@ -64,7 +64,7 @@ pub fn image(
             cx.error(
                 &codes::OPTION,
                 reservations.site,
-                "missing connection path for reservations: unmanaged ones need a <source>",
+                "<reservations managed='no'> without <source>: nothing names the socket of the helper",
             );
         }
     }
@@ -82,7 +82,7 @@ fn format(source: &StorageSource, format: Format, readonly: bool, cx: &mut Cx<'_
     let message = match format {
         Format::Dir => "type='directory' is the format of a storage pool, not of an image: use a 'dir' disk with format 'fat' instead".to_string(),
         Format::Iso => "to QEMU an 'iso' image is storage of format 'raw': use that instead".to_string(),
-        Format::Cow => "the storage format 'cow' is not supported by QEMU any more".to_string(),
+        Format::Cow => "images of format 'cow': no QEMU reads them any more".to_string(),
         Format::Fat if source.kind != StorageKind::Dir && !source.is_empty() => {
             "the format 'fat' is made by QEMU from a directory: the type has to be 'dir'".to_string()
         }
@@ -254,7 +254,7 @@ fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Fo
     let site = encryption.site;
     let kind = encryption.format.unwrap_or(EncryptionFormat::Luks);
     if encryption.ivgen.is_some() && encryption.cipher.is_none() {
-        cx.error(&codes::ENCRYPTION, site, "<ivgen> belongs to a <cipher>, which is missing beside the ivgen element");
+        cx.error(&codes::ENCRYPTION, site, "<ivgen> without <cipher>: it says how the cipher begins each block");
     }
     if encryption.cipher.is_some() && kind == EncryptionFormat::Luks {
         cx.error(&codes::ENCRYPTION, site, "<cipher> is chosen when an image is made; here it is unnecessary")

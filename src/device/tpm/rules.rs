@@ -66,7 +66,12 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
                     ),
                 );
             } else if model == TpmModel::Crb {
-                cx.error_at(&codes::TPM, backend.site, "version", "unsupported TPM version '1.2' with model 'tpm-crb'");
+                cx.error_at(
+                    &codes::TPM,
+                    backend.site,
+                    "version",
+                    "a TPM of model 'tpm-crb' is always of version 2.0, and this one asks for 1.2",
+                );
             }
         }
         (Some(TpmBackend::Passthrough), _) if !cx.has(Cap::TpmPassthrough) => {

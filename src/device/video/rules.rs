@@ -57,7 +57,8 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     }
     let node = model.acceleration.as_ref().filter(|a| a.rendernode.is_some() && !video.is_vhost_user());
     if let Some(acceleration) = node {
-        let message = "the rendernode of <acceleration> is for the driver 'vhostuser': unsupported without it";
+        let message =
+            "<acceleration rendernode>: only with the driver 'vhostuser' does the card choose its render node";
         cx.error_at(&codes::VIDEO, acceleration.site, "rendernode", message);
     }
     if model.heads.is_some_and(|h| h > 1) && !matches!(kind, VideoType::Qxl | VideoType::Virtio) {
@@ -73,7 +74,7 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
         cx.error(&codes::VIDEO, site, "<resolution> of a video device: x and y begin at 1 (greater than 0)");
     }
     if let Some(driver) = &video.driver {
-        driver.virtio.rules(kind == VideoType::Virtio, cx);
+        driver.virtio.refuse_unless(kind == VideoType::Virtio, cx);
     }
     if kind == VideoType::Virtio {
         device(video, machine, cx);
@@ -114,7 +115,11 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     }
     if kind != VideoType::Virtio && (model.blob.is_some() || video.is_vhost_user()) {
         let what = if model.blob.is_some() { "'blob'" } else { "driver 'vhostuser'" };
-        cx.error(&codes::VIDEO, site, format!("{what} is only supported by video model 'virtio', not by '{kind}'"));
+        cx.error(
+            &codes::VIDEO,
+            site,
+            format!("{what}: only a video card of model 'virtio' has it, and this one is '{kind}'"),
+        );
     }
     if model.blob == Some(OnOff::On) && !cx.has(Cap::VirtioGpuBlob) {
         cx.error_at(&support::NOT_BY_QEMU, site, "blob", "the virtio-gpu of this QEMU has no 'blob'");

@@ -26,13 +26,10 @@ impl Family for Vsock {
     fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         let first = domain.devices.iter().flat_map(|d| d.vsocks.first()).next();
         if first.is_some_and(|v| v.site != self.site) {
-            cx.error(&codes::VALUE, self.site, "a second <vsock>: a guest has a single device of this kind");
+            cx.error(&general::ONE_ONLY, self.site, "a second <vsock>: a guest has one at most");
         }
         if !cx.has(Cap::VhostVsock) {
             cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU has no vhost-vsock device");
-        }
-        if let Some(driver) = &self.driver {
-            driver.virtio.rules(true, cx);
         }
         if let Some(cid) = self.cid.as_ref().filter(|c| c.auto == Some(YesNo::No) && c.address.is_none())
             && cx.env.is_guardian()

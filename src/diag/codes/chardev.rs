@@ -12,7 +12,6 @@ super::codes! {
         SMARTCARD = "VC0608" "smartcard" "A smart card in mode host-certificates needs exactly three certificates; the database is an absolute path.\n\nbefore: two <certificate> elements\nafter:  <certificate>c1</certificate><certificate>c2</certificate><certificate>c3</certificate>";
         REDIRECT = "VC0609" "usb-redirection" "USB redirection needs a USB bus, and a `<redirfilter>` needs versions of the form 1.10.\n\nbefore: <usbdev version='1' allow='yes'/>\nafter:  <usbdev version='1.00' allow='yes'/>";
         UNSUPPORTED = "VC0610" "unsupported-port" "This machine, or this QEMU, has no such port.\n\nbefore: <parallel type='pty'/> on machine 'virt'\nafter:  <serial type='pty'/>";
-        SECRET = "VC0611" "tls-secret" "The host facts name a secret for the TLS key of a service, but hold no such secret.\n\nbefore: spice_tls with a secret UUID that host.kdl does not have\nafter:  a node secret with that UUID in host.kdl";
         SERVICE = "VC0612" "not-a-port" "The port of a network connection is a number from 1 to 65535, or the name of a service.\n\nbefore: <source mode='bind' host='127.0.0.1' service='70000'/>\nafter:  <source mode='bind' host='127.0.0.1' service='7000'/>";
     }
 }

@@ -19,11 +19,11 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         let Some(zpci) = given else { return };
         if !machine.arch.is_s390() {
             cx.error(
-                &general::NOT_BY_QEMU,
+                &general::ONLY_S390,
                 site,
-                "<zpci> needs the zPCI devices of QEMU, which this binary doesn't have",
+                "<zpci>: only S/390 identifies PCI devices like that, and this is a machine of another architecture",
             )
-            .help("<zpci> is for S/390; remove it");
+            .help("remove <zpci>");
             return;
         }
         let mut take = |used: &mut Vec<u32>, what: &str, id: Option<u32>| {

@@ -49,7 +49,8 @@ fn nodes_of(disk: &Disk, host: &Host) -> u32 {
 
 /// Adds the block nodes, the device and the access of one disk.
 pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
-    let number = lx.block_nodes.take();
+    let counted = lx.block_nodes.take();
+    let number = lx.must(counted, "a number for the disk's block nodes", disk.site);
     if disk.bus() == Some(DiskBus::Fdc) && lx.machine.board == Board::Pseries {
         lx.error(&codes::BUS, disk.site, "a pseries guest (PowerPC) has no controller for floppy devices");
         return;

@@ -45,16 +45,11 @@ pub fn check(disk: &Disk, machine: &Machine, cx: &mut Cx<'_>) {
         cx.error_at(&codes::BUS, site, "bus", message).help("use the bus sata, scsi, ide or usb");
     }
     if bus == DiskBus::Ide && machine.board == Board::Q35 {
-        cx.error_at(&codes::BUS, site, "bus", "IDE controllers are unsupported for q35 machines")
+        cx.error_at(&codes::BUS, site, "bus", "a disk on the bus 'ide': machines of type q35 have none")
             .help("use the bus sata");
     }
     if disk.sgio == Some(Sgio::Unfiltered) {
-        cx.error_at(
-            &codes::OPTION,
-            disk.site,
-            "sgio",
-            "unfiltered sgio is not supported by kernels any more: unpriv_sgio",
-        );
+        cx.error_at(&codes::OPTION, disk.site, "sgio", "<disk sgio='unfiltered'>: no kernel has unpriv_sgio any more");
     }
     if device != DiskDevice::Lun && (disk.sgio.is_some() || disk.rawio.is_some()) {
         cx.error(
@@ -256,7 +251,7 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         refuse(
             true,
             (site, "model"),
-            format!("the disk model '{model}' is not supported for the bus '{bus}': it is one of the {of} bus"),
+            format!("<disk model='{model}'>: that is a model of the bus '{of}', and this disk is on '{bus}'"),
         );
     }
     refuse(

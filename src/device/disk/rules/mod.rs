@@ -69,7 +69,7 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
     let empty = disk.source.is_empty();
     let bus = disk.bus().map_or("", |b| b.as_str());
     if empty && !matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy) {
-        let message = format!("missing source information for the device {dev}: a '{bus}' disk must not be empty");
+        let message = format!("the disk {dev} on the bus '{bus}' has no <source>");
         cx.error_in(&codes::EMPTY, disk.site, "source", message)
             .help("add a <source>; only CD-ROM and floppy drives can be empty");
     }
@@ -126,9 +126,7 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
         }
         let shared = transient.share_backing.is_some();
         if shared && !matches!(disk.bus(), Some(super::DiskBus::Virtio | super::DiskBus::Usb | super::DiskBus::Scsi)) {
-            let message = format!(
-                "shareBacking of <transient>: a disk on the bus '{bus}' doesn't support sharing its backing image"
-            );
+            let message = format!("<transient shareBacking>: a disk on the bus '{bus}' cannot share its backing image");
             cx.error_at(&codes::TRANSIENT, site, "shareBacking", message);
         }
         let by_libvirt = cx.env.behaves(Quirk::TransientFilesOnly) && disk.kind() != StorageKind::File;

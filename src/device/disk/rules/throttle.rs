@@ -10,10 +10,8 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     if let Some(limits) = &disk.iotune {
         self::limits(limits, cx);
         if !disk.throttle_filters.is_empty() {
-            let message = format!(
-                "limits by 'throttlefilters' can't be used together with those by 'iotune': choose for disk {} one of both",
-                disk.dev()
-            );
+            let message =
+                format!("the disk {} has <throttlefilters> and <iotune>: it is limited by one of them", disk.dev());
             cx.error(&codes::THROTTLE, limits.site, message).help("move the limits into a <throttlegroup>");
         }
         let only_name = Limits { group_name: limits.group_name.clone(), site: limits.site, ..Limits::default() };

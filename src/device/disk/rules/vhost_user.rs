@@ -47,8 +47,12 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
         }
     }
     if !crate::device::storage::rules::has_shared_memory(domain) {
-        cx.error(&codes::OPTION, disk.site, "a vhostuser disk requires shared memory")
-            .help("add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
+        cx.error(
+            &codes::OPTION,
+            disk.site,
+            "the backend of a vhostuser disk reads the guest's memory itself, and the memory is not shared",
+        )
+        .help("add <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>");
     }
     if disk.bus() != Some(DiskBus::Virtio) {
         cx.error(&codes::OPTION, disk.site, "a disk of type='vhostuser' goes on the virtio bus, no other");
@@ -63,7 +67,11 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     }
     if let Location::VhostUser(socket) = &disk.source.location {
         if socket.path.is_none() {
-            cx.error(&codes::EMPTY, disk.source.site, "missing path of the socket of the vhostuser disk");
+            cx.error(
+                &codes::EMPTY,
+                disk.source.site,
+                "a vhostuser disk without <source path='…'>: nothing names the socket of its backend",
+            );
         }
         if socket.kind.as_deref() != Some("unix") {
             let kind = socket.kind.as_deref().unwrap_or("");
@@ -71,7 +79,9 @@ pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
                 &codes::OPTION,
                 disk.source.site,
                 "type",
-                format!("vhostuser disk has unsupported source type '{kind}', not 'unix'"),
+                format!(
+                    "<source type='{kind}'> of a vhostuser disk: its backend is reached by a socket of type 'unix' only"
+                ),
             );
         }
     }
