@@ -274,11 +274,6 @@ fn decimals(kind: AddressKind, el: El<'_>, cx: &mut Binder<'_>) {
 }
 
 impl AddressPart {
-    /// An address that a default rule gives.
-    pub fn implied(address: Address) -> AddressPart {
-        AddressPart { address: Some(address), ..AddressPart::default() }
-    }
-
     fn bind_address(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         self.site = el.site();
         let Some(kind) = cx.need::<AddressKind>(el, "type") else {

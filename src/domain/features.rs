@@ -6,20 +6,6 @@ use crate::diag::codes::schema as codes;
 use crate::vocab::{OnOff, Size, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
 
-model! {
-    /// An element with `state='on'` or `'off'`.
-    pub struct Toggle {
-        attr state: OnOff = "state",
-    }
-}
-
-impl Toggle {
-    /// Whether it says `on`, or says nothing.
-    pub fn is_on(&self) -> bool {
-        self.state != Some(OnOff::Off)
-    }
-}
-
 /// A feature that is on or off. Some are on when their element stands without a state; it is always printed.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Switch {

@@ -142,15 +142,6 @@ impl Journal {
         Ok(())
     }
 
-    /// Empties it.
-    pub fn clear(&mut self) -> Result<(), Fault> {
-        self.file
-            .set_len(0)
-            .map_err(|e| fault(&codes::PREPARE, format!("cannot write {}: {e}", self.path.display())))?;
-        self.entries.clear();
-        Ok(())
-    }
-
     /// Removes it, once everything is undone.
     pub fn remove(self) {
         // Still locked: nobody else can claim the name before the file is gone.

@@ -126,20 +126,4 @@ impl ChardevSource {
     pub fn listens(&self) -> bool {
         self.mode == Some(SourceMode::Bind)
     }
-
-    /// Whether both are connected to the same thing.
-    pub fn same_as(&self, other: &ChardevSource) -> bool {
-        let (mut a, mut b) = (self.clone(), other.clone());
-        for source in [&mut a, &mut b] {
-            source.site = Site::NONE;
-            source.log = None;
-            source.seclabels.clear();
-            source.kind = Some(source.kind());
-            if source.kind() == SourceKind::Pty {
-                // The path of a pseudo terminal is only known at run time.
-                source.path = None;
-            }
-        }
-        a == b
-    }
 }

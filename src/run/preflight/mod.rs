@@ -6,7 +6,7 @@ mod ports;
 
 use super::errors::Fault;
 use super::registry::Registry;
-use super::{kvm, links, own, start};
+use super::{kvm, links, start};
 use crate::diag::codes::run as codes;
 use crate::diag::{Code, Diagnostics, Span};
 use crate::plan::{Accelerator, Access, OwnerRule, PathKind, Plan, Role, Sharing};
@@ -251,16 +251,4 @@ fn cpus(plan: &Plan, diags: &mut Diagnostics) {
             );
         }
     }
-}
-
-/// Whether this host would confine the machine as the plan says.
-pub fn confinement_notes(plan: &Plan) -> Vec<String> {
-    let mut notes = Vec::new();
-    if plan.confinement.selinux.is_some() && !own::has_selinux() {
-        notes.push("SELinux is not on: the labels have no effect here".to_string());
-    }
-    if plan.confinement.apparmor.is_some() && !own::has_apparmor() {
-        notes.push("AppArmor is not on: the profile has no effect here".to_string());
-    }
-    notes
 }
