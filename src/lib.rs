@@ -8,7 +8,7 @@
 // Unit tests look at files, too.
 #![cfg_attr(test, allow(clippy::disallowed_methods, clippy::disallowed_types))]
 
-pub(crate) mod assume;
+pub mod assume;
 pub(crate) mod bind;
 pub mod caps;
 pub mod compile;

@@ -71,7 +71,11 @@ fn nine_p(fs: &Filesystem, cx: &mut Cx<'_>) {
     // Libvirt passes over what belongs to another driver, but not a socket.
     let own = cx.env.is_guardian() && (fs.binary.is_some() || fs.idmap.is_some());
     if own || fs.socket().is_some() {
-        cx.error(&codes::FILESYSTEM, site, "<binary>, <idmap> and a socket as source are for virtiofs, and this filesystem is 9p");
+        cx.error(
+            &codes::FILESYSTEM,
+            site,
+            "<binary>, <idmap> and a socket as source are for virtiofs, and this filesystem is 9p",
+        );
     }
 }
 
