@@ -6,6 +6,7 @@
 //! nothing of where those come from; which firmware fits is the one thing that only resolving can tell
 //! (`resolve::firmware`).
 
+use crate::device::graphics::{ChannelMode, Graphics, GraphicsKind};
 use crate::device::hostdev::HostdevSource;
 use crate::device::storage::{Layer, Location, StorageSource, VolumeRef};
 use crate::diag::codes::assume as codes;
@@ -65,6 +66,7 @@ pub fn assume<'h>(
     asked.networks();
     asked.pools();
     asked.pci_devices();
+    asked.spice_tls();
     let mut host = Cow::Borrowed(host);
     for assumption in asked.out {
         let note = diags.note(assumption.code, assumption.span, assumption.message);
@@ -191,12 +193,22 @@ impl Asked<'_> {
         for (span, name) in wanted {
             let own = name == "default";
             let bridge = if own { "virbr0".to_string() } else { name.clone() };
-            let message = format!("the network '{name}' is taken to be the bridge '{bridge}' of the host");
+            let shown = listens.clone().any(|l| l.network.as_deref() == Some(&name));
+            // Where nobody has told the host's address on a network, a display is not opened to it.
+            let address = match (own, shown) {
+                (true, _) => Some("192.168.122.1/24"),
+                (false, true) => Some("127.0.0.1/8"),
+                (false, false) => None,
+            };
+            let mut message = format!("the network '{name}' is taken to be the bridge '{bridge}' of the host");
+            if let Some(address) = address.filter(|_| shown) {
+                message += &format!(", where displays listen on {}", address.split('/').next().unwrap_or(address));
+            }
             let network = Network {
                 // The bridge is there: nobody makes it.
                 forward: Some(Forward { mode: ForwardMode::Bridge, managed: false, interfaces: Vec::new() }),
                 bridge: Some(bridge),
-                addresses: own.then(|| "192.168.122.1/24".to_string()).into_iter().collect(),
+                addresses: address.map(str::to_string).into_iter().collect(),
                 name,
                 ..Network::default()
             };
@@ -252,6 +264,19 @@ impl Asked<'_> {
         for (span, message, pool) in found {
             self.assume(&codes::POOL, span, message, Fact::Pool(pool));
         }
+    }
+
+    /// A display with secure channels is for a host that has certificates.
+    fn spice_tls(&mut self) {
+        let secure = |g: &&Graphics| {
+            let channels = g.spice.channels.iter().map(|c| c.mode).chain([g.spice.default_mode]);
+            g.kind == Some(GraphicsKind::Spice)
+                && (g.tls_port.is_some_and(|port| port > 0) || channels.flatten().any(|m| m == ChannelMode::Secure))
+        };
+        let mut displays = self.domain.devices.iter().flat_map(|d| &d.graphics);
+        let Some(display) = displays.find(secure).filter(|_| !self.host.spice.tls) else { return };
+        let message = "the display has secure channels: TLS for SPICE is taken to be on, with certificates in /etc/pki/libvirt-spice";
+        self.assume(&codes::SPICE_TLS, self.doc.span_of(display.site), message.to_string(), Fact::SpiceTls);
     }
 
     /// PCI devices that are handed over: each is alone in its group.

@@ -31,11 +31,13 @@ fn cases() -> Vec<(&'static str, String)> {
             "VC1502",
             domain(Q35, "<graphics type='vnc' port='5901'><listen type='network' network='default'/></graphics>"),
         ),
+        ("VC1502", domain(Q35, "<graphics type='vnc' port='5901'><listen type='network' network='ovirtmgmt'/></graphics>")),
         ("VC1503", domain(&backing("<hugepages/>"), "")),
         ("VC1503", domain(&backing("<hugepages><page size='1' unit='GiB'/></hugepages>"), "")),
         ("VC1504", domain(Q35, &disk("<source pool='default' volume='a.qcow2'/>"))),
         ("VC1504", domain(Q35, &disk("<source pool='fast' volume='b \"c\".img'/>"))),
         ("VC1506", domain(uefi, "")),
+        ("VC1509", domain(Q35, "<graphics type='spice' port='5901' tlsPort='5902'/>")),
         ("VC1507", domain(&format!("{numa}{Q35}"), "")),
     ]
 }
@@ -83,7 +85,9 @@ fn each_assumption_is_a_note_whose_line_makes_it_a_fact() {
 
 #[test]
 fn facts_that_were_given_are_closed() {
-    for (code, xml) in cases().into_iter().skip(1) {
+    // Where no network is described at all, 'default' is libvirt's own; a port for TLS without TLS is passed over.
+    let accepted = |code: &str, xml: &str| code == "VC1509" || xml.contains("network='default'");
+    for (code, xml) in cases().into_iter().filter(|(code, xml)| !accepted(code, xml)) {
         let place = tempfile::tempdir().expect("a folder");
         std::fs::write(place.path().join("vm.xml"), &xml).expect("a file");
         std::fs::write(

@@ -78,7 +78,9 @@ fn check(args: &Args, shared: &Shared) -> Exit {
     }
     let mut reports: Vec<(Source, Diagnostics)> = Vec::new();
     let mut fleet: Vec<(Source, Plan)> = Vec::new();
+    let mut count = 0;
     for file in distinct(args.files.iter().flat_map(|f| expand(f))) {
+        count += 1;
         match read(&file) {
             Ok(source) => {
                 let mut planned = None;
@@ -115,6 +117,9 @@ fn check(args: &Args, shared: &Shared) -> Exit {
         exit = exit.and(Exit::Input);
     }
     report_all(&reports, shared);
+    if count > 1 && !shared.quiet && shared.message_format == super::MessageFormatName::Human {
+        summary(count, &reports);
+    }
     exit
 }
 
@@ -147,6 +152,18 @@ fn conflicts(fleet: &[(Source, Plan)], reports: &mut Vec<(Source, Diagnostics)>,
     found
 }
 
+/// Says how many files were looked at, and what was found in them.
+fn summary(files: usize, reports: &[(Source, Diagnostics)]) {
+    let of = |severity| reports.iter().flat_map(|(_, d)| d.iter()).filter(|d| d.severity == severity).count();
+    let number = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let mut line = format!("{files} files, {}", number(of(Severity::Error), "error"));
+    let warnings = of(Severity::Warning);
+    if warnings > 0 {
+        line += &format!(", {}", number(warnings, "warning"));
+    }
+    complain(&line);
+}
+
 /// Looks whether this host can run the machine.
 fn ready(plan: &Plan, diags: &mut Diagnostics) -> Exit {
     match Registry::of(plan.instance) {
@@ -172,6 +189,16 @@ fn format_only(source: &Source) -> Diagnostics {
     diags
 }
 
+/// What a file fails by.
+pub fn failures(diags: &Diagnostics, target: Target) -> Diagnostics {
+    let mut out = diags.clone();
+    let format = !target.is_standalone();
+    out.retain(|_, d| {
+        d.severity == Severity::Error || (format && d.severity == Severity::Warning && d.code.is_of_format())
+    });
+    out
+}
+
 /// A file fails on an error; and, for libvirt, on a fault of the format even where that would only drop it: whether the
 /// file follows the format is what `check` is asked. For a standalone machine the compiler has told apart what does harm.
 pub fn fails(diags: &Diagnostics, target: Target) -> bool {
@@ -179,14 +206,40 @@ pub fn fails(diags: &Diagnostics, target: Target) -> bool {
     diags.has_errors() || (!target.is_standalone() && diags.iter().any(of_format))
 }
 
-/// The XML files of a folder, by name; any other path, and a folder without any, stands for itself.
+/// The XML files of a folder and of those in it, by name; any other path, and a folder without any, stands for itself.
 pub fn expand(path: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(path) else { return vec![path.to_path_buf()] };
-    let mut files: Vec<PathBuf> =
-        entries.flatten().map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "xml")).collect();
+    if !path.is_dir() {
+        return vec![path.to_path_buf()];
+    }
+    let mut files = Vec::new();
+    collect(path, MOST_LEVELS, &mut files);
     if files.is_empty() {
         return vec![path.to_path_buf()];
     }
     files.sort();
     files
+}
+
+/// Folders are followed this deep.
+const MOST_LEVELS: usize = 16;
+
+fn collect(folder: &Path, levels: usize, files: &mut Vec<PathBuf>) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        // A link to a folder may lead back.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if levels > 0 && !hidden && !is_built(&path) {
+                collect(&path, levels - 1, files);
+            }
+        } else if path.extension().is_some_and(|e| e == "xml") {
+            files.push(path);
+        }
+    }
+}
+
+/// Whether a folder is a tree that virtc has built: the domains in it are outputs.
+fn is_built(folder: &Path) -> bool {
+    folder.join("usr/share/virtc").is_dir()
 }

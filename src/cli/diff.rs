@@ -93,7 +93,8 @@ pub fn run(args: &Args, sides: &Sides, shared: &Shared) -> Exit {
     };
     match result {
         Ok(out) if out.is_empty() => Exit::Done,
-        Ok(out) => print(&out).and(Exit::Differs),
+        Ok(out) if args.format == Format::Json => print(&out).and(Exit::Differs),
+        Ok(out) => print(&super::paper::differences(&out, shared)).and(Exit::Differs),
         Err(exit) => exit,
     }
 }

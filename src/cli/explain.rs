@@ -58,7 +58,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         }
     };
     if let Some(code) = codes::find(subject) {
-        return print(&format!("{} {}\n\n{}\n", code.id, code.name, code.explain));
+        return print(&super::paper::page(&format!("{} {}\n\n{}\n", code.id, code.name, code.explain), shared));
     }
     let file = Path::new(subject);
     if !file.exists() && subject != "-" {

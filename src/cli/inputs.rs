@@ -111,11 +111,23 @@ pub struct Source {
     pub bytes: Vec<u8>,
 }
 
+/// As much of a file as says that it is too long: no input may have more than a document of 16 MiB.
+const MOST: u64 = crate::xml::MAX_SIZE as u64 + 1;
+
+/// The contents of a file, and no more than [`MOST`] of them.
+fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let file = std::fs::File::open(path)?;
+    let known = file.metadata().map_or(0, |m| m.len().min(MOST));
+    let mut bytes = Vec::with_capacity(known as usize);
+    file.take(MOST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Reads a file; `-` is standard input. A fault is told to the user.
 pub fn read(path: &Path) -> Result<Source, Exit> {
     let mut bytes = Vec::new();
     if path.as_os_str() == "-" {
-        return match std::io::stdin().lock().read_to_end(&mut bytes) {
+        return match std::io::stdin().lock().take(MOST).read_to_end(&mut bytes) {
             Ok(_) => Ok(Source { name: "<stdin>".to_string(), bytes }),
             Err(e) => {
                 complain(&format!("cannot read standard input: {e}"));
@@ -123,7 +135,7 @@ pub fn read(path: &Path) -> Result<Source, Exit> {
             }
         };
     }
-    match std::fs::read(path) {
+    match bounded(path) {
         Ok(mut bytes) => {
             // Spans count from behind a byte order mark.
             if bytes.starts_with(b"\xef\xbb\xbf") {
@@ -262,9 +274,14 @@ pub fn report_all(reports: &[(Source, Diagnostics)], shared: &Shared) {
 }
 
 fn report_refs(reports: &[(&Source, &Diagnostics)], shared: &Shared, out: &mut dyn std::io::Write) {
-    // A fault of the format decides over the exit status, even where it is a warning.
-    let loud = |d: &Diagnostics| !shared.quiet || super::check::fails(d, shared.target);
-    let shown: Vec<_> = reports.iter().filter(|(_, d)| loud(d)).collect();
+    // Of a file that fails, a person who asked for quiet sees what it fails by.
+    let errors: Vec<(&Source, Diagnostics)> = match shared.quiet {
+        true => reports.iter().map(|(s, d)| (*s, super::check::failures(d, shared.target))).collect(),
+        false => Vec::new(),
+    };
+    let quiet: Vec<(&Source, &Diagnostics)> = errors.iter().map(|(s, d)| (*s, d)).collect();
+    let reports = if shared.quiet { &quiet[..] } else { reports };
+    let shown: Vec<_> = reports.iter().filter(|(_, d)| !shared.quiet || !d.is_empty()).collect();
     // A SARIF log without results says that all is well.
     if shown.is_empty() && shared.message_format != super::MessageFormatName::Sarif {
         return;
@@ -273,7 +290,7 @@ fn report_refs(reports: &[(&Source, &Diagnostics)], shared: &Shared, out: &mut d
     let reports: Vec<Report<'_>> =
         shown.iter().zip(&texts).map(|((source, diags), text)| Report { diags, name: &source.name, text }).collect();
     let mut out = std::io::BufWriter::new(out);
-    let _ = render_all(&reports, shared.message_format.into(), use_color(shared), &mut out);
+    let _ = render_all(&reports, shared.message_format.into(), use_color(shared), super::paper::message_width(), &mut out);
     let _ = std::io::Write::flush(&mut out);
 }
 

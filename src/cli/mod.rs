@@ -22,6 +22,7 @@ mod machines;
 mod man;
 mod normalize;
 mod package;
+mod paper;
 mod probe;
 mod project;
 mod run;

@@ -29,15 +29,15 @@ enum Format {
 }
 
 /// Prints a page, or writes all of them.
-pub fn run(args: &Args, _: &Shared) -> Exit {
+pub fn run(args: &Args, shared: &Shared) -> Exit {
     match args.format {
-        Format::Text => text(args.path.as_deref()),
+        Format::Text => text(args.path.as_deref(), shared),
         Format::Json => print(&format!("{:#}\n", reference::json())),
         Format::Markdown => markdown(args),
     }
 }
 
-fn text(query: Option<&str>) -> Exit {
+fn text(query: Option<&str>, shared: &Shared) -> Exit {
     let all = reference::places();
     let mut hits = reference::find(&all, query.unwrap_or("domain"));
     if hits.is_empty() {
@@ -61,7 +61,7 @@ fn text(query: Option<&str>) -> Exit {
                     out.push_str(&format!("  and {} more places\n", others.len() - 20));
                 }
             }
-            print(&out)
+            print(&super::paper::page(&out, shared))
         }
     }
 }

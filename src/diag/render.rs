@@ -57,6 +57,8 @@ pub struct Report<'a> {
     pub text: &'a str,
 }
 
+/// Columns of a line of the human form, where nothing is known about the reader's terminal.
+pub const WIDTH: usize = 100;
 /// A person is shown this many diagnostics of a file.
 const MOST_SHOWN: usize = 200;
 /// Of a longer line only the surroundings of the culprit are shown, in bytes.
@@ -74,7 +76,7 @@ pub fn render(
     color: bool,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
-    render_all(&[Report { diags, name: source_name, text: source_text }], format, color, out)
+    render_all(&[Report { diags, name: source_name, text: source_text }], format, color, WIDTH, out)
 }
 
 /// Prints the diagnostics of many files; SARIF becomes one log. See [`render`].
@@ -82,6 +84,7 @@ pub fn render_all(
     reports: &[Report<'_>],
     format: MessageFormat,
     color: bool,
+    width: usize,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     if format == MessageFormat::Sarif {
@@ -94,7 +97,7 @@ pub fn render_all(
         let (shown, left_out) = sorted.split_at(shown);
         for d in shown {
             match format {
-                MessageFormat::Human => human(d, report, &lines, color, out)?,
+                MessageFormat::Human => human(d, report, &lines, color, width, out)?,
                 MessageFormat::Json => writeln!(out, "{}", json_object(d, report, &lines))?,
                 MessageFormat::Github => writeln!(out, "{}", github(d, report, &lines))?,
                 MessageFormat::Sarif => {}
@@ -334,11 +337,12 @@ fn human(
     report: &Report<'_>,
     lines: &Lines<'_>,
     color: bool,
+    width: usize,
     out: &mut dyn io::Write,
 ) -> io::Result<()> {
     let theme = if color { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     let handler = GraphicalReportHandler::new_themed(theme)
-        .with_width(100)
+        .with_width(width)
         // A value of the format (host-passthrough, a path) stays in one piece, to be searched for and copied.
         .with_word_separator(textwrap::WordSeparator::AsciiSpace)
         .with_word_splitter(textwrap::WordSplitter::NoHyphenation)

@@ -19,6 +19,8 @@ pub enum Fact {
     Pool(StoragePool),
     /// Whose firmware there is.
     Firmware(Distribution),
+    /// That SPICE has TLS.
+    SpiceTls,
 }
 
 impl Fact {
@@ -31,6 +33,7 @@ impl Fact {
             Fact::Network(network) => host.networks.push(network),
             Fact::Pool(pool) => host.pools.push(pool),
             Fact::Firmware(distribution) => host.firmware.shipped_by = Some(distribution),
+            Fact::SpiceTls => host.spice.tls = true,
         }
     }
 
@@ -49,6 +52,11 @@ impl Fact {
             Fact::Pool(pool) => storage_pool(&mut w, pool),
             Fact::Firmware(distribution) => {
                 w.node("firmware").block(|w| firmware_shipped_by(w, *distribution));
+            }
+            Fact::SpiceTls => {
+                w.node("spice").block(|w| {
+                    w.node("tls").truth(true);
+                });
             }
         }
         w.one_line()

@@ -143,7 +143,6 @@ pub fn machine(lx: &mut Lower<'_>) {
     if lx.domain.os.as_ref().and_then(|os| os.bios.as_ref()).is_some_and(|b| b.use_serial == Some(YesNo::Yes)) {
         props.set("graphics", false);
     }
-    props.maybe("pcspk-audiodev", crate::device::sound::lower::speaker(lx.devices));
     let hpet = lx.domain.clock.as_ref().and_then(|c| c.timer(crate::domain::clock::TimerName::Hpet));
     if lx.machine.arch.is_x86()
         && let Some(present) = hpet.and_then(|t| t.present)
@@ -151,6 +150,7 @@ pub fn machine(lx: &mut Lower<'_>) {
     {
         props.set("hpet", present.is_yes());
     }
+    props.maybe("pcspk-audiodev", crate::device::sound::lower::speaker(lx.devices));
     if lx.machine_acpi() == Some(true) {
         props.set("acpi", features.is_some_and(|f| f.acpi));
     }

@@ -95,6 +95,13 @@ pub fn huge_page(domain: &Domain, node: Option<u32>) -> Option<Option<u64>> {
     named.or(master).map(|p| Some(p.size.kib()))
 }
 
+/// Whether `<hugepages>` has a page size for this guest node by its number.
+pub fn has_own_pages(domain: &Domain, node: Option<u32>) -> bool {
+    let huge = domain.memory_backing.as_ref().and_then(|b| b.hugepages.as_ref());
+    let mut pages = huge.iter().flat_map(|h| &h.pages);
+    node.is_some_and(|node| pages.any(|p| p.nodeset.as_ref().is_some_and(|set| set.has(node))))
+}
+
 /// The distance between two guest nodes: as given (resolving has made it hold both ways), else 10 to itself and 20 to
 /// others (what ACPI's SLIT takes for local and remote).
 pub fn distance(numa: &GuestNuma, src: u32, dst: u32) -> u32 {

@@ -30,7 +30,7 @@ pub fn parse<'s>(bytes: &'s [u8], diags: &mut Diagnostics) -> Document<'s> {
         diags.error(
             &codes::SIZE,
             Span::NONE,
-            format!("the file has {} bytes, more than {} MiB", bytes.len(), MAX_SIZE >> 20),
+            format!("the file has more than {} MiB", MAX_SIZE >> 20),
         );
         return empty;
     }

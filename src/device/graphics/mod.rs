@@ -13,7 +13,7 @@ use super::info::{DeviceInfo, device};
 use crate::vocab::{YesNo, keywords};
 use crate::xml::Site;
 pub use listen::{Listen, ListenKind};
-pub use spice::SpiceOptions;
+pub use spice::{ChannelMode, SpiceOptions};
 
 keywords! {
     /// `<graphics type='…'>`

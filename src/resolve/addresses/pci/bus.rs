@@ -63,7 +63,9 @@ impl Connect {
     /// Whether a slot that offers this takes a device that the XML places there. Conventional and
     /// Express devices work in the slots of the other; being pluggable is then the user's business.
     pub fn takes(self, device: Connect) -> bool {
-        let endpoint = device.0 & Connect::ENDPOINTS != 0 && self.0 & Connect::ENDPOINTS != 0;
+        // A PCI bridge is plugged in like a card.
+        let card = Connect::ENDPOINTS | Connect::PCI_BRIDGE.0;
+        let endpoint = device.0 & card != 0 && self.0 & Connect::ENDPOINTS != 0;
         endpoint || self.any(device.kinds())
     }
 
