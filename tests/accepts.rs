@@ -164,9 +164,23 @@ fn what_is_for_another_variant_is_a_warning() {
         "<disk type='block' device='disk'><source dev='/dev/vg/a' name='a'/><target dev='vda' bus='virtio'/></disk>";
     let hyperv =
         "<features><acpi/><hyperv mode='passthrough'><relaxed state='on'/><vapic state='on'/></hyperv></features>";
-    for (head, devices, what) in [("", display, "passwdValidTo"), ("", disk, "'name'"), (hyperv, "", "<relaxed>")] {
+    let labelled = "<disk type='file'><source file='/a.img'><seclabel model='dac' relabel='no' type='none'/></source>\
+        <target dev='vda' bus='virtio'/></disk>";
+    let cases =
+        [("", display, "passwdValidTo"), ("", disk, "'name'"), (hyperv, "", "<relaxed>"), ("", labelled, "'type'")];
+    for (head, devices, what) in cases {
         let warnings = accepted(Target::Standalone, head, "", devices);
         assert!(warnings.iter().any(|w| w.contains(what)), "{what}: {warnings:?}");
+    }
+}
+
+/// A PCI bridge is placed where a card may be; a card goes anywhere by hand.
+#[test]
+fn a_pci_bridge_stands_where_the_xml_says() {
+    let bridge = "<controller type='pci' index='0' model='pcie-root'/><controller type='pci' index='1' model='pci-bridge'>\
+        <address type='pci' domain='0' bus='0' slot='8' function='0'/></controller>";
+    for target in [Target::Standalone, OLD] {
+        assert_eq!(accepted(target, "", "", bridge), Vec::<String>::new());
     }
 }
 

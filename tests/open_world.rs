@@ -31,7 +31,10 @@ fn cases() -> Vec<(&'static str, String)> {
             "VC1502",
             domain(Q35, "<graphics type='vnc' port='5901'><listen type='network' network='default'/></graphics>"),
         ),
-        ("VC1502", domain(Q35, "<graphics type='vnc' port='5901'><listen type='network' network='ovirtmgmt'/></graphics>")),
+        (
+            "VC1502",
+            domain(Q35, "<graphics type='vnc' port='5901'><listen type='network' network='ovirtmgmt'/></graphics>"),
+        ),
         ("VC1503", domain(&backing("<hugepages/>"), "")),
         ("VC1503", domain(&backing("<hugepages><page size='1' unit='GiB'/></hugepages>"), "")),
         ("VC1504", domain(Q35, &disk("<source pool='default' volume='a.qcow2'/>"))),

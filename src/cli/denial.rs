@@ -208,7 +208,8 @@ fn show(answers: &[Answer], machines: &[Machine], shared: &Shared) -> Exit {
         })
         .collect();
     let mut out = Vec::new();
-    let _ = render_all(&reports, shared.message_format.into(), use_color(shared), super::paper::message_width(), &mut out);
+    let _ =
+        render_all(&reports, shared.message_format.into(), use_color(shared), super::paper::message_width(), &mut out);
     print(&String::from_utf8_lossy(&out))
 }
 

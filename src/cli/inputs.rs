@@ -290,7 +290,8 @@ fn report_refs(reports: &[(&Source, &Diagnostics)], shared: &Shared, out: &mut d
     let reports: Vec<Report<'_>> =
         shown.iter().zip(&texts).map(|((source, diags), text)| Report { diags, name: &source.name, text }).collect();
     let mut out = std::io::BufWriter::new(out);
-    let _ = render_all(&reports, shared.message_format.into(), use_color(shared), super::paper::message_width(), &mut out);
+    let _ =
+        render_all(&reports, shared.message_format.into(), use_color(shared), super::paper::message_width(), &mut out);
     let _ = std::io::Write::flush(&mut out);
 }
 

@@ -152,7 +152,13 @@ impl<'r, 'd> Explainer<'r, 'd> {
 
     fn tell_unknown(&mut self, me: &Parent<'_, '_>, attr: Attr<'_>, help: String) -> &mut Diagnostic {
         let message = format!("{} has no attribute '{}'", tag(me.el), attr.name());
-        self.out.report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message).help(help)
+        // What the label of a domain has, tools write in that of an image, too.
+        let label = me.el.name() == "seclabel" && attr.name() == "type" && me.el.peek("relabel").is_some();
+        let told = match label {
+            true => self.out.passed_over(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message),
+            false => self.out.report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message),
+        };
+        told.help(help)
     }
 
     /// Reports attributes that belong to another variant of the element: one report for those of the same reason.
@@ -570,7 +576,7 @@ fn tag(el: El<'_>) -> String {
 }
 
 /// The types of paths of images.
-const PATHS: &[&str] = &["path", "source-path"];
+const PATHS: &[&str] = &["path", "path-or-empty", "source-path"];
 
 /// Elements whose paths libvirt hands to QEMU as they are.
 const FILES: &[&str] = &["source", "loader", "nvram", "kernel", "initrd", "dtb"];

@@ -27,11 +27,7 @@ pub fn parse<'s>(bytes: &'s [u8], diags: &mut Diagnostics) -> Document<'s> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut empty = Document { source: "", nodes: Vec::new(), attrs: Vec::new() };
     if bytes.len() > MAX_SIZE {
-        diags.error(
-            &codes::SIZE,
-            Span::NONE,
-            format!("the file has more than {} MiB", MAX_SIZE >> 20),
-        );
+        diags.error(&codes::SIZE, Span::NONE, format!("the file has more than {} MiB", MAX_SIZE >> 20));
         return empty;
     }
     // In UTF-16 and UTF-32 every other byte of a tag is zero, or there is a byte order mark.
