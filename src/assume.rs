@@ -182,8 +182,7 @@ impl Asked<'_> {
         let interfaces = devices.clone().flat_map(|d| &d.interfaces).filter(|_| guardian);
         let plugged = interfaces.filter_map(|i| Some((i.source.site, i.source.fields.network.as_deref()?)));
         let listens = devices.flat_map(|d| &d.graphics).flat_map(|g| &g.listens);
-        let shown =
-            listens.filter_map(|l| Some((l.site, l.network.as_deref()?))).filter(|(_, name)| *name == "default");
+        let shown = listens.clone().filter_map(|l| Some((l.site, l.network.as_deref()?)));
         let mut seen = BTreeSet::new();
         let wanted: Vec<(Span, String)> = plugged
             .chain(shown)
