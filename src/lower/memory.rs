@@ -42,7 +42,10 @@ fn legacy(lx: &mut Lower<'_>, site: Site) {
     let path = match pages.filter(|(_, huge)| *huge) {
         Some((kib, _)) => match backend::huge_page_path(lx, kib, site) {
             Some(path) => {
-                backend::takes_huge_pages(lx, sizes::initial_kib(lx.domain, lx.machine, &lx.env), kib);
+                // The nodes of a guest have told theirs.
+                if lx.plan.limits.hugepages.is_empty() {
+                    backend::takes_huge_pages(lx, sizes::initial_kib(lx.domain, lx.machine, &lx.env), kib);
+                }
                 Some(path)
             }
             None => return,
