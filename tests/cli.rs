@@ -321,6 +321,48 @@ fn a_folder_without_domains_is_no_success() {
     assert!(stderr(&output).contains("*.xml"), "{}", stderr(&output));
 }
 
+/// Folders are read with those in them, but hidden ones and trees that were built; what was found is said in sum.
+#[test]
+fn folders_are_read_with_those_in_them_and_summed_up() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    for folder in ["more/deep", ".hidden", "out/usr/share/virtc/vm"] {
+        std::fs::create_dir_all(dir.path().join(folder)).expect("a folder");
+    }
+    std::fs::write(dir.path().join("good.xml"), GOOD).expect("a file");
+    for bad in ["more/deep/bad.xml", ".hidden/bad.xml", "out/usr/share/virtc/vm/domain.xml"] {
+        std::fs::write(dir.path().join(bad), misspelt()).expect("a file");
+    }
+    let folder = dir.path().to_str().expect("UTF-8");
+    let output = virtc(&["check", folder]);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.ends_with("virtc: 2 files, 1 error\n"), "{said}");
+    let said = stderr(&virtc(&["check", "--quiet", folder]));
+    assert!(said.contains("placment") && !said.contains("2 files"), "{said}");
+}
+
+/// Who asks for quiet sees errors, and no remarks beside them.
+#[test]
+fn quiet_leaves_remarks_out() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let noted = "<domain type='kvm'><name>vm</name><memory>65536</memory><vcpuu>1</vcpuu>\
+        <os><type arch='x86_64' machine='q35'>hvm</type></os></domain>";
+    let bad = file(&dir, "bad.xml", noted.as_bytes());
+    let said = stderr(&virtc(&["check", "--color", "never", "-q", &bad]));
+    assert!(said.contains("error VC") && !said.contains("note VC") && !said.contains("warning VC"), "{said}");
+}
+
+/// Of a file that is no domain, as long as it may be, no more is read than says so.
+#[test]
+fn a_disk_image_is_not_read_whole() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let image = dir.path().join("vm.qcow2");
+    std::fs::File::create(&image).and_then(|f| f.set_len(64 << 30)).expect("a sparse file");
+    let output = virtc(&["check", image.to_str().expect("UTF-8")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("VC0007"), "{}", stderr(&output));
+}
+
 #[test]
 fn quirks_are_listed_and_versions_are_known() {
     let output = virtc(&["explain", "--quirks"]);
