@@ -226,7 +226,7 @@ mod tests {
         let (host, options) = (Host::default(), Options::default());
         let env = Env { host: &host, caps: &caps, flags: caps.flags, options: &options };
         let mut cx = Cx { env, doc: &doc, diags: &mut diags };
-        let machine = crate::resolve::resolve(&mut bound.clone(), &mut cx).expect("a machine");
+        let machine = crate::resolve::resolve(&mut bound.clone(), &mut cx);
         assert!(!cx.diags.has_errors());
         lower(&bound, &machine, &mut cx);
         assert!(diags.iter().any(|d| d.code.id == "VC0999" && d.message.contains("UUID")), "{diags:?}");

@@ -88,9 +88,11 @@ fn holds_only_sockets(path: &Path) -> bool {
     })
 }
 
-/// Makes a file that survives the run (NVRAM) from its template, complete or not at all.
+/// Makes a file that survives the run (NVRAM) from its template, complete or not at all. One that is empty is what a power cut
+/// has left: nothing is in it, and QEMU takes no empty flash.
 fn make_file(path: &Path, template: Option<&Path>, account: Option<&Account>) -> Result<(), Fault> {
-    if path.exists() {
+    let empty = template.is_some() && path.symlink_metadata().is_ok_and(|meta| meta.is_file() && meta.len() == 0);
+    if path.exists() && !empty {
         return Ok(());
     }
     let Some(template) = template else {
@@ -107,7 +109,7 @@ fn make_file(path: &Path, template: Option<&Path>, account: Option<&Account>) ->
     name.push(format!(".new{}", std::process::id()));
     let new = path.with_file_name(name);
     let written = new_file(&new)
-        .and_then(|mut file| file.write_all(&bytes))
+        .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
         .map_err(|e| cannot("write", &new, e))
         .and_then(|()| own::hand_over(&new, account))
         .and_then(|()| std::fs::rename(&new, path).map_err(|e| cannot("make", path, e)));

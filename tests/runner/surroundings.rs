@@ -212,6 +212,11 @@ fn variable_stores_are_made_once() {
     bed.start();
     bed.ok(&["stop", "--force", "nvram"]);
     assert_eq!(std::fs::read_to_string(&path).expect("the store"), "changed");
+    // What a power cut leaves.
+    std::fs::write(&path, "").expect("written");
+    bed.start();
+    bed.ok(&["stop", "--force", "nvram"]);
+    assert_eq!(std::fs::read_to_string(&path).expect("the store"), "variables");
     bed.plan.files[0] =
         NewFile { path: bed.path("x"), usage: Use::Nvram, template: Some("/nonexistent".to_string()), cause: cause() };
     assert!(bed.fails(4, &["run", &bed.plan_file()]).contains("/nonexistent"));
