@@ -131,3 +131,202 @@ fn no_profile_may_mount_and_write_everything() {
         assert!(unit.contains("NoNewPrivileges=yes"));
     }
 }
+
+/// The compiler prints what it was given: to a terminal never what that would obey.
+#[test]
+fn no_message_commands_a_terminal() {
+    let dir = tempfile::tempdir().expect("a folder");
+    for (at, text) in ["<domain>\u{1b}]0;PWNED\u{7}</domain>", "<domain \u{9b}2J='x'/>", "<domain type='\u{202e}kvm'/>"]
+        .iter()
+        .enumerate()
+    {
+        for name in [format!("{at}.xml"), format!("\u{1b}[31m{at}\u{9b}.xml")] {
+            std::fs::write(dir.path().join(&name), text).expect("written");
+            let missing = format!("{name}.missing");
+            for file in [&name, &missing] {
+                let out = virtc().current_dir(dir.path()).args(["check", file]).output().expect("virtc");
+                let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+                let bad = |c: char| (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}');
+                assert!(!said.contains(bad), "{said:?}");
+            }
+        }
+    }
+}
+
+/// A file without end, a pipe to which nobody writes, nesting without end: an answer comes all the same, and soon.
+#[test]
+fn no_input_keeps_the_compiler() {
+    use std::time::{Duration, Instant};
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| dir.path().join(name).to_str().expect("text").to_string();
+    let made = std::process::Command::new("mkfifo").arg(path("pipe.xml")).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    std::os::unix::fs::symlink("/dev/zero", path("zero.xml")).expect("a link");
+    std::fs::write(path("slashes.kdl"), format!("host-facts version=1\n{}a", "/- ".repeat(3000))).expect("written");
+    std::fs::write(path("types.kdl"), "(".repeat(30_000)).expect("written");
+    std::fs::write(path("vm.xml"), domain(QEMU, "", "")).expect("written");
+    let (pipe, zero, slashes, types, vm) =
+        (path("pipe.xml"), path("zero.xml"), path("slashes.kdl"), path("types.kdl"), path("vm.xml"));
+    for arguments in [
+        vec!["check", &pipe],
+        vec!["check", &zero],
+        vec!["check", "--host", &pipe, &vm],
+        vec!["check", "--host", &zero, &vm],
+        vec!["check", "--host", &slashes, &vm],
+        vec!["check", "--host", &types, &vm],
+    ] {
+        let began = Instant::now();
+        let out = virtc().args(&arguments).output().expect("virtc");
+        assert!(matches!(out.status.code(), Some(1 | 4)), "{arguments:?}: {:?}", out.status);
+        assert!(began.elapsed() < Duration::from_secs(20), "{arguments:?}");
+    }
+    // In a folder they are passed over.
+    let out = virtc().args(["check", dir.path().to_str().expect("text")]).output().expect("virtc");
+    assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+/// Twice as much takes about twice as long: what once grew with the square.
+#[test]
+fn time_grows_with_the_input() {
+    use std::time::{Duration, Instant};
+    let shapes: [(&str, fn(usize) -> String); 4] = [
+        ("namespaces", |n| {
+            let all: String = (0..n).map(|i| format!("<x:a xmlns:x='urn:{i}'/>")).collect();
+            domain(QEMU, "", &format!("<metadata>{all}</metadata>"))
+        }),
+        ("prefixes", |n| {
+            let declared: String = (0..n / 8).map(|i| format!(" xmlns:n{i}='urn:{i}'")).collect();
+            let used: String = (0..n / 8).map(|i| format!("<n{i}:a/>")).collect();
+            domain(QEMU, "", &format!("<metadata{declared}>{used}</metadata>"))
+        }),
+        ("ranges of CPUs", |n| {
+            domain(QEMU, "", &format!("<cputune><emulatorpin cpuset='{}0'/></cputune>", "0-8000,".repeat(n)))
+        }),
+        ("oem strings", |n| {
+            domain(
+                QEMU,
+                "",
+                &format!("<sysinfo type='smbios'><oemStrings>{}</oemStrings></sysinfo>", "<entry>x</entry>".repeat(n)),
+            )
+        }),
+    ];
+    for (name, shape) in shapes {
+        let time = |n: usize| {
+            let text = shape(n);
+            let began = Instant::now();
+            on("", &text);
+            began.elapsed()
+        };
+        let (small, large) = (time(4000), time(16_000));
+        assert!(large < small * 12 + Duration::from_millis(1500), "{name}: {small:?}, then {large:?}");
+    }
+}
+
+/// A built tree of one machine in a folder.
+fn built(dir: &std::path::Path) -> std::path::PathBuf {
+    std::fs::write(dir.join("vm.xml"), domain(QEMU, "", "")).expect("written");
+    let out = virtc().current_dir(dir).args(["build", "vm.xml", "-o", "tree"]).output().expect("virtc");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    dir.join("tree")
+}
+
+#[test]
+fn a_deployment_never_leaves_its_root() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let tree = built(dir.path());
+    let deploy = |root: &std::path::Path, more: &[&str]| {
+        let mut command = virtc();
+        command.args(["deploy", "--no-reload", "--root"]).arg(root).args(more);
+        command.output().expect("virtc")
+    };
+    let tree_word = tree.to_str().expect("text");
+    let host = dir.path().join("host");
+    for link in ["etc", "usr", "usr/lib/systemd", "var", "var/lib"] {
+        let root = dir.path().join(format!("root-{}", link.replace('/', "-")));
+        std::fs::create_dir_all(&host).expect("made");
+        std::fs::write(host.join("passwd"), "the host's").expect("written");
+        std::fs::create_dir_all(root.join(link).parent().expect("above")).expect("made");
+        std::os::unix::fs::symlink(&host, root.join(link)).expect("planted");
+        let out = deploy(&root, &[tree_word]);
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert_eq!(out.status.code(), Some(4), "{link}: {said}");
+        assert!(said.contains("leads out of"), "{link}: {said}");
+        let left: Vec<_> = std::fs::read_dir(&host).expect("it").flatten().map(|e| e.file_name()).collect();
+        assert_eq!(left, ["passwd"], "{link}: something was written to the host");
+    }
+    // What a forged list of a deployment names is not removed either.
+    let root = dir.path().join("forged");
+    let memory = root.join("var/lib/virtc/deployed");
+    std::fs::create_dir_all(&memory).expect("made");
+    std::fs::write(memory.join("added"), "etc/passwd\n").expect("written");
+    std::os::unix::fs::symlink(&host, root.join("etc")).expect("planted");
+    assert_eq!(deploy(&root, &["--rollback"]).status.code(), Some(4));
+    assert!(host.join("passwd").exists());
+    // A link that stays inside is a merged /usr.
+    let root = dir.path().join("merged");
+    std::fs::create_dir_all(root.join("real/etc")).expect("made");
+    std::os::unix::fs::symlink("real/etc", root.join("etc")).expect("made");
+    assert_eq!(deploy(&root, &[tree_word]).status.code(), Some(0));
+}
+
+#[test]
+fn a_tree_with_special_bits_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    for mode in [0o4755, 0o2755, 0o666] {
+        let dir = tempfile::tempdir().expect("a folder");
+        let tree = built(dir.path());
+        let plan = tree.join("usr/share/virtc/vm/plan.json");
+        std::fs::set_permissions(plan, PermissionsExt::from_mode(mode)).expect("a mode");
+        for words in
+            [vec!["deploy", "--no-reload", "--root", "root", "tree"], vec!["package", "--deb", "tree", "-o", "vm.deb"]]
+        {
+            let out = virtc().current_dir(dir.path()).args(&words).output().expect("virtc");
+            assert!(!out.status.success(), "{mode:o} {words:?}");
+            assert!(!dir.path().join("vm.deb").exists() && !dir.path().join("root/usr").exists());
+        }
+    }
+}
+
+#[test]
+fn scripts_of_packages_run_nothing_of_a_tree() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let tree = built(dir.path());
+    let units = tree.join("usr/lib/systemd/system");
+    for name in
+        ["virtc-x;touch PWNED;.service", "virtc-$(touch PWNED).service", "virtc-a b'c.service", "--root=x.service"]
+    {
+        std::fs::write(units.join(name), "[Service]\n\n[Install]\nWantedBy=virtc.target\n").expect("written");
+    }
+    let out =
+        virtc().current_dir(dir.path()).args(["package", "--deb", "tree", "-o", "vm.deb"]).output().expect("virtc");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let unpack = std::process::Command::new("sh")
+        .args(["-c", "ar x vm.deb && tar xf control.tar*"])
+        .current_dir(dir.path())
+        .status()
+        .expect("sh");
+    if !unpack.success() {
+        crate::common::skip("ar, tar");
+        return;
+    }
+    // systemctl says what it is given; it is found first.
+    let bin = dir.path().join("bin");
+    std::fs::create_dir(&bin).expect("made");
+    std::fs::write(bin.join("systemctl"), "#!/bin/sh\nprintf '<%s>' \"$@\" >>\"$LOG\"\n").expect("written");
+    let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bin.join("systemctl"), mode).expect("a mode");
+    let run = |script: &str, word: &str| {
+        let path = format!("{}:/usr/bin:/bin", bin.display());
+        let mut command = std::process::Command::new("sh");
+        command.arg(script).arg(word).current_dir(dir.path()).env("PATH", path).env("LOG", dir.path().join("log"));
+        command.env("DPKG_ROOT", dir.path().join("target"));
+        command.output().expect("sh")
+    };
+    for (script, word) in [("postinst", "configure"), ("prerm", "remove")] {
+        run(script, word);
+        assert!(!dir.path().join("PWNED").exists() && !dir.path().join("target/PWNED").exists(), "{script} ran a name");
+    }
+    let log = std::fs::read_to_string(dir.path().join("log")).expect("what systemctl was given");
+    assert!(log.contains("<virtc-x;touch PWNED;.service>") && log.contains("<virtc-a b'c.service>"), "{log}");
+    assert!(!log.contains("<--root=x.service>"), "{log}");
+}

@@ -206,6 +206,11 @@ pub fn fails(diags: &Diagnostics, target: Target) -> bool {
     diags.has_errors() || (!target.is_standalone() && diags.iter().any(of_format))
 }
 
+/// Whether it is a file, or is not there to be looked at: a pipe or a device among the files of a folder is passed over.
+fn is_file(path: &Path) -> bool {
+    path.metadata().map_or(true, |meta| meta.is_file())
+}
+
 /// The XML files of a folder and of those in it, by name; any other path, and a folder without any, stands for itself.
 pub fn expand(path: &Path) -> Vec<PathBuf> {
     if !path.is_dir() {
@@ -233,7 +238,7 @@ fn collect(folder: &Path, levels: usize, files: &mut Vec<PathBuf>) {
             if levels > 0 && !hidden && !is_built(&path) {
                 collect(&path, levels - 1, files);
             }
-        } else if path.extension().is_some_and(|e| e == "xml") {
+        } else if path.extension().is_some_and(|e| e == "xml") && is_file(&path) {
             files.push(path);
         }
     }

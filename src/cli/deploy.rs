@@ -116,8 +116,16 @@ pub fn collect(folder: &Path) -> Result<Vec<Artifact>, String> {
             if !kind.is_file() {
                 return Err(format!("{} is not a regular file", path.display()));
             }
-            let contents = std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
             let mode = kind.permissions().mode() & 0o7777;
+            // No output of virtc is so: somebody has put it there.
+            if mode & 0o7002 != 0 {
+                let why = "a file of a tree has no special bits, and not everybody writes it";
+                return Err(format!("{} has the mode {mode:o}: {why}", path.display()));
+            }
+            if inner.to_str().is_none_or(|name| name.chars().any(char::is_control)) {
+                return Err(format!("{:?} is no name of a file of a tree", inner));
+            }
+            let contents = std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
             artifacts.push(Artifact { path: inner.display().to_string(), contents, mode });
         }
     }
@@ -173,6 +181,10 @@ fn show(change: &Change) -> String {
 
 /// Keeps what a deployment replaces: the old files below `files`, and the list of what is new.
 fn remember(root: &Path, changes: &[Change]) -> Result<(), String> {
+    tree::inside(root, Path::new(MEMORY)).map_err(|fault| fault.to_string())?;
+    for change in changes {
+        tree::inside(root, Path::new(&change.path)).map_err(|fault| fault.to_string())?;
+    }
     let memory = root.join(MEMORY);
     let failed = |path: &Path, e: std::io::Error| format!("cannot write {}: {e}", path.display());
     let fresh = memory.with_extension("new");
@@ -202,6 +214,10 @@ fn remember(root: &Path, changes: &[Change]) -> Result<(), String> {
 
 /// Puts back what the last deployment replaced, and removes what it added.
 fn rollback(args: &Args) -> Exit {
+    if let Err(fault) = tree::inside(&args.root, Path::new(MEMORY)) {
+        complain(&fault.to_string());
+        return Exit::Environment;
+    }
     let memory = args.root.join(MEMORY);
     let Ok(added) = std::fs::read_to_string(memory.join("added")) else {
         complain("there is no deployment to roll back");

@@ -1,7 +1,7 @@
 //! `virtc explain`: what a diagnostic code means, or why something is in the outputs of a domain.
 
 use super::inputs::{World, read};
-use super::{Exit, Shared, complain, denial, print};
+use super::{Exit, Shared, complain, denial, print, show};
 use crate::compile::Until;
 use crate::denial::verbs;
 use crate::diag::codes;
@@ -79,7 +79,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     if out.is_empty() {
         out.push_str("nothing asks for that\n");
     }
-    print(&out)
+    show(&out)
 }
 
 fn list() -> Exit {
@@ -92,7 +92,7 @@ fn list() -> Exit {
             let _ = writeln!(out, "  {}  {}", c.id, c.name);
         }
     }
-    print(&out)
+    show(&out)
 }
 
 fn quirks() -> Exit {
@@ -103,7 +103,7 @@ fn quirks() -> Exit {
         let bounds = bounds.iter().filter_map(|(word, release)| release.map(|r| format!(" {word} {r}")));
         let _ = writeln!(out, "{}{}\n    {}", row.name, bounds.collect::<String>(), row.why);
     }
-    print(&out)
+    show(&out)
 }
 
 /// The Plan of a domain, or of a tree that was built.

@@ -8,7 +8,9 @@ use crate::diag::{Diagnostics, Level, Levels};
 use crate::host::{DescriptorFile, Distribution, Host, HostFiles, InstanceMode, files_needed, in_order};
 use crate::probe::emulators::{Emulators, capabilities_of};
 use crate::stage::Options;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{IsTerminal, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The word that stands for this very host.
@@ -114,15 +116,6 @@ pub struct Source {
 /// As much of a file as says that it is too long: no input may have more than a document of 16 MiB.
 const MOST: u64 = crate::xml::MAX_SIZE as u64 + 1;
 
-/// The contents of a file, and no more than [`MOST`] of them.
-fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
-    let file = std::fs::File::open(path)?;
-    let known = file.metadata().map_or(0, |m| m.len().min(MOST));
-    let mut bytes = Vec::with_capacity(known as usize);
-    file.take(MOST).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
 /// Reads a file; `-` is standard input. A fault is told to the user.
 pub fn read(path: &Path) -> Result<Source, Exit> {
     let mut bytes = Vec::new();
@@ -135,7 +128,7 @@ pub fn read(path: &Path) -> Result<Source, Exit> {
             }
         };
     }
-    match bounded(path) {
+    match contents(path) {
         Ok(mut bytes) => {
             // Spans count from behind a byte order mark.
             if bytes.starts_with(b"\xef\xbb\xbf") {
@@ -175,6 +168,47 @@ fn levels(shared: &Shared) -> Result<Levels, Exit> {
         }
     }
     Ok(levels)
+}
+
+/// How long a pipe may give nothing.
+const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
+
+/// The contents of a file, or of a pipe that somebody writes to (`<(…)` of a shell). A device, a pipe without a writer and a file
+/// without end are errors: a link of a stranger may lead there.
+fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
+    let refuse = |why: &str| Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, why));
+    // Not to wait for the writer of a pipe; a plain file does not mind.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let mut file = std::fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(std::io::ErrorKind::IsADirectory.into());
+    }
+    let given = ["/dev/stdin", "/dev/fd", "/proc/self/fd"].iter().any(|start| path.starts_with(start));
+    if (kind.is_char_device() && !given) || kind.is_block_device() || kind.is_socket() {
+        return refuse("it is a device, not a file");
+    }
+    let mut bytes = Vec::new();
+    let mut chunk = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut chunk) {
+            Ok(0) if kind.is_fifo() && bytes.is_empty() => return refuse("it is a pipe to which nobody writes"),
+            Ok(0) => return Ok(bytes),
+            Ok(read) => bytes.extend(chunk.iter().take(read)),
+            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {
+                let ready = poll(&mut [PollFd::new(&file, PollFlags::IN)], Some(&PATIENCE));
+                if !kind.is_char_device() && matches!(ready, Ok(0)) {
+                    return refuse("it is a pipe that gives nothing");
+                }
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+        // Whoever reads the text tells that it is too long.
+        if bytes.len() as u64 >= MOST {
+            return Ok(bytes);
+        }
+    }
 }
 
 impl<'a> World<'a> {

@@ -1,7 +1,8 @@
 //! `virtc list`, `stop`, `monitor`, `attach`, `clean`: machines that `virtc run` has started.
 
 use super::run::{Patience, end, fail, instance, options, remarks};
-use super::{Exit, Shared, print};
+use super::{Exit, Shared, print, show};
+use crate::diag::codes::run::FOREIGN;
 use crate::run::control::{self, Stop};
 use crate::run::detach::adopt_detached;
 use crate::run::registry::{Record, Registry};
@@ -83,7 +84,12 @@ fn place(shared: &Shared, args: &[String]) -> Result<Registry, Exit> {
             Err(fault) => fail(&fault, shared),
         });
     }
-    Registry::of(instance(shared)?).map_err(|fault| fail(&fault, shared))
+    let registry = Registry::of(instance(shared)?).map_err(|fault| fail(&fault, shared))?;
+    // Another user's is not to be looked into; root, who can, is told not to believe it.
+    match registry.trusted() {
+        Err(why) if rustix::process::geteuid().is_root() => Err(fail(&crate::run::fault(&FOREIGN, why), shared)),
+        _ => Ok(registry),
+    }
 }
 
 fn words(words: &[&str]) -> Vec<String> {
@@ -120,7 +126,7 @@ pub fn list(args: &List, shared: &Shared) -> Exit {
             if record.by_unit { "-".to_string() } else { up(record) }
         ));
     }
-    print(&text)
+    show(&text)
 }
 
 fn seconds_up(record: &Record) -> u64 {
@@ -206,7 +212,7 @@ pub fn monitor(args: &Monitor, shared: &Shared) -> Exit {
     }
     if args.hmp {
         return match control::ask_human(&record, &args.command.join(" ")) {
-            Ok(text) => print(&text),
+            Ok(text) => show(&text),
             Err(fault) => fail(&fault, shared),
         };
     }
@@ -220,7 +226,7 @@ pub fn monitor(args: &Monitor, shared: &Shared) -> Exit {
     match control::ask(&record, request) {
         Ok(value) => {
             let text = serde_json::to_string_pretty(&value).unwrap_or_else(|_| value.to_string());
-            print(&format!("{text}\n"))
+            print(&format!("{}\n", crate::diag::printable_json(&text)))
         }
         Err(fault) => fail(&fault, shared),
     }
@@ -239,7 +245,7 @@ fn events(record: &Record, shared: &Shared) -> Exit {
             "data": event.data,
             "timestamp": { "seconds": seconds, "microseconds": microseconds },
         });
-        if print(&format!("{line}\n")) != Exit::Done {
+        if print(&format!("{}\n", crate::diag::printable_json(&line.to_string()))) != Exit::Done {
             break;
         }
     }

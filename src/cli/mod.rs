@@ -349,9 +349,14 @@ pub fn print(text: &str) -> Exit {
     }
 }
 
+/// Writes text for a person to standard output: names and what QEMU says may hold what a terminal would obey.
+pub fn show(text: &str) -> Exit {
+    print(&crate::diag::printable(text))
+}
+
 /// Says on standard error what went wrong in the environment.
 pub fn complain(message: &str) {
-    let _ = writeln!(std::io::stderr(), "virtc: {message}");
+    let _ = writeln!(std::io::stderr(), "virtc: {}", crate::diag::printable(message));
 }
 
 /// `virtc` without its commands.

@@ -168,7 +168,21 @@ fn units(files: &[Artifact]) -> Vec<String> {
         .iter()
         .filter(|f| f.path.starts_with("usr/lib/systemd/system/") && f.contents.contains("\n[Install]\n"))
         .filter_map(|f| f.path.rsplit('/').next().map(str::to_string))
+        // Nothing that a program could take for an option.
+        .filter(|unit| unit.starts_with("virtc"))
         .collect()
+}
+
+/// Whether a word is the name of a package: a plan says what it likes, and this goes into a control file.
+fn is_package(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.');
+    name.len() > 1 && name.bytes().all(fits) && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// A word of a shell: quoted where it has to be. A unit may have blanks and backslashes in its name.
+fn word(text: &str) -> String {
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b":_.@-+".contains(&b));
+    if plain && !text.is_empty() { text.to_string() } else { format!("'{}'", text.replace('\'', "'\\''")) }
 }
 
 /// The packages that bring the programs of the machines.
@@ -180,6 +194,7 @@ fn depends(files: &[Artifact]) -> BTreeSet<String> {
         .flat_map(|plan| plan.processes)
         .filter(|process| process.program.starts_with("/usr/bin/") || process.program.starts_with("/usr/lib"))
         .map(|process| debian_package(&process.program))
+        .filter(|name| is_package(name))
         .collect()
 }
 
@@ -288,7 +303,7 @@ fn prerm(units: &[String], targets: &[SharedTarget]) -> Vec<String> {
 
 /// The units that no other package has.
 fn own(units: &[String]) -> String {
-    Vec::from_iter(units.iter().filter(|unit| *unit != TARGET).map(String::as_str)).join(" ")
+    Vec::from_iter(units.iter().filter(|unit| *unit != TARGET).map(|unit| word(unit))).join(" ")
 }
 
 /// The control files.

@@ -32,8 +32,10 @@ fn colours(shared: &Shared) -> bool {
 
 /// A text whose lines `style` gives an attribute (of ECMA-48's SGR), where there are colours.
 fn painted(text: &str, shared: &Shared, style: impl Fn(usize, &str) -> Option<&'static str>) -> String {
+    // Names in it may hold what a terminal would obey.
+    let text = crate::diag::printable(text);
     if !colours(shared) {
-        return text.to_string();
+        return text.into_owned();
     }
     let mut out = String::with_capacity(text.len() * 5 / 4);
     for (number, line) in text.split_inclusive('\n').enumerate() {

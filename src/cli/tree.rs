@@ -128,6 +128,7 @@ impl Staging {
         let old = self.folder.join("old");
         for path in files.iter().chain(stale) {
             let inner = relative(path)?;
+            inside(&self.target, &inner)?;
             let place = self.target.join(&inner);
             let new = self.new_files().join(&inner);
             if files.contains(path) && same(&new, &place) {
@@ -196,6 +197,23 @@ fn relative(path: &str) -> Result<PathBuf, Fault> {
         return Ok(inner);
     }
     at(&inner, Err(io::Error::from(io::ErrorKind::InvalidInput)))
+}
+
+/// A fault if a link below the root leads out of it on the way to the folder of this path: what is written there would be
+/// written to another place, the host's own for an image that is mounted somewhere.
+pub fn inside(root: &Path, inner: &Path) -> Result<(), Fault> {
+    let Ok(real) = fs::canonicalize(root) else { return Ok(()) };
+    let folder = inner.parent().unwrap_or(Path::new(""));
+    let there = folder.ancestors().map(|part| root.join(part)).find(|path| fs::symlink_metadata(path).is_ok());
+    let Some(there) = there else { return Ok(()) };
+    match fs::canonicalize(&there) {
+        Ok(found) if found.starts_with(&real) => Ok(()),
+        Ok(found) => {
+            let why = format!("a link leads out of {}, to {}", root.display(), found.display());
+            at(&there, Err(io::Error::new(io::ErrorKind::InvalidInput, why)))
+        }
+        Err(error) => at(&there, Err(error)),
+    }
 }
 
 /// Folders above a path that are not there, outermost first.

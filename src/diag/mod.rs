@@ -6,10 +6,12 @@
 
 pub mod codes;
 pub mod lints;
+pub mod printable;
 pub mod render;
 
 pub use codes::Code;
 pub use lints::{Level, Levels};
+pub use printable::{printable, printable_json};
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,7 @@
 //! scanners, and the workflow commands of GitHub. Nothing here runs when nothing is reported, and
 //! miette is touched only for the terminal form.
 
+use super::printable::{masked, printable};
 use super::{Diagnostic, Diagnostics, Severity, Span};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 use serde_json::{Map, Value, json};
@@ -91,6 +92,13 @@ pub fn render_all(
         return writeln!(out, "{}", sarif(reports));
     }
     for report in reports.iter().filter(|r| !r.diags.is_empty()) {
+        // What a person reads goes to a terminal.
+        let human_form = format == MessageFormat::Human;
+        let (text, name) = match human_form {
+            true => (masked(report.text), printable(report.name)),
+            false => (report.text.into(), report.name.into()),
+        };
+        let report = &Report { diags: report.diags, name: &name, text: &text };
         let lines = Lines::of(report.text);
         let sorted = report.diags.sorted();
         let shown = if format == MessageFormat::Human { sorted.len().min(MOST_SHOWN) } else { sorted.len() };
@@ -255,7 +263,8 @@ impl miette::Diagnostic for Shown<'_> {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        self.d.help.as_deref().map(|h| Box::new(in_one_piece(h)) as Box<dyn fmt::Display>)
+        let help = self.d.help.as_deref()?;
+        Some(Box::new(in_one_piece(&printable(help)).to_string()))
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -271,12 +280,9 @@ impl miette::Diagnostic for Shown<'_> {
             to - from < LONGEST_LINE as u32
                 || text.get(from as usize..to as usize).is_some_and(|between| between.contains('\n'))
         };
-        let related = self
-            .d
-            .related
-            .iter()
-            .filter(move |(span, _)| near(*span))
-            .map(move |(span, words)| LabeledSpan::new_with_span(Some(words.clone()), marked(*span, text)));
+        let related = self.d.related.iter().filter(move |(span, _)| near(*span)).map(move |(span, words)| {
+            LabeledSpan::new_with_span(Some(printable(words).into_owned()), marked(*span, text))
+        });
         Some(Box::new(std::iter::once(main).chain(related)))
     }
 }
@@ -353,12 +359,13 @@ fn human(
     let placed = !d.span.is_none() && !report.text.is_empty();
     let source = placed.then_some(Named { name: report.name, text: report.text, lines });
     let message = if placed { d.message.clone() } else { format!("{}: {}", report.name, d.message) };
+    let message = printable(&message).into_owned();
     let mut text = String::new();
     let shown = Shown { d, source, message };
     if handler.render_report(&mut text, &shown).is_err() {
         // Only if the source could not be read at the span; the message still has to arrive.
         text.clear();
-        let _ = writeln!(text, "{} {}: {}: {}", d.severity.as_str(), d.code.id, report.name, d.message);
+        let _ = writeln!(text, "{} {}: {}: {}", d.severity.as_str(), d.code.id, report.name, shown.message);
     }
     let text = text.replace(UNBROKEN, " ");
     writeln!(out, "{}", text.trim_end())?;

@@ -3,6 +3,7 @@
 use crate::bind::{Binder, Model, Part, Shape, model};
 use crate::vocab::{Uuid, YesNo, keywords};
 use crate::xml::{El, Site, XmlWriter};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// `<metadata>`: applications' own XML, kept as it stands in the source.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -25,34 +26,56 @@ fn declarations(tag: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// What stands before a colon in a text, as a prefix of a name would.
+fn prefixes(text: &str) -> impl Iterator<Item = &str> {
+    let in_name = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
+    text.match_indices(':').map(move |(at, _)| {
+        let before = &text[..at];
+        let length: usize = before.chars().rev().take_while(in_name).map(char::len_utf8).sum();
+        &before[before.len() - length..]
+    })
+}
+
 impl Part for Metadata {
     /// Keeps the first element of each namespace; one without a namespace belongs to nobody.
     fn bind(&mut self, el: El<'_>, _: &mut Binder<'_>) {
         el.mark_all();
         let source = el.document().source();
         let outer: Vec<&str> = el.document().root().iter().chain([&el]).map(|e| &source[e.span().range()]).collect();
-        let mut seen: Vec<&str> = Vec::new();
+        // The innermost declaration of each prefix counts, and the first element of each namespace.
+        let mut declared: Vec<(&str, &str)> = Vec::new();
+        let mut places: HashMap<&str, usize> = HashMap::new();
+        for (prefix, declaration) in outer.iter().rev().flat_map(|tag| declarations(tag)) {
+            places.entry(prefix).or_insert_with(|| {
+                declared.push((prefix, declaration));
+                declared.len() - 1
+            });
+        }
+        let mut seen: HashSet<&str> = HashSet::new();
         for child in el.children() {
             let (tag, text) = (&source[child.span().range()], &source[child.whole().range()]);
             let name = tag.trim_start_matches('<');
             let name = &name[..name.find(|c: char| c.is_whitespace() || c == '/' || c == '>').unwrap_or(name.len())];
             let prefix = name.split_once(':').map_or("", |(prefix, _)| prefix);
             let own = declarations(tag).find(|(p, _)| *p == prefix);
-            let inherited = || outer.iter().rev().find_map(|tag| declarations(tag).find(|(p, _)| *p == prefix));
+            let inherited = || places.get(prefix).and_then(|at| declared.get(*at)).copied();
             let Some((_, declaration)) = own.or_else(inherited) else { continue };
             let uri = declaration.split_once(['"', '\'']).map_or("", |(_, uri)| &uri[..uri.len() - 1]);
-            if uri.is_empty() || seen.contains(&uri) {
+            if uri.is_empty() || !seen.insert(uri) {
                 continue;
             }
-            seen.push(uri);
             // Prefixes that are declared further out are declared again: the element stands alone now.
-            let mut copy = text.to_string();
-            for (prefix, declaration) in outer.iter().rev().flat_map(|tag| declarations(tag)) {
-                let used = !prefix.is_empty() && text.contains(&format!("{prefix}:"));
-                if used && !declarations(tag).any(|(p, _)| p == prefix) {
-                    copy.insert_str(1 + name.len(), &format!(" {declaration}"));
+            let own: HashSet<&str> = declarations(tag).map(|(prefix, _)| prefix).collect();
+            let used: BTreeSet<usize> = prefixes(text).filter_map(|p| places.get(p).copied()).collect();
+            let (start, rest) = text.split_at(1 + name.len());
+            let mut copy = start.to_string();
+            for (prefix, declaration) in used.into_iter().rev().filter_map(|at| declared.get(at)) {
+                if !own.contains(prefix) {
+                    copy.push(' ');
+                    copy.push_str(declaration);
                 }
             }
+            copy.push_str(rest);
             self.elements.push(copy);
         }
     }

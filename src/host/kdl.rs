@@ -21,6 +21,8 @@ pub fn parse(text: &str, code: &'static Code, diags: &mut Diagnostics) -> Option
     // The parser recurses with the nesting, so that is bounded first; braces in strings and comments
     // count too, which no sensible document notices.
     let (mut depth, mut deepest, mut place) = (0usize, 0, 0);
+    // Commented-out nodes (`/-`) and types (`(`) of which each begins in the one before.
+    let mut chain = 0usize;
     let bytes = text.as_bytes();
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
@@ -33,12 +35,18 @@ pub fn parse(text: &str, code: &'static Code, diags: &mut Diagnostics) -> Option
                 depth = depth.saturating_sub(1);
                 at += 1;
             }
+            (b'/', Some(b'-')) => {
+                chain += 1;
+                at += 1;
+            }
+            (b'(', _) => chain += 1,
             (b'{', _) => depth += 1,
             (b'}', _) => depth = depth.saturating_sub(1),
-            _ => {}
+            (b, _) if b.is_ascii_whitespace() || *b == b'\\' => {}
+            _ => chain = 0,
         }
-        if depth > deepest {
-            (deepest, place) = (depth, at);
+        if depth + chain > deepest {
+            (deepest, place) = (depth + chain, at);
         }
         at += 1;
     }

@@ -188,29 +188,38 @@ pub fn stop_socket(socket: &Path, how: Stop) -> Result<(), Fault> {
     let Some(qemu) = super::registry::listener(socket) else {
         return Err(fault(&codes::NOT_RUNNING, format!("no QEMU listens on {}", socket.display())));
     };
-    end_by_monitor(socket, qemu, how);
-    Ok(())
+    // Who listens is not known to be a QEMU until it has answered like one: it gets no signal.
+    match ask_to_end(socket, &qemu, how) {
+        true => Ok(()),
+        false => Err(fault(&codes::MONITOR, format!("who listens on {} has not ended", socket.display()))),
+    }
+}
+
+/// Asks a QEMU to end: its guest first, unless forced. Whether it has ended.
+fn ask_to_end(monitor: &Path, qemu: &ProcessRef, how: Stop) -> bool {
+    // The reply is waited for: QEMU drops what it has not read yet when the connection closes.
+    let Ok(mut qmp) = Qmp::connect(monitor, ANSWER) else { return false };
+    let deadline = Instant::now() + how.timeout;
+    while !how.force && Instant::now() < deadline {
+        let asked = qmp.execute("system_powerdown", json!({}));
+        let left = deadline.saturating_duration_since(Instant::now());
+        if qemu.wait_gone(left.min(AGAIN)) {
+            return true;
+        }
+        if asked.is_err() {
+            break;
+        }
+    }
+    let _ = qmp.execute("quit", json!({}));
+    qemu.wait_gone(QUIT)
 }
 
 /// Ends a QEMU that has no runner: asks its guest first, unless forced.
 fn end_by_monitor(monitor: &Path, qemu: ProcessRef, how: Stop) {
-    // The reply is waited for: QEMU drops what it has not read yet when the connection closes.
-    if let Ok(mut qmp) = Qmp::connect(monitor, ANSWER) {
-        let deadline = Instant::now() + how.timeout;
-        while !how.force && Instant::now() < deadline {
-            let asked = qmp.execute("system_powerdown", json!({}));
-            let left = deadline.saturating_duration_since(Instant::now());
-            if qemu.wait_gone(left.min(AGAIN)) {
-                return;
-            }
-            if asked.is_err() {
-                break;
-            }
-        }
-        let _ = qmp.execute("quit", json!({}));
-    } else {
-        qemu.signal(Signal::TERM);
+    if ask_to_end(monitor, &qemu, how) {
+        return;
     }
+    qemu.signal(Signal::TERM);
     if !qemu.wait_gone(QUIT) {
         qemu.signal(Signal::KILL);
         qemu.wait_gone(QUIT);

@@ -170,7 +170,7 @@ pub fn supervise(virtc: PathBuf) -> u8 {
         allow_root: job.allow_root,
         terminal: false,
     };
-    let mut say = |text: &str| eprintln!("virtc: {text}");
+    let mut say = |text: &str| eprintln!("virtc: {}", crate::diag::printable(text));
     let mut notes = Vec::new();
     let mut remark = |text: &str| {
         say(text);

@@ -36,6 +36,8 @@ pub enum Entry {
     Group(PathBuf),
     /// The owner of a file before it was changed.
     Owner(FileId, u32, u32),
+    /// A file on whose access list a user was put.
+    Access(FileId, u32),
     /// The SELinux label of a file before it was changed.
     Label(FileId, String),
     /// A process that was started.
@@ -93,8 +95,10 @@ impl Journal {
     pub fn claim(path: &Path) -> Result<Option<Journal>, Fault> {
         let failed = |e: std::io::Error| fault(&codes::PREPARE, format!("cannot open {}: {e}", path.display()));
         loop {
-            let file =
-                OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path).map_err(failed)?;
+            let mut options = OpenOptions::new();
+            options.read(true).append(true).create(true).mode(0o600).custom_flags(NO_LINK);
+            let file = options.open(path).map_err(failed)?;
+            own(&file).map_err(|why| fault(&codes::FOREIGN, format!("{}: {why}", path.display())))?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
@@ -111,15 +115,15 @@ impl Journal {
 
     /// Whether somebody holds the journal at `path`.
     pub fn is_held(path: &Path) -> bool {
-        match File::open(path) {
-            Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK),
-            Err(_) => false,
+        match open_own(path) {
+            Some(file) => flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK),
+            None => false,
         }
     }
 
     /// The entries of the journal at `path`, without holding it. A last line that was cut off is left out.
     pub fn read(path: &Path) -> Vec<Entry> {
-        File::open(path).map(|file| read_entries(&file)).unwrap_or_default()
+        open_own(path).map(|file| read_entries(&file)).unwrap_or_default()
     }
 
     /// What is written so far.
@@ -147,6 +151,26 @@ impl Journal {
         // Still locked: nobody else can claim the name before the file is gone.
         let _ = std::fs::remove_file(&self.path);
     }
+}
+
+/// A path that is a link is not opened.
+const NO_LINK: i32 = rustix::fs::OFlags::NOFOLLOW.bits() as i32;
+
+/// Whether what an open file tells was told by us: it would have us kill processes and remove files. Else, whose it is.
+pub fn own(file: &File) -> Result<(), String> {
+    let meta = file.metadata().map_err(|e| e.to_string())?;
+    let me = rustix::process::geteuid().as_raw();
+    match meta.mode() & 0o022 {
+        _ if meta.uid() != me => Err(format!("it belongs to the user {}, and is not trusted", meta.uid())),
+        0 => Ok(()),
+        _ => Err("others can write it, and it is not trusted".to_string()),
+    }
+}
+
+/// The journal at `path`, if it is our own.
+fn open_own(path: &Path) -> Option<File> {
+    let file = OpenOptions::new().read(true).custom_flags(NO_LINK).open(path).ok()?;
+    own(&file).is_ok().then_some(file)
 }
 
 fn read_entries(mut file: &File) -> Vec<Entry> {

@@ -7,6 +7,7 @@
 //! its own. What it changes on the host it first writes into a journal ([`journal`]); the lock on the
 //! journal says that the runner lives. So the next virtc can undo what a killed runner left.
 
+mod acl;
 mod categories;
 pub mod control;
 pub mod detach;

@@ -4,6 +4,7 @@
 //! descriptor that no symbolic link led to. So neither a link that a guest has put in its own folder nor a path that is
 //! swapped between the look and the change leads anywhere. The units do the same (`emit/systemd/scripts.rs`).
 
+use super::acl::Acl;
 use super::errors::{Fault, WithHelp, fault};
 use super::journal::{Entry, FileId, Journal};
 use super::registry::Registry;
@@ -240,6 +241,8 @@ pub(super) fn give(
     for access in plan.access.iter().filter(|a| a.sharing != Sharing::System) {
         let owner = match &access.owner {
             OwnerRule::Keep => None,
+            // Whoever owns a file can change its permissions: what others use, too, is only opened to the account.
+            OwnerRule::Domain { .. } if access.sharing != Sharing::Exclusive => None,
             OwnerRule::Domain { restore } => {
                 account.filter(|_| plan.confinement.dynamic_ownership).map(|a| (a.uid, a.gid, *restore))
             }
@@ -255,7 +258,9 @@ pub(super) fn give(
             LabelRole::Explicit(label) => Some(label),
             LabelRole::Keep => None,
         });
-        if (owner.is_none() || !may_own) && label.is_none() {
+        let opened = matches!(access.owner, OwnerRule::Domain { .. }) && access.sharing != Sharing::Exclusive;
+        let opened = account.filter(|a| opened && may_own && a.uid != 0 && plan.confinement.dynamic_ownership);
+        if (owner.is_none() || !may_own) && label.is_none() && opened.is_none() {
             continue;
         }
         for path in paths(access)? {
@@ -266,6 +271,10 @@ pub(super) fn give(
                 )
             };
             let (fd, id, stat) = open(&path).map_err(|e| failed("owner", e))?;
+            if let Some(account) = opened {
+                let result = open_to(&fd, &id, &stat, account, access.perms.write, journal)?;
+                tolerate(result, &mut notes, "access list", &path).map_err(|e| failed("access list", e))?;
+            }
             if let Some((uid, gid, restore)) = owner.filter(|_| may_own) {
                 // Another machine may have changed it before: what it remembers is the true owner, and
                 // whoever stops last gives it back.
@@ -301,6 +310,31 @@ pub(super) fn give(
     Ok(notes)
 }
 
+/// Puts the account on the access list of a file, if it could not open it otherwise.
+fn open_to(
+    fd: &OwnedFd,
+    id: &FileId,
+    stat: &rustix::fs::Stat,
+    account: &Account,
+    writes: bool,
+    journal: &mut Journal,
+) -> Result<rustix::io::Result<()>, Fault> {
+    let rights: u16 = if writes { 6 } else { 4 };
+    let path = by_descriptor(fd);
+    let list = Acl::of(&path, stat.st_mode);
+    let bits = |shift: u32| (stat.st_mode >> shift & 7) as u16 & rights == rights;
+    let has = match () {
+        () if stat.st_uid == account.uid => bits(6),
+        () if account.groups.contains(&stat.st_gid) && bits(3) => true,
+        () => list.lets(account.uid, &account.groups, rights),
+    };
+    if has {
+        return Ok(Ok(()));
+    }
+    journal.add(Entry::Access(id.clone(), account.uid))?;
+    Ok(list.with(account.uid, rights).set(&path))
+}
+
 /// Makes the logs and the files behind character devices that are not there yet: QEMU would make them
 /// itself, but may not write to their folder. They stay after the end. The units do the same.
 fn make_outputs(plan: &Plan, account: &Account) -> Result<(), Fault> {
@@ -313,9 +347,12 @@ fn make_outputs(plan: &Plan, account: &Account) -> Result<(), Fault> {
     };
     for access in plan.access.iter().filter(is_made) {
         let path = Path::new(&access.path);
-        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        // Its folder without links that others can have put there: root would make a file where they lead.
+        let Some(folder) = path.parent().and_then(|folder| resolve(folder).ok()) else { continue };
+        let Some(path) = path.file_name().map(|name| folder.join(name)) else { continue };
+        let made = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
         match made {
-            Ok(_) => hand_over(path, Some(account))?,
+            Ok(_) => hand_over(&path, Some(account))?,
             // There already; or its folder is missing, which QEMU says in its own words.
             Err(_) => continue,
         }
@@ -354,21 +391,26 @@ fn other_entries(registry: &Registry, journal: &Journal) -> Vec<Entry> {
 
 /// Gives a file its former owner or label back, unless another machine still needs it or it is another file by now.
 pub(super) fn take_back(entry: &Entry, registry: &Registry, journal: &Journal) -> Result<(), String> {
-    let (Entry::Owner(id, ..) | Entry::Label(id, _)) = entry else { return Ok(()) };
+    let (Entry::Owner(id, ..) | Entry::Label(id, _) | Entry::Access(id, _)) = entry else { return Ok(()) };
     let needed = other_entries(registry, journal).iter().any(|other| match (entry, other) {
+        (Entry::Access(_, user), Entry::Access(other, same_user)) => user == same_user && same(id, other),
         (Entry::Owner(..), Entry::Owner(other, ..)) | (Entry::Label(..), Entry::Label(other, _)) => same(id, other),
         _ => false,
     });
     if needed {
         return Ok(());
     }
-    let Ok((fd, now, _)) = open(&id.path) else { return Ok(()) };
+    let Ok((fd, now, stat)) = open(&id.path) else { return Ok(()) };
     if !same(&now, id) {
         return Ok(());
     }
     let result = match entry {
         Entry::Owner(_, uid, gid) => own(&fd, *uid, *gid),
         Entry::Label(_, label) => set_label(&fd, label),
+        Entry::Access(_, user) => {
+            let path = by_descriptor(&fd);
+            Acl::of(&path, stat.st_mode).without(*user).set(&path)
+        }
         _ => Ok(()),
     };
     result.map_err(|e| format!("cannot give {} its owner or label back: {e}", id.path.display()))

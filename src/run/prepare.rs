@@ -278,7 +278,7 @@ pub(super) fn undo(journal: Journal, registry: &Registry) -> Vec<String> {
                 }
                 Ok(())
             }
-            Entry::Owner(..) | Entry::Label(..) => {
+            Entry::Owner(..) | Entry::Label(..) | Entry::Access(..) => {
                 if let Err(why) = own::take_back(entry, registry, &journal) {
                     left.push(why);
                 }

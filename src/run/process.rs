@@ -145,7 +145,7 @@ impl Messages {
                 line.clear();
                 let Ok(mut tail) = tail.lock() else { break };
                 if tail.live {
-                    let _ = writeln!(std::io::stderr(), "{text}");
+                    let _ = writeln!(std::io::stderr(), "{}", crate::diag::printable(&text));
                 }
                 tail.keep(text);
             }
@@ -156,7 +156,7 @@ impl Messages {
     pub(super) fn go_live(&self) {
         if let Ok(mut tail) = self.0.lock() {
             for line in tail.all() {
-                let _ = writeln!(std::io::stderr(), "{line}");
+                let _ = writeln!(std::io::stderr(), "{}", crate::diag::printable(line));
             }
             tail.live = true;
         }
@@ -270,6 +270,7 @@ impl Starter {
             keep: keep(process),
             groups: groups.map(Groups::joins).unwrap_or_default(),
             descriptors: descriptors(process)?,
+            apparmor: self.confine.apparmor.as_ref().and_then(|profile| own_profile(profile, process)),
             ..self.confine.clone()
         };
         if let Some(user) = process.user.as_deref().filter(|_| rustix::process::geteuid().is_root()) {
@@ -331,6 +332,14 @@ fn descriptors(process: &plan::Process) -> Result<Vec<(u32, String)>, Fault> {
     let opened = |d: &plan::Descriptor| Some((d.number, d.link.clone()?));
     let wanted = process.descriptors.iter().filter_map(opened);
     wanted.map(|(number, link)| Ok((number, super::links::character_device(&link)?))).collect()
+}
+
+/// The AppArmor profile of a process: a helper has one inside that of QEMU, which would deny it what it needs.
+fn own_profile(profile: &str, process: &plan::Process) -> Option<String> {
+    match process.role {
+        plan::Role::Qemu => Some(profile.to_string()),
+        _ => Some(format!("{profile}//{}", process.id)).filter(|name| super::start::profile_is_loaded(name)),
+    }
 }
 
 /// Capabilities that a process keeps: those of the Plan, if it names any.

@@ -15,7 +15,10 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The longest line that is taken from a peer. Replies such as `qom-list-types` reach some hundred KiB.
-const LONGEST_LINE: usize = 64 << 20;
+const LONGEST_LINE: usize = 8 << 20;
+
+/// So much of what nobody waits for is kept, messages and bytes: a QEMU that was taken over by its guest may send events without end.
+const MOST_KEPT: (usize, usize) = (10_000, 16 << 20);
 
 /// Why a conversation failed.
 #[derive(Debug)]
@@ -119,6 +122,8 @@ pub struct Qmp<S> {
     scanned: usize,
     /// What came while something else was waited for.
     kept: VecDeque<Incoming>,
+    /// How many bytes came since nothing was kept.
+    kept_bytes: usize,
     next_id: u64,
     /// How long a command may take.
     timeout: Duration,
@@ -144,6 +149,7 @@ impl<S: Read + Write + AsFd> Qmp<S> {
             buffer: Vec::with_capacity(4096),
             scanned: 0,
             kept: VecDeque::new(),
+            kept_bytes: 0,
             next_id: 1,
             timeout,
             greeting: Value::Null,
@@ -189,13 +195,30 @@ impl<S: Read + Write + AsFd> Qmp<S> {
         let id = self.post(&mut request)?;
         let deadline = Instant::now() + self.timeout;
         loop {
-            let Some(message) = self.message(Some(deadline))? else { return Err(QmpError::TimedOut) };
+            // It is looked at even while there is something to read.
+            let in_time = Instant::now() < deadline;
+            let Some(message) = self.message(Some(deadline))?.filter(|_| in_time) else {
+                return Err(QmpError::TimedOut);
+            };
             match sort(message) {
                 // An error in the request's syntax is answered without an id.
                 Incoming::Reply(reply_id, body) if reply_id == id || reply_id == 0 => return result(body),
-                other => self.kept.push_back(other),
+                other => self.keep(other)?,
             }
         }
+    }
+
+    /// Keeps what nobody waits for now.
+    fn keep(&mut self, incoming: Incoming) -> Result<(), QmpError> {
+        if self.kept.is_empty() {
+            self.kept_bytes = 0;
+        }
+        self.kept.push_back(incoming);
+        if self.kept.len() > MOST_KEPT.0 || self.kept_bytes > MOST_KEPT.1 {
+            self.kept.clear();
+            return Err(QmpError::Protocol("events without end".to_string()));
+        }
+        Ok(())
     }
 
     /// Sends a request without waiting for its reply; the id it was given finds the reply among [`Qmp::incoming`].
@@ -246,10 +269,12 @@ impl<S: Read + Write + AsFd> Qmp<S> {
 
     /// The next line as JSON; `None` when the deadline passes.
     fn message(&mut self, deadline: Option<Instant>) -> Result<Option<Value>, QmpError> {
+        let mut has_read = false;
         loop {
             if let Some(at) = self.buffer.iter().skip(self.scanned).position(|b| *b == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=self.scanned + at).collect();
                 self.scanned = 0;
+                self.kept_bytes = self.kept_bytes.saturating_add(line.len());
                 let line = line.trim_ascii();
                 if line.is_empty() {
                     continue;
@@ -262,13 +287,18 @@ impl<S: Read + Write + AsFd> Qmp<S> {
             if self.buffer.len() > LONGEST_LINE {
                 return Err(QmpError::Protocol("a line without end".to_string()));
             }
-            if !readable(self.stream.as_fd(), deadline)? {
+            // A line that comes in drops, or empty lines without end, are not waited for either.
+            let is_late = has_read && deadline.is_some_and(|d| Instant::now() >= d);
+            if is_late || !readable(self.stream.as_fd(), deadline)? {
                 return Ok(None);
             }
             let mut chunk = [0; 16 << 10];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Err(QmpError::Closed),
-                Ok(read) => self.buffer.extend(chunk.iter().take(read)),
+                Ok(read) => {
+                    self.buffer.extend(chunk.iter().take(read));
+                    has_read = true;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
             }
@@ -371,6 +401,35 @@ mod tests {
         assert_eq!(qmp.execute("query-status", json!({})).expect("a reply")["status"], "paused");
         let event = qmp.event(Some(SHORT)).expect("no fault").expect("an event");
         assert_eq!((event.name.as_str(), event.timestamp), ("STOP", (7, 5)));
+    }
+
+    /// A peer that answers the handshake and then sends this again and again.
+    fn flood(line: &'static str) -> UnixStream {
+        let (ours, mut theirs) = UnixStream::pair().expect("a socket pair");
+        std::thread::spawn(move || {
+            theirs.write_all(GREETING.as_bytes()).ok();
+            theirs.write_all(b"{\"return\": {}, \"id\": 1}\n").ok();
+            let block = line.repeat(1000);
+            while theirs.write_all(block.as_bytes()).is_ok() {}
+        });
+        ours
+    }
+
+    #[test]
+    fn a_peer_without_end_is_left() {
+        for line in [
+            "{\"event\": \"X\", \"data\": [1, 2, 3]}\n",
+            "no line end",
+            "[[[[[[[[",
+            "\n",
+            "{\"return\": {}, \"id\": 77}\n",
+        ] {
+            let began = Instant::now();
+            let mut qmp = Qmp::new(flood(line), SHORT).expect("a handshake");
+            assert!(qmp.execute("query-status", json!({})).is_err(), "{line}");
+            assert!(began.elapsed() < Duration::from_secs(8), "{line}: {:?}", began.elapsed());
+            assert!(qmp.kept.len() <= MOST_KEPT.0 && qmp.buffer.len() <= LONGEST_LINE + (64 << 10), "{line}");
+        }
     }
 
     #[test]

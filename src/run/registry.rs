@@ -6,7 +6,7 @@ use super::process::ProcessRef;
 use crate::diag::codes::run as codes;
 use crate::plan::Instance;
 use crate::vocab::sum;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The machines of one instance.
@@ -37,7 +37,7 @@ impl Record {
     /// The QEMU process, if it was started and lives.
     pub fn qemu(&self) -> Option<ProcessRef> {
         if self.by_unit {
-            return listener(&self.header.monitor);
+            return listener_of_unit(&self.header.monitor);
         }
         journal::processes(&self.entries)
             .filter(|(id, _)| *id == "qemu")
@@ -131,7 +131,20 @@ impl Registry {
                 }
                 fault
             })?;
+        self.trusted().map_err(|why| fault(&codes::FOREIGN, why))?;
         Journal::claim(&self.journal(name))
+    }
+
+    /// Whether the folder of the journals is our own; else whose it is.
+    pub fn trusted(&self) -> Result<(), String> {
+        let machines = self.machines();
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::DIRECTORY;
+        let opened = std::fs::OpenOptions::new().read(true).custom_flags(flags.bits() as i32).open(&machines);
+        match opened {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(format!("{}: {error}", machines.display())),
+            Ok(folder) => journal::own(&folder).map_err(|why| format!("{}: {why}", machines.display())),
+        }
     }
 
     /// Keeps other starts waiting as long as the file is open.
@@ -151,6 +164,9 @@ impl Registry {
 
     /// The machines that have a journal.
     pub fn journals(&self) -> Vec<Record> {
+        if self.trusted().is_err() {
+            return Vec::new();
+        }
         let Ok(dir) = std::fs::read_dir(self.machines()) else { return Vec::new() };
         dir.filter_map(|entry| Some(entry.ok()?.path()))
             .filter(|path| path.extension().is_some_and(|e| e == "journal"))
@@ -166,7 +182,7 @@ impl Registry {
             return Some(self.record(path));
         }
         let monitor = self.base.join(name).join("monitor.sock");
-        if !name.contains('/') && !name.starts_with('.') && listener(&monitor).is_some() {
+        if !name.contains('/') && !name.starts_with('.') && listener_of_unit(&monitor).is_some() {
             return Some(self.unit_record(name.to_string(), monitor));
         }
         self.journals().into_iter().find(|r| !r.header.uuid.is_empty() && r.header.uuid == name)
@@ -191,7 +207,7 @@ impl Registry {
             if name.starts_with('.') || self.journal(&name).exists() {
                 return None;
             }
-            listener(&monitor)?;
+            listener_of_unit(&monitor)?;
             Some(self.unit_record(name, monitor))
         })
         .collect()
@@ -202,6 +218,17 @@ impl Registry {
         let header = Header { name, monitor, ..Header::default() };
         Record { header, entries: Vec::new(), journal, control, supervised: false, by_unit: true }
     }
+}
+
+/// The process that listens at the monitor of a machine of systemd's: it has to run as the account whose folder it is. A QEMU that
+/// was taken over by its guest could put a link to the socket of another program there, and have that one ended in its place.
+fn listener_of_unit(socket: &Path) -> Option<ProcessRef> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+    let folder = socket.parent()?.symlink_metadata().ok().filter(|meta| meta.is_dir())?;
+    socket.symlink_metadata().ok().filter(|meta| meta.file_type().is_socket())?;
+    let stream = std::os::unix::net::UnixStream::connect(socket).ok()?;
+    let peer = rustix::net::sockopt::socket_peercred(&stream).ok()?;
+    (peer.uid.as_raw() == folder.uid()).then(|| ProcessRef::of(peer.pid.as_raw_nonzero().get()))
 }
 
 /// The process that listens on a socket.
@@ -254,5 +281,51 @@ mod tests {
         drop(journal);
         assert!(!registry.find("b").expect("listed").supervised);
         assert!(registry.find("c").is_none());
+    }
+    #[test]
+    fn journals_of_others_are_not_believed() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().expect("a directory");
+        let registry = Registry::at(dir.path(), Instance::Session);
+        let mut journal = registry.claim("b").expect("no fault").expect("free");
+        journal.add(Entry::Machine(Header { name: "b".into(), ..Header::default() })).expect("written");
+        drop(journal);
+        let (file, folder) = (registry.journal("b"), registry.machines());
+        let mode = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("a mode");
+        let knows = || registry.journals().iter().any(|r| r.header.name == "b");
+        assert!(knows());
+        mode(&file, 0o666);
+        assert!(!knows() && registry.claim("b").is_err(), "others can write the journal");
+        mode(&file, 0o600);
+        mode(&folder, 0o777);
+        assert!(!knows() && registry.claim("b").is_err(), "others can write the folder");
+        mode(&folder, 0o700);
+        assert!(knows());
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&file, Some(12345), None).expect("given away");
+            assert!(!knows() && registry.claim("b").is_err(), "a journal of somebody else");
+            std::os::unix::fs::chown(&file, Some(0), None).expect("taken back");
+            std::os::unix::fs::chown(&folder, Some(12345), None).expect("given away");
+            assert!(!knows() && registry.claim("b").is_err(), "a folder of somebody else");
+        }
+    }
+
+    #[test]
+    fn a_planted_monitor_is_nobodys() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let registry = Registry::at(dir.path(), Instance::System);
+        let (own, other) = (dir.path().join("own"), dir.path().join("other"));
+        std::fs::create_dir_all(&own).and_then(|()| std::fs::create_dir(&other)).expect("made");
+        let daemon = std::os::unix::net::UnixListener::bind(other.join("daemon.sock")).expect("listens");
+        std::os::unix::fs::symlink(other.join("daemon.sock"), own.join("monitor.sock")).expect("planted");
+        assert!(registry.find("own").is_none() && registry.list().is_empty(), "a link is followed");
+        std::fs::remove_file(own.join("monitor.sock")).expect("removed");
+        std::fs::rename(other.join("daemon.sock"), own.join("monitor.sock")).expect("moved");
+        assert!(registry.find("own").is_some(), "one's own is known");
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&own, Some(12345), None).expect("given away");
+            assert!(registry.find("own").is_none(), "who listens is not the owner of the folder");
+        }
+        drop(daemon);
     }
 }

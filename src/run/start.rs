@@ -369,7 +369,7 @@ fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
     }
 }
 
-fn profile_is_loaded(profile: &str) -> bool {
+pub(super) fn profile_is_loaded(profile: &str) -> bool {
     std::fs::read_to_string("/sys/kernel/security/apparmor/profiles")
         .is_ok_and(|text| text.lines().any(|line| line.rsplit_once(" (").is_some_and(|(name, _)| name == profile)))
 }

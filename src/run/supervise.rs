@@ -20,6 +20,9 @@ use std::time::{Duration, Instant};
 pub(super) const AGAIN: Duration = Duration::from_secs(5);
 /// How long QEMU may take to quit when told to; then it is killed.
 pub(super) const QUIT: Duration = Duration::from_secs(5);
+/// So many messages of QEMU are handled before others get their turn.
+const MESSAGES_A_ROUND: usize = 1000;
+
 /// How long QEMU may take to end after a helper that ends with it.
 const WITH_QEMU: Duration = Duration::from_millis(300);
 /// How long a dump of a crashed guest may take.
@@ -116,15 +119,19 @@ impl Machine {
         let mut reason: Option<String> = None;
         let mut broken = None;
         loop {
-            // First everything that has come, so that nothing waits behind the poll.
-            let mut closed = false;
-            while !closed {
+            // First everything that has come, so that nothing waits behind the poll; but events without end keep nobody from
+            // being served.
+            let (mut closed, mut more) = (false, true);
+            for _ in 0..MESSAGES_A_ROUND {
                 let incoming = match &mut self.qmp {
                     Some(qmp) => qmp.incoming(),
                     None => Ok(None),
                 };
                 match incoming {
-                    Ok(None) => break,
+                    Ok(None) => {
+                        more = false;
+                        break;
+                    }
                     Ok(Some(Incoming::Reply(id, body))) => {
                         if let Some(proxy) = &mut self.proxy {
                             proxy.reply(id, body);
@@ -138,13 +145,16 @@ impl Machine {
                             reason = Some(why);
                         }
                     }
-                    Err(_) => closed = true,
+                    Err(_) => {
+                        (closed, more) = (true, false);
+                        break;
+                    }
                 }
             }
             if closed {
                 self.qmp = None;
             }
-            if self.qemu.as_ref().is_none_or(|q| q.has_ended()) {
+            if !more && self.qemu.as_ref().is_none_or(|q| q.has_ended()) {
                 let outcome = self.outcome(reason.as_deref(), stopping);
                 // The end was no wish of anybody's.
                 return broken.map_or(outcome, Err);
@@ -180,6 +190,7 @@ impl Machine {
             }
             self.check_helpers(&mut stopping, &mut broken, say);
             self.wait(match stopping {
+                _ if more => Some(now),
                 Stopping::Asked(deadline, again) => Some(deadline.min(again)),
                 Stopping::Told(deadline) => Some(deadline),
                 _ => None,

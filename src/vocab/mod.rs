@@ -11,7 +11,7 @@ mod time;
 
 pub use arch::Arch;
 pub use ident::{Mac, Uuid};
-pub use numbers::NumberSet;
+pub use numbers::{Bits, NumberSet};
 pub use release::Release;
 pub use size::{Size, parse_iec};
 pub use sum::{base36, sum, sum_from};
