@@ -132,6 +132,246 @@ fn no_profile_may_mount_and_write_everything() {
     }
 }
 
+/// Parts of the host that domains have asked for, and their kin: none is a disk or a port to write.
+const OF_THE_HOST: &[&str] = &[
+    "/.snapshots/1/snapshot/etc/shadow",
+    "/backup/host/etc/sudoers.d/x",
+    "/boot/grub/grub.cfg",
+    "/dev/autofs",
+    "/dev/block/259:1",
+    "/dev/block/8:0",
+    "/dev/bsg/0:0:0:0",
+    "/dev/char/10:223",
+    "/dev/char/1:1",
+    "/dev/cpu/0/msr",
+    "/dev/crash",
+    "/dev/cuse",
+    "/dev/fb0",
+    "/dev/gpiochip0",
+    "/dev/hidraw0",
+    "/dev/hidraw12",
+    "/dev/hugepages/x",
+    "/dev/i2c-0",
+    "/dev/ipmi1",
+    "/dev/kfd",
+    "/dev/mei1",
+    "/dev/mqueue/x",
+    "/dev/mtd0",
+    "/dev/net/tap",
+    "/dev/nvidiactl",
+    "/dev/nvme0",
+    "/dev/nvme1",
+    "/dev/ppp",
+    "/dev/rfkill",
+    "/dev/root",
+    "/dev/secureboot",
+    "/dev/sg0",
+    "/dev/shm/sem.x",
+    "/dev/snapshot0",
+    "/dev/stderr",
+    "/dev/tee0",
+    "/dev/tpm0",
+    "/dev/tpmrm0",
+    "/dev/trusty-ipc-dev0",
+    "/dev/tty1",
+    "/dev/tty2",
+    "/dev/uhid",
+    "/dev/usbmon0",
+    "/dev/vcs1",
+    "/dev/vcsa1",
+    "/dev/vcsu1",
+    "/dev/vduse/control",
+    "/dev/vfio/1",
+    "/dev/vga_arbiter",
+    "/dev/vhost-vdpa-0",
+    "/dev/watchdog",
+    "/dev/watchdog1",
+    "/dev/zram0",
+    "/efi/EFI/BOOT/BOOTX64.EFI",
+    "/etc/ceph/ceph.client.admin.keyring",
+    "/etc/libvirt-sandbox/services/x",
+    "/etc/pki/nssdb/key4.db",
+    "/gnu/store/x",
+    "/home/EXAMPLE/alice/.ssh/id_rsa",
+    "/home/alice/.ssh/authorized_keys",
+    "/mnt/snapshot/etc/shadow",
+    "/nix/store/x",
+    "/opt/vendor/bin/daemon",
+    "/ostree/deploy/x/etc/shadow",
+    "/root/id_rsa",
+    "/root/secret.txt",
+    "/run/gssproxy.sock",
+    "/run/host/etc/shadow",
+    "/run/initramfs/x",
+    "/run/keys/x",
+    "/run/libvirt/qemu/victim.pid",
+    "/run/libvirt/virtchd-sock",
+    "/run/libvirt/virtinterfaced-sock",
+    "/run/libvirt/virtlogd-admin-sock",
+    "/run/libvirt/virtnetworkd-admin-sock",
+    "/run/libvirt/virtnwfilterd-sock",
+    "/run/libvirt/virtstoraged-sock",
+    "/run/mysqld/mysqld.sock",
+    "/run/openvswitch/db.sock",
+    "/run/pcscd/pcscd.comm",
+    "/run/postgresql/.s.PGSQL.5432",
+    "/run/secrets/key",
+    "/run/user/0/x",
+    "/run/user/1000/bus",
+    "/run/user/1000/gvfsd/x",
+    "/run/user/1000/keyring2",
+    "/run/user/1000/libpod/tmp/x",
+    "/run/user/1000/pipewire-0",
+    "/run/user/1000/wayland-0",
+    "/run/utmp",
+    "/run/virtc-owners/5a1b0c9d-2e3f-4a5b-8c6d-000000000002.qemu",
+    "/run/xtables.lock",
+    "/snap/bin/x",
+    "/srv/chroot/etc/ssh/ssh_host_ed25519_key",
+    "/srv/home/u/.ssh/id_rsa",
+    "/swap.img",
+    "/sys/devices/pci0000:00/0000:00:02.0/config",
+    "/sys/devices/system/cpu/cpu0/online",
+    "/sys/devices/virtual/dmi/id/product_serial",
+    "/sysroot/etc/shadow",
+    "/tmp/.X11-unix/X0",
+    "/tmp/.X11-unix/X1",
+    "/tmp/ssh-XXXX/agent.1",
+    "/tmp/tmux-0/default",
+    "/usr/local/share/ca-certificates/x.crt",
+    "/var/backups/passwd.bak",
+    "/var/backups/shadow.bak",
+    "/var/cache/apt/x",
+    "/var/cache/ldconfig/aux-cache",
+    "/var/crash/x",
+    "/var/home/me/.ssh/id_rsa",
+    "/var/lib/bluetooth/x",
+    "/var/lib/ceph/mon/keyring",
+    "/var/lib/cloud/instance/user-data.txt",
+    "/var/lib/jenkins/.ssh/id_rsa",
+    "/var/lib/krb5kdc/principal",
+    "/var/lib/libvirt/dnsmasq/default.conf",
+    "/var/lib/libvirt/qemu/channel/target/domain-1-victim/org.qemu.guest_agent.0",
+    "/var/lib/libvirt/qemu/domain-1-victim/monitor.sock",
+    "/var/lib/libvirt/qemu/save/victim.save",
+    "/var/lib/libvirt/swtpm/x/tpm2/tpm2-00.permall",
+    "/var/lib/lxc/c/rootfs/etc/shadow",
+    "/var/lib/machines/c/etc/shadow",
+    "/var/lib/mysql/mysql.ibd",
+    "/var/lib/nfs/x",
+    "/var/lib/pam/seen",
+    "/var/lib/postgresql/15/main/base/1/1",
+    "/var/lib/private/x",
+    "/var/lib/rancher/k3s/server/token",
+    "/var/lib/samba/private/secrets.tdb",
+    "/var/lib/sbctl/keys/db/db.key",
+    "/var/lib/shim-signed/mok/MOK.priv",
+    "/var/lib/waagent/x",
+    "/var/log/cloud-init-output.log",
+    "/var/log/dpkg.log",
+    "/var/log/sudo.log",
+    "/var/mail/root",
+    "/var/roothome/.ssh/id_rsa",
+    "/var/spool/postfix/x",
+    "/var/www/html/index.php",
+];
+
+/// A disk or a port on a path.
+fn used_as(how: &str, path: &str) -> String {
+    let device = match how {
+        "disk" => format!(
+            "<disk type='file'><driver name='qemu' type='raw'/><source file='{path}'/><target dev='vda' bus='virtio'/></disk>"
+        ),
+        "block" => format!(
+            "<disk type='block'><driver name='qemu' type='raw'/><source dev='{path}'/><target dev='vda' bus='virtio'/></disk>"
+        ),
+        "cdrom" => format!(
+            "<disk type='file' device='cdrom'><driver name='qemu' type='raw'/><source file='{path}'/>\
+             <target dev='sda' bus='sata'/><readonly/></disk>"
+        ),
+        "dev" => format!("<serial type='dev'><source path='{path}'/></serial>"),
+        "file" => format!("<serial type='file'><source path='{path}'/></serial>"),
+        "unix" => format!("<serial type='unix'><source mode='connect' path='{path}'/></serial>"),
+        other => panic!("{other}"),
+    };
+    domain(QEMU, &device, "")
+}
+
+#[test]
+fn parts_of_the_host_are_no_guests() {
+    for path in OF_THE_HOST {
+        for how in ["disk", "block", "dev", "file"] {
+            assert_eq!(errors("", &used_as(how, path)), ["VC1404"], "{how} {path}");
+        }
+    }
+    for path in [
+        "/run/openvswitch/db.sock",
+        "/run/postgresql/.s.PGSQL.5432",
+        "/run/libvirt/virtnwfilterd-sock",
+        "/run/gssproxy.sock",
+    ] {
+        assert_eq!(errors("", &used_as("unix", path)), ["VC1404"], "{path}");
+    }
+    for path in ["/etc/shadow", "/root/secret.txt", "/etc/pki/nssdb/key4.db", "/home/me/.ssh/id", "/var/lib/mysql/x"] {
+        assert_eq!(errors("", &used_as("cdrom", path)), ["VC1404"], "{path}");
+    }
+}
+
+#[test]
+fn what_people_have_compiles() {
+    for path in [
+        "/var/lib/libvirt/images/a.qcow2",
+        "/var/lib/vz/images/100/vm.raw",
+        "/var/lib/virtc-lab/b.img",
+        "/var/lib/my-vms/web",
+        "/var/lib/team/web.qcow2",
+        "/srv/vm/a.img",
+        "/home/me/vm.img",
+        "/home/me/vms/a b.img",
+        "/home/me/.local/share/libvirt/images/a.qcow2",
+        "/data/vm/a.img",
+        "/vm/a.raw",
+        "/tank/vms/a.qcow2",
+        "/images/etc.img",
+        "/mnt/nas/a.img",
+        "/media/usb/a.img",
+        "/opt/vms/a.img",
+        "/a.img",
+        "/tmp/a.img",
+        "/var/tmp/a.img",
+        "/dev/shm/a.img",
+        "/dev/vg/lv",
+        "/dev/vg0/vm-root",
+        "/dev/mapper/vg-lv",
+        "/dev/disk/by-id/ata-X-part1",
+        "/dev/zvol/tank/vm/a",
+        "/dev/nvme0n1p3",
+        "/dev/sdb",
+        "/dev/dm-3",
+        "/dev/md127",
+        "/dev/loop3",
+    ] {
+        for how in ["disk", "block"] {
+            assert_eq!(errors("", &used_as(how, path)), [""; 0], "{how} {path}");
+        }
+    }
+    for path in ["/root/boot.iso", "/usr/share/virtio-win/virtio-win.iso", "/home/me/Downloads/x.iso", "/dev/sr0"] {
+        assert_eq!(errors("", &used_as("cdrom", path)), [""; 0], "{path}");
+    }
+    for path in ["/dev/ttyS0", "/dev/ttyUSB0", "/dev/serial/by-id/usb-x-port0", "/dev/pts/4"] {
+        assert_eq!(errors("", &used_as("dev", path)), [""; 0], "{path}");
+    }
+    for path in ["/var/log/vm/serial.log", "/var/log/libvirt/qemu/x.log", "/srv/log/serial", "/home/me/serial.log"] {
+        assert_eq!(errors("", &used_as("file", path)), [""; 0], "{path}");
+    }
+    for path in ["/srv/vm/s.sock", "/tmp/s.sock", "/run/user/1000/vm.sock"] {
+        assert_eq!(errors("", &used_as("unix", path)), [""; 0], "{path}");
+    }
+    let facts = "security { allow-path \"/var/lib/mysql\" \"/dev/hidraw3\"; }";
+    assert_eq!(errors(facts, &used_as("disk", "/var/lib/mysql/vm.img")), [""; 0]);
+    assert_eq!(errors(facts, &used_as("dev", "/dev/hidraw3")), [""; 0]);
+}
+
 /// The compiler prints what it was given: to a terminal never what that would obey.
 #[test]
 fn no_message_commands_a_terminal() {

@@ -3,9 +3,11 @@
 //! A pure check of the finished Plan and of `<qemu:commandline>`. Target `libvirt` is left alone: it
 //! shows what libvirt would do. The host facts may allow paths (`security { allow-path … }`).
 
+mod devices;
 mod options;
 mod places;
 mod programs;
+mod secrets;
 mod values;
 
 use crate::diag::codes::{emit, security as codes};
