@@ -429,7 +429,8 @@ fn no_input_keeps_the_compiler() {
 #[test]
 fn time_grows_with_the_input() {
     use std::time::{Duration, Instant};
-    let shapes: [(&str, fn(usize) -> String); 4] = [
+    type Shape = fn(usize) -> String;
+    let shapes: [(&str, Shape); 4] = [
         ("namespaces", |n| {
             let all: String = (0..n).map(|i| format!("<x:a xmlns:x='urn:{i}'/>")).collect();
             domain(QEMU, "", &format!("<metadata>{all}</metadata>"))

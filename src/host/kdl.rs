@@ -141,7 +141,8 @@ pub struct Reader<'d> {
 }
 
 impl<'d> Reader<'d> {
-    /// A reader that reports here.
+    /// A reader that reports here. Only the rim reads documents of one's own virtc: the project file.
+    #[cfg(feature = "host")]
     pub fn new(diags: &'d mut Diagnostics) -> Reader<'d> {
         Reader { diags, newer: false }
     }

@@ -194,7 +194,7 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
     let bound = nodes.filter(|_| mode != NumaMode::Restrictive || from_device);
     // Pages for all nodes are told by -mem-path where machines have that; those of one node are not.
     let own_pages = request.page_kib.is_some() || sizes::has_own_pages(domain, request.node);
-    let is_plain = !(huge.is_some() && own_pages)
+    let is_plain = (huge.is_none() || !own_pages)
         && !from_device
         && !sizes::has_memnode(domain, request.node)
         && request.path.is_none()
