@@ -101,7 +101,7 @@ fn what_libvirt_refuses_is_refused() {
         ),
         ("<panic model='pvpanic'><address type='isa'/></panic>".to_string(), "PCI"),
         ("<controller type='usb' model='none'/><controller type='usb' model='none'/>".to_string(), "disabled"),
-        ("<controller type='usb' ports='8' model='piix3-uhci'/>".to_string(), "'ports'"),
+        ("<controller type='usb' ports='8' model='piix3-uhci'/>".to_string(), "number of ports"),
         (
             "<controller type='pci' index='0' model='pcie-root'><target hotplug='off'/></controller>".to_string(),
             "hotplug",

@@ -189,7 +189,6 @@ const OF_THE_HOST: &[&str] = &[
     "/dev/zram0",
     "/efi/EFI/BOOT/BOOTX64.EFI",
     "/etc/ceph/ceph.client.admin.keyring",
-    "/etc/libvirt-sandbox/services/x",
     "/etc/pki/nssdb/key4.db",
     "/gnu/store/x",
     "/home/EXAMPLE/alice/.ssh/id_rsa",

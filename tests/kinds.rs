@@ -118,9 +118,9 @@ fn contradictions_are_refused_with_the_values_that_contradict() {
     let cases: &[(&str, &str, &[&str])] = &[
         ("<on_reboot>rename-restart</on_reboot>", "", &["'rename-restart'", "'on_reboot'"]),
         ("<clock offset='timezone'/>", "", &["'timezone'"]),
-        ("<clock offset='utc'><timer name='pit' tickpolicy='merge'/></clock>", "", &["pit tickpolicy 'merge'"]),
+        ("<clock offset='utc'><timer name='pit' tickpolicy='merge'/></clock>", "", &["'pit'", "'merge'"]),
         ("<clock offset='utc'><timer name='hpet' track='guest'/></clock>", "", &["hpet", "track"]),
-        ("", "<controller type='usb' model='piix3'/>", &["model type 'piix3'"]),
+        ("", "<controller type='usb' model='piix3'/>", &["no model", "'piix3'"]),
         (
             "",
             "<controller type='pci' index='0' model='pcie-root'><target chassisNr='4'/></controller>",
@@ -133,9 +133,9 @@ fn contradictions_are_refused_with_the_values_that_contradict() {
         ("", "<interface type='user'><ip address='10.0.0.1' prefix='48'/></interface>", &["'48'"]),
         ("", "<interface type='direct'><source dev='e'/><virtualport type='802.1Qbh'/></interface>", &["profileid"]),
         ("", "<disk type='file'><source file='/x'/><target dev='vda1' bus='virtio'/></disk>", &["'vda1'", "partition"]),
-        ("", "<channel type='spicevmc'><target type='virtio'/></channel>", &["'spicevmc'", "spice display"]),
+        ("", "<channel type='spicevmc'><target type='virtio'/></channel>", &["'spicevmc'", "SPICE display"]),
         ("", "<graphics type='vnc' passwd='secretsecret'/>", &["12", "8"]),
-        ("", "<graphics type='dbus'/><graphics type='rdp' multiUser='yes'/>", &["RDP", "'multiUser'"]),
+        ("", "<graphics type='dbus'/><graphics type='rdp' multiUser='yes'/>", &["RDP", "multiUser"]),
         ("", "<graphics type='vnc'><listen type='address' network='n'/></graphics>", &["'network'"]),
         (
             "",
@@ -147,7 +147,7 @@ fn contradictions_are_refused_with_the_values_that_contradict() {
             "<input type='tablet' bus='usb'><address type='pci' bus='0x00' slot='0x08'/></input>",
             &["USB", "address"],
         ),
-        ("", "<memballoon model='virtio'><address type='unassigned'/></memballoon>", &["'unassigned'", "hostdevs"]),
+        ("", "<memballoon model='virtio'><address type='unassigned'/></memballoon>", &["'unassigned'", "host device"]),
         ("", "<memballoon model='virtio'><address type='ccw'/></memballoon>", &["CCW"]),
         ("", "<smartcard mode='host'><address type='pci' slot='0x08'/></smartcard>", &["'ccid'"]),
         (
@@ -181,20 +181,20 @@ fn contradictions_are_refused_with_the_values_that_contradict() {
             &["relabel", "dac"],
         ),
     ];
-    for (domain, devices, words) in cases {
-        refused(&compiled(domain, devices), &format!("{domain}{devices}"), words);
-    }
-    for (domain, words) in GUEST_REFUSED {
-        refused(&compiled(domain, ""), domain, words);
-    }
-    for (os, words) in OS_REFUSED {
-        refused(&booted("", os, ""), os, words);
-    }
+    let devices = cases
+        .iter()
+        .map(|(domain, devices, words)| unsaid(&compiled(domain, devices), &format!("{domain}{devices}"), words));
+    let guests = GUEST_REFUSED.iter().map(|(domain, words)| unsaid(&compiled(domain, ""), domain, words));
+    let systems = OS_REFUSED.iter().map(|(os, words)| unsaid(&booted("", os, ""), os, words));
+    let unsaid: Vec<String> = devices.chain(guests).chain(systems).flatten().collect();
+    assert!(unsaid.is_empty(), "{}", unsaid.join("\n"));
 }
 
-fn refused(compiled: &Compiled, what: &str, words: &[&str]) {
+/// What is told of a domain in place of the words that it should be.
+fn unsaid(compiled: &Compiled, what: &str, words: &[&str]) -> Option<String> {
     let faults: Vec<String> = compiled.diags.iter().map(|d| d.message.clone()).collect();
-    assert!(faults.iter().any(|f| words.iter().all(|w| f.contains(w))), "{what}: {faults:?}");
+    let said = faults.iter().any(|f| words.iter().all(|w| f.contains(w)));
+    (!said).then(|| format!("{what}: {words:?} in none of {faults:?}"))
 }
 
 /// What the guest itself comes to.
@@ -223,7 +223,7 @@ const GUEST_REFUSED: &[(&str, &[&str])] = &[
     ("<iothreadids><iothread id='1' thread_pool_min='4'/></iothreadids>", &["thread_pool_min", "thread_pool_max"]),
     ("<cputune><emulatorsched scheduler='rr'/></cputune>", &["'priority'", "'emulatorsched'"]),
     ("<cputune><memorytune vcpus='0'><node id='0' bandwidth='60'/></memorytune></cputune>", &["KVM"]),
-    ("<launchSecurity type='s390-pv'/>", &["'s390-pv'", "not supported"]),
+    ("<launchSecurity type='s390-pv'/>", &["'s390-pv'", "no such protection"]),
     ("<cpu><numa/></cpu>", &["<numa>", "<cell>"]),
     ("<cpu><feature policy='require' name='avx'/></cpu>", &["no model"]),
     ("<numatune><memory mode='preferred'/></numatune>", &["nodeset", "'static'"]),

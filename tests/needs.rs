@@ -62,7 +62,7 @@ const OF_DEVICES: &[(&str, &[Need])] = &[
     ("<graphics type='egl-headless'/>", &[Need::Code]),
     ("<serial type='pty'/>", &[Need::Pty]),
     ("<serial type='stdio'/>", &[Need::Terminal]),
-    ("<serial type='unix'><source mode='bind' path='/run/pty,stdio'/></serial>", &[]),
+    ("<serial type='unix'><source mode='bind' path='/srv/pty,stdio'/></serial>", &[]),
     ("<serial type='tcp'><source mode='connect' host='h' service='1'/></serial>", &[Need::Inet]),
     ("<interface type='user'/>", &[Need::Inet]),
     ("<interface type='bridge'><source bridge='br0'/></interface>", &[Need::Tap]),

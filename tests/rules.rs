@@ -140,14 +140,16 @@ fn raised(path: &Path) -> BTreeSet<String> {
     told.split_whitespace().filter_map(|word| word.split_once('[')).map(|(code, _)| code.to_string()).collect()
 }
 
-/// Compiles a domain with its own architecture's profile, for the target that its second comment names, and makes its outputs.
+/// Compiles a domain with the profile of its own architecture, or the one that a comment names (`qemu: qemu-7.2`), for the target that a
+/// comment names, and makes its outputs.
 fn raised_by_domain(path: &Path) -> BTreeSet<String> {
     let text = fs::read(path).expect("a fixture");
     let comment = String::from_utf8_lossy(&text).into_owned();
     let target = comment.lines().find_map(|l| l.strip_prefix("<!-- target: ")?.strip_suffix(" -->"));
     let target: Target = target.map_or(Target::Standalone, |t| t.parse().expect("a target"));
     let arch = if comment.contains("arch='aarch64'") { Arch::Aarch64 } else { Arch::X86_64 };
-    let caps = profiles::default(arch).expect("an embedded profile");
+    let qemu = comment.lines().find_map(|l| l.strip_prefix("<!-- qemu: ")?.strip_suffix(" -->"));
+    let caps = qemu.map_or_else(|| profiles::default(arch), |name| profiles::named(name, arch)).expect("a profile");
     let options = Options { target, ..Options::default() };
     let mut compiled = compile(&text, &Host::default(), &caps, &options, Until::Planned);
     if let Some(plan) = &compiled.plan {

@@ -23,6 +23,5 @@ super::codes! {
         TRANSIENT = "VC0419" "transient" "What a guest writes to a transient disk is lost at the end of its run. Drives that are read-only or have no content of their own cannot be transient.\n\nbefore: <disk device='cdrom'>…<transient/></disk>\nafter:  <disk device='cdrom'>…<readonly/></disk>";
         FILESYSTEM = "VC0420" "filesystem" "A shared directory is `<filesystem type='mount'>`, by 9p or virtiofs. Which options there are depends on the driver.\n\nbefore: <filesystem type='block'>\nafter:  <filesystem type='mount'><driver type='virtiofs'/><source dir='/srv'/><target dir='tag'/></filesystem>";
         BOOT_ORDER = "VC0423" "boot-order" "Either `<os>` lists kinds of devices to boot from, or devices have a place in the order of their own; each place once.\n\nbefore: <os><boot dev='hd'/></os> and <disk><boot order='1'/></disk>\nafter:  <disk><boot order='1'/></disk> alone";
-        UNKNOWN_ACCESS = "VC0422" "unknown-access" "The host facts do not tell which device file belongs to this source, so that the profiles may lack it.\n\nbefore: <hostdev type='scsi'> whose adapter host.kdl does not list\nafter:  the same, with the device in host.kdl";
     }
 }

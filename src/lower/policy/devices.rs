@@ -63,7 +63,8 @@ pub fn closed(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
     let [first, rest @ ..] = parts.as_slice() else { return Some(FOLDER) };
     let of = usage.of;
     // No name of a host device is the XML's own: its node follows from its address. So do those that virtc adds itself.
-    if of == Use::HostDevice || usage.sharing == Sharing::System {
+    let named = matches!(of, Use::Gpu | Use::Display | Use::Interface | Use::Video);
+    if of == Use::HostDevice || (usage.sharing == Sharing::System && !named) {
         return None;
     }
     if matches!(*first, "char" | "block") {
@@ -88,11 +89,19 @@ pub fn closed(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
         ("input", [..]) => (of != Use::Input).then_some("the keyboards and mice of the host are there"),
         ("serial", [..]) | ("pts", [_]) | ("usb", [_]) | ("parport", [_]) => disk.then_some("it is no disk"),
         ("snd", _) | ("dsp" | "mixer" | "audio", []) => (of != Use::Audio).then_some(OTHER),
-        ("dri", [_]) => (!matches!(of, Use::Gpu | Use::Display | Use::Video)).then_some(OTHER),
+        ("dri", [_] | ["by-path", _]) => (!matches!(of, Use::Gpu | Use::Display | Use::Video)).then_some(OTHER),
+        ("net", ["tun"]) | ("vhost-net", []) => {
+            (of != Use::Interface || usage.sharing != Sharing::System).then_some(OTHER)
+        }
+        // A macvtap device, by the number of its interface.
+        (name, []) if numbered(name, &["tap"]) => (of != Use::Interface).then_some(OTHER),
         (name, []) if name.starts_with("tpm") => (!usage.of_tpm()).then_some("it is the TPM of the host"),
-        (name, []) if name.starts_with("vhost-vdpa-") => (usage.kind == PathKind::File).then_some(OTHER),
+        (name, []) if name.starts_with("vhost-vdpa-") => {
+            let own = of == Use::Interface || (of == Use::Disk && usage.kind == PathKind::CharDevice);
+            (!own).then_some(OTHER)
+        }
         // The IOMMU group of an NVMe disk.
-        ("vfio", [_]) => (usage.kind == PathKind::File).then_some(OTHER),
+        ("vfio", [_]) => (of != Use::Disk || usage.kind != PathKind::CharDevice).then_some(OTHER),
         (name, []) if name.starts_with("sgx_") => (!matches!(of, Use::Enclave | Use::Memory)).then_some(OTHER),
         (name, []) if is_port(name) => disk.then_some("it is no disk"),
         (name, []) if is_disk(name) => (!disk).then_some("it is a disk of the host"),

@@ -32,7 +32,7 @@ const PLACES: &[(&str, Closed)] = &[
     // Where clusters and their keys are named.
     ("/etc/ceph", Closed::ToContents),
     // Where libvirt-sandbox keeps the configuration of its guests.
-    ("/etc/libvirt-sandbox/services", Closed::ToContents),
+    ("/etc/libvirt-sandbox/services", Closed::Itself),
     // Where Unraid keeps variable stores.
     ("/etc/libvirt/qemu/nvram", Closed::Itself),
     // Certificates of displays and smart cards.
@@ -112,13 +112,20 @@ const PLACES: &[(&str, Closed)] = &[
     // Where packages keep the images of guests.
     ("/var/lib/images", Closed::Itself),
     ("/var/lib/kvm", Closed::Itself),
+    ("/var/lib/libvirt", Closed::Itself),
     ("/var/lib/libvirt/boot", Closed::Itself),
+    ("/var/lib/libvirt/dnsmasq", Closed::Entirely),
     ("/var/lib/libvirt/filesystems", Closed::Itself),
     ("/var/lib/libvirt/images", Closed::Itself),
     ("/var/lib/libvirt/isos", Closed::Itself),
+    ("/var/lib/libvirt/lockd", Closed::Entirely),
+    ("/var/lib/libvirt/network", Closed::Entirely),
     ("/var/lib/libvirt/qemu", Closed::Itself),
     ("/var/lib/libvirt/qemu/save", Closed::Entirely),
     ("/var/lib/libvirt/qemu/snapshot", Closed::Entirely),
+    ("/var/lib/libvirt/sanlock", Closed::Entirely),
+    ("/var/lib/libvirt/secrets", Closed::Entirely),
+    ("/var/lib/libvirt/swtpm", Closed::Entirely),
     ("/var/lib/nova/instances", Closed::Itself),
     ("/var/lib/one", Closed::Itself),
     ("/var/lib/qemu", Closed::Itself),
@@ -306,22 +313,76 @@ fn forbidden(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
     }
 }
 
-/// Whether a path below `/var` or `/run` is of virtual machines by its name: its folder is called after them, or it is an image.
+/// Whether a path below `/var` or `/run` is of virtual machines: its folder is called after them, it is an image, or no program of a
+/// distribution has a folder of that name.
 fn of_machines(path: &str, usage: &Usage<'_>) -> bool {
-    let (inner, words): (&str, &[&str]) =
-        match ["/var/lib/", "/var/log/", "/var/"].iter().find_map(|r| path.strip_prefix(r)) {
-            Some(inner) => (inner, &["virt", "vm", "qemu", "kvm", "guest", "image", "disk", "vhost", "swtpm"]),
-            None => (path.strip_prefix("/run/").unwrap_or_default(), &["vm", "qemu", "kvm", "guest", "swtpm", "vhost"]),
-        };
+    if let Some(inner) = path.strip_prefix("/run/") {
+        return of_run(inner, usage);
+    }
+    let words = ["virt", "vm", "qemu", "kvm", "guest", "image", "disk", "vhost", "swtpm"];
+    let inner = ["/var/lib/", "/var/log/", "/var/"].iter().find_map(|r| path.strip_prefix(r)).unwrap_or_default();
     let folder = inner.split('/').next().unwrap_or_default();
-    let is_image = path.starts_with("/var/") && secrets::is_image(path);
-    // virtc's own, and libvirt's, have lines of their own.
-    let ours = matches!(folder, "virtc" | "libvirt");
-    // A socket that somebody has put into /run itself; those of the system's programs are known.
-    let alone = path.starts_with("/run/") && !inner.contains('/') && usage.kind == PathKind::Socket;
-    let socket =
-        alone && (inner.ends_with(".sock") || inner.ends_with(".socket")) && !secrets::LISTENING.contains(&inner);
-    socket || !ours && (is_image || words.iter().any(|word| folder.contains(word)))
+    // virtc's own has a line of its own.
+    let named = folder != "virtc" && words.iter().any(|word| folder.contains(word));
+    let of_var = path.strip_prefix("/var/").and_then(|inner| inner.split('/').next());
+    let unknown = of_var.is_some_and(|folder| !OF_VAR.contains(&folder));
+    let log = usage.of == Use::Log
+        && path.strip_prefix("/var/log/").is_some_and(|name| !name.contains('/') && !is_log_of_the_host(name));
+    named || unknown || log || secrets::is_image(path)
+}
+
+/// The same below `/run`: sockets that somebody has put into it itself are open; those of the system's programs are known.
+fn of_run(inner: &str, usage: &Usage<'_>) -> bool {
+    let folder = inner.split('/').next().unwrap_or_default();
+    if folder == inner {
+        return usage.kind == PathKind::Socket && inner.contains("sock") && !secrets::LISTENING.contains(&inner);
+    }
+    let words = ["vm", "qemu", "kvm", "guest", "swtpm", "vhost"];
+    words.iter().any(|word| folder.contains(word))
+}
+
+/// Folders of `/var` that the system and its programs have (file-hierarchy(7), the Filesystem Hierarchy Standard, Debian and Fedora).
+const OF_VAR: &[&str] = &[
+    "account",
+    "adm",
+    "backups",
+    "cache",
+    "cfengine",
+    "crash",
+    "db",
+    "discourse",
+    "empty",
+    "games",
+    "gdm",
+    "kerberos",
+    "lib",
+    "local",
+    "lock",
+    "log",
+    "mail",
+    "metrics",
+    "named",
+    "nis",
+    "ossec",
+    "preserve",
+    "run",
+    "snap",
+    "spool",
+    "tmp",
+    "vmail",
+    "webmin",
+    "www",
+    "yp",
+];
+
+/// Logs that programs of the host write into `/var/log` itself.
+fn is_log_of_the_host(name: &str) -> bool {
+    let known = [
+        "boot", "btmp", "cron", "debug", "dmesg", "dracut", "error", "faillog", "journal", "kern", "lastlog", "mail",
+        "maillog", "messages", "secure", "spooler", "syslog", "tallylog", "utmp", "warn", "wtmp", "yum", "zypper",
+    ];
+    let stem = name.split(['.', '-']).next().unwrap_or_default();
+    name.ends_with(".log") || name.ends_with(".gz") || known.contains(&stem)
 }
 
 /// The innermost listed place that a path is in.

@@ -104,7 +104,9 @@ pub fn closed(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
     if parts.iter().any(|part| SECRET.contains(part)) {
         return Some("keys and logins are there");
     }
-    let of_etc = parts.windows(2).any(|pair| matches!(pair, ["etc", name] if OF_ETC.contains(name)));
+    // A name with a comma is an attempt at the options of QEMU, not a copy of a system.
+    let copy = !path.contains(',');
+    let of_etc = copy && parts.windows(2).any(|pair| matches!(pair, ["etc", name] if OF_ETC.contains(name)));
     if of_etc && parts.first() != Some(&"etc") {
         return Some("it decides who gets into a system");
     }
