@@ -272,7 +272,7 @@ pub(super) fn give(
             };
             let (fd, id, stat) = open(&path).map_err(|e| failed("owner", e))?;
             if let Some(account) = opened {
-                let result = open_to(&fd, &id, &stat, account, access.perms.write, journal)?;
+                let result = open_to(&fd, &id, &stat, account, access.perms.write, &others, journal)?;
                 tolerate(result, &mut notes, "access list", &path).map_err(|e| failed("access list", e))?;
             }
             if let Some((uid, gid, restore)) = owner.filter(|_| may_own) {
@@ -317,6 +317,7 @@ fn open_to(
     stat: &rustix::fs::Stat,
     account: &Account,
     writes: bool,
+    others: &[Entry],
     journal: &mut Journal,
 ) -> Result<rustix::io::Result<()>, Fault> {
     let rights: u16 = if writes { 6 } else { 4 };
@@ -328,10 +329,16 @@ fn open_to(
         () if account.groups.contains(&stat.st_gid) && bits(3) => true,
         () => list.lets(account.uid, &account.groups, rights),
     };
-    if has {
+    // What another machine of the account was given stays until the last of them has ended.
+    let given =
+        others.iter().any(|e| matches!(e, Entry::Access(other, user) if *user == account.uid && same(other, id)));
+    if has && !given {
         return Ok(Ok(()));
     }
     journal.add(Entry::Access(id.clone(), account.uid))?;
+    if has {
+        return Ok(Ok(()));
+    }
     Ok(list.with(account.uid, rights).set(&path))
 }
 
