@@ -570,3 +570,28 @@ fn scripts_of_packages_run_nothing_of_a_tree() {
     assert!(log.contains("<virtc-x;touch PWNED;.service>") && log.contains("<virtc-a b'c.service>"), "{log}");
     assert!(!log.contains("<--root=x.service>"), "{log}");
 }
+
+#[test]
+fn labels_of_others_are_refused() {
+    let labelled = |model: &str, label: &str| {
+        domain(QEMU, "", &format!("<seclabel type='static' model='{model}'><label>{label}</label></seclabel>"))
+    };
+    for kind in ["fsadm_t", "rpm_t", "mount_t", "staff_t", "unconfined_t", "svirt_own_t"] {
+        let refused = errors("", &labelled("selinux", &format!("system_u:system_r:{kind}:s0:c1,c2"))) == ["VC1403"];
+        assert_eq!(refused, kind != "svirt_own_t", "{kind}");
+    }
+    let other = "libvirt-11111111-2222-4333-8444-555555555555";
+    assert_eq!(errors("", &labelled("apparmor", other)), ["VC1403"]);
+    assert_eq!(errors("security { allow-unconfined #true; }", &labelled("apparmor", other)), [""; 0]);
+}
+
+#[test]
+fn layouts_of_keyboards_are_no_paths() {
+    let display = |keymap: &str| domain(QEMU, &format!("<graphics type='vnc' keymap='{keymap}'/>"), "");
+    for keymap in ["../../etc/passwd", "/etc/passwd", "-x", "a b", ".."] {
+        assert_eq!(errors("", &display(keymap)), ["VC1101"], "{keymap}");
+    }
+    for keymap in ["de", "en-us", "pt-br", "de-ch"] {
+        assert_eq!(errors("", &display(keymap)), [""; 0], "{keymap}");
+    }
+}

@@ -1,4 +1,4 @@
-//! The table of lints (VC1301 to VC1349): a code, its group, and how serious it is taken unless somebody says otherwise with
+//! The table of lints (VC1301 to VC1351): a code, its group, and how serious it is taken unless somebody says otherwise with
 //! `--allow`, `--warn`, `--deny` or in the project file.
 
 use super::codes::{self, Code, lint};
@@ -84,6 +84,8 @@ lints! {
     PORT_AND_AUTOPORT Surprise Warn;
     HALF_GROUP HostDevices Warn;
     SHARED_FILES_VFIO HostDevices Warn;
+    NOT_CARRIED_OUT Surprise Warn;
+    NETWORK_FILTER Security Deny;
 }
 
 /// What happens where a lint fires.

@@ -9,6 +9,7 @@ mod host_devices;
 mod security;
 mod start;
 mod surprise;
+mod undone;
 
 pub use start::NIC_MODELS;
 
@@ -39,4 +40,5 @@ pub fn complete(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     security::check(domain, cx);
     surprise::check(domain, machine, cx);
     host_devices::check(domain, cx);
+    undone::check(domain, cx);
 }

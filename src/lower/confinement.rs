@@ -8,6 +8,7 @@ use crate::host::{Categories, DEFAULT_USER, InstanceMode, Seccomp, SecurityDrive
 use crate::plan::{Accelerator, Apparmor, Cause, Confinement, OwnerRule, Selinux};
 use crate::stage::Lower;
 use crate::vocab::nodes::{self, Class};
+use crate::vocab::{Uuid, Value as _};
 
 /// The confinement of a domain, from its `<seclabel>` elements and the host's policy.
 pub fn confinement(lx: &mut Lower<'_>) -> Confinement {
@@ -214,7 +215,9 @@ fn valid_context(lx: &mut Lower<'_>, text: &str, label: Option<&Seclabel>) -> bo
             .help("give user:role:type:range, such as system_u:system_r:svirt_t:s0:c1,c2");
         return false;
     }
-    if let Some(why) = unconfined(text)
+    let policy = &lx.env.host.security.selinux;
+    let own = [part(&policy.process, 2), part(&policy.tcg_process, 2)];
+    if let Some(why) = unconfined(text, &own)
         && !lx.env.host.security.allow_unconfined
         && lx.env.is_guardian()
     {
@@ -225,14 +228,13 @@ fn valid_context(lx: &mut Lower<'_>, text: &str, label: Option<&Seclabel>) -> bo
     true
 }
 
-/// Why a context confines nothing; none if it does.
-fn unconfined(context: &str) -> Option<&'static str> {
+/// Why a context confines nothing; none if it does. `own` are the types that the host facts name for guests.
+fn unconfined(context: &str, own: &[&str]) -> Option<&'static str> {
     let kind = part(context, 2);
     let range = context.splitn(4, ':').nth(3).unwrap_or_default();
-    if kind.starts_with("unconfined")
-        || matches!(kind, "virtd_t" | "init_t" | "initrc_t" | "kernel_t" | "sysadm_t" | "spc_t" | "virtqemud_t")
-    {
-        return Some("names a type that is not confined");
+    // What the policies call the types of guests: svirt_t, svirt_tcg_t, svirt_kvm_net_t, and those that people derive from them.
+    if !kind.starts_with("svirt") && !own.contains(&kind) {
+        return Some("names a type that is not one of guests");
     }
     // c0.c1023 covers the categories of all other guests.
     let wide = range.split([':', ',', '-']).filter_map(|set| set.split_once('.')).any(|(a, b)| {
@@ -265,6 +267,15 @@ fn apparmor(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Apparmor> {
             let site = fixed.map(|l| l.site).unwrap_or_default();
             if let Err(why) = Escaped::<ApparmorName>::new(&name) {
                 lx.error(&codes::BAD_LABEL, site, why.to_string()).help("give the name of a profile of the host");
+                return None;
+            }
+            // The profile of another machine lets this one have what is the other's.
+            let foreign = name
+                .strip_prefix("libvirt-")
+                .is_some_and(|rest| Uuid::parse(rest).is_ok_and(|uuid| Some(uuid) != lx.domain.uuid));
+            if foreign && !lx.env.host.security.allow_unconfined && lx.env.is_guardian() {
+                lx.error(&codes::FORBIDDEN_LABEL, site, format!("the profile '{name}' is that of another machine"))
+                    .help("leave the <seclabel> out: the machine gets a profile of its own");
                 return None;
             }
             let daemon = ["unconfined", "libvirtd", "virtqemud", "/usr/sbin/libvirtd", "/usr/sbin/virtqemud"];

@@ -25,6 +25,7 @@ pub fn check(lx: &mut Lower<'_>) {
     smartcards(lx);
     sources_of_random_numbers(lx);
     timezone(lx);
+    keymaps(lx);
     limits(lx);
     if let Some(map) = lx.domain.idmap.as_ref()
         && map.uids.iter().chain(&map.gids).any(|range| range.target == Some(0))
@@ -194,6 +195,20 @@ fn timezone(lx: &mut Lower<'_>) {
         let (site, zone) = (clock.site, zone.clone());
         lx.error(&emit::NOT_EXPRESSIBLE, site, format!("'{zone}' is no name of a time zone"))
             .help("use a name such as Europe/Berlin or Etc/GMT+5");
+    }
+}
+
+/// The name of a keyboard layout is that of a file in QEMU's folder of them, or a path to any other file.
+fn keymaps(lx: &mut Lower<'_>) {
+    let plain = |name: &str| {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"_-.+()".contains(&b);
+        name.starts_with(|c: char| c.is_ascii_alphanumeric()) && name.bytes().all(fits) && !name.contains("..")
+    };
+    let named = lx.devices.graphics.iter().filter_map(|g| Some((g.site, g.keymap.clone()?)));
+    let faults: Vec<(Site, String)> = named.filter(|(_, name)| !plain(name)).collect();
+    for (site, name) in faults {
+        lx.error(&emit::NOT_EXPRESSIBLE, site, format!("'{name}' is no name of a keyboard layout"))
+            .help("use a name such as de or en-us");
     }
 }
 
