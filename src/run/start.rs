@@ -87,6 +87,8 @@ impl Drop for Machine {
 ///
 /// When a step fails, everything before it is undone.
 pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Result<Machine, Fault> {
+    // What a shell, a terminal or a service had open is not the guest's: our own files do not outlive us in a program anyway.
+    close_fds::set_fds_cloexec(3, &[]);
     let signals = Signals::listen().map_err(|e| fault(&codes::PREPARE, format!("cannot listen to signals: {e}")))?;
     runnable(plan)?;
     let mut journal = claim(&options.registry, &plan.name, say)?;

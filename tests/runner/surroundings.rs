@@ -3,7 +3,7 @@
 use super::bed::{Bed, cause, finish, kill, until};
 use crate::common::{has, has_qemu, has_tun, is_root};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use virtc::plan::{
     Access, Arg, Confinement, Form, LabelRole, Link, LinkKind, NewFile, OwnerRule, PathKind, Perms, Process, Props,
     Ready, Role, Secret, Sharing, Socket, SocketRole, Use,
@@ -523,5 +523,26 @@ fn what_kvm_refuses_is_explained() {
     let err = bed.fails(4, &["run", &bed.plan_file()]);
     assert!(err.contains("VC1201") && err.contains("MSR 0x10a") && err.contains("SIGABRT"), "{err}");
     assert!(err.contains("arch-") && err.contains("<domain type='qemu'>"), "{err}");
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn what_others_have_open_does_not_reach_the_guest() {
+    if !has_qemu() {
+        return;
+    }
+    let bed = Bed::new("fds").with_serial_file();
+    let secret = bed.path("secret-of-others");
+    std::fs::write(&secret, "").expect("written");
+    let virtc = bed.virtc(&[]);
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "exec 9<\"$1\"; shift; exec \"$@\"", "sh", &secret]).arg(virtc.get_program());
+    command.args(["run", "-d", &bed.plan_file()]).envs(virtc.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    let out = command.output().expect("sh runs");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let open = std::fs::read_dir(format!("/proc/{}/fd", bed.qemu_pid())).expect("its descriptors");
+    let open: Vec<_> = open.flatten().filter_map(|e| std::fs::read_link(e.path()).ok()).collect();
+    assert!(open.len() > 3 && !open.contains(&PathBuf::from(&secret)), "{open:?}");
+    bed.ok(&["stop", "--force", "fds"]);
     bed.assert_nothing_left();
 }
