@@ -205,12 +205,18 @@ fn a_relative_path_of_a_kernel_is_one_of_the_root_directory() {
     assert!(plan.access.iter().any(|a| a.path == "/vmlinux"));
 }
 
-/// What the guest writes is named in full: `json:…` and `ssh://…` would be taken for files of the root directory.
+/// So is one of a disk that is only read. What the guest writes is named in full, and what means something else to QEMU is an error.
 #[test]
-fn a_relative_path_of_a_disk_is_an_error() {
-    for path in ["images/a.qcow2", "./a.img", "json:{}", "ssh://host/a", "fat:rw:/etc"] {
-        let disk = format!("<disk type='file'><source file='{path}'/><target dev='vda' bus='virtio'/></disk>");
-        let compiled = compiled(Target::Standalone, "", "", &disk);
-        assert!(compiled.diags.has_errors(), "{path}");
+fn a_relative_path_of_a_medium_is_one_of_the_root_directory() {
+    let disk = |device: &str, path: &str| {
+        let disk =
+            format!("<disk type='file' device='{device}'><source file='{path}'/><target dev='sda' bus='sata'/></disk>");
+        compiled(Target::Standalone, "", "", &disk)
+    };
+    let plan = disk("cdrom", "images/a.iso").plan.expect("a plan");
+    assert!(plan.access.iter().any(|a| a.path == "/images/a.iso"));
+    for path in ["json:{}", "ssh://host/a", "fat:rw:/etc", "etc/shadow", "../etc/shadow", "a.img,readonly=off"] {
+        assert!(disk("cdrom", path).diags.has_errors(), "{path}");
     }
+    assert!(disk("disk", "images/a.img").diags.has_errors());
 }

@@ -85,7 +85,7 @@ lints! {
     HALF_GROUP HostDevices Warn;
     SHARED_FILES_VFIO HostDevices Warn;
     NOT_CARRIED_OUT Surprise Warn;
-    NETWORK_FILTER Security Deny;
+    NETWORK_FILTER Security Warn;
 }
 
 /// What happens where a lint fires.

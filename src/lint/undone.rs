@@ -31,7 +31,7 @@ fn filter(interface: &Interface, cx: &mut Cx<'_>) {
     );
     cx.warn_at(&codes::NETWORK_FILTER, filter.site, "filter", message).help(
         "give the interface a <target dev='…'/> and write the rules for that name into nftables (table bridge), then remove \
-         <filterref>; --warn VC1351 goes on without",
+         <filterref>",
     );
 }
 

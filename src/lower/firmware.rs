@@ -61,7 +61,11 @@ pub fn pflash(lx: &mut Lower<'_>) {
         storage_node(lx, "libvirt-pflash0", file_node(path), None, loader.site);
     }
     format_node(lx, "libvirt-pflash0", readonly, loader.format, loader.site);
-    let Some(nvram) = os.nvram.clone() else { return };
+    let Some(mut nvram) = os.nvram.clone() else { return };
+    // Variables beside a firmware that may be written have its format, unless they say another.
+    if lx.env.is_guardian() {
+        nvram.format = nvram.format.or(loader.format);
+    }
     if nvram.format.is_none() || (nvram.file().is_none() && nvram.source.is_none()) {
         let message =
             "<nvram> beside a firmware that is not readonly='yes': its file and its storage format are not known";

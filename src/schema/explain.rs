@@ -309,8 +309,9 @@ impl<'r, 'd> Explainer<'r, 'd> {
             self.out.passed_over(&codes::WRONG_VALUE, span, message).help("remove it");
             return;
         }
-        // What a guest writes is named in full: `json:…` and `ssh://…` are no paths of the root directory.
-        if lenient && me.el.name() != "source" && !value.chars().any(char::is_control) {
+        // What a guest writes is named in full; and `json:…`, `ssh://…`, `fat:rw:…` are no paths of the root directory.
+        let plain = me.el.name() != "source" || (is_only_read(me) && !value.contains([':', '{', ',', '\\']));
+        if lenient && plain && !value.chars().any(char::is_control) {
             let message = format!("{what} is a relative path, which is looked for in the root directory: '/{value}'");
             self.out.passed_over(&codes::WRONG_VALUE, span, message).help("give the whole path, from '/' on");
             return;
@@ -664,6 +665,14 @@ fn meant_child(me: &Parent<'_, '_>, name: &str, known: &[&'static str]) -> Vec<&
 }
 
 /// A child of this element, or its parent, that takes the attribute.
+/// Whether a `<source>` is that of a disk that the guest cannot write.
+fn is_only_read(source: &Parent<'_, '_>) -> bool {
+    source.above.is_some_and(|disk| {
+        disk.el.name() == "disk"
+            && (disk.el.peek("device").is_some_and(|a| a.value() == "cdrom") || disk.el.child("readonly").is_some())
+    })
+}
+
 fn relative_with_attribute(me: &Parent<'_, '_>, name: &str) -> Option<&'static str> {
     let takes = |def: &Element| def.attrs().iter().any(|a| name_text(a.name) == name);
     let child = me.def.children().iter().find(|s| me.states.of(s.guard) == State::Yes && takes(s.element()));

@@ -296,6 +296,10 @@ fn forbidden(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
         Closed::Entirely if matches!(place, "/var" | "/run") => {
             (!of_machines(&path, usage)).then_some("the programs of the host keep their own files there")
         }
+        // Media that a package brings.
+        Closed::Entirely if place == "/usr/share" && !usage.writes && !usage.whole() && secrets::is_image(&path) => {
+            None
+        }
         Closed::Entirely => Some("it belongs to the system"),
         Closed::ForWriting if usage.writes || (usage.whole() && itself) => {
             Some("it belongs to the system, and may only be read")
@@ -337,8 +341,11 @@ fn of_run(inner: &str, usage: &Usage<'_>) -> bool {
     if folder == inner {
         return usage.kind == PathKind::Socket && inner.contains("sock") && !secrets::LISTENING.contains(&inner);
     }
-    let words = ["vm", "qemu", "kvm", "guest", "swtpm", "vhost"];
-    words.iter().any(|word| folder.contains(word))
+    // What managers of machines keep there, KubeVirt and oVirt among them. libvirt's and virtc's own are told apart.
+    let words = ["vm", "virt", "qemu", "kvm", "guest", "swtpm", "vhost", "vdsm"];
+    let ours = folder == "libvirt" || folder.starts_with("virtc");
+    let named = !ours && words.iter().any(|word| folder.contains(word));
+    named || (!folder.starts_with("virtc") && usage.of == Use::Disk && secrets::is_image(inner))
 }
 
 /// Folders of `/var` that the system and its programs have (file-hierarchy(7), the Filesystem Hierarchy Standard, Debian and Fedora).
