@@ -18,6 +18,7 @@ mod fleet;
 mod golden;
 mod host_paths;
 mod import;
+mod import_words;
 mod kinds;
 mod lints;
 mod needs;

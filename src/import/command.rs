@@ -114,6 +114,12 @@ impl Command {
         self.find(switch, implied).into_iter().find(|(_, options)| options.get(key) == Some(value))
     }
 
+    /// The same of all arguments, whether they are used or not.
+    pub fn any_by(&self, switch: &str, implied: &str, key: &str, value: &str) -> Option<(usize, Options)> {
+        let all = self.0.iter().enumerate().filter(|(_, a)| a.switch == switch && a.value.is_some());
+        all.map(|(i, a)| (i, a.options(implied))).find(|(_, options)| options.get(key) == Some(value))
+    }
+
     /// An argument by its place.
     pub fn at(&self, place: usize) -> Option<&Argument> {
         self.0.get(place)

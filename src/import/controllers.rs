@@ -28,14 +28,14 @@ impl Import {
         }
     }
 
-    fn pci_controllers(&mut self) {
+    /// Every PCI controller gets its index before any address is written: a bus may be named before it is made.
+    pub fn number_pci(&mut self) {
         let mut all: Vec<(usize, Options, &'static str, u32)> = Vec::new();
         for (place, device) in self.command.find("device", "driver") {
             if let Some(model) = device.get("driver").and_then(pci_controller) {
                 all.push((place, device, model, 0));
             }
         }
-        // Every one gets its index before any address is written: a bus may be named before it is made.
         let mut taken: Vec<u32> = all.iter().filter_map(|(_, d, ..)| own_index(d)).collect();
         for (_, device, model, index) in &mut all {
             let free = (1..).find(|i| !taken.contains(i)).unwrap_or(1);
@@ -46,7 +46,13 @@ impl Import {
                 self.pci.insert(bus, *index);
             }
         }
-        for (place, mut device, model, index) in all {
+        self.pci_indexes = all.into_iter().map(|(place, _, _, index)| (place, index)).collect();
+    }
+
+    fn pci_controllers(&mut self) {
+        for (place, mut device) in self.command.find("device", "driver") {
+            let Some(model) = device.get("driver").and_then(pci_controller) else { continue };
+            let index = self.pci_indexes.get(&place).copied().unwrap_or(1);
             self.command.mark(place);
             let driver = device.take("driver").unwrap_or_default();
             let mut controller =
@@ -87,6 +93,9 @@ impl Import {
         }
         if model == "lsilogic" {
             self.narrow_scsi.push(index);
+        }
+        if driver == "ich9-ahci" {
+            self.changed(device.span, "ich9-ahci is a part of the chipset: a controller that is added is an ahci");
         }
         let mut element = Element::new("controller").attr("type", kind).attr("index", index);
         let model = variant(driver).filter(|_| model.starts_with("virtio") || kind == "virtio-serial").unwrap_or(model);
@@ -135,6 +144,14 @@ impl Import {
         }
         self.frontend(&mut element, driver, device);
         self.devices.push(element);
+    }
+
+    /// Whether a device is on the bus of another that is handed through: it has to go with it.
+    pub fn on_foreign_bus(&self, device: &Options) -> bool {
+        let Some(bus) = device.get("bus") else { return false };
+        let owner = bus.rsplit_once('.').map_or(bus, |(owner, _)| owner);
+        let foreign = |id: &str| self.command.find_by("device", "driver", "id", id).is_some();
+        foreign(owner) || foreign(bus)
     }
 
     /// The index of a controller: what its id says, or the first that is free.
@@ -188,9 +205,29 @@ impl Import {
                     self.iothreads[at].element.inside("poll").set(name, value);
                 }
             }
+            if let Some(value) = object.take("poll-weight") {
+                self.iothreads[at].element.inside("poll").set("weight", value);
+            }
             let what = format!("the I/O thread '{}'", self.iothreads[at].id);
             self.leave(&what, object);
         }
+    }
+
+    /// `<defaultiothread>`: QEMU's main loop.
+    pub fn main_loop(&mut self) -> Option<Element> {
+        let mut out = None;
+        for (place, mut object) in self.command.find("object", "qom-type") {
+            if object.get("qom-type") != Some("main-loop") {
+                continue;
+            }
+            self.command.mark(place);
+            object.take("qom-type");
+            object.take("id");
+            let threads = Element::new("defaultiothread").maybe("thread_pool_min", object.take("thread-pool-min"));
+            out = Some(threads.maybe("thread_pool_max", object.take("thread-pool-max")));
+            self.leave("the main loop", object);
+        }
+        out
     }
 
     /// The number of an I/O thread.
@@ -293,7 +330,7 @@ fn controller(driver: &str) -> Option<(&'static str, &'static str)> {
             "mptsas1068" => ("scsi", "lsisas1068"),
             "pvscsi" => ("scsi", "vmpvscsi"),
             "spapr-vscsi" => ("scsi", "ibmvscsi"),
-            "dc390" => ("scsi", "dc390"),
+            "dc390" | "dc-390" => ("scsi", "dc390"),
             "am53c974" => ("scsi", "am53c974"),
             "piix3-usb-uhci" => ("usb", "piix3-uhci"),
             "piix4-usb-uhci" => ("usb", "piix4-uhci"),

@@ -6,6 +6,7 @@ use super::machine::Pieces;
 use super::options::{is_on, number, switch};
 use crate::diag::Span;
 use crate::lower::cpu::feature_from_qemu;
+use crate::vocab::Arch;
 
 /// Enlightenments that are a switch: QEMU's name, the element, and the child of it that holds the state, if it is not the element itself.
 const ENLIGHTENMENTS: &[(&str, &str, &str)] = &[
@@ -66,12 +67,17 @@ impl Import {
     }
 
     /// `<cpu>`, without its nodes.
-    pub fn cpu(&mut self, pieces: &mut Pieces) -> Option<Element> {
+    pub fn cpu(&mut self, pieces: &mut Pieces, compatible: Option<String>) -> Option<Element> {
         let topology = self.topology.take();
         let Some(argument) = self.last("cpu") else { return topology.map(|t| Element::new("cpu").child(t)) };
         let value = argument.value.clone().unwrap_or_default();
         let (model, properties) = value.split_once(',').unwrap_or((&value, ""));
         let mut cpu = match model {
+            // The host's processor that shows itself as another: POWER.
+            "host" if compatible.is_some() => {
+                let model = Element::leaf("model", compatible.clone().unwrap_or_default());
+                Element::new("cpu").attr("mode", "host-model").child(model)
+            }
             "host" => Element::new("cpu").attr("mode", "host-passthrough").attr("check", "none"),
             "max" => Element::new("cpu").attr("mode", "maximum").attr("check", "none"),
             model => Element::new("cpu")
@@ -162,6 +168,12 @@ impl Import {
             ("check", Some("on")) | ("enforce", Some("off")) => {}
             ("aarch64", Some("off")) if self.arch() == "armv7l" => {}
             ("check" | "enforce" | "level" | "vendor", _) => return false,
+            // On x86, those that the format has are in a list; QEMU has switches of its own beside.
+            (_, Some(state)) if self.is_x86() => {
+                let Some(feature) = feature(name) else { return false };
+                let policy = if state == "on" { "require" } else { "disable" };
+                cpu.push(Element::new("feature").attr("policy", policy).attr("name", feature));
+            }
             (_, Some(state)) if !name.starts_with("x-") => {
                 let policy = if state == "on" { "require" } else { "disable" };
                 cpu.push(Element::new("feature").attr("policy", policy).attr("name", feature_from_qemu(name)));
@@ -170,6 +182,14 @@ impl Import {
         }
         true
     }
+}
+
+/// The format's name of a feature of x86; none if it is a switch that only QEMU has.
+fn feature(name: &str) -> Option<String> {
+    let known = crate::cpu::feature_names(Arch::X86_64);
+    let name = feature_from_qemu(name);
+    let spellings = [name.to_string(), name.replace('-', "."), name.replace('-', "_")];
+    spellings.into_iter().find(|spelling| known.contains(&spelling.as_str()))
 }
 
 /// Sockets, dies, clusters, cores and threads as QEMU completes them (`machine_parse_smp_config`).

@@ -11,6 +11,9 @@ impl Import {
         for (place, mut device) in self.command.find("device", "driver") {
             let driver = device.get("driver").unwrap_or_default().to_string();
             device.take("driver");
+            if self.on_foreign_bus(&device) {
+                continue;
+            }
             let Some(mut element) = self.other_device(&driver, &mut device) else { continue };
             self.command.mark(place);
             self.frontend(&mut element, &driver, device);
@@ -20,7 +23,7 @@ impl Import {
         for argument in self.command.take(&["usbdevice"]) {
             let value = argument.value.clone().unwrap_or_default();
             match value.as_str() {
-                "tablet" | "mouse" | "keyboard" => {
+                "tablet" | "mouse" | "keyboard" if self.takes_usb() => {
                     self.devices.push(Element::new("input").attr("type", &value).attr("bus", "usb"));
                 }
                 _ => self.through(&argument),
@@ -68,6 +71,7 @@ impl Import {
             "virtio-tablet" | "virtio-mouse" | "virtio-keyboard" | "virtio-input-host" => {
                 self.virtio_input(driver, device)
             }
+            _ if driver.starts_with("usb-") && !self.takes_usb() => return None,
             _ => match driver {
                 "usb-tablet" => Element::new("input").attr("type", "tablet").attr("bus", "usb"),
                 "usb-mouse" => Element::new("input").attr("type", "mouse").attr("bus", "usb"),
@@ -89,6 +93,12 @@ impl Import {
                 "ivshmem-plain" | "ivshmem-doorbell" => self.shared_memory(driver, device)?,
                 "ccid-card-emulated" | "ccid-card-passthru" => self.smartcard(driver, device)?,
                 "acpi-erst" => self.pstore(device)?,
+                "spapr-tpm-proxy" => {
+                    let path = Element::new("device").attr("path", device.take("host-path")?);
+                    let backend = Element::new("backend").attr("type", "passthrough").child(path);
+                    Element::new("tpm").attr("model", "spapr-tpm-proxy").child(backend)
+                }
+                "usb-mtp" => self.mtp(device)?,
                 _ => return None,
             },
         };
@@ -299,11 +309,16 @@ impl Import {
         let tpm = Element::new("tpm").attr("model", model);
         let out = match backend.take("type")?.as_str() {
             "passthrough" => {
+                // QEMU's own default.
                 let path = backend.take("path").unwrap_or_else(|| "/dev/tpm0".to_string());
-                // libvirt opens it, and hands a set of descriptors over.
-                let path = if path.starts_with("/dev/fdset/") { "/dev/tpm0".to_string() } else { path };
-                let cancel = backend.take("cancel-path");
-                drop(cancel);
+                let path = self.node_of_set(path, "/dev/tpm0", backend.span);
+                // It follows from the node.
+                let name = path.rsplit('/').next().unwrap_or_default();
+                let cancel = format!("/sys/class/tpm/{name}/device/cancel");
+                if backend.get("cancel-path").is_some_and(|c| c.starts_with("/dev/fdset/")) {
+                    backend.take("cancel-path");
+                }
+                backend.same("cancel-path", &[&cancel, &cancel.replace("/device", "")]);
                 let of = Element::new("backend").attr("type", "passthrough");
                 tpm.child(of.child(Element::new("device").attr("path", path)))
             }
@@ -370,6 +385,20 @@ impl Import {
         }
     }
 
+    /// A folder over USB, as cameras and telephones show theirs.
+    fn mtp(&mut self, device: &mut Options) -> Option<Element> {
+        let dir = self.path(device.get("rootdir")?);
+        device.take("rootdir");
+        let mut out = Element::new("filesystem").attr("type", "mount").attr("accessmode", "passthrough");
+        out.push(Element::new("driver").attr("type", "mtp"));
+        out.push(Element::new("source").attr("dir", dir));
+        out.push(Element::new("target").attr("dir", device.take("desc").unwrap_or_else(|| "mtp".to_string())));
+        if device.take_switch("readonly") == Some(true) {
+            out.push(Element::new("readonly"));
+        }
+        Some(out)
+    }
+
     fn virtiofs(&mut self, device: &mut Options) -> Option<Element> {
         let chardev = device.get("chardev")?.to_string();
         let (place, mut options) = self.command.find_by("chardev", "backend", "id", &chardev)?;
@@ -389,12 +418,14 @@ impl Import {
 
 /// `<filesystem>` of a 9p export; none if it is of a kind that the format does not know.
 fn filesystem(backend: &mut Options, tag: String, absolute: &dyn Fn(&str) -> String) -> Option<Element> {
-    if backend.get("fsdriver").or_else(|| backend.get("driver")) != Some("local") {
+    let driver = backend.get("fsdriver").or_else(|| backend.get("driver")).unwrap_or_default().to_string();
+    if !matches!(driver.as_str(), "local" | "handle") {
         return None;
     }
     backend.take_any(&["fsdriver", "driver"]);
     backend.take("id");
     let mode = match backend.take("security_model").as_deref() {
+        _ if driver == "handle" => "passthrough",
         Some("passthrough") => "passthrough",
         Some("mapped" | "mapped-xattr" | "mapped-file") => "mapped",
         _ => "squash",
@@ -406,8 +437,10 @@ fn filesystem(backend: &mut Options, tag: String, absolute: &dyn Fn(&str) -> Str
             out.set(name, value);
         }
     }
-    if let Some(policy) = backend.take("writeout") {
-        out.push(Element::new("driver").attr("type", "path").attr("wrpolicy", policy));
+    let kind = if driver == "handle" { "handle" } else { "path" };
+    let policy = backend.take("writeout");
+    if policy.is_some() || kind == "handle" {
+        out.push(Element::new("driver").attr("type", kind).maybe("wrpolicy", policy));
     }
     if let Some(handling) = backend.take("multidevs") {
         out.set("multidevs", handling);

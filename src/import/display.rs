@@ -2,7 +2,8 @@
 
 use super::Import;
 use super::element::Element;
-use super::options::Options;
+use super::options::{Options, is_on};
+use super::secrets::Password;
 
 impl Import {
     /// All displays, video devices, sound devices and audio backends.
@@ -40,6 +41,11 @@ impl Import {
         }
         for argument in self.command.take(&["display"]) {
             self.display(&argument);
+        }
+        if self.command.has("full-screen") && self.devices.iter().any(|d| d.get("type") == Some("sdl")) {
+            self.command.take_switch("full-screen");
+            let windows = self.devices.iter_mut().filter(|d| d.name() == "graphics" && d.get("type") == Some("sdl"));
+            windows.for_each(|window| window.set("fullscreen", "yes"));
         }
         if let Some(keymap) = self.last("k").and_then(|a| a.value) {
             for graphics in self.devices.iter_mut().filter(|d| matches!(d.get("type"), Some("vnc" | "spice"))) {
@@ -106,6 +112,7 @@ impl Import {
     }
 
     fn vnc(&mut self, mut options: Options) -> Option<Element> {
+        let span = options.span;
         let place = options.take("vnc")?;
         let mut vnc = Element::new("graphics").attr("type", "vnc");
         if let Some(path) = place.strip_prefix("unix:") {
@@ -137,16 +144,32 @@ impl Import {
         if let Some(id) = options.take("audiodev").and_then(|id| self.audio_number(&id)) {
             vnc.push(Element::new("audio").attr("id", id));
         }
-        if options.take_switch("power-control") == Some(true) {
-            vnc.set("powerControl", "yes");
+        if let Some(state) = options.take_switch("power-control") {
+            vnc.set("powerControl", if state { "yes" } else { "no" });
         }
-        options.is_empty().then_some(vnc)
+        // Where a connection comes to the viewer is no setting of the display.
+        if options.get("reverse").is_some_and(is_on) {
+            return None;
+        }
+        match self.password(&mut options) {
+            Password::Open => {}
+            Password::Text(text) => vnc.set("passwd", text),
+            Password::Unset => self.closed(&mut vnc, span, "password=on"),
+        }
+        self.certificates(&mut options, "vnc");
+        options.take("id");
+        self.leave("-vnc", options);
+        Some(vnc)
     }
 
     fn video(&mut self) {
         let mut found = false;
         for (place, mut device) in self.command.find("device", "driver") {
             let Some((model, primary)) = device.get("driver").and_then(video) else { continue };
+            let apart = device.get("driver").is_some_and(|d| d.starts_with("vhost-user-"));
+            if apart && !self.video_process(&mut device) {
+                continue;
+            }
             self.command.mark(place);
             let driver = device.take("driver").unwrap_or_default();
             let mut element = Element::new("model").attr("type", model);
@@ -192,6 +215,9 @@ impl Import {
             }
             let mut video = Element::new("video").child(element);
             let mut settings = Element::new("driver");
+            if apart {
+                settings.set("name", "vhostuser");
+            }
             self.virtio(&mut settings, &mut device);
             if !settings.is_empty() {
                 video.push(settings);
@@ -227,15 +253,24 @@ impl Import {
         }
     }
 
+    /// The process that draws for a video device: it was started for this guest, and is started for it again.
+    fn video_process(&mut self, device: &mut Options) -> bool {
+        let Some(id) = device.get("chardev").map(str::to_string) else { return false };
+        let Some((place, chardev)) = self.command.find_by("chardev", "backend", "id", &id) else { return false };
+        self.command.mark(place);
+        device.take("chardev");
+        if let Some(path) = chardev.get("path") {
+            let own = path.contains("/virtc/") || path.contains("/libvirt/");
+            if !own {
+                self.changed(chardev.span, format!("path={path} of '{id}': virtc starts a vhost-user-gpu of its own"));
+            }
+        }
+        true
+    }
+
     /// The number of an audio backend.
     fn audio_number(&self, id: &str) -> Option<usize> {
         self.audio.iter().find(|(known, _)| known == id).map(|(_, number)| *number)
-    }
-
-    /// Whether SPICE has to be handed through.
-    fn spice_asks(&self) -> bool {
-        let open = |value: &str| Options::parse(value, "").get("disable-ticketing").is_some_and(super::options::is_on);
-        !self.command.values("spice").any(open)
     }
 
     fn audio(&mut self) {
@@ -243,7 +278,6 @@ impl Import {
             let (Some(driver), Some(id)) = (backend.take("driver"), backend.take("id")) else { continue };
             let kind = match driver.as_str() {
                 "pa" => "pulseaudio",
-                "spice" if self.spice_asks() => continue,
                 "alsa" | "coreaudio" | "dbus" | "jack" | "none" | "oss" | "pipewire" | "sdl" | "spice" => {
                     driver.as_str()
                 }
@@ -261,6 +295,11 @@ impl Import {
             self.audio.push((id, number));
             self.devices.push(element);
         }
+        if let Some(id) = self.speaker.take() {
+            let mut speaker = Element::new("sound").attr("model", "pcspk");
+            speaker.push_all(self.audio_number(&id).map(|number| Element::new("audio").attr("id", number)));
+            self.devices.push(speaker);
+        }
         // Codecs belong to the controller whose bus they are on.
         let mut codecs = self.command.find("device", "driver");
         codecs.retain(|(_, d)| matches!(d.get("driver"), Some("hda-duplex" | "hda-micro" | "hda-output")));
@@ -272,7 +311,7 @@ impl Import {
                 Some("ES1370") => "es1370",
                 Some("sb16") => "sb16",
                 Some("usb-audio") => "usb",
-                Some("virtio-sound-pci") => "virtio",
+                Some(driver) if super::controllers::bare(driver) == "virtio-sound" => "virtio",
                 _ => continue,
             };
             // With a backend that is handed through, the card is, too.
@@ -282,6 +321,10 @@ impl Import {
             self.command.mark(place);
             let driver = device.take("driver").unwrap_or_default();
             let mut sound = Element::new("sound").attr("model", model);
+            if model == "virtio" {
+                sound = sound.maybe("streams", device.take("streams"));
+                self.virtio_driver(&mut sound, &mut device);
+            }
             if device.take_switch("multi") == Some(true) {
                 sound.set("multichannel", "yes");
             }
@@ -333,16 +376,37 @@ impl Import {
         }
         spice.set("autoport", "no");
         let address = options.take("addr");
+        let nowhere = address.is_none() && spice.get("port") == Some("0") && spice.get("tlsPort").is_none();
         if options.take_switch("unix") == Some(true) {
+            spice = Element::new("graphics").attr("type", "spice");
             spice.push(Element::new("listen").attr("type", "socket").attr("socket", self.path(&address?)));
+        } else if nowhere {
+            // Sockets that are handed over one by one, and GL for a viewer on this host.
+            spice = Element::new("graphics").attr("type", "spice");
+            spice.push(Element::new("listen").attr("type", "none"));
         } else {
             let listen = Element::new("listen").attr("type", "address");
             spice.push(listen.attr("address", address.unwrap_or_else(|| "0.0.0.0".to_string())));
         }
-        // Without tickets is how a domain without a password is. With them, one is set through the monitor: handed through, nobody
-        // gets in before that.
-        if options.take_switch("disable-ticketing") != Some(true) {
-            return None;
+        let open = options.take_switch("disable-ticketing") == Some(true);
+        match self.password(&mut options) {
+            Password::Text(text) => spice.set("passwd", text),
+            Password::Open | Password::Unset if !open => {
+                self.closed(&mut spice, options.span, "no disable-ticketing=on")
+            }
+            Password::Open | Password::Unset => {}
+        }
+        self.certificates(&mut options, "spice");
+        for (key, mode) in [("tls-channel", "secure"), ("plaintext-channel", "insecure")] {
+            for name in options.take_all(key) {
+                match name.as_str() {
+                    "default" => spice.set("defaultMode", mode),
+                    _ => spice.push(Element::new("channel").attr("name", name).attr("mode", mode)),
+                }
+            }
+        }
+        if let Some(client) = options.take_switch("agent-mouse") {
+            spice.push(Element::new("mouse").attr("mode", if client { "client" } else { "server" }));
         }
         options.same("seamless-migration", &["on"]);
         for (key, name, attr) in [
@@ -364,10 +428,33 @@ impl Import {
         if options.take_switch("disable-agent-file-xfer") == Some(true) {
             spice.push(Element::new("filetransfer").attr("enable", "no"));
         }
-        if options.take_switch("gl") == Some(true) {
-            spice.push(Element::new("gl").attr("enable", "yes").maybe("rendernode", options.take("rendernode")));
+        if let Some(gl) = options.take_switch("gl") {
+            let node = options.take("rendernode");
+            spice.push(Element::new("gl").attr("enable", if gl { "yes" } else { "no" }).maybe("rendernode", node));
         }
-        options.is_empty().then_some(spice)
+        self.leave("-spice", options);
+        Some(spice)
+    }
+
+    /// A display that asks for a password which nobody has set yet: the format says so with an empty one.
+    fn closed(&mut self, graphics: &mut Element, span: crate::diag::Span, why: &str) {
+        graphics.set("passwd", "");
+        let text = format!("{why}: nobody gets in until passwd='…' says a password, or one is set through the monitor");
+        self.changed(span, text);
+    }
+
+    /// Who may connect, as far as the host facts say it: certificates and SASL.
+    fn certificates(&mut self, options: &mut Options, service: &'static str) {
+        if let Some(id) = options.take("tls-creds") {
+            self.of_host(options, service, "tls-creds", &id, &format!("{service} {{ tls #true }}"));
+            self.tls_credentials(&id, service);
+        }
+        if options.take_switch("sasl") == Some(true) {
+            self.of_host(options, service, "sasl", "on", &format!("{service} {{ sasl #true }}"));
+        }
+        if let Some(dir) = options.take("x509-dir") {
+            self.of_host(options, service, "x509-dir", &dir, &format!("{service} {{ tls #true; tls-dir \"{dir}\" }}"));
+        }
     }
 }
 
@@ -378,7 +465,8 @@ fn video(driver: &str) -> Option<(&'static str, bool)> {
         "cirrus-vga" => ("cirrus", true),
         "qxl-vga" => ("qxl", true),
         "qxl" => ("qxl", false),
-        "virtio-vga" | "virtio-vga-gl" => ("virtio", true),
+        "virtio-vga" | "virtio-vga-gl" | "vhost-user-vga" => ("virtio", true),
+        "vhost-user-gpu-pci" | "vhost-user-gpu" => ("virtio", false),
         _ if matches!(super::controllers::bare(driver), "virtio-gpu" | "virtio-gpu-gl") => ("virtio", false),
         "vmware-svga" => ("vmvga", true),
         "bochs-display" => ("bochs", true),

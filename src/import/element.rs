@@ -61,6 +61,11 @@ impl Element {
         self.children.push(child);
     }
 
+    /// Adds a child before the others.
+    pub fn insert(&mut self, child: Element) {
+        self.children.insert(0, child);
+    }
+
     /// Adds children.
     pub fn push_all(&mut self, children: impl IntoIterator<Item = Element>) {
         self.children.extend(children);

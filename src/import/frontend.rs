@@ -13,7 +13,27 @@ impl Import {
             .filter_map(|value| Options::parse(value, "driver").get("bootindex")?.parse().ok())
             .collect();
         let floppy = |value: &str| value.contains("isa-fdc.bootindex");
-        self.boot_order = !indexes.is_empty() || self.command.values("global").any(floppy);
+        let mut floppies = false;
+        for (place, mut controller) in self.command.find("device", "driver") {
+            if controller.get("driver") != Some("isa-fdc") {
+                continue;
+            }
+            // A machine with floppy drives has it.
+            let drives =
+                self.command.values("device").any(|d| Options::parse(d, "driver").get("driver") == Some("floppy"));
+            for (drive, key) in ["bootindexA", "bootindexB"].iter().enumerate() {
+                if let Some(index) = controller.take_if(key, |i| i.parse::<i64>().ok()) {
+                    self.floppy_boot[drive] = Some(index);
+                    floppies = true;
+                }
+            }
+            controller.take("driver");
+            controller.take("id");
+            if drives && controller.is_empty() {
+                self.command.mark(place);
+            }
+        }
+        self.boot_order = !indexes.is_empty() || floppies || self.command.values("global").any(floppy);
         self.boot_offset = indexes.iter().min().map_or(0, |least| (1 - least).max(0));
     }
 

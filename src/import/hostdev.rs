@@ -8,7 +8,9 @@ impl Import {
     /// `<hostdev>`; none if it is another device, or one that the format cannot name.
     pub fn host_device(&mut self, driver: &str, device: &mut Options) -> Option<Element> {
         match driver {
-            "vfio-pci" if device.get("host").is_some() => pci(device),
+            // With a screen of its own it cannot be unplugged, and has another name.
+            "vfio-pci" | "vfio-pci-nohotplug" if device.get("host").is_some() => pci(device),
+            "vfio-pci-nohotplug" => mediated("vfio-pci", device),
             "vfio-pci" | "vfio-ap" | "vfio-ccw" => mediated(driver, device),
             "usb-host" => usb(device),
             _ if driver.starts_with("vhost-scsi") => {

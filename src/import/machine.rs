@@ -141,7 +141,8 @@ impl Import {
         }
         let mut pieces = Pieces::new();
         let mut children = self.general();
-        let kind = self.accelerator(&mut options);
+        self.compat();
+        let kind = self.accelerator(&mut options, &mut pieces);
         let arch = self.arch();
         let machine = self.board_type(options.take("type"), options.span);
         self.board = machine.clone().unwrap_or_default();
@@ -154,7 +155,9 @@ impl Import {
         pieces.vcpus = vcpu.text_of().parse().unwrap_or(1);
         self.memory(&mut options, &mut pieces, &mut children);
         children.push(vcpu);
-        let mut cpu = self.cpu(&mut pieces);
+        children.extend(self.main_loop());
+        children.extend(self.launch_security(&mut options));
+        let mut cpu = self.cpu(&mut pieces, options.take("max-cpu-compat"));
         children.extend(self.sysinfo());
         children.extend(self.uuid.take().map(|uuid| Element::leaf("uuid", uuid)));
         let mut os = self.os(&arch, machine.as_deref(), &mut options);
@@ -162,7 +165,10 @@ impl Import {
             os.push(Element::new("smbios").attr("mode", "sysinfo"));
         }
         let usb = self.command.take_switch("usb") | (options.take_switch("usb") == Some(true));
-        if usb {
+        if usb && self.root_bus().is_none() {
+            self.notes.push(options.span, Fate::Through, "-usb");
+            self.hand("usb", None, options.span);
+        } else if usb {
             self.devices.push(Element::new("controller").attr("type", "usb").attr("index", 0));
         }
         self.acpi(&arch, &os, &mut options, &mut pieces);
@@ -215,6 +221,23 @@ impl Import {
         last
     }
 
+    /// `<qemu:deprecation>`: what QEMU does with options that are to go.
+    pub fn compat(&mut self) {
+        for (place, mut compat) in self.command.find("compat", "") {
+            let behavior = match (compat.get("deprecated-output"), compat.get("deprecated-input")) {
+                (Some("hide"), Some("accept") | None) => "omit",
+                (Some("hide"), Some("reject")) => "reject",
+                (Some("hide"), Some("crash")) => "crash",
+                _ => continue,
+            };
+            compat.take("deprecated-output");
+            compat.take("deprecated-input");
+            self.command.mark(place);
+            self.deprecation = Some(behavior);
+            self.leave("-compat", compat);
+        }
+    }
+
     /// The options of a switch; given twice, they count together.
     pub fn merged(&mut self, switch: &str, implied: &str) -> Options {
         let mut out = Options::default();
@@ -250,7 +273,7 @@ impl Import {
     }
 
     /// `type` of the domain; takes the accelerator out of the options of the machine.
-    fn accelerator(&mut self, options: &mut Options) -> &'static str {
+    fn accelerator(&mut self, options: &mut Options, pieces: &mut Pieces) -> &'static str {
         let mut chosen: Vec<String> = Vec::new();
         if self.command.take_switch("enable-kvm") {
             chosen.push("kvm".to_string());
@@ -264,6 +287,13 @@ impl Import {
         for argument in self.command.take(&["accel"]) {
             let mut accel = argument.options("accel");
             chosen.extend(accel.take("accel"));
+            if let Some(size) = accel.take_if("tb-size", |s| s.parse::<u64>().ok()) {
+                let cache = Element::leaf("tb-cache", size).attr("unit", "MiB");
+                pieces.features.push(Element::new("tcg").child(cache));
+            }
+            if let Some(size) = accel.take("dirty-ring-size") {
+                pieces.kvm.push(Element::new("dirty-ring").attr("state", "on").attr("size", size));
+            }
             // QEMU adds what is said twice of one accelerator together.
             if !accel.is_empty() {
                 let text = format!("{},{}", chosen.last().map_or("kvm", String::as_str), accel.text());
@@ -284,6 +314,7 @@ impl Import {
             Some("kvm") => "kvm",
             Some("hvf") => "hvf",
             Some("xen") => "xen",
+            Some("mshv") => "hyperv",
             _ => "qemu",
         }
     }
@@ -294,6 +325,10 @@ impl Import {
         match super::source::architecture(name) {
             Some("i386") => "i686".to_string(),
             Some("arm" | "armv7l") => "armv7l".to_string(),
+            // A processor of 64 bits that runs a guest of 32.
+            Some("aarch64") if self.command.values("cpu").any(|cpu| cpu.split(',').any(|p| p == "aarch64=off")) => {
+                "armv7l".to_string()
+            }
             Some(arch) => arch.to_string(),
             None => "x86_64".to_string(),
         }
@@ -334,6 +369,11 @@ impl Import {
         }
         self.acpi_tables(&mut os);
         self.boot(&mut os);
+        if self.is_x86() && options.same("graphics", &["off"]) {
+            // What the firmware shows goes to the serial port.
+            os.inside("bios").set("useserial", "yes");
+        }
+        self.loadparm = options.take("loadparm");
         os
     }
 
@@ -386,7 +426,7 @@ impl Import {
             os.push(Element::new("bootmenu").attr("enable", enable).maybe("timeout", timeout));
         }
         if let Some(timeout) = boot.take("reboot-timeout") {
-            os.push(Element::new("bios").attr("rebootTimeout", timeout));
+            os.inside("bios").set("rebootTimeout", timeout);
         }
         if !boot.is_empty() {
             if let Some(splash) = boot.get("splash").map(|s| self.path(s)) {
@@ -523,6 +563,11 @@ impl Import {
                         smm.push(Element::leaf("tseg", &value).attr("unit", "MiB"));
                     }
                 }
+                ("spapr-nvram", "reg") if super::options::number(&value).is_some() => {
+                    let reg = super::options::number(&value).unwrap_or(0);
+                    let address = Element::new("address").attr("type", "spapr-vio").attr("reg", format!("{reg:#x}"));
+                    self.devices.push(Element::new("nvram").child(address));
+                }
                 ("kvm-pit", "lost_tick_policy") if matches!(value.as_str(), "delay" | "discard") => {
                     pieces.timers.push(Element::new("timer").attr("name", "pit").attr("tickpolicy", value));
                 }
@@ -577,6 +622,7 @@ impl Import {
     /// QEMU takes further options of the machine with another `-machine`.
     fn rest_of_machine(&mut self, mut options: Options) {
         options.same("graphics", &["on"]);
+        self.speaker = options.take("pcspk-audiodev");
         if !options.is_empty() {
             let text = options.text();
             self.notes.push(options.span, Fate::Through, format!("-machine {text}"));

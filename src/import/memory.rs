@@ -78,7 +78,7 @@ impl Import {
             }
         }
         // `<memory>` counts what is plugged in, too.
-        let total = self.memory_devices() + size;
+        let total = self.memory_devices() + self.enclaves(machine) + size;
         children[at] = children[at].clone().text(total);
     }
 
@@ -255,6 +255,22 @@ impl Import {
             all += size;
             let element = self.memory_device(model, backend, &mut device);
             self.placed_memory(element, &driver, device);
+        }
+        all
+    }
+
+    /// Memory of enclaves (SGX), which properties of the machine name: all of it in KiB.
+    fn enclaves(&mut self, machine: &mut Options) -> u64 {
+        let mut all = 0;
+        for i in 0.. {
+            let Some(id) = machine.get(&format!("sgx-epc.{i}.memdev")).map(str::to_string) else { break };
+            let Some(backend) = self.memory_backend(&id) else { break };
+            machine.take(&format!("sgx-epc.{i}.memdev"));
+            let node = machine.take(&format!("sgx-epc.{i}.node"));
+            all += backend.kib.unwrap_or(0);
+            let mut device = node.into_iter().fold(Options::default(), |device, node| device.with("node", node));
+            let element = self.memory_device("sgx-epc", backend, &mut device);
+            self.devices.push(element);
         }
         all
     }

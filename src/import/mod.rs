@@ -21,6 +21,8 @@ mod note;
 mod options;
 mod own;
 mod ports;
+mod secrets;
+mod security;
 mod source;
 mod storage;
 pub use crate::caps::switches;
@@ -60,13 +62,7 @@ pub fn domain(line: &Line, base: &str, compile: &dyn Fn(&[u8]) -> Option<Plan>) 
 
 /// A path below a directory, unless it is absolute.
 fn source_path(base: &str, path: &str) -> String {
-    if path.starts_with('/') {
-        return path.to_string();
-    }
-    match path.strip_prefix("./").unwrap_or(path) {
-        "" | "." => base.to_string(),
-        rest => format!("{}/{rest}", base.trim_end_matches('/')),
-    }
+    source::below(base, path)
 }
 
 /// The domain as `virtc normalize` would order it, without what that fills in.
@@ -83,6 +79,7 @@ fn in_order(xml: String) -> String {
 /// An import on its way.
 struct Import {
     program: String,
+    program_span: Span,
     command: Command,
     /// The directory of relative paths.
     base: String,
@@ -135,6 +132,18 @@ struct Import {
     uuid: Option<String>,
     /// Which USB devices may be redirected, as QEMU says it.
     usb_filter: Option<String>,
+    /// Settings that the host facts say.
+    of_host: Vec<secrets::OfHost>,
+    /// What the boot loader of IBM's mainframes is told.
+    loadparm: Option<String>,
+    /// What QEMU does with options that are to go.
+    deprecation: Option<&'static str>,
+    /// The audio backend of the speaker on the board.
+    speaker: Option<String>,
+    /// Indexes of PCI controllers by the places of their arguments.
+    pci_indexes: BTreeMap<usize, u32>,
+    /// Groups of limits that disks share.
+    groups: BTreeMap<usize, Element>,
     /// Numbers of PCI functions on IBM's mainframes by the id of their device.
     zpci: BTreeMap<String, (String, String)>,
 }
@@ -143,6 +152,7 @@ impl Import {
     fn new(line: &Line, base: &str) -> Import {
         let mut import = Import {
             program: line.program.text.clone(),
+            program_span: line.program.span,
             command: Command::new(&line.arguments),
             base: base.to_string(),
             devices: Vec::new(),
@@ -171,6 +181,12 @@ impl Import {
             strict_boot: false,
             uuid: None,
             usb_filter: None,
+            of_host: Vec::new(),
+            loadparm: None,
+            deprecation: None,
+            speaker: None,
+            pci_indexes: BTreeMap::new(),
+            groups: BTreeMap::new(),
             zpci: BTreeMap::new(),
         };
         import.environment(&line.environment);
@@ -196,26 +212,33 @@ impl Import {
         self.snapshot = self.command.take_switch("snapshot");
         self.count_boot_indexes();
         self.number_iothreads();
+        self.number_pci();
         let mut machine = self.machine();
         self.controllers();
+        self.served_disks();
         self.disks();
+        self.idle_groups();
         self.interfaces();
         self.ports();
+        self.redirection();
         self.displays();
         self.other_devices();
         self.hand_the_rest_through();
         self.without_boot_order(&mut machine);
+        self.boot_parameter();
         machine
     }
 
     fn finish(mut self, machine: machine::Machine, compile: &dyn Fn(&[u8]) -> Option<Plan>) -> Imported {
         self.add_absences(&machine);
+        self.judge_emulator(&machine, compile);
         let mut notes = std::mem::take(&mut self.notes);
         let mut arguments = std::mem::take(&mut self.arguments);
-        if !arguments.is_empty() || !self.own.is_empty() {
+        if !arguments.is_empty() || !self.own.is_empty() || !self.of_host.is_empty() {
             let plan = compile(self.print(&machine, &[]).as_bytes());
             let tokens = plan.as_ref().and_then(Plan::qemu).map(crate::emit::argv::tokens).unwrap_or_default();
             own::compare(&self.own, &tokens, &mut notes);
+            secrets::compare(&self.of_host, &tokens, &mut notes);
             through::settle(&mut arguments, &tokens, self.root_bus(), &mut notes);
         }
         let mut diags = Diagnostics::new();
@@ -243,9 +266,28 @@ impl Import {
         os.push(Element::new("boot").attr("dev", absent));
     }
 
+    /// `loadparm` of the machine belongs to the device that is booted first.
+    fn boot_parameter(&mut self) {
+        let Some(parameter) = self.loadparm.take() else { return };
+        let order = |device: &Element| device.find("boot").and_then(|b| b.get("order")?.parse::<u32>().ok());
+        match self.devices.iter_mut().filter(|d| order(d).is_some()).min_by_key(|d| order(d)) {
+            Some(first) => first.inside("boot").set("loadparm", parameter),
+            None => {
+                let text = format!("loadparm={parameter}");
+                self.notes.push(Span::NONE, Fate::Through, format!("-machine {text}"));
+                self.hand("machine", Some(text), Span::NONE);
+            }
+        }
+    }
+
     /// What the format gives a machine unless it says that there is none.
     fn add_absences(&mut self, machine: &machine::Machine) {
-        let usb = self.devices.iter().any(|d| d.name() == "controller" && d.get("type") == Some("usb"));
+        let is_usb = |d: &Element| match d.name() {
+            "controller" | "hostdev" | "hub" => d.get("type") == Some("usb"),
+            "redirdev" => true,
+            _ => d.get("bus") == Some("usb") || d.find("target").is_some_and(|t| t.get("bus") == Some("usb")),
+        };
+        let usb = self.devices.iter().any(is_usb);
         if !usb && !machine.usb {
             self.devices.push(Element::new("controller").attr("type", "usb").attr("model", "none"));
         }
@@ -267,14 +309,41 @@ impl Import {
         }
     }
 
+    /// Whether the format has a USB bus for devices of this machine. A controller that the board of a machine without PCI
+    /// brings is none that the format knows.
+    fn takes_usb(&self) -> bool {
+        self.root_bus().is_some() || self.arch() == "s390x" || self.controllers.keys().any(|(kind, _)| *kind == "usb")
+    }
+
+    /// Whether the emulator is one that the host runs. Another is left out, and told.
+    fn judge_emulator(&mut self, machine: &machine::Machine, compile: &dyn Fn(&[u8]) -> Option<Plan>) {
+        let installed = ["/usr/", "/bin/", "/sbin/"].iter().any(|place| self.program.starts_with(place));
+        if installed || !self.program.starts_with('/') || compile(self.print(machine, &[]).as_bytes()).is_some() {
+            return;
+        }
+        let emulator = self.program.clone();
+        let name = emulator.rsplit('/').next().unwrap_or_default().to_string();
+        self.program = name;
+        let text = format!(
+            "{emulator}: only QEMUs that the host's packages have installed are run for guests, and this machine gets that one; with security {{ allow-program \"{emulator}\"; }} in the host facts, <emulator>{emulator}</emulator> names yours"
+        );
+        self.changed(self.program_span, text);
+    }
+
     /// The whole domain.
     fn print(&self, machine: &machine::Machine, arguments: &[Through]) -> String {
         let mut domain = Element::new("domain").attr("type", machine.kind);
-        if !(arguments.is_empty() && self.environment.is_empty() && self.overrides.is_empty()) {
+        let plain = arguments.is_empty() && self.environment.is_empty() && self.overrides.is_empty();
+        if !plain || self.deprecation.is_some() {
             domain = domain.attr("xmlns:qemu", "http://libvirt.org/schemas/domain/qemu/1.0");
         }
         machine.children.iter().for_each(|child| domain.push(child.clone()));
         self.iothread_elements().into_iter().for_each(|e| domain.push(e));
+        if !self.groups.is_empty() {
+            let mut groups = Element::new("throttlegroups");
+            groups.push_all(self.groups.values().cloned());
+            domain.push(groups);
+        }
         let mut devices = Element::new("devices");
         // The emulator is a path; a bare name is found by the host.
         if self.program.starts_with('/') {
@@ -291,6 +360,9 @@ impl Import {
             line.push_all(self.environment.iter().cloned());
             domain.push(line);
         }
+        if let Some(behavior) = self.deprecation {
+            domain.push(Element::new("qemu:deprecation").attr("behavior", behavior));
+        }
         if !self.overrides.is_empty() {
             let mut all = Element::new("qemu:override");
             all.push_all(self.overrides.iter().cloned());
@@ -302,6 +374,20 @@ impl Import {
     /// A path as the format wants it, absolute.
     fn path(&self, path: &str) -> String {
         source_path(&self.base, path)
+    }
+
+    /// The node behind a set of descriptors, whose name does not say it: a guess, which is told.
+    fn node_of_set(&mut self, path: String, usual: &str, span: Span) -> String {
+        if !path.starts_with("/dev/fdset/") {
+            return path;
+        }
+        self.changed(
+            span,
+            format!(
+                "{path} was handed over as a descriptor: taken to be {usual}; write the right one if it is another"
+            ),
+        );
+        usual.to_string()
     }
 
     /// Remarks on something that is there in other words, or in another way.

@@ -27,6 +27,9 @@ impl Import {
         let asked = ["nic", "net", "netdev"].iter().any(|switch| self.command.has(switch));
         for (place, mut device) in self.command.find("device", "driver") {
             let Some(model) = device.get("driver").and_then(model) else { continue };
+            if self.on_foreign_bus(&device) {
+                continue;
+            }
             let Some(backend) = device.get("netdev").map(str::to_string) else { continue };
             let Some((back, options)) = self.command.find_by("netdev", "type", "id", &backend) else { continue };
             // What the format cannot express keeps its device as well.
@@ -237,8 +240,7 @@ impl Import {
             "vhost-user" => self.vhost_user(&mut options)?,
             "vhost-vdpa" => {
                 let node = options.take("vhostdev")?;
-                // libvirt hands the node over in a set of descriptors, whose name does not say it.
-                let node = if node.starts_with("/dev/fdset/") { "/dev/vhost-vdpa-0".to_string() } else { node };
+                let node = self.node_of_set(node, "/dev/vhost-vdpa-0", options.span);
                 element("vdpa").child(Element::new("source").attr("dev", node))
             }
             _ => return None,
@@ -254,9 +256,18 @@ impl Import {
         let (helper, bridge) = (options.take("helper"), options.take("br"));
         let (ifname, script, down) = (options.take("ifname"), options.take("script"), options.take("downscript"));
         let vhost = options.take_switch("vhost");
-        options.same("vhostforce", &["on", "off"]);
+        if options.same("vhostforce", &["on"]) {
+            self.idle(span, format!("vhostforce=on of network '{id}': vhost is taken wherever it is there"));
+        }
+        options.same("vhostforce", &["off"]);
         let fds = options.take("fds").map(|fds| fds.split(':').count()).or_else(|| options.take("fd").map(|_| 1));
         options.take_any(&["vhostfd", "vhostfds"]);
+        if script.is_none() && fds.is_none() && helper.is_none() && kind == "tap" {
+            let text = format!(
+                "network '{id}': QEMU runs /etc/qemu-ifup for it, if that is there; add <script path='/etc/qemu-ifup'/> if it is to be run"
+            );
+            self.changed(span, text);
+        }
         let own = |script: &Option<String>| matches!(script.as_deref(), None | Some("no" | ""));
         let bridge = bridge.or_else(|| (kind == "bridge" || helper.is_some()).then(|| "br0".to_string()));
         let mut interface = match bridge {
@@ -301,7 +312,8 @@ impl Import {
 
     /// A socket of passt, which was started for this interface and is started for it again.
     fn passt(&mut self, options: &mut Options) -> Option<Element> {
-        if !options.get("addr.path")?.ends_with("-passt.sock") {
+        let path = options.get("addr.path")?;
+        if !path.ends_with("-passt.sock") && !path.contains("/passt/") {
             return None;
         }
         options.take("addr.path");
@@ -368,6 +380,9 @@ fn model(driver: &str) -> Option<&'static str> {
     }
     let same = [
         "e1000",
+        "e1000-82540em",
+        "e1000-82544gc",
+        "e1000-82545em",
         "e1000e",
         "igb",
         "rtl8139",
@@ -375,10 +390,19 @@ fn model(driver: &str) -> Option<&'static str> {
         "pcnet",
         "vmxnet3",
         "usb-net",
+        "i82550",
         "i82551",
+        "i82557a",
         "i82557b",
+        "i82557c",
+        "i82558a",
+        "i82558b",
+        "i82559a",
+        "i82559b",
+        "i82559c",
         "i82559er",
         "i82562",
+        "i82801",
         "spapr-vlan",
         "lan9118",
         "smc91c111",

@@ -27,7 +27,10 @@ impl Import {
     /// Sets aside what virtc writes by itself. Whether it does, is seen when the domain is compiled.
     pub fn set_aside_own(&mut self) {
         for (place, argument) in self.command.all().to_vec().into_iter().enumerate() {
-            if PROCESS.iter().any(|(name, _)| *name == argument.switch) {
+            // What is about the machine is read with it.
+            let machine = argument.switch == "run-with"
+                && argument.value.as_deref().is_some_and(|v| v.starts_with("async-teardown"));
+            if !machine && PROCESS.iter().any(|(name, _)| *name == argument.switch) {
                 self.set_aside(place, argument);
             }
         }

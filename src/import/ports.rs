@@ -10,6 +10,9 @@ impl Import {
         for (place, mut device) in self.command.find("device", "driver") {
             let driver = device.get("driver").unwrap_or_default().to_string();
             let Some((element, target, model)) = port(&driver) else { continue };
+            if self.on_foreign_bus(&device) {
+                continue;
+            }
             let Some(chardev) = device.get("chardev").map(str::to_string) else { continue };
             let Some(mut port) = self.chardev(&chardev, element) else { continue };
             self.command.mark(place);
@@ -51,6 +54,24 @@ impl Import {
                 None => self.through(&argument),
             }
         }
+    }
+
+    /// `<redirfilter>` of the filter that the redirected ports have.
+    pub fn redirection(&mut self) {
+        let Some(filter) = self.usb_filter.take() else { return };
+        let mut out = Element::new("redirfilter");
+        for rule in filter.split('|') {
+            let mut parts = rule.split(':').map(str::to_string);
+            let mut device = Element::new("usbdev");
+            for name in ["class", "vendor", "product", "version"] {
+                let Some(part) = parts.next().filter(|part| part != "-1") else { continue };
+                let version = super::options::number(&part).filter(|_| name == "version");
+                device.set(name, version.map_or(part, |v| format!("{:x}.{:02x}", v >> 8, v & 0xff)));
+            }
+            device.set("allow", if parts.next().as_deref() == Some("0") { "no" } else { "yes" });
+            out.push(device);
+        }
+        self.devices.push(out);
     }
 
     /// What the device of a port says about its place.
@@ -120,7 +141,11 @@ impl Import {
                 self.command.mark(monitor);
             }
         }
+        let credentials = options.get("tls-creds").map(str::to_string);
         let out = self.source(&mut options, element, id);
+        if let (Some(id), true) = (credentials, out.is_some()) {
+            self.tls_credentials(&id, "chardev");
+        }
         // Whether keys such as Ctrl-C end QEMU is about its terminal.
         if options.same("signal", &["off"]) {
             self.idle(options.span, format!("signal=off of '{id}': the terminal's keys are its own"));
@@ -282,6 +307,7 @@ fn source(options: &mut Options, element: &'static str) -> Option<Element> {
         "spicevmc" => {
             // The name says which of SPICE's channels it is, as does the port's.
             options.take("name");
+            options.same("debug", &["0"]);
             of("spicevmc")
         }
         "spiceport" => of("spiceport").child(Element::new("source").attr("channel", options.take("name")?)),

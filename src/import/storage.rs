@@ -21,6 +21,10 @@ struct Medium {
     direct: Option<bool>,
     no_flush: Option<bool>,
     throttle: Vec<(&'static str, String)>,
+    /// Groups of limits above the image, the topmost first.
+    groups: Vec<String>,
+    /// Children of `<source>` that are not about where it is: credentials, encryption, reservations.
+    inside: Vec<Element>,
     /// Whether writes are thrown away at the end.
     transient: bool,
     /// `<slices>`
@@ -41,6 +45,8 @@ impl Medium {
             direct: None,
             no_flush: None,
             throttle: Vec::new(),
+            groups: Vec::new(),
+            inside: Vec::new(),
             transient: false,
             slice: None,
             left: Vec::new(),
@@ -114,7 +120,8 @@ impl Import {
     fn pflash(&mut self, os: &mut Element, index: u32, mut medium: Medium) {
         medium.places.iter().for_each(|&p| self.command.mark(p));
         std::mem::take(&mut medium.left).into_iter().for_each(|left| self.leave("the flash", left));
-        let Some(source) = medium.source.take() else { return };
+        let Some(mut source) = medium.source.take() else { return };
+        source.push_all(std::mem::take(&mut medium.inside));
         let format = medium.driver.get("type").filter(|f| *f != "raw").map(str::to_string);
         let path = source.get("file").or_else(|| source.get("dev")).unwrap_or_default().to_string();
         let element = match index {
@@ -134,6 +141,9 @@ impl Import {
     pub fn disks(&mut self) {
         for (place, mut device) in self.command.find("device", "driver") {
             let Some(bay) = device.get("driver").and_then(bay) else { continue };
+            if self.on_foreign_bus(&device) {
+                continue;
+            }
             let medium = match device.get("drive").map(str::to_string) {
                 None => None,
                 Some(drive) => match self.medium(&drive) {
@@ -347,15 +357,16 @@ impl Import {
         match driver.as_str() {
             "copy-on-read" => {
                 medium.driver.set("copy_on_read", "on");
+                // It lets what is discarded pass; what becomes of it is said below.
+                node.same("discard", &["unmap"]);
                 common(node, &mut medium);
                 let mut below = self.below(node, &mut medium)?;
                 medium.left.push(std::mem::take(node));
                 return self.storage(&mut below, medium);
             }
             "throttle" => {
-                if let Some(group) = node.take("throttle-group") {
-                    self.throttle_group(&group, &mut medium);
-                }
+                medium.groups.extend(node.take("throttle-group"));
+                node.same("discard", &["unmap"]);
                 common(node, &mut medium);
                 let mut below = self.below(node, &mut medium)?;
                 medium.left.push(std::mem::take(node));
@@ -369,9 +380,15 @@ impl Import {
         }
         if is_format {
             if medium.driver.get("type").is_none() {
-                medium.driver.set("type", &driver);
+                medium.driver.set("type", if driver == "luks" { "raw" } else { &driver });
             }
+            let encrypted = self.encryption(&driver, node);
+            medium.inside.extend(encrypted);
             self.image_below(node, &mut medium)?;
+            if let Some(data) = node.take("data-file") {
+                let data = self.layer("dataStore", &data, &mut medium)?;
+                medium.inside.push(data);
+            }
             if let (Some(offset), Some(size)) = (node.get("offset"), node.get("size")) {
                 let slice = Element::new("slice").attr("type", "storage").attr("offset", offset).attr("size", size);
                 medium.slice = Some(slice);
@@ -400,12 +417,17 @@ impl Import {
             "host_device" | "host_cdrom" => {
                 medium.kind = "block";
                 medium.source = Some(Element::new("source").attr("dev", node.take("filename")?));
+                if let Some(id) = node.take("pr-manager") {
+                    let reservations = self.reservations(&id);
+                    medium.inside.push(reservations);
+                }
             }
             "vvfat" => {
                 medium.kind = "dir";
                 medium.driver.set("type", "fat");
                 node.same("fat-type", &["0"]);
-                node.same("floppy", &["off"]);
+                // It follows from what the disk is.
+                node.same("floppy", &["on", "off"]);
                 node.same("label", &["QEMU VVFAT"]);
                 medium.readonly = node.take_switch("rw") != Some(true);
                 medium.source = Some(Element::new("source").attr("dir", node.take("dir")?));
@@ -426,6 +448,11 @@ impl Import {
                     }
                 }
                 source.push(host);
+                if let Some(id) = node.take("tls-creds") {
+                    source.set("tls", "yes");
+                    self.tls_credentials(&id, "nbd");
+                }
+                source = source.maybe("tlsHostname", node.take("tls-hostname"));
                 if let Some(delay) = node.take("reconnect-delay") {
                     source.push(Element::new("reconnect").attr("delay", delay));
                 }
@@ -433,7 +460,22 @@ impl Import {
             }
             "http" | "https" | "ftp" | "ftps" => {
                 medium.kind = "network";
-                medium.source = Some(network(&node.take("url")?)?);
+                let mut source = network(&node.take("url")?)?;
+                if let Some(verify) = node.take_switch("sslverify") {
+                    source.push(Element::new("ssl").attr("verify", if verify { "yes" } else { "no" }));
+                }
+                source.push_all(node.take("readahead").map(|size| Element::new("readahead").attr("size", size)));
+                source.push_all(node.take("timeout").map(|seconds| Element::new("timeout").attr("seconds", seconds)));
+                medium.source = Some(source);
+                medium.inside.extend(self.login(node, "username", "iscsi"));
+            }
+            "gluster" | "nfs" | "ssh" => {
+                medium.kind = "network";
+                medium.source = Some(match driver.as_str() {
+                    "gluster" => gluster(node)?,
+                    "nfs" => nfs(node)?,
+                    _ => ssh(node)?,
+                });
             }
             "nvme" => {
                 medium.kind = "nvme";
@@ -442,10 +484,13 @@ impl Import {
             "rbd" => {
                 medium.kind = "network";
                 medium.source = Some(rbd(node)?);
+                medium.inside.extend(self.rbd_encryption(node));
+                medium.inside.extend(self.login(node, "user", "ceph"));
             }
             "iscsi" => {
                 medium.kind = "network";
                 medium.source = Some(iscsi(node)?);
+                medium.inside.extend(self.login(node, "user", "iscsi"));
             }
             _ => return None,
         }
@@ -462,10 +507,17 @@ impl Import {
             medium.backing = Some(Element::new("backingStore"));
             return Some(());
         }
-        let below = self.node(&name)?;
-        let mut element = Element::new("backingStore").attr("type", below.kind);
+        medium.backing = Some(self.layer("backingStore", &name, medium)?);
+        Some(())
+    }
+
+    /// An image below another, by the name of its node.
+    fn layer(&mut self, role: &'static str, name: &str, medium: &mut Medium) -> Option<Element> {
+        let below = self.node(name)?;
+        let mut element = Element::new(role).attr("type", below.kind);
         element.push(Element::new("format").attr("type", below.driver.get("type").unwrap_or("raw")));
         let mut source = below.source.unwrap_or_else(|| Element::new("source"));
+        source.push_all(below.inside);
         if let Some(slice) = below.slice {
             source.inside("slices").push(slice);
         }
@@ -476,29 +528,171 @@ impl Import {
         }
         medium.places.extend(below.places);
         medium.left.extend(below.left);
-        medium.backing = Some(element);
-        Some(())
+        Some(element)
     }
 
-    /// The limits of a group become those of the disk.
-    fn throttle_group(&mut self, id: &str, medium: &mut Medium) {
-        let Some((place, mut group)) = self.command.find_by("object", "qom-type", "id", id) else { return };
-        if group.get("qom-type") != Some("throttle-group") {
-            return;
+    /// `<encryption>` of an image.
+    fn encryption(&mut self, driver: &str, node: &mut Options) -> Option<Element> {
+        let (format, key) = match driver {
+            "luks" => ("luks", node.take("key-secret")?),
+            _ => {
+                let format = match node.take("encrypt.format")?.as_str() {
+                    "aes" => "qcow",
+                    _ => "luks",
+                };
+                (format, node.take("encrypt.key-secret")?)
+            }
+        };
+        Some(Element::new("encryption").attr("format", format).child(self.secret(&key, "passphrase")))
+    }
+
+    /// `<encryption>` of an image that Ceph's library opens, with those of its parents.
+    fn rbd_encryption(&mut self, node: &mut Options) -> Option<Element> {
+        let mut layer = node.take_below("encrypt.");
+        let format = layer.take("format")?;
+        let mut out = Element::new("encryption").attr("format", format).attr("engine", "librbd");
+        loop {
+            if let Some(key) = layer.take("key-secret") {
+                let secret = self.secret(&key, "passphrase");
+                out.push(secret);
+            }
+            let mut parent = layer.take_below("parent.");
+            node.graft("encrypt.", layer);
+            if parent.take("format").is_none() {
+                return Some(out);
+            }
+            layer = parent;
         }
+    }
+
+    /// `<auth>`
+    fn login(&mut self, node: &mut Options, user: &str, kind: &str) -> Option<Element> {
+        let key = node.take_any(&["password-secret", "key-secret"])?;
+        // What Ceph is asked for wherever there is a key.
+        let methods = node.take_below("auth-client-required.");
+        for (key, value, span) in methods.into_rest() {
+            if !matches!(value.as_str(), "cephx" | "none") {
+                self.left_out(span, format!("auth-client-required.{key}={value} of a disk"));
+            }
+        }
+        let name = node.take(user).unwrap_or_default();
+        Some(Element::new("auth").attr("username", name).child(self.secret(&key, kind)))
+    }
+
+    /// `<reservations>`
+    fn reservations(&mut self, id: &str) -> Element {
+        let own = Element::new("reservations").attr("managed", "yes");
+        let Some((place, helper)) = self.command.find_by("object", "qom-type", "id", id) else { return own };
         self.command.mark(place);
+        let path = helper.get("path").unwrap_or_default();
+        // The helper was started for this guest, and is started for it again.
+        if id == "pr-helper0" || path.is_empty() {
+            return own;
+        }
+        let source = Element::new("source").attr("type", "unix").attr("path", self.path(path)).attr("mode", "client");
+        Element::new("reservations").attr("managed", "no").child(source)
+    }
+
+    /// The groups of limits of a disk. One that only it has are its own limits; others are groups of the domain.
+    fn limits(&mut self, disk: &mut Element, groups: Vec<String>, device: Option<&str>) -> Vec<(&'static str, String)> {
+        let mut own: Vec<(&'static str, String)> = Vec::new();
+        let mut filters = Element::new("throttlefilters");
+        for (at, id) in groups.into_iter().enumerate() {
+            let Some((place, group)) = self.group(&id) else { continue };
+            let name = id.strip_prefix("throttle-").unwrap_or(&id).to_string();
+            let shared = name.strip_prefix("iotune-");
+            let users = self
+                .command
+                .values("blockdev")
+                .filter(|b| b.contains(&format!("\"{id}\"")) || b.contains(&format!("={id}")))
+                .count();
+            let alone = Some(name.as_str()) == device || !id.starts_with("throttle-");
+            if at == 0 && own.is_empty() && (alone || shared.is_some()) {
+                own = group.clone();
+                match shared.or((users > 1).then_some(name.as_str())) {
+                    Some(shared) => own.push(("group_name", shared.to_string())),
+                    None => {}
+                }
+                self.command.mark(place);
+                continue;
+            }
+            self.command.mark(place);
+            // The lowest comes first.
+            filters.insert(Element::new("throttlefilter").attr("group", &name));
+            self.keep_group(place, &name, group);
+        }
+        if !filters.is_empty() {
+            disk.push(filters);
+        }
+        own
+    }
+
+    /// Place and limits of a group.
+    fn group(&mut self, id: &str) -> Option<(usize, Vec<(&'static str, String)>)> {
+        let (place, mut group) = self.command.any_by("object", "qom-type", "id", id)?;
+        if group.get("qom-type") != Some("throttle-group") {
+            return None;
+        }
         group.take("qom-type");
         group.take("id");
         let mut limits = group.take_below("x-");
         limits.graft("", group.take_below("limits."));
+        let mut out = Vec::new();
         for (key, name) in LIMITS {
             if let Some(value) = limits.take(key).filter(|v| v != "0") {
-                medium.throttle.push((name, value));
+                out.push((*name, value));
             }
         }
-        // Without limits it is a group that limits nothing.
-        medium.left.push(limits);
-        medium.left.push(group);
+        self.leave(&format!("the limits '{id}'"), limits);
+        self.leave(&format!("the limits '{id}'"), group);
+        Some((place, out))
+    }
+
+    /// Limits that no disk is under yet are kept for those that get under them.
+    pub fn idle_groups(&mut self) {
+        for (place, group) in self.command.find("object", "qom-type") {
+            let (Some("throttle-group"), Some(id)) = (group.get("qom-type"), group.get("id")) else { continue };
+            let Some((_, limits)) = self.group(id) else { continue };
+            let name = id.strip_prefix("throttle-").unwrap_or(id);
+            self.command.mark(place);
+            self.keep_group(place, name, limits);
+        }
+    }
+
+    /// A group of the domain, in the order of the command line.
+    fn keep_group(&mut self, place: usize, name: &str, limits: Vec<(&'static str, String)>) {
+        self.groups.entry(place).or_insert_with(|| {
+            let mut element = Element::new("throttlegroup").child(Element::leaf("group_name", name));
+            element.push_all(limits.into_iter().map(|(name, value)| Element::leaf(name, value)));
+            element
+        });
+    }
+
+    /// Disks that another process serves by vhost-user.
+    pub fn served_disks(&mut self) {
+        for (place, mut device) in self.command.find("device", "driver") {
+            if device.get("driver").map(super::controllers::bare) != Some("vhost-user-blk") {
+                continue;
+            }
+            let Some(id) = device.get("chardev") else { continue };
+            let Some((socket, mut chardev)) = self.command.find_by("chardev", "backend", "id", id) else { continue };
+            let Some(path) = chardev.take("path") else { continue };
+            self.command.mark(place);
+            self.command.mark(socket);
+            let mut source = Element::new("source").attr("type", "unix").attr("path", self.path(&path));
+            source.push_all(super::ports::reconnect(&mut chardev));
+            let mut medium = Medium::new(Vec::new());
+            medium.kind = "vhostuser";
+            medium.source = Some(source);
+            medium.driver.set("type", "raw");
+            chardev.take("backend");
+            chardev.take("id");
+            medium.left.push(chardev);
+            let driver = device.take("driver").unwrap_or_default();
+            device.take("chardev");
+            let bay = Bay { device: "disk", bus: "virtio", prefix: "vd" };
+            self.disk_at(bay, Some(medium), &driver, device, None);
+        }
     }
 
     fn disk_at(
@@ -518,13 +712,19 @@ impl Import {
         let (mut transient, mut slice) = (self.snapshot && bay.device == "disk", None);
         let mut driver = Element::new("driver").attr("name", "qemu").attr("type", "raw");
         let mut source = None;
-        let (mut backing, mut throttle, mut readonly) = (None, Vec::new(), false);
+        let (mut backing, mut throttle, mut readonly, mut groups) = (None, Vec::new(), false, Vec::new());
+        let mut inside = Vec::new();
+        if medium.is_none() && device.same("write-cache", &["on"]) {
+            driver.set("cache", "writeback");
+        }
         if let Some(mut medium) = medium {
             let what = medium.source.as_ref().map(|s| s.get("file").or(s.get("dev")).unwrap_or("a disk").to_string());
             let what = what.unwrap_or_else(|| "a disk without an image".to_string());
             std::mem::take(&mut medium.left).into_iter().for_each(|left| self.leave(&what, left));
             transient |= medium.transient && !medium.readonly;
             slice = medium.slice.take();
+            groups = std::mem::take(&mut medium.groups);
+            inside = std::mem::take(&mut medium.inside);
             medium.places.iter().for_each(|&p| self.command.mark(p));
             driver = medium.driver;
             if let Some(cache) = cache_mode(medium.direct, medium.no_flush, device.get("write-cache")) {
@@ -561,6 +761,9 @@ impl Import {
         disk.push(driver);
         if let (Some(source), Some(slice)) = (source.as_mut(), slice) {
             source.inside("slices").push(slice);
+        }
+        if !inside.is_empty() {
+            source.get_or_insert_with(|| Element::new("source")).push_all(inside);
         }
         source.into_iter().for_each(|s| disk.push(s));
         backing.into_iter().for_each(|b| disk.push(b));
@@ -602,7 +805,7 @@ impl Import {
                 let (channel, unit, lun) =
                     (numbers(&mut device, "channel"), numbers(&mut device, "scsi-id"), numbers(&mut device, "lun"));
                 device.take("bus");
-                let narrow = controller.is_some_and(|c| self.narrow_scsi.contains(&c));
+                let narrow = controller.map_or(self.arch() == "sparc", |c| self.narrow_scsi.contains(&c));
                 let (place, target_id) = if narrow { (unit, None) } else { (lun, unit) };
                 if controller.is_some() || place.is_some() || target_id.is_some() {
                     address.set("controller", controller.unwrap_or(0));
@@ -666,6 +869,7 @@ impl Import {
         if !io.is_empty() {
             disk.push(io);
         }
+        throttle.extend(self.limits(&mut disk, groups, device.get("id")));
         if !throttle.is_empty() {
             let all = throttle.into_iter().map(|(name, value)| Element::leaf(name, value));
             disk.push(all.fold(Element::new("iotune"), Element::child));
@@ -680,7 +884,8 @@ impl Import {
 }
 
 /// Formats of images.
-const FORMATS: &[&str] = &["raw", "qcow2", "qcow", "qed", "vmdk", "vdi", "vhdx", "vpc", "bochs", "cloop", "dmg"];
+const FORMATS: &[&str] =
+    &["raw", "luks", "parallels", "qcow2", "qcow", "qed", "vmdk", "vdi", "vhdx", "vpc", "bochs", "cloop", "dmg"];
 
 /// `<source>` of a drive of the host.
 fn nvme(node: &mut Options) -> Option<Element> {
@@ -715,6 +920,55 @@ fn rbd(node: &mut Options) -> Option<Element> {
     }
     source.push_all(node.take("snapshot").map(|s| Element::new("snapshot").attr("name", s)));
     source.push_all(node.take("conf").map(|c| Element::new("config").attr("file", c)));
+    Some(source)
+}
+
+/// A server, in either of QEMU's notations.
+fn host(server: &mut Options) -> Option<Element> {
+    let kind = server.take("type");
+    if kind.as_deref() == Some("unix") {
+        return Some(
+            Element::new("host").attr("transport", "unix").attr("socket", server.take_any(&["path", "socket"])?),
+        );
+    }
+    Some(Element::new("host").attr("name", server.take("host")?).maybe("port", server.take("port")))
+}
+
+/// `<source>` of an image on Gluster.
+fn gluster(node: &mut Options) -> Option<Element> {
+    let name = format!("{}/{}", node.get("volume")?, node.get("path")?);
+    node.take("volume");
+    node.take("path");
+    let mut source = Element::new("source").attr("protocol", "gluster").attr("name", name);
+    for i in 0.. {
+        let mut server = node.take_below(&format!("server.{i}."));
+        let Some(host) = host(&mut server) else { break };
+        source.push(host);
+    }
+    // How much its library tells is a matter of the host.
+    node.same("debug", &["4"]);
+    Some(source)
+}
+
+/// `<source>` of an image on NFS.
+fn nfs(node: &mut Options) -> Option<Element> {
+    let mut server = node.take_below("server.");
+    let mut source = Element::new("source").attr("protocol", "nfs").attr("name", node.take("path")?);
+    source.push(host(&mut server)?);
+    let (user, group) = (node.take("user"), node.take("group"));
+    if user.is_some() || group.is_some() {
+        let number = |name: Option<String>| name.map(|name| format!("+{name}"));
+        source.push(Element::new("identity").maybe("user", number(user)).maybe("group", number(group)));
+    }
+    Some(source)
+}
+
+/// `<source>` of an image behind SSH.
+fn ssh(node: &mut Options) -> Option<Element> {
+    let mut server = node.take_below("server.");
+    let mut source = Element::new("source").attr("protocol", "ssh").attr("name", node.take("path")?);
+    source.push(host(&mut server)?);
+    source.push_all(node.take("user").map(|user| Element::new("identity").attr("username", user)));
     Some(source)
 }
 

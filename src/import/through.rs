@@ -202,19 +202,40 @@ fn with_implied(options: &Options, switch: &str) -> String {
     text.strip_prefix(&format!("{}=", implied(switch))).map_or(text.clone(), str::to_string)
 }
 
-fn place(arguments: &mut [Through], used: &BTreeSet<u32>, bus: &str, notes: &mut Notes) {
-    let mut used = used.clone();
+fn place(arguments: &mut [Through], own: &BTreeSet<u32>, bus: &str, notes: &mut Notes) {
+    let mut used = own.clone();
     for argument in arguments.iter().filter(|a| a.switch == "device") {
         used.extend(argument.options().get("addr").and_then(slot));
     }
     // From the middle up, then down: virtc fills from below, chipsets have what is theirs at the top.
     let mut free =
         (0x10..0x1e).chain((0x03..0x10).rev()).filter(|slot| !used.contains(slot)).collect::<Vec<u32>>().into_iter();
-    for argument in arguments.iter_mut().filter(|a| a.switch == "device" && !a.is_json()) {
+    // Slots that virtc has given to devices of its own, and where what is handed through goes instead.
+    let mut moved: BTreeMap<u32, u32> = BTreeMap::new();
+    for argument in arguments.iter_mut().filter(|a| a.switch == "device") {
         let options = argument.options();
         let on_root = options.get("bus").is_none_or(|b| b == bus || b == "pci.0" || b == "pcie.0");
         let pci = options.get("driver").is_some_and(is_pci);
-        if !pci || !on_root || options.get("addr").is_some() {
+        if !pci || !on_root {
+            continue;
+        }
+        if let Some(address) = options.get("addr") {
+            let Some(taken) = slot(address).filter(|slot| own.contains(slot)) else { continue };
+            let Some(free) = moved.get(&taken).copied().or_else(|| free.next()) else { return };
+            moved.insert(taken, free);
+            let function = address.split_once('.').map(|(_, f)| format!(".{f}")).unwrap_or_default();
+            let new = format!("{free:#x}{function}");
+            for quote in ["=", "\":\""] {
+                let (old, new) = (format!("addr{quote}{address}"), format!("addr{quote}{new}"));
+                argument.value = argument.value.take().map(|value| value.replacen(&old, &new, 1));
+            }
+            let driver = options.get("driver").unwrap_or_default();
+            let text = format!("{driver} is at {new} on {bus}: what has addr={address} is a device of virtc's own");
+            notes.push(argument.span, Fate::Changed, text);
+            continue;
+        }
+        // QEMU makes those in JSON after all others, and finds a place for them.
+        if argument.is_json() {
             continue;
         }
         let Some(slot) = free.next() else { return };
@@ -254,6 +275,17 @@ mod tests {
         let own = ["-device", r#"{"driver":"VGA","bus":"pci.0","addr":"0x10"}"#];
         let given = [("device", "e1000,netdev=n"), ("device", "rtl8139,addr=0x11"), ("device", "usb-kbd")];
         assert_eq!(settled(&given, &own), ["e1000,netdev=n,bus=pci.0,addr=0x12", "rtl8139,addr=0x11", "usb-kbd"]);
+    }
+
+    #[test]
+    fn a_place_that_is_taken_is_left() {
+        let own = ["-device", r#"{"driver":"VGA","bus":"pci.0","addr":"0x2"}"#];
+        let given = [
+            ("device", "e1000,addr=0x2"),
+            ("device", "e1000,addr=2.1"),
+            ("device", r#"{"driver":"VGA","addr":"0x5"}"#),
+        ];
+        assert_eq!(settled(&given, &own), ["e1000,addr=0x10", "e1000,addr=0x10.1", r#"{"driver":"VGA","addr":"0x5"}"#]);
     }
 
     #[test]

@@ -8,7 +8,9 @@ use crate::stage::Cx;
 
 /// Secrets that stand in the file.
 pub fn passwords(domain: &Domain, cx: &mut Cx<'_>) {
-    for graphics in domain.devices.iter().flat_map(|d| &d.graphics).filter(|g| g.passwd.is_some()) {
+    for graphics in
+        domain.devices.iter().flat_map(|d| &d.graphics).filter(|g| g.passwd.as_ref().is_some_and(|p| !p.is_empty()))
+    {
         let message = "the password of the display stands in this file, and whoever reads the file has it";
         cx.warn_at(&codes::PASSWORD, graphics.site, "passwd", message)
             .help("listen on 127.0.0.1 and come through ssh -L, or keep the file from others");

@@ -136,7 +136,8 @@ fn sasl(service: &Service, props: &mut Props, lx: &mut Lower<'_>) {
 /// object is named here.
 fn password(graphics: &Graphics, service: &Service, name: &str, lx: &mut Lower<'_>) -> Password {
     let Some(password) = graphics.passwd.as_ref().or(service.password.as_ref()) else { return Password::None };
-    if lx.env.has_parent() {
+    // An empty one lets nobody in until the monitor sets another; QEMU itself would take it for one that fits.
+    if lx.env.has_parent() || password.is_empty() {
         return Password::ByMonitor;
     }
     let id = format!("{name}-password0");

@@ -109,11 +109,18 @@ fn list(
     Some(words_of(&unquoted(value), Span::new(at, at + value.len()), around, diags))
 }
 
-/// The words of a command that is written as one text.
+/// The words of a command that is written as one text. One without a program goes on where the entry point ends.
 fn words_of(text: &str, span: Span, around: &Around<'_>, diags: &mut Diagnostics) -> Vec<Word> {
-    let lines = shell::lines(text, Span::new(0, 0), around, diags);
-    let Some(line) = lines.into_iter().next() else { return Vec::new() };
-    line.words().map(|word| Word::new(word, span)).collect()
+    let own = shell::lines(text, Span::new(0, 0), around, diags).into_iter().next();
+    let words: Vec<String> = match own {
+        Some(line) => line.words().map(str::to_string).collect(),
+        None if !text.trim_start().starts_with('-') => return Vec::new(),
+        None => {
+            let line = shell::lines(&format!("kvm {text}"), Span::new(0, 0), around, diags).into_iter().next();
+            line.map_or_else(Vec::new, |line| line.arguments.into_iter().map(|w| w.text).collect())
+        }
+    };
+    words.into_iter().map(|word| Word::new(word, span)).collect()
 }
 
 /// A scalar of YAML without its quotes.

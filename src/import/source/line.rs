@@ -61,11 +61,16 @@ pub fn is_assignment(word: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// A path below a directory, unless it is absolute.
+/// A path below a directory, unless it is absolute. Steps that lead back or nowhere are taken, as a shell takes them.
 pub fn below(base: &str, path: &str) -> String {
-    match path.strip_prefix("./").unwrap_or(path) {
-        absolute if absolute.starts_with('/') => absolute.to_string(),
-        "" | "." => base.to_string(),
-        rest => format!("{}/{rest}", base.trim_end_matches('/')),
+    let whole = if path.starts_with('/') { path.to_string() } else { format!("{base}/{path}") };
+    let mut steps: Vec<&str> = Vec::new();
+    for step in whole.split('/') {
+        match step {
+            "" | "." => {}
+            ".." => drop(steps.pop()),
+            step => steps.push(step),
+        }
     }
+    format!("/{}", steps.join("/"))
 }

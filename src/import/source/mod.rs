@@ -12,7 +12,8 @@ use config::expand_config;
 pub use line::{Around, Line, PROCESS, Word};
 pub use program::architecture;
 
-use line::{below, is_assignment};
+pub use line::below;
+use line::is_assignment;
 
 use crate::diag::codes::inputs::{ARGV, ARGV_LEFT_OUT};
 use crate::diag::{Diagnostics, Span};
@@ -47,7 +48,8 @@ pub fn read_configs(line: &mut Line, base: &str, read: &dyn Fn(&str) -> Option<S
 /// The QEMU command lines of a text, in order. Faults are recorded where they are.
 pub fn command_lines(bytes: &[u8], around: &Around<'_>, diags: &mut Diagnostics) -> Vec<Line> {
     let lossy = String::from_utf8_lossy(bytes);
-    let text: &str = &lossy;
+    let fenced = examples(&lossy);
+    let text: &str = fenced.as_deref().unwrap_or(&lossy);
     let trimmed = text.trim_start();
     let found = if text.contains('\0') {
         separated(text, '\0').into_iter().collect()
@@ -73,6 +75,26 @@ pub fn command_lines(bytes: &[u8], around: &Around<'_>, diags: &mut Diagnostics)
         diags.error(&ARGV, at, what).help(PROCESS);
     }
     found
+}
+
+/// What stands between fences in a text for people (Markdown), everything at its place; none if there are no fences.
+fn examples(text: &str) -> Option<String> {
+    let is_fence = |line: &str| line.trim_start().starts_with("```") || line.trim_start().starts_with("~~~");
+    if text.lines().filter(|line| is_fence(line)).count() < 2 || text.starts_with("#!") {
+        return None;
+    }
+    let (mut out, mut inside) = (String::new(), false);
+    for line in text.split_inclusive('\n') {
+        if inside && !is_fence(line) {
+            // What is typed stands behind a prompt.
+            let prompt = line.trim_start().starts_with("$ ").then(|| line.replacen('$', " ", 1));
+            out.push_str(prompt.as_deref().unwrap_or(line));
+        } else {
+            inside ^= is_fence(line);
+            out.extend(line.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }));
+        }
+    }
+    Some(out)
 }
 
 /// A command line with one separator between its words.

@@ -52,7 +52,8 @@ impl Shell<'_> {
 
     /// Whether nobody sets a variable.
     pub(super) fn is_unset(&self, name: &str) -> bool {
-        !self.variables.contains_key(name) && !matches!(name, "0" | "PWD" | "BASH_SOURCE")
+        !self.variables.contains_key(name)
+            && !matches!(name, "0" | "PWD" | "BASH_SOURCE" | "#" | "@" | "*" | "?" | "$" | "!")
     }
 
     /// The values of a variable: more than one if it is an array.
@@ -90,8 +91,6 @@ impl Shell<'_> {
             "PWD" => Some(vec![self.here()]),
             "@" | "*" => Some(Vec::new()),
             "#" => Some(vec!["0".to_string()]),
-            // The script is run without arguments.
-            digit if digit.bytes().all(|b| b.is_ascii_digit()) => Some(Vec::new()),
             _ => None,
         }
     }
@@ -202,9 +201,14 @@ fn name_of(name: &str, span: Span) -> Variable {
 }
 
 fn unset(name: &str, span: Span) -> Fault {
+    let argument = name.bytes().all(|b| b.is_ascii_digit());
     Fault {
         span,
-        what: format!("'{name}' is not set in this file"),
+        what: if argument {
+            format!("${name} is what the script is called with, which is not in this file")
+        } else {
+            format!("'{name}' is not set in this file")
+        },
         help: format!("add --env {name}=VALUE, or {PROCESS}"),
     }
 }

@@ -297,6 +297,21 @@ impl<'a> Shell<'a> {
 
     /// A command whose words are known: QEMU itself, or a shell in a shell, or something else.
     fn started(&mut self, words: Vec<Word>, faults: Vec<Fault>, command: &[&Token]) {
+        if let [name, sign, ..] = words.as_slice()
+            && matches!(sign.text.as_str(), "=" | ":=" | "::=" | "?=" | "+=")
+        {
+            if words.iter().any(|w| program::is_qemu(&w.text)) {
+                self.faults.push(Fault {
+                    span: Span { start: name.span.start, end: sign.span.end },
+                    what: format!(
+                        "'{} {}' is an assignment of make, and only make knows what it leads to",
+                        name.text, sign.text
+                    ),
+                    help: format!("`make -n TARGET` prints the command line, and that can be read; or {PROCESS}"),
+                });
+            }
+            return;
+        }
         let nested = words.iter().find(|w| w.text.contains(char::is_whitespace) && w.text.contains("qemu")).cloned();
         let name = words.iter().find(|w| !is_assignment(&w.text)).map(|w| w.text.clone()).unwrap_or_default();
         let mut notes = Vec::new();
@@ -343,11 +358,21 @@ impl<'a> Shell<'a> {
 
     fn call(&mut self, name: &str, arguments: &[&Raw]) {
         let body = self.functions.get(name).cloned().unwrap_or_default();
-        let given: Vec<(String, Value)> = arguments
+        let mut all = Vec::new();
+        let mut unknown = None;
+        for word in arguments {
+            match self.fields(word) {
+                Ok(fields) => all.extend(fields),
+                Err(fault) => unknown = Some(Value::Unknown(fault)),
+            }
+        }
+        let all = unknown.unwrap_or(Value::Many(all));
+        let mut given: Vec<(String, Value)> = arguments
             .iter()
             .enumerate()
             .map(|(i, word)| ((i + 1).to_string(), self.one(word).map_or_else(Value::Unknown, Value::One)))
             .collect();
+        given.extend(["@", "*"].map(|name| (name.to_string(), all.clone())));
         let before = self.variables.clone();
         self.variables.extend(given);
         self.depth += 1;
@@ -355,8 +380,7 @@ impl<'a> Shell<'a> {
         self.tokens(&body);
         self.joint = joint;
         self.depth -= 1;
-        for i in 1..10 {
-            let key = i.to_string();
+        for key in (1..10).map(|i| i.to_string()).chain(["@".to_string(), "*".to_string()]) {
             match before.get(&key) {
                 Some(value) => drop(self.variables.insert(key, value.clone())),
                 None => drop(self.variables.remove(&key)),

@@ -65,7 +65,8 @@ fn conditions_that_can_be_decided_are() {
 
 #[test]
 fn functions_are_read_where_they_are_called() {
-    assert_eq!(one("run() { qemu-system-x86_64 -m $1 \"$@\"; }\nM=7\nrun $M"), ["qemu-system-x86_64", "-m", "7"]);
+    assert_eq!(one("run() { qemu-system-x86_64 -m $1; }\nM=7\nrun $M"), ["qemu-system-x86_64", "-m", "7"]);
+    assert_eq!(one("run() { qemu-system-x86_64 \"$@\" -s; }\nrun -m 7"), ["qemu-system-x86_64", "-m", "7", "-s"]);
 }
 
 #[test]
