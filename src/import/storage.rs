@@ -609,10 +609,8 @@ impl Import {
             let alone = Some(name.as_str()) == device || !id.starts_with("throttle-");
             if at == 0 && own.is_empty() && (alone || shared.is_some()) {
                 own = group.clone();
-                match shared.or((users > 1).then_some(name.as_str())) {
-                    Some(shared) => own.push(("group_name", shared.to_string())),
-                    None => {}
-                }
+                let shared = shared.or((users > 1).then_some(name.as_str()));
+                own.extend(shared.map(|name| ("group_name", name.to_string())));
                 self.command.mark(place);
                 continue;
             }
