@@ -81,7 +81,7 @@ fn main() {
         })
         .sum();
     let written = start.elapsed();
-    let members: Vec<Member<'_>> = plans.iter().map(|plan| Member { file: "vm.xml", plan }).collect();
+    let members: Vec<Member<'_>> = plans.iter().map(|plan| Member { file: "vm.xml", plan, there: None }).collect();
     let faults: usize = conflicts(&members).iter().map(|d| d.iter().count()).sum();
     println!("threads             {}", rayon::current_num_threads());
     println!("{DOMAINS} Plans         {compiled:?}");

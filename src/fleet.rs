@@ -2,11 +2,12 @@
 
 pub mod categories;
 mod claims;
+pub mod inventory;
 pub mod ports;
 
 use crate::diag::codes::general as codes;
 use crate::diag::codes::hostdev::IN_TURNS;
-use crate::diag::{Diagnostics, Span};
+use crate::diag::{Diagnostic, Diagnostics, Span};
 use crate::plan::{Access, Cause, Listen, PathKind, Plan, Sharing, Use};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,6 +17,8 @@ pub struct Member<'a> {
     pub file: &'a str,
     /// Its Plan.
     pub plan: &'a Plan,
+    /// For what is there already, words that say so: what it has, others cannot have, and nothing is told about it.
+    pub there: Option<&'a str>,
 }
 
 /// A thing that only one domain can have: what kind, which one, who claims it.
@@ -24,8 +27,8 @@ type Claims<'a> = BTreeMap<(&'static str, String), Vec<(usize, &'a Cause)>>;
 /// A port by protocol (whether UDP) and number, and who listens there.
 type Ports<'a> = BTreeMap<(bool, u16), Vec<(usize, &'a Listen)>>;
 
-/// Finds everything that two domains claim. Gives the faults of each member, in the order of the members;
-/// each points at its own place and names the other's.
+/// Finds everything that two domains claim. Gives the faults of each member, in the order of the members. Each fact is told
+/// once: where the later of the two claims it, with the place of the first.
 pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
     let mut claims = Claims::new();
     let mut ports = Ports::new();
@@ -42,36 +45,49 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
     }
     let mut faults: Vec<Diagnostics> = members.iter().map(|_| Diagnostics::new()).collect();
     for ((kind, value), owners) in claims.iter().filter(|(_, owners)| owners.len() > 1) {
-        for (i, &(at, cause)) in owners.iter().enumerate() {
-            let other = owners[if i == 0 { 1 } else { 0 }];
+        let (first, others) = told(members, owners);
+        for &(at, cause) in others {
+            let place = place(members, first);
             if *kind == DEVICE {
-                let span = if cause.line > 0 { cause.span } else { Span::NONE };
-                let message = format!("the host device '{value}' is also that of {}", place(members, other));
-                faults[at]
-                    .warning(&IN_TURNS, span, message)
-                    .help("they have it by turns: to start one stops the other");
+                let message = format!("the host device '{value}' is also that of {place}");
+                let span = span_of(cause);
+                let warning = faults[at].warning(&IN_TURNS, span, message);
+                point(warning, members, first).help("they have it by turns: to start one stops the other");
                 continue;
             }
-            let message = format!("the {kind} '{value}' is also that of {}", place(members, other));
-            fault(&mut faults[at], cause, message, format!("give one of the domains another {kind}"));
+            let message = format!("the {kind} '{value}' is also that of {place}");
+            let error = faults[at].error(&codes::FLEET, span_of(cause), message);
+            point(error, members, first).help(format!("give one of the domains another {kind}"));
         }
     }
     for owners in ports.values().filter(|owners| owners.len() > 1) {
-        for (at, port) in owners {
-            let other = owners.iter().find(|(other, theirs)| other != at && theirs.collides(port));
-            let Some(&(other, there)) = other else { continue };
+        for (number, (at, port)) in owners.iter().enumerate().filter(|(_, (at, _))| !members[*at].there.is_some()) {
+            // The first that is in the way, of those before it and of those that are there already.
+            let earlier = |(n, (other, theirs)): &(usize, &(usize, &Listen))| {
+                other != at && theirs.collides(port) && (*n < number || members[*other].there.is_some())
+            };
+            let Some((_, &(other, there))) = owners.iter().enumerate().find(earlier) else { continue };
             let protocol = if port.udp { "UDP" } else { "TCP" };
-            let message = format!(
-                "the {protocol} port {} of {} is also that of {}",
-                port.port,
-                port.address,
-                place(members, (other, &there.cause))
-            );
-            fault(&mut faults[*at], &port.cause, message, "give one of the domains another port".to_string());
+            let first = (other, &there.cause);
+            let place = place(members, first);
+            let message = format!("the {protocol} port {} of {} is also that of {place}", port.port, port.address);
+            let error = faults[*at].error(&codes::FLEET, span_of(&port.cause), message);
+            point(error, members, first).help("give one of the domains another port");
         }
     }
     readers(members, &claims, &mut faults);
     faults
+}
+
+/// Who has a thing first, and who is told of it: the others that are not there already.
+fn told<'c, 'a>(
+    members: &[Member<'_>],
+    owners: &'c [(usize, &'a Cause)],
+) -> ((usize, &'a Cause), impl Iterator<Item = &'c (usize, &'a Cause)>) {
+    let settled = owners.iter().position(|(at, _)| members[*at].there.is_some()).unwrap_or(0);
+    let others =
+        move |(number, (at, _)): &(usize, &(usize, &Cause))| *number != settled && !members[*at].there.is_some();
+    (owners[settled], owners.iter().enumerate().filter(others).map(|(_, owner)| owner))
 }
 
 /// A claim that two machines can have by turns.
@@ -100,7 +116,7 @@ pub fn rivals(members: &[Member<'_>]) -> Vec<Vec<String>> {
 
 /// A disk that one domain writes and another reads: QEMU refuses to open it twice.
 fn readers(members: &[Member<'_>], claims: &Claims<'_>, faults: &mut [Diagnostics]) {
-    for (at, member) in members.iter().enumerate() {
+    for (at, member) in members.iter().enumerate().filter(|(_, member)| member.there.is_none()) {
         let reads = |a: &&Access| {
             a.sharing == Sharing::ReadOnly
                 && matches!(a.kind, PathKind::File | PathKind::BlockDevice)
@@ -110,24 +126,33 @@ fn readers(members: &[Member<'_>], claims: &Claims<'_>, faults: &mut [Diagnostic
             let writers = claims.get(&("writable disk", access.path.clone()));
             let Some(&writer) = writers.and_then(|w| w.iter().find(|(other, _)| *other != at)) else { continue };
             let message = format!("'{}' is read here and written by {}", access.path, place(members, writer));
-            let span = if access.cause.line > 0 { access.cause.span } else { Span::NONE };
-            faults[at]
-                .warning(&codes::FLEET, span, message)
+            let warning = faults[at].warning(&codes::FLEET, span_of(&access.cause), message);
+            point(warning, members, writer)
                 .help("an image that others are based on must not change: make it <readonly/> there too");
         }
     }
 }
 
-fn fault(faults: &mut Diagnostics, cause: &Cause, message: String, help: String) {
-    let span = if cause.line > 0 { cause.span } else { Span::NONE };
-    faults.error(&codes::FLEET, span, message).help(help);
+fn span_of(cause: &Cause) -> Span {
+    if cause.line > 0 { cause.span } else { Span::NONE }
+}
+
+/// Adds the place of the other.
+fn point<'d>(
+    fault: &'d mut Diagnostic,
+    members: &[Member<'_>],
+    (member, cause): (usize, &Cause),
+) -> &'d mut Diagnostic {
+    fault.elsewhere(members[member].file, cause.line, "the first is here")
 }
 
 /// `file.xml:12`
 fn place(members: &[Member<'_>], (member, cause): (usize, &Cause)) -> String {
-    match cause.line {
-        0 => members[member].file.to_string(),
-        line => format!("{}:{line}", members[member].file),
+    let Member { file, there, .. } = &members[member];
+    match (there, cause.line) {
+        (Some(words), _) => words.to_string(),
+        (None, 0) => file.to_string(),
+        (None, line) => format!("{file}:{line}"),
     }
 }
 
@@ -144,11 +169,26 @@ mod tests {
     #[test]
     fn a_name_is_claimed_once() {
         let (a, b, c) = (plan("vm", "1"), plan("vm", "2"), plan("other", "3"));
-        let members = [("a.xml", &a), ("b.xml", &b), ("c.xml", &c)].map(|(file, plan)| Member { file, plan });
+        let members =
+            [("a.xml", &a), ("b.xml", &b), ("c.xml", &c)].map(|(file, plan)| Member { file, plan, there: None });
         let faults = conflicts(&members);
         let messages: Vec<String> = faults.iter().flat_map(|d| d.iter().map(|d| d.message.clone())).collect();
-        assert_eq!(messages, ["the name 'vm' is also that of b.xml", "the name 'vm' is also that of a.xml"]);
-        assert!(faults[2].is_empty());
+        assert_eq!(messages, ["the name 'vm' is also that of a.xml"], "a fact is told once");
+        assert!(faults[0].is_empty() && faults[2].is_empty());
+        assert_eq!(faults[1].iter().next().expect("a fault").elsewhere[0].file, "a.xml");
+    }
+
+    #[test]
+    fn what_is_there_already_is_told_nothing() {
+        let (a, b, c) = (plan("vm", "1"), plan("vm", "2"), plan("vm", "3"));
+        let member = |file, plan, there: bool| Member { file, plan, there: there.then_some("that one") };
+        let members = [member("a.xml", &a, false), member("there", &b, true), member("c.xml", &c, false)];
+        let faults = conflicts(&members);
+        let of = |at: usize| faults[at].iter().map(|d| d.message.as_str()).collect::<Vec<_>>();
+        assert_eq!(of(0), ["the name 'vm' is also that of that one"]);
+        assert!(of(1).is_empty());
+        assert_eq!(of(2), ["the name 'vm' is also that of that one"]);
+        assert!(conflicts(&[member("x", &a, true), member("y", &b, true)]).iter().all(Diagnostics::is_empty));
     }
 
     #[test]
@@ -161,8 +201,8 @@ mod tests {
         let (a, b, c) = (listening("127.0.0.1"), listening("127.0.0.2"), listening("0.0.0.0"));
         let faults =
             |members: &[Member<'_>]| -> Vec<usize> { conflicts(members).iter().map(|d| d.iter().count()).collect() };
-        let member = |file, plan| Member { file, plan };
+        let member = |file, plan| Member { file, plan, there: None };
         assert_eq!(faults(&[member("a", &a), member("b", &b)]), [0, 0]);
-        assert_eq!(faults(&[member("a", &a), member("b", &b), member("c", &c)]), [1, 1, 1]);
+        assert_eq!(faults(&[member("a", &a), member("b", &b), member("c", &c)]), [0, 0, 1]);
     }
 }

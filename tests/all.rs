@@ -8,6 +8,7 @@ mod common;
 
 mod accepts;
 mod addresses;
+mod adopt;
 mod attacks;
 mod cli;
 mod denial;
@@ -20,6 +21,7 @@ mod host_paths;
 mod import;
 mod import_words;
 mod kinds;
+mod life;
 mod lints;
 mod needs;
 mod networks;

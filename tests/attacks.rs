@@ -531,14 +531,23 @@ fn a_tree_with_special_bits_is_refused() {
 fn scripts_of_packages_run_nothing_of_a_tree() {
     let dir = tempfile::tempdir().expect("a folder");
     let tree = built(dir.path());
-    let units = tree.join("usr/lib/systemd/system");
-    for name in
-        ["virtc-x;touch PWNED;.service", "virtc-$(touch PWNED).service", "virtc-a b'c.service", "--root=x.service"]
-    {
-        std::fs::write(units.join(name), "[Service]\n\n[Install]\nWantedBy=virtc.target\n").expect("written");
+    // What was put into a tree is not packed at all.
+    let planted = tree.join("usr/lib/systemd/system/virtc-x;touch PWNED;.service");
+    std::fs::write(&planted, "[Service]\n\n[Install]\nWantedBy=virtc.target\n").expect("written");
+    let package =
+        || virtc().current_dir(dir.path()).args(["package", "--deb", "tree", "-o", "vm.deb"]).output().expect("virtc");
+    assert_eq!(package().status.code(), Some(1));
+    std::fs::remove_file(planted).expect("removed");
+    // Names of machines are what people like.
+    for (number, name) in ["x;touch PWNED;", "$(touch PWNED)", "a b'c", "`touch PWNED`"].iter().enumerate() {
+        let uuid = format!("1a1b2c3d-0000-4000-8000-00000000000{number}");
+        let text = domain(QEMU, "", "").replace("5a1b0c9d-2e3f-4a5b-8c6d-0123456789ab", &uuid);
+        let file = dir.path().join(format!("{number}.xml"));
+        std::fs::write(&file, text.replace("<name>vm</name>", &format!("<name>{name}</name>"))).expect("written");
+        let out = virtc().current_dir(dir.path()).arg("build").arg(file).args(["-o", "tree"]).output().expect("virtc");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     }
-    let out =
-        virtc().current_dir(dir.path()).args(["package", "--deb", "tree", "-o", "vm.deb"]).output().expect("virtc");
+    let out = package();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let unpack = std::process::Command::new("sh")
         .args(["-c", "ar x vm.deb && tar xf control.tar*"])
@@ -549,12 +558,12 @@ fn scripts_of_packages_run_nothing_of_a_tree() {
         crate::common::skip("ar, tar");
         return;
     }
-    // systemctl says what it is given; it is found first.
+    // The helper says what it is given; it is found first.
     let bin = dir.path().join("bin");
     std::fs::create_dir(&bin).expect("made");
-    std::fs::write(bin.join("systemctl"), "#!/bin/sh\nprintf '<%s>' \"$@\" >>\"$LOG\"\n").expect("written");
-    let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(bin.join("systemctl"), mode).expect("a mode");
+    let mode = || -> std::fs::Permissions { std::os::unix::fs::PermissionsExt::from_mode(0o755) };
+    std::fs::write(bin.join("deb-systemd-helper"), "#!/bin/sh\nprintf '<%s>' \"$@\" >>\"$LOG\"\n").expect("written");
+    std::fs::set_permissions(bin.join("deb-systemd-helper"), mode()).expect("a mode");
     let run = |script: &str, word: &str| {
         let path = format!("{}:/usr/bin:/bin", bin.display());
         let mut command = std::process::Command::new("sh");
@@ -562,13 +571,15 @@ fn scripts_of_packages_run_nothing_of_a_tree() {
         command.env("DPKG_ROOT", dir.path().join("target"));
         command.output().expect("sh")
     };
-    for (script, word) in [("postinst", "configure"), ("prerm", "remove")] {
+    for (script, word) in [("preinst", "install"), ("postinst", "configure"), ("prerm", "remove"), ("postrm", "purge")]
+    {
         run(script, word);
         assert!(!dir.path().join("PWNED").exists() && !dir.path().join("target/PWNED").exists(), "{script} ran a name");
     }
-    let log = std::fs::read_to_string(dir.path().join("log")).expect("what systemctl was given");
-    assert!(log.contains("<virtc-x;touch PWNED;.service>") && log.contains("<virtc-a b'c.service>"), "{log}");
-    assert!(!log.contains("<--root=x.service>"), "{log}");
+    let log = std::fs::read_to_string(dir.path().join("log")).expect("what the helper was given");
+    for unit in [r"<virtc-x\x3btouch\x20PWNED\x3b.service>", r"<virtc-a\x20b\x27c.service>", "<virtc-vm.service>"] {
+        assert!(log.contains(unit), "{unit}: {log}");
+    }
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! `virtc check`: all diagnostics, no output.
 
+use super::compiled::{self, Naming, There};
 use super::fix;
-use super::inputs::{Source, World, read, report_all};
+use super::inputs::{Source, World, attempt, report_all};
 use super::{Exit, Shared, complain};
 use crate::compile::Until;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
-use crate::fleet::{self, Member};
 use crate::plan::{Plan, Target};
 use crate::run::preflight::preflight;
 use crate::run::registry::Registry;
@@ -66,7 +66,7 @@ fn check(args: &Args, shared: &Shared) -> Exit {
     };
     let mut exit = Exit::Done;
     if args.fix {
-        for file in distinct(args.files.iter().flat_map(|f| expand(f))) {
+        for file in compiled::distinct(&args.files) {
             exit = exit.and(fix::file(&file, args.diff, &|source| match &world {
                 Some(w) => w.compile_text(&source.bytes, Until::Planned).diags,
                 None => format_only(source),
@@ -76,92 +76,84 @@ fn check(args: &Args, shared: &Shared) -> Exit {
             return exit;
         }
     }
-    let mut reports: Vec<(Source, Diagnostics)> = Vec::new();
-    let mut fleet: Vec<(Source, Plan)> = Vec::new();
-    let mut count = 0;
-    for file in distinct(args.files.iter().flat_map(|f| expand(f))) {
-        count += 1;
-        match read(&file) {
+    let (reports, found, count) = match &world {
+        Some(world) => whole(args, world, shared),
+        None => format_of_all(args, shared),
+    };
+    report_all(&reports, shared);
+    if count > 1 && !shared.quiet && shared.message_format == super::MessageFormatName::Human {
+        compiled::summary(count, &reports);
+    }
+    exit.and(found)
+}
+
+/// What was found, file by file; how the command ends by it; how many files there were.
+type Found = (Vec<(Source, Diagnostics)>, Exit, usize);
+
+/// Everything that `build` would find, and what only a check looks for.
+fn whole(args: &Args, world: &World<'_>, shared: &Shared) -> Found {
+    let mut batch = compiled::compile(&args.files, world);
+    let count = batch.units.len() + batch.unreadable.len();
+    let mut exit = batch.exit;
+    if args.here {
+        for unit in &mut batch.units {
+            let Some(plan) = unit.plan().cloned() else { continue };
+            exit = exit.and(ready(&plan, &mut unit.compiled.diags));
+        }
+    }
+    compiled::settle(&mut batch.units, &There::default(), &[], world);
+    // What libvirt would execute is not written into units.
+    if shared.target.is_standalone() {
+        let naming = Naming { prefix: String::new(), base: None };
+        if let Err(failed) = compiled::emit(&mut batch.units, world, &naming) {
+            exit = exit.and(failed);
+        }
+    }
+    let mut reports = std::mem::take(&mut batch.unreadable);
+    // Programs read their own stream; a person hears of it, too.
+    reports.iter().flat_map(|(_, diags)| diags.iter()).for_each(|d| complain(&d.message));
+    for unit in batch.units {
+        let mut diags = unit.compiled.diags;
+        if shared.strict {
+            diags.make_strict();
+        }
+        if fails(&diags, shared.target) {
+            exit = exit.and(Exit::Input);
+        }
+        // A clean file costs nothing more.
+        if !diags.is_empty() {
+            reports.push((unit.source, diags));
+        }
+    }
+    (reports, exit, count)
+}
+
+/// The faults of the format alone.
+fn format_of_all(args: &Args, shared: &Shared) -> Found {
+    let (mut reports, mut exit) = (Vec::new(), Exit::Done);
+    let files = compiled::distinct(&args.files);
+    let count = files.len();
+    for file in files {
+        match attempt(&file) {
             Ok(source) => {
-                let mut planned = None;
-                let mut diags = match &world {
-                    Some(w) => {
-                        let mut compiled = w.compile_text(&source.bytes, Until::Planned);
-                        let plan = compiled.plan.filter(|_| !compiled.diags.has_errors());
-                        if let Some(plan) = plan.as_ref().filter(|_| args.here) {
-                            exit = exit.and(ready(plan, &mut compiled.diags));
-                        }
-                        planned = plan;
-                        compiled.diags
-                    }
-                    None => format_only(&source),
-                };
+                let mut diags = format_only(&source);
                 if shared.strict {
                     diags.make_strict();
                 }
                 if fails(&diags, shared.target) {
                     exit = exit.and(Exit::Input);
                 }
-                // A clean file costs nothing more, but for what it has in common with others.
-                if let Some(plan) = planned {
-                    fleet.push((Source { name: source.name.clone(), bytes: source.bytes.clone() }, plan));
-                }
                 if !diags.is_empty() {
                     reports.push((source, diags));
                 }
             }
-            Err(failed) => exit = exit.and(failed),
+            Err(why) => {
+                exit = exit.and(Exit::Environment);
+                reports.extend(compiled::unreadable(&file, why, shared));
+            }
         }
     }
-    if conflicts(&fleet, &mut reports, shared) {
-        exit = exit.and(Exit::Input);
-    }
-    report_all(&reports, shared);
-    if count > 1 && !shared.quiet && shared.message_format == super::MessageFormatName::Human {
-        summary(count, &reports);
-    }
-    exit
-}
-
-/// The files, each once.
-fn distinct(files: impl Iterator<Item = PathBuf>) -> Vec<PathBuf> {
-    let mut seen = std::collections::BTreeSet::new();
-    files.filter(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone()))).collect()
-}
-
-/// Adds what only one of the domains can have, as `build` does. Whether there is any such thing.
-fn conflicts(fleet: &[(Source, Plan)], reports: &mut Vec<(Source, Diagnostics)>, shared: &Shared) -> bool {
-    if fleet.len() < 2 {
-        return false;
-    }
-    let members: Vec<Member<'_>> = fleet.iter().map(|(source, plan)| Member { file: &source.name, plan }).collect();
-    let mut found = false;
-    for ((source, _), mut faults) in fleet.iter().zip(fleet::conflicts(&members)) {
-        if shared.strict {
-            faults.make_strict();
-        }
-        found |= faults.has_errors();
-        if faults.is_empty() {
-            continue;
-        }
-        match reports.iter_mut().find(|(other, _)| other.name == source.name) {
-            Some((_, diags)) => diags.extend(faults),
-            None => reports.push((Source { name: source.name.clone(), bytes: source.bytes.clone() }, faults)),
-        }
-    }
-    found
-}
-
-/// Says how many files were looked at, and what was found in them.
-fn summary(files: usize, reports: &[(Source, Diagnostics)]) {
-    let of = |severity| reports.iter().flat_map(|(_, d)| d.iter()).filter(|d| d.severity == severity).count();
-    let number = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
-    let mut line = format!("{files} files, {}", number(of(Severity::Error), "error"));
-    let warnings = of(Severity::Warning);
-    if warnings > 0 {
-        line += &format!(", {}", number(warnings, "warning"));
-    }
-    complain(&line);
+    (reports, exit, count)
 }
 
 /// Looks whether this host can run the machine.

@@ -1,11 +1,11 @@
 //! `virtc diff`: what differs on the host, in the terms of the domain.
 
-use super::build::{self, Naming};
+use super::build;
+use super::compiled::Naming;
 use super::explain::plan;
-use super::golden::describe;
 use super::inputs::World;
 use super::{Exit, Shared, Sides, complain, print};
-use crate::emit::Artifact;
+use crate::emit::{Artifact, describe};
 use crate::plan::{Change, Difference, differences};
 use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
@@ -102,7 +102,7 @@ pub fn run(args: &Args, sides: &Sides, shared: &Shared) -> Exit {
 fn artifacts(side: &Side<'_>) -> Result<BTreeMap<String, Artifact>, Exit> {
     let world = World::load(&side.shared)?;
     let naming = Naming { prefix: String::new(), base: None };
-    let all = build::artifacts(&[side.file.to_path_buf()], &world, &naming)?;
+    let all = build::outputs(&[side.file.to_path_buf()], &world, &naming)?;
     // A dependency file says what was read, which is no output for the host.
     Ok(all.into_iter().filter(|a| a.path.contains('/')).map(|a| (a.path.clone(), a)).collect())
 }

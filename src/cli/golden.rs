@@ -1,10 +1,11 @@
 //! `virtc golden`: a folder of domains and the tree that they compile to, compared or renewed.
 
-use super::build::{Naming, artifacts};
+use super::build::outputs;
+use super::compiled::Naming;
 use super::inputs::World;
 use super::tree::Staging;
 use super::{Exit, Shared, complain, print};
-use crate::emit::Artifact;
+use crate::emit::{Artifact, describe};
 use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -65,7 +66,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
 fn compile(folder: &Path, shared: &Shared) -> Result<BTreeMap<String, Artifact>, Exit> {
     let world = World::load(shared)?;
     let naming = Naming { prefix: String::new(), base: Some(folder) };
-    let artifacts = artifacts(&[folder.to_path_buf()], &world, &naming)?;
+    let artifacts = outputs(&[folder.to_path_buf()], &world, &naming)?;
     Ok(artifacts.into_iter().map(|a| (a.path.clone(), a)).collect())
 }
 
@@ -131,23 +132,4 @@ fn stored_files(root: &Path) -> Vec<String> {
     }
     files.sort();
     files
-}
-
-/// What kind of output a path is.
-pub(super) fn describe(path: &str) -> &'static str {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    match () {
-        () if path.contains("/systemd/") => "systemd unit",
-        () if path.contains("sysusers.d/") => "account",
-        () if path.contains("apparmor.d/") && name.ends_with(".files") => "AppArmor rules",
-        () if path.contains("apparmor.d/") => "AppArmor profile",
-        () if path.contains("/selinux/") => "SELinux",
-        () if path.contains("/cgroup/") => "cgroup",
-        () if name.starts_with("argv") => "command line",
-        () if name == "plan.json" => "Plan",
-        () if name == "domain.xml" => "normalised domain",
-        () if name == "files" => "list of files",
-        () if path.ends_with(".d") => "dependency file",
-        () => "file",
-    }
 }

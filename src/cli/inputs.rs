@@ -5,6 +5,7 @@ use crate::caps::{Capabilities, Choice, Chosen, Wanted, profiles};
 use crate::compile::{Compiled, Until, compile_for};
 use crate::diag::render::{Report, render_all};
 use crate::diag::{Diagnostics, Level, Levels};
+use crate::fleet::inventory::STDIN;
 use crate::host::{DescriptorFile, Distribution, Host, HostFiles, InstanceMode, files_needed, in_order};
 use crate::probe::emulators::{Emulators, capabilities_of};
 use crate::stage::Options;
@@ -118,14 +119,19 @@ const MOST: u64 = crate::xml::MAX_SIZE as u64 + 1;
 
 /// Reads a file; `-` is standard input. A fault is told to the user.
 pub fn read(path: &Path) -> Result<Source, Exit> {
+    attempt(path).map_err(|why| {
+        complain(&why);
+        Exit::Environment
+    })
+}
+
+/// Reads a file; `-` is standard input. Otherwise why not, for a person.
+pub fn attempt(path: &Path) -> Result<Source, String> {
     let mut bytes = Vec::new();
     if path.as_os_str() == "-" {
         return match std::io::stdin().lock().take(MOST).read_to_end(&mut bytes) {
-            Ok(_) => Ok(Source { name: "<stdin>".to_string(), bytes }),
-            Err(e) => {
-                complain(&format!("cannot read standard input: {e}"));
-                Err(Exit::Environment)
-            }
+            Ok(_) => Ok(Source { name: STDIN.to_string(), bytes }),
+            Err(e) => Err(format!("cannot read standard input: {e}")),
         };
     }
     match contents(path) {
@@ -145,8 +151,7 @@ pub fn read(path: &Path) -> Result<Source, Exit> {
                 },
                 _ => e.to_string(),
             };
-            complain(&format!("cannot read '{}': {what}", path.display()));
-            Err(Exit::Environment)
+            Err(format!("cannot read '{}': {what}", path.display()))
         }
     }
 }
@@ -295,6 +300,12 @@ pub fn report(diags: &Diagnostics, source: &Source, shared: &Shared) {
     if !diags.is_empty() {
         report_refs(&[(source, diags)], shared, &mut std::io::stderr().lock());
     }
+}
+
+/// Prints the diagnostics of many files on standard error; SARIF becomes one log.
+pub fn report_beside(reports: &[(Source, Diagnostics)], shared: &Shared) {
+    let reports: Vec<(&Source, &Diagnostics)> = reports.iter().map(|(s, d)| (s, d)).collect();
+    report_refs(&reports, shared, &mut std::io::stderr().lock());
 }
 
 /// Prints the diagnostics of many files, which are all that a command has to say; SARIF becomes one log. People read them on

@@ -3,10 +3,12 @@
 //! Each command is a file of its own with an `Args` struct and a `run` function. Exit status: 0 done,
 //! 1 the input has errors, 2 wrong usage, 3 `diff` or `golden` found differences, 4 the environment failed.
 
+mod adopt;
 mod argv;
 mod build;
 mod capabilities;
 mod check;
+mod compiled;
 mod completions;
 mod denial;
 mod deploy;
@@ -17,6 +19,7 @@ mod golden;
 mod helper;
 mod import;
 pub mod inputs;
+mod installed;
 mod links;
 mod machines;
 mod man;
@@ -177,6 +180,8 @@ enum Command {
     DomainCapabilities(capabilities::Domain),
     /// Turn what other tools have written into virtc's terms
     Import(import::Args),
+    /// Take over what libvirt has defined on a host: a folder of domains and host facts, and a report
+    Adopt(adopt::Args),
     /// Ask QEMU or this machine, and print capabilities or host facts
     Probe(probe::Args),
     /// Compare or renew stored outputs of a folder of domains
@@ -320,6 +325,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Capabilities => capabilities::run(shared),
         Command::DomainCapabilities(args) => capabilities::domain(&args, shared),
         Command::Import(args) => import::run(&args, shared),
+        Command::Adopt(args) => adopt::run(&args, shared),
         Command::Probe(args) => probe::run(&args, shared),
         Command::Golden(args) => golden::run(&args, shared),
         Command::Run(args) => run::run(&args, shared),

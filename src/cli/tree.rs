@@ -34,29 +34,14 @@ impl std::fmt::Display for Fault {
     }
 }
 
-/// Puts artifacts into their place below `target`: all of them, or nothing has changed. Files that an
-/// earlier build of the same domains made, and this one does not, go away.
-pub fn write(target: &Path, artifacts: &[Artifact]) -> Result<(), Fault> {
+/// Puts artifacts into their place below `target` and takes `gone` away: all of it, or nothing has changed.
+pub fn write(target: &Path, artifacts: &[Artifact], gone: &BTreeSet<String>) -> Result<(), Fault> {
     let staging = Staging::new(target)?;
     for artifact in artifacts {
         staging.add(artifact)?;
     }
     let files: BTreeSet<String> = artifacts.iter().map(|a| a.path.clone()).collect();
-    let stale = stale(target, artifacts, &files);
-    staging.commit(&files, &stale)
-}
-
-/// Files of an earlier build of the same domains: named in its `usr/share/virtc/NAME/files`, and no more made.
-pub fn stale(target: &Path, artifacts: &[Artifact], files: &BTreeSet<String>) -> BTreeSet<String> {
-    let mut stale = BTreeSet::new();
-    let list = |a: &&Artifact| a.path.starts_with("usr/share/virtc/") && a.path.ends_with("/files");
-    for list in artifacts.iter().filter(list) {
-        let Ok(text) = fs::read_to_string(target.join(&list.path)) else { continue };
-        let own = |line: &&str| ["usr/", "etc/"].iter().any(|top| line.starts_with(top)) || line.ends_with(".d");
-        stale.extend(text.lines().filter(own).filter(|l| !files.contains(*l)).map(str::to_string));
-    }
-    // A path that leads elsewhere is refused when it is to be removed.
-    stale
+    staging.commit(&files, gone)
 }
 
 /// Attaches a path to an I/O fault.
@@ -120,6 +105,9 @@ impl Staging {
             for step in done.into_iter().rev() {
                 step.undo();
             }
+        }
+        if result.is_ok() {
+            stale.iter().for_each(|path| tidy(&self.target, path));
         }
         result.and_then(|()| at(&self.target, flush(&self.target)))
     }
@@ -233,6 +221,15 @@ fn same(new: &Path, place: &Path) -> bool {
     let mode =
         |path: &Path| fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file).map(|m| m.permissions().mode());
     mode(new) == mode(place) && matches!((fs::read(new), fs::read(place)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Removes the folders above a file that has gone, as far as they are empty.
+fn tidy(target: &Path, path: &str) {
+    for folder in Path::new(path).ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+        if fs::remove_dir(target.join(folder)).is_err() {
+            break;
+        }
+    }
 }
 
 /// Writes the file system of a folder out to its disk: once for all files of a tree.

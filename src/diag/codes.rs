@@ -102,6 +102,8 @@ mod chardev_table;
 mod display_table;
 #[path = "codes/emit.rs"]
 mod emit_table;
+#[path = "codes/fleet.rs"]
+mod fleet_table;
 #[path = "codes/general.rs"]
 mod general_table;
 #[path = "codes/hostdev.rs"]
@@ -132,6 +134,7 @@ pub use assume_table::assume;
 pub use chardev_table::chardev;
 pub use display_table::display;
 pub use emit_table::emit;
+pub use fleet_table::fleet;
 pub use general_table::general;
 pub use hostdev_table::hostdev;
 pub use inputs_table::inputs;
@@ -161,6 +164,7 @@ pub static TOPICS: &[(&str, &[&Code])] = &[
     ("what is assumed", assume::ALL),
     ("the QEMU that a domain is for", qemu::ALL),
     ("outputs", emit::ALL),
+    ("trees and hosts", fleet::ALL),
     ("running", run::ALL),
     ("confinement", security::ALL),
     ("lints", lint::ALL),

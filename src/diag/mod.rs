@@ -87,6 +87,17 @@ impl Edit {
     }
 }
 
+/// A place in another file.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Elsewhere {
+    /// The file, as the user named it, or a word for what is no file.
+    pub file: String,
+    /// The line, from 1; 0 for the file as a whole.
+    pub line: u32,
+    /// What is there.
+    pub words: String,
+}
+
 /// One fault or remark.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Diagnostic {
@@ -100,6 +111,8 @@ pub struct Diagnostic {
     pub message: String,
     /// Other places that take part, each with a few words.
     pub related: Vec<(Span, String)>,
+    /// Places in other files that take part.
+    pub elsewhere: Vec<Elsewhere>,
     /// What to do.
     pub help: Option<String>,
     /// The changes that do it, where it is certain what is meant.
@@ -125,6 +138,16 @@ impl Diagnostic {
     pub fn related(&mut self, span: Span, text: impl Into<String>) -> &mut Self {
         if !span.is_none() {
             self.related.push((span, text.into()));
+        }
+        self
+    }
+
+    /// Adds a place in another file that takes part.
+    pub fn elsewhere(&mut self, file: impl Into<String>, line: u32, words: impl Into<String>) -> &mut Self {
+        let other = Elsewhere { file: file.into(), line, words: words.into() };
+        // Two claims at one place have one fault, and its other place is named once.
+        if !self.elsewhere.contains(&other) {
+            self.elsewhere.push(other);
         }
         self
     }
@@ -168,6 +191,7 @@ impl Diagnostics {
             span,
             message,
             related: Vec::new(),
+            elsewhere: Vec::new(),
             help: None,
             edits: Vec::new(),
         });
@@ -247,6 +271,14 @@ impl Diagnostics {
         for d in self.list.iter_mut().filter(|d| d.span.is_none()) {
             d.span = span;
         }
+    }
+
+    /// Gives each the place that `find` knows better.
+    pub fn move_to(&mut self, find: impl Fn(&Diagnostic) -> Option<Span>) {
+        for d in &mut self.list {
+            d.span = find(d).unwrap_or(d.span);
+        }
+        self.retain(|_, _| true);
     }
 
     /// How many were recorded.

@@ -5,7 +5,7 @@
 //! miette is touched only for the terminal form.
 
 use super::printable::{masked, printable};
-use super::{Diagnostic, Diagnostics, Severity, Span};
+use super::{Diagnostic, Diagnostics, Elsewhere, Severity, Span};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, SourceCode};
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -410,16 +410,26 @@ fn json_object(d: &Diagnostic, report: &Report<'_>, lines: &Lines<'_>) -> Value 
         });
         object.insert("fix".to_string(), Value::Array(edits.collect()));
     }
-    if !d.related.is_empty() {
-        let related = d.related.iter().map(|(span, words)| {
-            let mut other = Map::new();
-            other.insert("message".to_string(), words.clone().into());
-            place(&mut other, *span, lines);
-            Value::Object(other)
-        });
-        object.insert("related".to_string(), Value::Array(related.collect()));
+    let related: Vec<Value> = related(d, lines);
+    if !related.is_empty() {
+        object.insert("related".to_string(), Value::Array(related));
     }
     Value::Object(object)
+}
+
+/// The other places that take part, of this file and of others.
+fn related(d: &Diagnostic, lines: &Lines<'_>) -> Vec<Value> {
+    let here = d.related.iter().map(|(span, words)| {
+        let mut other = Map::new();
+        other.insert("message".to_string(), words.clone().into());
+        place(&mut other, *span, lines);
+        Value::Object(other)
+    });
+    let there = d.elsewhere.iter().map(|other| match other.line {
+        0 => json!({ "message": other.words, "file": other.file }),
+        line => json!({ "message": other.words, "file": other.file, "line": line }),
+    });
+    here.chain(there).collect()
 }
 
 /// A workflow command. GitHub's runner decodes %25, %0D, %0A everywhere and %3A, %2C in properties.
@@ -458,6 +468,15 @@ fn sarif_location(name: &str, span: Span, lines: &Lines<'_>, message: Option<&st
         location["message"] = json!({ "text": text });
     }
     location
+}
+
+/// A place in another file, whose text is not at hand.
+fn sarif_elsewhere(other: &Elsewhere) -> Value {
+    let mut physical = json!({ "artifactLocation": { "uri": uri(&other.file) } });
+    if other.line > 0 {
+        physical["region"] = json!({ "startLine": other.line });
+    }
+    json!({ "physicalLocation": physical, "message": { "text": other.words } })
 }
 
 /// The changes that mend a fault.
@@ -503,9 +522,8 @@ fn sarif(reports: &[Report<'_>]) -> Value {
                 Some(help) => format!("{}\n\n{help}", d.message),
                 None => d.message.clone(),
             };
-            let related: Vec<Value> = (d.related.iter())
-                .map(|(span, words)| sarif_location(report.name, *span, &lines, Some(words)))
-                .collect();
+            let here = (d.related.iter()).map(|(span, words)| sarif_location(report.name, *span, &lines, Some(words)));
+            let related: Vec<Value> = here.chain(d.elsewhere.iter().map(sarif_elsewhere)).collect();
             let mut result = json!({
                 "ruleId": d.code.id,
                 "ruleIndex": index,

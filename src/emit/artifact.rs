@@ -25,6 +25,30 @@ pub struct Extras<'a> {
     pub domain_xml: &'a str,
     /// Every file that was read for the compilation, as the user named it.
     pub inputs: &'a [String],
+    /// The bytes of the first of them, the domain XML.
+    pub source: &'a [u8],
     /// What the dependency file says depends on them; usually the root of the tree and `/`, or nothing.
     pub target_prefix: &'a str,
+}
+
+/// What kind of output a path is, for a person.
+pub fn describe(path: &str) -> &'static str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    match () {
+        () if path.contains("/systemd/") => "systemd unit",
+        () if path.contains("sysusers.d/") => "account",
+        () if path.contains("tmpfiles.d/") => "folders and owners",
+        () if path.contains("udev/rules.d/") => "rules of devices",
+        () if path.contains("apparmor.d/") && name.ends_with(".files") => "AppArmor rules",
+        () if path.contains("apparmor.d/") => "AppArmor profile",
+        () if path.contains("/selinux/") => "SELinux",
+        () if path.contains("/cgroup/") => "cgroup",
+        () if name.starts_with("argv") => "command line",
+        () if name == "plan.json" => "Plan",
+        () if name == "domain.xml" => "normalised domain",
+        () if name == "manifest.json" => "manifest",
+        () if name == "files" => "list of files",
+        () if path.ends_with(".d") => "dependency file",
+        () => "file",
+    }
 }

@@ -13,6 +13,7 @@ pub mod depfile;
 pub mod devices;
 pub mod fit;
 pub mod limits;
+pub mod manifest;
 mod names;
 pub mod networks;
 pub mod selinux;
@@ -22,7 +23,7 @@ pub mod template;
 pub mod tmpfiles;
 pub mod udev;
 
-pub use artifact::{Artifact, Extras};
+pub use artifact::{Artifact, Extras, describe};
 pub use fit::Fitter;
 pub use names::Names;
 pub use template::Templates;
@@ -53,11 +54,16 @@ pub fn all(plan: &Plan, extras: &Extras<'_>, templates: &Templates, diags: &mut 
         tree.push(depfile);
     }
     tree.push(Artifact::new(names.share("files"), String::new()));
+    tree.push(Artifact::new(names.share(manifest::FILE), String::new()));
     tree.sort_by(|a, b| a.path.cmp(&b.path));
     // The list of all files, for packages and for removing the tree.
     let list = tree.iter().map(|a| format!("{}\n", a.path)).collect();
     if let Some(files) = tree.iter_mut().find(|a| a.path == names.share("files")) {
         files.contents = list;
+    }
+    let manifest = manifest::emit(plan, &names, extras, &tree);
+    if let Some(place) = tree.iter_mut().find(|a| a.path == manifest.path) {
+        *place = manifest;
     }
     tree
 }

@@ -15,6 +15,8 @@ pub struct Member<'a> {
     pub file: &'a str,
     /// Its Plan, whose pair may change.
     pub plan: &'a mut Plan,
+    /// Whether it is there already, so that its pair stays, and nothing is told about it.
+    pub settled: bool,
 }
 
 /// Gives every domain a pair of its own. `range` is that of the host facts, from which pairs are derived. Gives
@@ -23,25 +25,30 @@ pub fn settle(members: &mut [Member<'_>], range: &str) -> Vec<Diagnostics> {
     let mut faults: Vec<Diagnostics> = members.iter().map(|_| Diagnostics::new()).collect();
     let Ok(range) = Categories::parse(range) else { return faults };
     let mut taken: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, member) in members.iter().enumerate().filter(|(_, member)| member.settled) {
+        taken.extend(pair_of(member.plan).map(|pair| (pair, at)));
+    }
     let derived = |plan: &Plan| plan.confinement.selinux.as_ref().is_some_and(|s| s.derived);
     for at in 0..members.len() {
-        let Some(own) = pair_of(members[at].plan).filter(|_| !derived(members[at].plan)) else { continue };
+        let fixed = !derived(members[at].plan) && !members[at].settled;
+        let Some(own) = pair_of(members[at].plan).filter(|_| fixed) else { continue };
         match taken.get(&own) {
             None => {
                 taken.insert(own, at);
             }
             Some(&other) => {
-                for (here, there) in [(at, other), (other, at)] {
-                    let message = format!("the categories '{own}' are also those of {}", place(&members[there]));
-                    faults[here]
-                        .error(&codes::SAME_CATEGORIES, span(members[here].plan), message)
-                        .help("give one of the domains other categories, or no <seclabel> and so a pair of its own");
-                }
+                let message = format!("the categories '{own}' are also those of {}", place(&members[other]));
+                let line = cause(members[other].plan).map_or(0, |c| c.line);
+                faults[at]
+                    .error(&codes::SAME_CATEGORIES, span(members[at].plan), message)
+                    .elsewhere(members[other].file, line, "the first is here")
+                    .help("give one of the domains other categories, or no <seclabel> and so a pair of its own");
             }
         }
     }
     // By UUID, so that the order of the files does not matter.
-    let mut order: Vec<usize> = (0..members.len()).filter(|at| derived(members[*at].plan)).collect();
+    let mut order: Vec<usize> =
+        (0..members.len()).filter(|at| derived(members[*at].plan) && !members[*at].settled).collect();
     order.sort_by(|a, b| members[*a].plan.uuid.cmp(&members[*b].plan.uuid));
     for at in order {
         let Some(wanted) = pair_of(members[at].plan) else { continue };
@@ -67,8 +74,10 @@ pub fn settle(members: &mut [Member<'_>], range: &str) -> Vec<Diagnostics> {
         faults[at].warning(&codes::SAME_CATEGORIES, span(members[at].plan), message).help(
             "always compile the two together; or give one a <seclabel type='static' relabel='yes'> with a label of its own",
         );
-        let message = format!("{} comes to the same categories '{wanted}', and gets others", place(&members[at]));
-        faults[other].note(&codes::SAME_CATEGORIES, span(members[other].plan), message);
+        if !members[other].settled {
+            let message = format!("{} comes to the same categories '{wanted}', and gets others", place(&members[at]));
+            faults[other].note(&codes::SAME_CATEGORIES, span(members[other].plan), message);
+        }
         replace(members[at].plan, &wanted, &found);
         taken.insert(found, at);
     }
@@ -157,7 +166,8 @@ mod tests {
     }
 
     fn run(plans: &mut [Plan]) -> (BTreeSet<String>, Vec<Diagnostics>) {
-        let mut members: Vec<Member<'_>> = plans.iter_mut().map(|plan| Member { file: "a.xml", plan }).collect();
+        let mut members: Vec<Member<'_>> =
+            plans.iter_mut().map(|plan| Member { file: "a.xml", plan, settled: false }).collect();
         let faults = settle(&mut members, EIGHT);
         let label = |p: &Plan| p.confinement.selinux.as_ref().map(|s| (s.process.clone(), s.image.clone())).unwrap();
         for plan in plans.iter() {
@@ -195,7 +205,7 @@ mod tests {
         assert!(plans[1].confinement.selinux.as_ref().unwrap().process.ends_with(&own));
         assert!(!faults[0].has_errors() && !faults[0].is_empty());
         let (_, faults) = run(&mut [plan("1", Some("c2,c1")), plan("2", Some("c1,c2")), plan("3", Some("c1"))]);
-        assert!(faults[0].has_errors() && faults[1].has_errors() && faults[2].is_empty());
+        assert!(faults[0].is_empty() && faults[1].has_errors() && faults[2].is_empty());
     }
 
     #[test]

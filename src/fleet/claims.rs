@@ -7,6 +7,9 @@ pub fn claim<'a>(plan: &'a Plan, f: &mut dyn FnMut(&'static str, String, &'a Cau
     let Some(qemu) = plan.qemu() else { return };
     f("name", plan.name.clone(), &qemu.cause);
     f("UUID", plan.uuid.clone(), &qemu.cause);
+    if let Some(user) = plan.confinement.user.as_ref().filter(|_| plan.confinement.own_account) {
+        f("account", user.clone(), &qemu.cause);
+    }
     accesses(plan, f);
     for socket in &plan.sockets {
         f("socket", socket.path.clone(), &socket.cause);

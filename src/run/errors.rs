@@ -13,6 +13,7 @@ pub fn fault(code: &'static Code, message: impl Into<String>) -> Fault {
         span: Span::NONE,
         message: message.into(),
         related: Vec::new(),
+        elsewhere: Vec::new(),
         help: None,
         edits: Vec::new(),
     })

@@ -32,7 +32,7 @@ fn make_sees_exactly_the_inputs() {
         std::fs::write(root.path().join(input), "").unwrap();
     }
     let mut diags = Diagnostics::new();
-    let extras = Extras { inputs: &inputs, target_prefix: "out put/", domain_xml: "" };
+    let extras = Extras { inputs: &inputs, target_prefix: "out put/", ..Extras::default() };
     let tree = emit::all(&plans::server(), &extras, &Templates::built_in(), &mut diags);
     assert!(diags.is_empty());
     plans::write(&tree, root.path());

@@ -34,7 +34,10 @@ fn deploys_shows_and_rolls_back() {
     let out = build(&bed, 64);
     let dry = bed.call(&["deploy", &out, "--root", &root, "--dry-run"]);
     assert_eq!(dry.status.code(), Some(3));
-    assert!(String::from_utf8_lossy(&dry.stdout).contains("+++ /usr/lib/systemd/system/virtc-shipped.service"));
+    let shown = String::from_utf8_lossy(&dry.stdout).into_owned();
+    assert!(shown.contains("new      shipped") && !shown.contains("+++"), "{shown}");
+    let full = bed.call(&["deploy", &out, "--root", &root, "--dry-run", "--full"]);
+    assert!(String::from_utf8_lossy(&full.stdout).contains("+++ /usr/lib/systemd/system/virtc-shipped.service"));
     assert_eq!(read(), "");
     bed.ok(&["deploy", &out, "--root", &root]);
     let first = read();
@@ -43,7 +46,7 @@ fn deploys_shows_and_rolls_back() {
     assert_eq!(bed.ok(&["deploy", &out, "--root", &root, "--dry-run"]), "");
 
     let out = build(&bed, 128);
-    let diff = bed.ok(&["deploy", &out, "--root", &root]);
+    let diff = bed.ok(&["deploy", &out, "--root", &root, "--full"]);
     assert!(diff.contains("-    -m size=65536k") && diff.contains("+    -m size=131072k"), "{diff}");
     assert!(read().contains("size=131072k"));
     bed.ok(&["deploy", "--rollback", "--root", &root]);
@@ -104,81 +107,171 @@ fn debian_takes_the_package() {
         String::from_utf8_lossy(&out.stdout).into_owned()
     };
     let info = dpkg(&["-I", &deb]);
-    assert!(info.contains("Version: 1.2") && info.contains("Depends: qemu-system-x86"), "{info}");
+    assert!(
+        info.contains("Version: 1.2")
+            && info.contains("Depends: qemu-system-x86 (>= 1:")
+            && info.contains("virtc-common"),
+        "{info}"
+    );
     let unpacked = bed.path("unpacked");
     dpkg(&["-R", &deb, &unpacked]);
     let same = Command::new("diff").args(["-r", &out, &unpacked]).output().expect("diff");
     let differences = String::from_utf8_lossy(&same.stdout).into_owned();
     let left: Vec<&str> = differences
         .lines()
-        .filter(|l| ![": DEBIAN", ": shipped.d", ": system-preset", "/usr/lib: virtc"].iter().any(|w| l.contains(w)))
-        // It is the same file elsewhere; the scripts put it in place.
+        .filter(|l| {
+            let more =
+                [": DEBIAN", ": shipped.d", ": system-preset", "/share: doc", "/share: lintian", "/shipped: owner"];
+            !more.iter().any(|w| l.contains(w))
+        })
+        // The common package has it.
         .filter(|l| !l.ends_with("/usr/lib/systemd/system: virtc.target"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
     let preset = std::fs::read_to_string(format!("{unpacked}/usr/lib/systemd/system-preset/80-virtc-machines.preset"));
-    assert_eq!(preset.expect("a preset"), "enable virtc-shipped.service\nenable virtc.target\n");
-    for script in ["postinst", "prerm", "postrm"] {
+    assert_eq!(preset.expect("a preset"), "enable virtc-shipped.service\n");
+    for script in ["preinst", "postinst", "prerm", "postrm"] {
         let checked = Command::new("sh").args(["-n", &format!("{unpacked}/DEBIAN/{script}")]).status();
         assert!(checked.expect("sh").success(), "{script}");
     }
     bed.fails(2, &["package", "--deb", &out, "--name", "Not A Name"]);
 }
 
-#[test]
-fn two_packages_share_a_host() {
-    if !has("/usr/bin/dpkg", "dpkg") {
-        return;
+/// A root that dpkg can install into. Its scripts run here, on the other root: nothing of this system may be asked or told.
+struct OtherRoot(String);
+
+impl OtherRoot {
+    fn new(bed: &Bed) -> OtherRoot {
+        let root = bed.path("root");
+        for folder in ["var/lib/dpkg/updates", "var/lib/dpkg/info", "etc", "tmp"] {
+            std::fs::create_dir_all(format!("{root}/{folder}")).expect("made");
+        }
+        for file in ["var/lib/dpkg/status", "var/lib/dpkg/available", "etc/passwd", "etc/group"] {
+            std::fs::write(format!("{root}/{file}"), "").expect("written");
+        }
+        OtherRoot(root)
     }
-    let bed = Bed::new("packs");
-    let root = bed.path("root");
-    for folder in ["var/lib/dpkg/updates", "var/lib/dpkg/info", "etc", "tmp"] {
-        std::fs::create_dir_all(format!("{root}/{folder}")).expect("made");
-    }
-    for file in ["var/lib/dpkg/status", "var/lib/dpkg/available", "etc/passwd", "etc/group"] {
-        std::fs::write(format!("{root}/{file}"), "").expect("written");
-    }
-    // The scripts run here, on the other root: nothing of this system may be asked or told.
-    let options = ["--force-script-chrootless,depends,not-root,bad-path,confold", "--log=/dev/null", "--root"];
-    let dpkg = |what: &str, name: &str| {
+
+    fn dpkg(&self, what: &str, name: &str) {
+        let options = ["--force-script-chrootless,depends,not-root,bad-path,confold", "--log=/dev/null", "--root"];
         let mut command = Command::new("dpkg");
-        command.args(options).arg(&root).args([what, name]).env("DEBIAN_FRONTEND", "noninteractive");
+        command.args(options).arg(&self.0).args([what, name]).env("DEBIAN_FRONTEND", "noninteractive");
         let out = command.output().expect("dpkg");
         let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
         assert!(out.status.success(), "dpkg {what} {name}: {said}");
-    };
-    let there = |path: &str| Path::new(&format!("{root}/{path}")).symlink_metadata().is_ok();
-    let target = "usr/lib/systemd/system/virtc.target";
-    let wanted = "etc/systemd/system/multi-user.target.wants/virtc.target";
+    }
+
+    fn has(&self, path: &str) -> bool {
+        Path::new(&format!("{}/{path}", self.0)).symlink_metadata().is_ok()
+    }
+
+    fn enables(&self, name: &str) -> bool {
+        self.has(&format!("etc/systemd/system/virtc.target.wants/virtc-{name}.service"))
+    }
+}
+
+const TARGET: &str = "usr/lib/systemd/system/virtc.target";
+const WANTED: &str = "etc/systemd/system/multi-user.target.wants/virtc.target";
+
+#[test]
+fn two_packages_share_a_host() {
+    if !has("/usr/bin/dpkg", "dpkg") || !has("/usr/bin/deb-systemd-helper", "init-system-helpers") {
+        return;
+    }
+    let bed = Bed::new("packs");
+    let root = OtherRoot::new(&bed);
+    let common = bed.path("common.deb");
+    bed.ok(&["package", "--deb", "--common", "-o", &common]);
     let packages = ["first", "second"].map(|name| {
         let tree = build_one(&bed, name, 64, &format!("{name}.out"));
         let deb = bed.path(&format!("{name}.deb"));
         bed.ok(&["package", "--deb", &tree, "-o", &deb, "--name", name]);
         (tree, deb)
     });
+    root.dpkg("-i", &common);
     for (tree, deb) in &packages {
-        dpkg("-i", deb);
-        let [made, installed] = [tree, &root].map(|top| std::fs::read(format!("{top}/{target}")).expect("a target"));
+        root.dpkg("-i", deb);
+        let [made, installed] =
+            [tree.as_str(), &root.0].map(|top| std::fs::read(format!("{top}/{TARGET}")).expect("a target"));
         assert_eq!(made, installed);
     }
     for name in ["first", "second"] {
-        assert!(there(&format!("usr/lib/systemd/system/machine-shop.slice.d/virtc-{name}.conf")), "{name}");
+        assert!(root.has(&format!("usr/lib/systemd/system/machine-shop.slice.d/virtc-{name}.conf")), "{name}");
     }
-    let has_systemctl = Path::new("/usr/bin/systemctl").exists();
-    let enabled = |name: &str| there(&format!("etc/systemd/system/virtc.target.wants/virtc-{name}.service"));
-    if has_systemctl {
-        assert!(there(wanted) && enabled("first") && enabled("second"));
-        // What the administrator has chosen survives another package.
-        std::fs::remove_file(format!("{root}/{wanted}")).expect("disabled");
-        dpkg("-r", "second");
-        dpkg("-i", &packages[1].1);
-        assert!(!there(wanted) && enabled("second"));
+    assert!(root.has(WANTED) && root.enables("first") && root.enables("second"));
+    // What the administrator has chosen survives another package.
+    std::fs::remove_file(format!("{}/{WANTED}", root.0)).expect("disabled");
+    root.dpkg("-r", "second");
+    assert!(!root.enables("second"));
+    root.dpkg("-i", &packages[1].1);
+    assert!(!root.has(WANTED) && root.enables("second"));
+    root.dpkg("-r", "first");
+    assert!(root.has(TARGET) && !root.enables("first") && root.enables("second"));
+    root.dpkg("-P", "second");
+    root.dpkg("-P", "first");
+    assert!(!root.enables("second") && !root.has("usr/share/virtc"));
+    root.dpkg("-P", "virtc-common");
+    assert!(!root.has(TARGET) && !root.has("usr/lib/virtc"));
+}
+
+#[test]
+fn an_upgrade_enables_what_is_new_and_forgets_what_left() {
+    if !has("/usr/bin/dpkg", "dpkg") || !has("/usr/bin/deb-systemd-helper", "init-system-helpers") {
+        return;
     }
-    dpkg("-r", "first");
-    assert!(there(target), "the second package needs it");
-    assert!(!enabled("first") && (!has_systemctl || enabled("second")));
-    dpkg("-P", "second");
-    assert!(!there(target) && !enabled("second") && !there("usr/lib/virtc"));
-    dpkg("-P", "first");
-    assert!(!there("var/lib/virtc/.packages"));
+    let bed = Bed::new("upgrade");
+    let root = OtherRoot::new(&bed);
+    let package = |version: &str, names: &[&str]| {
+        let out = bed.path("out");
+        for name in names {
+            build_one(&bed, name, 64, "out");
+        }
+        let deb = bed.path(&format!("{version}.deb"));
+        bed.ok(&["package", "--deb", &out, "-o", &deb, "--package-version", version]);
+        root.dpkg("-i", &deb);
+    };
+    let profiles = || std::fs::read_dir(format!("{}/etc/apparmor.d/libvirt", root.0)).map_or(0, Iterator::count);
+    package("1.0", &["alpha", "beta"]);
+    assert!(root.enables("alpha") && root.enables("beta"));
+    assert_eq!(profiles(), 4);
+    // The administrator disables one; another comes, one goes.
+    let link = format!("{}/etc/systemd/system/virtc.target.wants/virtc-alpha.service", root.0);
+    std::fs::remove_file(link).expect("disabled");
+    std::fs::remove_file(bed.path("beta.xml")).expect("removed");
+    package("1.1", &["alpha", "gamma"]);
+    assert!(root.enables("gamma"), "what is new is enabled");
+    assert!(!root.enables("beta") && !root.has("usr/share/virtc/beta"), "what left is forgotten");
+    assert!(!root.enables("alpha"), "what was disabled stays so");
+    assert_eq!(profiles(), 4, "the profile of what left is gone");
+    // Back to the version before.
+    std::fs::remove_file(bed.path("gamma.xml")).expect("removed");
+    package("1.0", &["alpha", "beta"]);
+    assert!(root.enables("beta") && !root.enables("gamma") && !root.enables("alpha"));
+    assert_eq!(profiles(), 4, "the profile of what comes back is there again");
+    root.dpkg("-P", "virtc-machines");
+    assert!(!root.enables("beta") && profiles() == 0 && !root.has("usr/share/virtc"));
+    assert!(!root.has("var/lib/systemd/deb-systemd-helper-enabled/virtc-beta.service.dsh-also"));
+}
+
+#[test]
+fn lintian_has_nothing_to_say() {
+    if !has("/usr/bin/lintian", "lintian") {
+        return;
+    }
+    let bed = Bed::new("lint");
+    let out = build(&bed, 64);
+    let maintainer = "Team of Machines <machines@debian.org>";
+    let machines = bed.path("virtc-machines_1.2_all.deb");
+    bed.ok(&["package", "--deb", &out, "-o", &machines, "--package-version", "1.2", "--maintainer", maintainer]);
+    let common = bed.path("virtc-common_1.2_amd64.deb");
+    bed.ok(&["package", "--deb", "--common", "-o", &common, "--package-version", "1.2", "--maintainer", maintainer]);
+    for deb in [machines, common] {
+        // A debug build of the helper is not stripped.
+        let tags = "unstripped-binary-or-object,binary-without-manpage,hardening-no-relro";
+        let out =
+            Command::new("lintian").args(["--allow-root", "--suppress-tags", tags, &deb]).output().expect("lintian");
+        let said = String::from_utf8_lossy(&out.stdout).into_owned();
+        let faults: Vec<&str> = said.lines().filter(|l| l.starts_with("E:") || l.starts_with("W:")).collect();
+        assert!(faults.is_empty(), "{}", faults.join("\n"));
+    }
 }

@@ -119,16 +119,25 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
             ));
         }
     }
-    let mut fields = Fields::new();
-    fields.put::<UnitWord>(
-        "wanted_by",
-        Escaped::literal(match plan.instance {
-            Instance::System => "multi-user.target",
-            Instance::Session => "default.target",
-        }),
-    );
-    out.push(Artifact::new(format!("{}/{TARGET}", names.unit_folder), templates.render("target", &fields, diags)));
+    out.push(target(plan.instance, templates, diags));
     out
+}
+
+/// The unit that stands for all machines of a host, or of a user.
+fn target(instance: Instance, templates: &Templates, diags: &mut Diagnostics) -> Artifact {
+    let (folder, wanted_by) = match instance {
+        Instance::System => ("usr/lib/systemd/system", "multi-user.target"),
+        Instance::Session => ("usr/lib/systemd/user", "default.target"),
+    };
+    let mut fields = Fields::new();
+    fields.put::<UnitWord>("wanted_by", Escaped::literal(wanted_by));
+    Artifact::new(format!("{folder}/{TARGET}"), templates.render("target", &fields, diags))
+}
+
+/// The targets of the system and of users, for the package that all machines' packages depend on.
+pub fn targets(templates: &Templates) -> Vec<Artifact> {
+    let mut diags = Diagnostics::new();
+    [Instance::System, Instance::Session].map(|instance| target(instance, templates, &mut diags)).into()
 }
 
 /// A unit of a user names his directories by the specifiers of his systemd: a Plan holds those of the system, because

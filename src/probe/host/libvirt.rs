@@ -47,6 +47,35 @@ fn child_text(element: &El<'_>, name: &str) -> Option<String> {
     element.child(name).map(|c| c.text().trim().to_string()).filter(|t| !t.is_empty())
 }
 
+/// The network that a text of libvirt defines.
+pub fn network_of(text: &str) -> Option<Network> {
+    let mut diags = Diagnostics::new();
+    let document = parse(text.as_bytes(), &mut diags);
+    let root = document.root().filter(|r| r.is("network"))?;
+    Some(Network { dhcp: dhcp(&root), ..network(&root)? })
+}
+
+/// The pool that a text of libvirt defines. Its volumes are not looked for.
+pub fn pool_of(text: &str, active: bool) -> Option<StoragePool> {
+    let mut diags = Diagnostics::new();
+    let document = parse(text.as_bytes(), &mut diags);
+    let root = document.root().filter(|r| r.is("pool"))?;
+    let nowhere = Source::new(std::path::Path::new("/nowhere"));
+    Some(StoragePool { active, ..pool(&nowhere, &root)? })
+}
+
+/// The addresses that a network gives away: those of its first range for IPv4.
+fn dhcp(network: &El<'_>) -> Option<DhcpRange> {
+    let dhcp = network.children_named("ip").find_map(|ip| ip.child("dhcp"))?;
+    let range = dhcp.child("range")?;
+    let hosts = dhcp.children_named("host").filter_map(|h| Some((value(&h, "mac")?, value(&h, "ip")?.parse().ok()?)));
+    Some(DhcpRange {
+        first: value(&range, "start")?.parse().ok()?,
+        last: value(&range, "end")?.parse().ok()?,
+        hosts: hosts.collect(),
+    })
+}
+
 fn network(root: &El<'_>) -> Option<Network> {
     let forward = root.child("forward").and_then(|f| {
         let mode = value(&f, "mode").unwrap_or_else(|| "nat".to_string());

@@ -7,7 +7,7 @@
 mod devices;
 mod firmware;
 mod hardware;
-mod libvirt;
+pub mod libvirt;
 mod programs;
 
 use crate::host::Host;

@@ -1,0 +1,187 @@
+//! The report of an adoption: what is the same, what is to be done, what cannot be had.
+
+use super::libvirt::Found;
+use crate::plan::{Change, Plan, Role, Use, differences};
+use crate::run::remote::quoted;
+use std::fmt::Write;
+
+/// A machine, and what becomes of it.
+pub struct Machine {
+    /// Its name.
+    pub name: String,
+    /// Its file below `vms`.
+    pub file: String,
+    /// Its unit.
+    pub unit: String,
+    /// Whether it starts with the host.
+    pub autostart: bool,
+    /// Network filters that it uses.
+    pub filters: Vec<String>,
+    /// Its Plan; none if it does not compile.
+    pub plan: Option<Plan>,
+    /// Why not.
+    pub errors: Vec<String>,
+    /// What deserves a look.
+    pub warnings: Vec<String>,
+    /// What its guest sees otherwise than under libvirt.
+    pub differs: Vec<String>,
+}
+
+/// Arguments of QEMU that a guest can see the effect of.
+const SEEN: &[&str] =
+    &["-machine", "-cpu", "-smp", "-m", "-uuid", "-smbios", "-rtc", "-device", "-global", "-numa", "-acpitable"];
+
+/// Properties of devices that only the host sees: how a backend is named, and found.
+const HOST_ONLY: &[&str] = &[
+    "memory-backend",
+    "netdev",
+    "drive",
+    "chardev",
+    "fd",
+    "vhostfd",
+    "fds",
+    "vhostfds",
+    "host_mtu",
+    "audiodev",
+    "dump-guest-core",
+];
+
+/// What a guest sees that moves from the first to the second.
+pub fn seen_by_the_guest(theirs: &Plan, own: &Plan) -> Vec<String> {
+    let mut out = Vec::new();
+    for difference in differences(theirs, own).iter().filter(|d| d.part == "command line of qemu") {
+        let subject = &difference.subject;
+        if !SEEN.iter().any(|seen| subject == seen || subject.starts_with(&format!("{seen} "))) {
+            continue;
+        }
+        match &difference.change {
+            Change::Added { .. } => out.push(format!("{subject} comes")),
+            Change::Removed { .. } => out.push(format!("{subject} goes")),
+            Change::Changed { properties } => {
+                let seen = properties.iter().filter(|(name, ..)| !HOST_ONLY.contains(&name.as_str()));
+                let value = |v: &Option<String>| v.clone().unwrap_or_else(|| "nothing".to_string());
+                out.extend(seen.map(|(name, before, after)| {
+                    format!("{subject} {name}: {} becomes {}", value(before), value(after))
+                }));
+            }
+        }
+    }
+    out
+}
+
+/// The whole report.
+pub fn write(machines: &[Machine], found: &Found) -> String {
+    let mut out = String::from("# From libvirt\n\n");
+    let (good, bad): (Vec<&Machine>, Vec<&Machine>) = machines.iter().partition(|m| m.plan.is_some());
+    same(&good, &mut out);
+    to_do(&good, found, &mut out);
+    cannot(&bad, &good, found, &mut out);
+    out
+}
+
+fn same(machines: &[&Machine], out: &mut String) {
+    out.push_str("## What is the same\n\n");
+    out.push_str("Name, UUID, MAC addresses, machine type, and the address of every device stand in the XML as libvirt has written them.\n\n");
+    for machine in machines {
+        let _ = writeln!(out, "- **{}** (`vms/{}`)", machine.name, machine.file);
+        if machine.differs.is_empty() {
+            out.push_str("  The guest sees no difference.\n");
+        }
+        for difference in &machine.differs {
+            let _ = writeln!(out, "  - the guest sees: {difference}");
+        }
+        for warning in &machine.warnings {
+            let _ = writeln!(out, "  - {warning}");
+        }
+    }
+}
+
+fn to_do(machines: &[&Machine], found: &Found, out: &mut String) {
+    out.push_str("\n## What is to be done\n\nLook at what is made, and at what changes on the host:\n\n");
+    out.push_str("    virtc check vms && virtc build vms -o out && virtc deploy out --dry-run\n\n");
+    out.push_str("Then, machine by machine. libvirt keeps its definition, so that the way back is open as long as it is not undefined.\n\n");
+    for machine in machines {
+        let name = quoted(&machine.name);
+        let _ = writeln!(out, "    virsh shutdown {name}; virsh autostart --disable {name}");
+    }
+    out.push_str("    virtc deploy out\n");
+    for machine in machines {
+        for command in state(machine) {
+            let _ = writeln!(out, "    {command}");
+        }
+        let _ = writeln!(out, "    systemctl start {}", quoted(&machine.unit));
+    }
+    let idle: Vec<&&Machine> = machines.iter().filter(|m| !m.autostart).collect();
+    if !idle.is_empty() {
+        out.push_str("\nThese did not start with the host:\n\n");
+        for machine in idle {
+            let _ = writeln!(out, "    systemctl disable {}", quoted(&machine.unit));
+        }
+    }
+    for secret in &found.secrets {
+        let _ = writeln!(
+            out,
+            "\nThe secret {0} is to be written into host.kdl:\n\n    virsh secret-get-value {0}",
+            secret.uuid
+        );
+    }
+    if !found.networks.is_empty() {
+        out.push_str(
+            "\nNetworks with DHCP are declared to systemd-networkd; two servers on one bridge are one too many:\n\n",
+        );
+        for network in &found.networks {
+            let name = quoted(&network.value.name);
+            let _ = writeln!(out, "    virsh net-destroy {name}; virsh net-autostart --disable {name}");
+        }
+    }
+    out.push_str("\nBack again:\n\n");
+    for machine in machines {
+        let name = quoted(&machine.name);
+        let _ = writeln!(out, "    systemctl disable --now {}; virsh start {name}", quoted(&machine.unit));
+    }
+}
+
+/// Commands that move what a guest has left on the host besides its disks.
+fn state(machine: &Machine) -> Vec<String> {
+    let mut out = Vec::new();
+    let Some(plan) = &machine.plan else { return out };
+    let is_tpm = |id: &str| plan.processes.iter().any(|p| p.role == Role::Swtpm && p.id == id);
+    // libvirt has the state of an emulated TPM in a folder of the UUID.
+    let theirs = format!("/var/lib/libvirt/swtpm/{}/", plan.uuid);
+    let tpm = plan.access.iter().find(|a| is_tpm(&a.process) && a.perms.write && a.path.contains("/tpm"));
+    if let Some(access) = tpm.filter(|a| !a.path.starts_with(&theirs)) {
+        let folder = access.path.rsplit('/').next().unwrap_or("tpm2");
+        let (from, to) = (quoted(&format!("{theirs}{folder}/.")), quoted(&access.path));
+        out.push(format!("install -d -m 0700 {to} && cp -a {from} {to}/"));
+    }
+    let nvram = plan.access.iter().find(|a| a.usage == Use::Nvram && a.perms.write);
+    if let Some(access) = nvram {
+        out.push(format!("test -s {0} # the variables of its firmware: as they are", quoted(&access.path)));
+    }
+    out
+}
+
+fn cannot(bad: &[&Machine], good: &[&Machine], found: &Found, out: &mut String) {
+    out.push_str("\n## What cannot be had\n\n");
+    let before = out.len();
+    for machine in bad {
+        let _ = writeln!(out, "- **{}** (`vms/{}`) does not compile:", machine.name, machine.file);
+        for error in &machine.errors {
+            let _ = writeln!(out, "  - {error}");
+        }
+    }
+    for machine in good.iter().filter(|m| !m.filters.is_empty()) {
+        let _ = writeln!(
+            out,
+            "- The network filter {} of **{}** is libvirt's: write rules for nftables, or go without.",
+            machine.filters.join(", "),
+            machine.name
+        );
+    }
+    for file in &found.unread {
+        let _ = writeln!(out, "- `{file}` could not be understood.");
+    }
+    if out.len() == before {
+        out.push_str("Nothing that was found.\n");
+    }
+}

@@ -1,0 +1,185 @@
+//! The scripts of a Debian package, as debhelper would write them for units.
+//!
+//! `deb-systemd-helper` keeps what the administrator has chosen: a unit that it has never seen is enabled, one that was disabled
+//! stays so. What an upgrade drops is known by what dpkg has of the version before: it is stopped and forgotten while its files
+//! are still there.
+
+use super::control::SharedFile;
+use crate::cli::deploy::live::TRIGGER;
+use crate::emit::Artifact;
+use crate::run::remote::quoted;
+
+/// What the scripts of a package do with machines.
+pub struct Choices {
+    /// Restart them at an upgrade.
+    pub restart: bool,
+    /// Start them at the first installation.
+    pub start: bool,
+}
+
+/// Quoted words.
+fn words<'a>(all: impl IntoIterator<Item = &'a String>) -> String {
+    all.into_iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// The head of every script. `$DPKG_ROOT` is set where another root than this one is filled; nothing runs there.
+const HEAD: &str = "\
+#!/bin/sh
+set -e
+root=${DPKG_ROOT:-}
+booted() { [ -z \"$root\" ] && [ -d /run/systemd/system ]; }
+helper() { if command -v deb-systemd-helper >/dev/null; then deb-systemd-helper \"$@\" >/dev/null || true; fi; }
+";
+
+fn script(name: &str, body: &str) -> Artifact {
+    Artifact { mode: 0o755, ..Artifact::new(name, format!("{HEAD}{body}exit 0\n")) }
+}
+
+/// What a package is made of, as far as scripts concern it.
+pub struct Parts<'a> {
+    /// Its files.
+    pub files: &'a [Artifact],
+    /// Its units that are enabled.
+    pub units: &'a [String],
+    /// Its services: machines and their helpers.
+    pub services: &'a [String],
+    /// Files that other packages may have, too.
+    pub shared: &'a [SharedFile],
+    /// Profiles, by their places and their copies below `/usr`.
+    pub profiles: &'a [(String, String)],
+}
+
+/// All scripts.
+pub fn all(parts: &Parts<'_>, choices: &Choices) -> Vec<Artifact> {
+    vec![
+        script("preinst", &preinst(parts)),
+        script("postinst", &postinst(parts, choices)),
+        script("prerm", &prerm(parts)),
+        script("postrm", &postrm(parts)),
+    ]
+}
+
+/// Before the files of an upgrade: what the version before has and this one has not is stopped and forgotten.
+fn preinst(parts: &Parts<'_>) -> String {
+    let kept = words(parts.services);
+    format!(
+        "\
+if [ \"$1\" = upgrade ]; then
+    dpkg-query -L \"$DPKG_MAINTSCRIPT_PACKAGE\" 2>/dev/null |
+    sed -n 's#^/usr/lib/systemd/system/\\(virtc-[^/]*\\.service\\)$#\\1#p' |
+    while IFS= read -r unit; do
+        for kept in {kept}; do if [ \"$kept\" = \"$unit\" ]; then continue 2; fi; done
+        if booted; then deb-systemd-invoke stop \"$unit\" >/dev/null || true; fi
+        helper purge \"$unit\"
+    done
+fi
+"
+    )
+}
+
+fn postinst(parts: &Parts<'_>, choices: &Choices) -> String {
+    let has = |folder: &str| parts.files.iter().any(|f| f.path.starts_with(folder));
+    let mut out = String::from("if [ \"$1\" = configure ] || [ \"$1\" = abort-upgrade ]; then\n");
+    out += OBSOLETE;
+    // dpkg takes one that an earlier version dropped, and this one has again, for deleted by the administrator.
+    for (place, copy) in parts.profiles {
+        let (place, copy) = (quoted(place), quoted(copy));
+        out += &format!("    [ -e \"$root\"/{place} ] || install -D -m 0644 \"$root\"/{copy} \"$root\"/{place}\n");
+    }
+    for SharedFile { place, copy, .. } in parts.shared {
+        let (place, copy) = (quoted(place), quoted(copy));
+        out += &format!("    install -D -m 0644 \"$root\"/{copy} \"$root\"/{place}\n");
+    }
+    if has("usr/lib/sysusers.d/") {
+        out += "    if command -v systemd-sysusers >/dev/null; then systemd-sysusers ${root:+--root=\"$root\"}; fi\n";
+    }
+    if has("usr/lib/udev/rules.d/") {
+        let trigger = TRIGGER.join(" ");
+        out += &format!("    if booted; then udevadm control --reload || true; udevadm {trigger} || true; fi\n");
+    }
+    if parts.shared.iter().any(|f| f.place.starts_with("usr/lib/systemd/network/")) {
+        out += "    if booted; then networkctl reload 2>/dev/null || true; fi\n";
+    }
+    if !parts.units.is_empty() {
+        let units = words(parts.units);
+        out += &format!(
+            "    for unit in {units}; do
+        helper unmask \"$unit\"
+        if ! command -v deb-systemd-helper >/dev/null || deb-systemd-helper --quiet was-enabled \"$unit\"; then
+            helper enable \"$unit\"
+        else
+            helper update-state \"$unit\"
+        fi
+    done\n"
+        );
+    }
+    out += "    if booted; then systemctl --system daemon-reload >/dev/null || true; fi\n";
+    let machines = words(parts.units);
+    if choices.restart && !parts.units.is_empty() {
+        out += &format!(
+            "    if [ -n \"$2\" ] && booted; then deb-systemd-invoke restart {machines} >/dev/null || true; fi\n"
+        );
+    }
+    if choices.start && !parts.units.is_empty() {
+        out += &format!(
+            "    if [ -z \"$2\" ] && booted; then deb-systemd-invoke start {machines} >/dev/null || true; fi\n"
+        );
+    }
+    out += "fi\n";
+    out
+}
+
+/// dpkg leaves configuration files that a version has no more. Profiles of machines that left, which nobody has changed, go.
+const OBSOLETE: &str = "    if [ -n \"$2\" ]; then
+        dpkg-query -W -f='${Conffiles}\\n' \"$DPKG_MAINTSCRIPT_PACKAGE\" 2>/dev/null |
+        sed -n 's# \\(/etc/apparmor\\.d/libvirt/.*\\) \\([0-9a-f]*\\) obsolete$#\\2 \\1#p' |
+        while read -r sum path; do
+            [ -e \"$root$path\" ] || continue
+            if booted && [ \"${path%.files}\" = \"$path\" ] && command -v apparmor_parser >/dev/null; then
+                apparmor_parser --remove \"$path\" 2>/dev/null || true
+            fi
+            if [ \"$(md5sum <\"$root$path\")\" = \"$sum  -\" ]; then rm -f \"$root$path\"; else mv -f \"$root$path\" \"$root$path.dpkg-bak\"; fi
+        done
+    fi
+";
+
+fn prerm(parts: &Parts<'_>) -> String {
+    let mut out = String::from("if [ \"$1\" = remove ]; then\n");
+    if !parts.services.is_empty() {
+        let units = words(parts.services);
+        out += &format!("    if booted; then deb-systemd-invoke stop {units} >/dev/null || true; fi\n");
+    }
+    out += UNLOAD;
+    for SharedFile { place, copy, copies } in parts.shared {
+        let (place, copy) = (quoted(place), quoted(copy));
+        out += &format!(
+            "    last=yes
+    for f in \"$root\"/{copies}; do [ ! -e \"$f\" ] || [ \"$f\" = \"$root\"/{copy} ] || last=; done
+    if [ -n \"$last\" ]; then rm -f \"$root\"/{place}; fi\n"
+        );
+    }
+    out + "fi\n"
+}
+
+/// Profiles are taken out of the kernel while their texts are there.
+const UNLOAD: &str = "    if booted && command -v apparmor_parser >/dev/null; then
+        dpkg-query -L \"$DPKG_MAINTSCRIPT_PACKAGE\" | sed -n '/^\\/etc\\/apparmor\\.d\\/libvirt\\/.*[^s]$/p' |
+        while IFS= read -r path; do
+            case $path in *.files) ;; *) apparmor_parser --remove \"$path\" 2>/dev/null || true ;; esac
+        done
+    fi
+";
+
+fn postrm(parts: &Parts<'_>) -> String {
+    let mut out = String::from("if [ \"$1\" = remove ] || [ \"$1\" = purge ]; then\n");
+    if !parts.units.is_empty() {
+        let units = words(parts.units);
+        out += &format!("    for unit in {units}; do helper purge \"$unit\"; helper unmask \"$unit\"; done\n");
+    }
+    out += "    if booted; then systemctl --system daemon-reload >/dev/null || true; fi\n";
+    if parts.files.iter().any(|f| f.path.starts_with("usr/lib/udev/rules.d/")) {
+        out += "    if booted; then udevadm control --reload || true; fi\n";
+    }
+    out += "fi\n";
+    out
+}
