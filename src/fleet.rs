@@ -61,7 +61,7 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
         }
     }
     for owners in ports.values().filter(|owners| owners.len() > 1) {
-        for (number, (at, port)) in owners.iter().enumerate().filter(|(_, (at, _))| !members[*at].there.is_some()) {
+        for (number, (at, port)) in owners.iter().enumerate().filter(|(_, (at, _))| members[*at].there.is_none()) {
             // The first that is in the way, of those before it and of those that are there already.
             let earlier = |(n, (other, theirs)): &(usize, &(usize, &Listen))| {
                 other != at && theirs.collides(port) && (*n < number || members[*other].there.is_some())
@@ -86,7 +86,7 @@ fn told<'c, 'a>(
 ) -> ((usize, &'a Cause), impl Iterator<Item = &'c (usize, &'a Cause)>) {
     let settled = owners.iter().position(|(at, _)| members[*at].there.is_some()).unwrap_or(0);
     let others =
-        move |(number, (at, _)): &(usize, &(usize, &Cause))| *number != settled && !members[*at].there.is_some();
+        move |(number, (at, _)): &(usize, &(usize, &Cause))| *number != settled && members[*at].there.is_none();
     (owners[settled], owners.iter().enumerate().filter(others).map(|(_, owner)| owner))
 }
 

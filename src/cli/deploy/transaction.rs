@@ -548,7 +548,7 @@ mod tests {
             let now = look(root.path());
             let is_old = now["usr/lib/systemd/system/virtc-a.service"] == file("old a").unwrap();
             assert!(now == new || (is_old && now.contains_key("usr/share/virtc/gone/plan.json")), "step {step}");
-            assert!(is_old == !now.contains_key("usr/share/virtc/b/cgroup/v2"), "step {step}");
+            assert_ne!(is_old, now.contains_key("usr/share/virtc/b/cgroup/v2"), "step {step}");
             if done {
                 break;
             }
