@@ -210,6 +210,7 @@ macro_rules! model {
             }
             #[allow(unused_variables)]
             fn print_attrs(&self, out: &mut $crate::xml::XmlWriter) {
+                out.from(self.site);
                 $($crate::bind::print_attr_field!($kind, &self.$field, out $(, $xml)?);)*
             }
             #[allow(unused_variables)]

@@ -10,6 +10,7 @@
 
 pub mod assume;
 pub(crate) mod bind;
+pub mod blueprint;
 pub mod caps;
 pub mod compile;
 pub(crate) mod cpu;
@@ -19,6 +20,7 @@ pub mod diag;
 pub mod domain;
 pub mod emit;
 pub mod escape;
+pub mod explorer;
 pub mod fleet;
 pub mod host;
 pub mod import;

@@ -426,7 +426,7 @@ pub fn collect(folder: &Path) -> Result<Vec<Artifact>, String> {
                 return Err(format!("{:?} is no name of a file of a tree", inner));
             }
             let contents = std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
-            artifacts.push(Artifact { path: inner.display().to_string(), contents, mode });
+            artifacts.push(Artifact { mode, ..Artifact::new(inner.display().to_string(), contents) });
         }
     }
     artifacts.sort_by(|a, b| a.path.cmp(&b.path));

@@ -27,6 +27,10 @@ pub struct Args {
     /// in the domain it concerns. Without a file: of the machines that are deployed on this host
     #[arg(long, value_name = "LINE", conflicts_with = "path", allow_hyphen_values = true)]
     denial: Option<String>,
+    /// Write a page for a browser: the domain on one side, all that comes of it on the other, and what caused what. For
+    /// several files, or folders of them, a folder with a page a machine and one of the fleet
+    #[arg(long, value_name = "OUT", requires = "words", conflicts_with_all = ["path", "denial", "quirks"])]
+    html: Option<PathBuf>,
     /// The table of what one libvirt or another does and a standalone machine does not
     #[arg(long, conflicts_with_all = ["words", "denial"])]
     quirks: bool,
@@ -47,6 +51,10 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     }
     if args.quirks {
         return quirks();
+    }
+    if let Some(out) = &args.html {
+        let files: Vec<PathBuf> = args.words.iter().map(PathBuf::from).collect();
+        return super::page::run(&files, out, shared);
     }
     let (subject, pattern) = match args.words.as_slice() {
         [] => return list(),

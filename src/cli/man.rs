@@ -1,15 +1,16 @@
-//! `virtc man`: the manual pages of the commands.
+//! `virtc man`: the manual pages of the commands and of virtc's own files.
 
 use super::{Exit, complain, print};
+use crate::host::reference::{Entry, NODES as HOST_FACTS};
 use clap_mangen::Man;
-use clap_mangen::roff::{Roff, roman};
+use clap_mangen::roff::{Roff, bold, roman};
 use std::io;
 use std::path::{Path, PathBuf};
 
 // Arguments of `virtc man`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder for virtc.1 and a page a command; without it virtc(1) is printed
+    /// Folder for virtc.1, a page a command, virtc-host.5 and virtc-project.5; without it virtc(1) is printed
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -38,7 +39,70 @@ fn failed(error: &io::Error) -> Exit {
 /// The page of a command and of each command below it.
 fn write_all(command: &clap::Command, dir: &Path) -> io::Result<()> {
     std::fs::create_dir_all(dir)?;
+    for file in FILES {
+        std::fs::write(dir.join(format!("{}.5", file.name)), page_of_file(file)?)?;
+    }
     write_below(command, dir)
+}
+
+/// A kind of file that virtc reads.
+struct File {
+    name: &'static str,
+    /// What it is, in a few words.
+    about: &'static str,
+    description: &'static [&'static str],
+    nodes: &'static [Entry],
+    see_also: &'static str,
+}
+
+/// The files that have a page.
+const FILES: [&File; 2] = [
+    &File {
+        name: "virtc-host",
+        about: "facts about the host of virtual machines",
+        description: &[
+            "host.kdl tells virtc about the machine on which domains will run: everything, besides the domain, the capabilities of QEMU and the command line, that can change an output. It is a KDL document of version 2.",
+            "virtc probe host writes one for this machine, and virtc import qemu.conf makes one of libvirt's configuration. Every node but machine with arch may be left out. An unknown node, property or value is an error with its place. What a file does not list is not there.",
+            "Sizes are strings with a unit, truth values are #true and #false, paths are absolute.",
+        ],
+        nodes: HOST_FACTS,
+        see_also: "virtc(1), virtc-probe-host(1), virtc-import-qemu-conf(1), virtc-project(5)",
+    },
+    &File {
+        name: "virtc-project",
+        about: "what holds for all domains below a folder",
+        description: &[
+            "virtc.kdl holds what one would else type each time. build, argv, check, diff, normalize, explain, golden, run and import look for it in the folder of their first input and upwards; the nearest one is taken, alone. What the command line says counts more; --no-config passes the file over, and -v says which one is in use.",
+            "Every node may be left out, and each stands once. Paths start at the folder of the file.",
+        ],
+        nodes: super::project::NODES,
+        see_also: "virtc(1), virtc-host(5)",
+    },
+];
+
+/// The page of a kind of file: every node, as it may stand there, and what its parts mean.
+fn page_of_file(file: &File) -> io::Result<Vec<u8>> {
+    let mut page = Roff::new();
+    page.control("TH", [file.name, "5", "", concat!("virtc ", env!("CARGO_PKG_VERSION")), "virtc"]);
+    page.control("SH", ["NAME"]).text([roman(format!("{} - {}", file.name, file.about))]);
+    page.control("SH", ["DESCRIPTION"]);
+    for paragraph in file.description {
+        page.control("PP", []).text([roman(*paragraph)]);
+    }
+    page.control("SH", ["NODES"]);
+    for node in file.nodes {
+        page.control("SS", [node.name]).text([roman(node.about)]);
+        page.control("PP", []).control("RS", ["4"]).control("nf", []);
+        page.text([roman(node.example)]);
+        page.control("fi", []).control("RE", []);
+        for (part, meaning) in node.parts {
+            page.control("TP", []).text([bold(*part)]).text([roman(*meaning)]);
+        }
+    }
+    page.control("SH", ["SEE ALSO"]).text([roman(file.see_also)]);
+    let mut out = Vec::new();
+    page.to_writer(&mut out)?;
+    Ok(out)
 }
 
 fn write_below(command: &clap::Command, dir: &Path) -> io::Result<()> {
@@ -125,12 +189,21 @@ mod tests {
     }
 
     #[test]
+    fn a_page_of_a_file_shows_every_node() {
+        for file in FILES {
+            let text = String::from_utf8(page_of_file(file).expect("a page")).expect("UTF-8");
+            assert!(text.contains(&format!(".TH {} 5", file.name)), "{text}");
+            assert_eq!(text.matches("\n.SS ").count(), file.nodes.len(), "{text}");
+        }
+    }
+
+    #[test]
     fn every_command_has_a_page() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut command = crate::cli::command();
         command.build();
         write_all(&command, dir.path()).expect("pages");
-        for page in ["virtc.1", "virtc-build.1", "virtc-import-argv.1", "virtc-probe-qemu.1"] {
+        for page in ["virtc.1", "virtc-build.1", "virtc-import-argv.1", "virtc-probe-qemu.1", "virtc-host.5", "virtc-project.5"] {
             assert!(dir.path().join(page).is_file(), "{page}");
         }
     }

@@ -23,8 +23,10 @@ mod installed;
 mod links;
 mod machines;
 mod man;
+mod new;
 mod normalize;
 mod package;
+mod page;
 mod paper;
 mod probe;
 mod project;
@@ -167,6 +169,8 @@ enum Command {
     Build(build::Args),
     /// Print the QEMU command line
     Argv(argv::Args),
+    /// Write a domain to begin with: server, desktop, windows, cloud, microvm, kernel
+    New(new::Args),
     /// Check domains and report everything that is wrong
     Check(check::Args),
     /// Show what differs on the host between two domains, or between two QEMUs or hosts for one domain
@@ -319,6 +323,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let exit = match command {
         Command::Build(args) => build::run(&args, shared),
         Command::Argv(args) => argv::run(&args, shared),
+        Command::New(args) => new::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Diff(args) => diff::run(&args, &sides, shared),
         Command::Normalize(args) => normalize::run(&args, shared),

@@ -7,11 +7,48 @@ use crate::caps::Choice;
 use crate::diag::codes::qemu;
 use crate::diag::{Diagnostics, Level, Levels};
 use crate::host::kdl::{self, Reader, Times, Times::*, name_span};
+use crate::host::reference::Entry;
 use crate::plan::Target;
 use std::path::{Path, PathBuf};
 
 /// The name of the file.
 const NAME: &str = "virtc.kdl";
+
+/// What each node means, for virtc-project(5) and the manual.
+pub const NODES: &[Entry] = &[
+    Entry {
+        name: "host",
+        about: "Facts about the host: a file, here, or a distribution; as --host.",
+        example: "host \"host.kdl\"",
+        parts: &[],
+    },
+    Entry {
+        name: "caps",
+        about: "What QEMU can do: a profile, here, a file, a program; as --caps.",
+        example: "caps \"qemu-10.0\"",
+        parts: &[],
+    },
+    Entry {
+        name: "target",
+        about: "What command lines are for: standalone, or libvirt@VERSION; as --target.",
+        example: "target \"standalone\"",
+        parts: &[],
+    },
+    Entry {
+        name: "connect",
+        about: "Instance: qemu:///system or qemu:///session; as --connect.",
+        example: "connect \"qemu:///system\"",
+        parts: &[],
+    },
+    Entry { name: "output", about: "Where build writes; out.", example: "output \"out\"", parts: &[] },
+    Entry { name: "strict", about: "Whether warnings are errors; #false.", example: "strict #true", parts: &[] },
+    Entry {
+        name: "lints",
+        about: "How serious lints are taken: codes, their names, or groups.",
+        example: "lints {\n    allow \"no-console\"\n    deny \"data\" \"VC1603\"\n}",
+        parts: &[("allow", "say nothing of it"), ("warn", "warn of it"), ("deny", "take it for an error")],
+    },
+];
 
 const TOP: &[(&str, Times)] = &[
     ("host", Once),
@@ -138,6 +175,12 @@ fn lints(reader: &mut Reader<'_>, node: &::kdl::KdlNode, project: &mut Project) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_node_is_described_as_it_reads() {
+        good(&NODES.iter().map(|node| format!("{}\n", node.example)).collect::<String>());
+        assert!(TOP.iter().all(|(name, _)| NODES.iter().any(|node| node.name == *name)));
+    }
 
     fn good(text: &str) -> Project {
         let mut diags = Diagnostics::new();

@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     fn artifact(path: &str, contents: &str) -> Artifact {
-        Artifact { path: path.into(), contents: contents.into(), mode: 0o644 }
+        Artifact::new(path, contents.to_string())
     }
 
     fn write(target: &Path, files: &[(&str, &str)], stale: &[&str]) -> Result<(), Fault> {

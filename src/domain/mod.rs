@@ -168,6 +168,11 @@ pub fn bind(
 
 /// Prints the domain as libvirt would.
 pub fn print(domain: &Domain) -> String {
+    print_placed(domain).0
+}
+
+/// The same, with where its elements begin that have a place in the source.
+pub fn print_placed(domain: &Domain) -> (String, Vec<(usize, crate::xml::Site)>) {
     let mut out = XmlWriter::new();
     out.start(Domain::ELEMENT);
     if domain.qemu.is_present() {
@@ -175,7 +180,7 @@ pub fn print(domain: &Domain) -> String {
     }
     domain.print_attrs(&mut out);
     domain.print_body(&mut out);
-    out.finish()
+    out.finish_placed()
 }
 
 impl Domain {

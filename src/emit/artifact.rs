@@ -1,7 +1,9 @@
 //! What emitters make: files of a tree.
 
+use super::traced::{Mark, Traced};
+
 /// One file of the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Artifact {
     /// Path relative to the root of the tree.
     pub path: String,
@@ -9,12 +11,28 @@ pub struct Artifact {
     pub contents: String,
     /// Permission bits.
     pub mode: u32,
+    /// What in the domain its parts come from, by place.
+    pub marks: Vec<Mark>,
 }
+
+/// Two machines of one network make the same files, each for its own reason.
+impl PartialEq for Artifact {
+    fn eq(&self, other: &Artifact) -> bool {
+        (&self.path, &self.contents, self.mode) == (&other.path, &other.contents, other.mode)
+    }
+}
+
+impl Eq for Artifact {}
 
 impl Artifact {
     /// A file that all may read.
     pub fn new(path: impl Into<String>, contents: String) -> Artifact {
-        Artifact { path: path.into(), contents, mode: 0o644 }
+        Artifact::traced(path, Traced::plain(contents))
+    }
+
+    /// The same with what its parts come from.
+    pub fn traced(path: impl Into<String>, contents: Traced) -> Artifact {
+        Artifact { path: path.into(), contents: contents.text, mode: 0o644, marks: contents.marks }
     }
 }
 

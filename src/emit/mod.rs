@@ -21,12 +21,14 @@ pub mod systemd;
 pub mod sysusers;
 pub mod template;
 pub mod tmpfiles;
+mod traced;
 pub mod udev;
 
 pub use artifact::{Artifact, Extras, describe};
 pub use fit::Fitter;
 pub use names::Names;
 pub use template::Templates;
+pub use traced::{Mark, Traced};
 
 use crate::diag::Diagnostics;
 use crate::plan::Plan;

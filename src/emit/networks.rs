@@ -5,6 +5,7 @@
 use super::artifact::Artifact;
 use super::fit::Fitter;
 use super::names::Names;
+use super::traced::Traced;
 use crate::diag::Diagnostics;
 use crate::escape::{Escaped, UnitName, UnitWord};
 use crate::plan::{Bridge, Cause, Dhcp, Instance, Plan};
@@ -70,11 +71,16 @@ fn files(bridge: &Bridge, dhcp: &Dhcp, units: &Units, names: &Names, fit: &mut F
              [Service]\nType=oneshot\nRemainAfterExit=yes\n\
              ExecStart=/usr/sbin/nft -f /{rules}\nExecStop=-/usr/sbin/nft delete table inet {table}\n"
         );
+    let whole = |text: String| {
+        let mut traced = Traced::default();
+        traced.push(&text, cause);
+        traced
+    };
     Some(vec![
-        Artifact::new(file("netdev"), netdev),
-        Artifact::new(file("network"), network),
-        Artifact::new(format!("{}/{}", names.unit_folder, units.filter), service),
-        Artifact::new(rules, head("The filter") + &filter(bridge, interface.as_str(), &table)),
+        Artifact::traced(file("netdev"), whole(netdev)),
+        Artifact::traced(file("network"), whole(network)),
+        Artifact::traced(format!("{}/{}", names.unit_folder, units.filter), whole(service)),
+        Artifact::traced(rules, whole(head("The filter") + &filter(bridge, interface.as_str(), &table))),
     ])
 }
 

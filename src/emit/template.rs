@@ -1,7 +1,9 @@
 //! Templates: fixed prose in Handlebars, fields that only take escaped values.
 
 use crate::diag::{Diagnostics, Span, codes::emit};
+use super::traced::{Mark, Traced, wrap};
 use crate::escape::{Escaped, Language};
+use crate::plan::Cause;
 use handlebars::{Handlebars, no_escape};
 use serde_json::{Map, Value};
 use std::marker::PhantomData;
@@ -69,13 +71,13 @@ impl Templates {
     }
 
     /// The text that a template makes of these fields.
-    pub fn render<F>(&self, name: &str, fields: &Fields<F>, diags: &mut Diagnostics) -> String {
+    pub fn render<F>(&self, name: &str, fields: &Fields<F>, diags: &mut Diagnostics) -> Traced {
         match self.parsed().render(name, &fields.map) {
-            Ok(text) => text,
+            Ok(text) => Traced::of(text),
             Err(why) => {
                 let message = format!("the template '{name}.hbs' cannot be filled in: {}", why.reason());
                 diags.error(&emit::BAD_TEMPLATE, Span::NONE, message);
-                String::new()
+                Traced::default()
             }
         }
     }
@@ -110,6 +112,36 @@ impl<F> Fields<F> {
     /// Sets a field to a value.
     pub fn put<L: Language<Format = F>>(&mut self, name: &'static str, value: Escaped<L>) -> &mut Self {
         self.map.insert(name.to_string(), Value::String(value.to_string()));
+        self
+    }
+
+    /// Sets a field to a value that `causes` brought about.
+    pub fn traced<L: Language<Format = F>>(
+        &mut self,
+        name: &'static str,
+        value: Escaped<L>,
+        causes: &[&Cause],
+    ) -> &mut Self {
+        let wrapped = causes.iter().fold(value.to_string(), |text, cause| wrap(&text, cause));
+        self.map.insert(name.to_string(), Value::String(wrapped));
+        self
+    }
+
+    /// Sets a field to a value of whose parts it is known what brought them about.
+    pub(super) fn in_parts<L: Language<Format = F>>(
+        &mut self,
+        name: &'static str,
+        value: Escaped<L>,
+        parts: &[Mark],
+    ) -> &mut Self {
+        let (text, mut out, mut at) = (value.as_str(), String::new(), 0);
+        for part in parts {
+            out.push_str(text.get(at..part.range.start).unwrap_or_default());
+            out.push_str(&wrap(text.get(part.range.clone()).unwrap_or_default(), &part.cause));
+            at = part.range.end;
+        }
+        out.push_str(text.get(at..).unwrap_or_default());
+        self.map.insert(name.to_string(), Value::String(out));
         self
     }
 
@@ -158,7 +190,7 @@ mod tests {
         assert!(diags.is_empty());
         let mut fields = Fields::new();
         fields.put("description", Escaped::<crate::escape::UnitText>::new("<a&b>").unwrap());
-        assert_eq!(templates.render("slice", &fields, &mut diags), "[<a&b>]");
+        assert_eq!(templates.render("slice", &fields, &mut diags).text, "[<a&b>]");
         Templates::with(own("slise", ""), &mut diags);
         Templates::with(own("slice", "{{#if}"), &mut diags);
         let missing = Templates::with(own("slice", "{{nothing}}"), &mut diags);

@@ -6,6 +6,7 @@
 //! The rules were checked with the programs themselves: `tests/emit` asks them again.
 
 mod apparmor;
+mod html;
 mod make;
 mod selinux;
 mod systemd;
@@ -13,6 +14,8 @@ mod tmpfiles;
 mod udev;
 
 pub use apparmor::{ApparmorName, ApparmorPath, ApparmorText};
+pub use html::HtmlText;
+pub(crate) use html::spell_html;
 pub use make::MakePath;
 pub use selinux::{CilContext, CilName, FileContextsPath, SelinuxContext};
 pub use systemd::{EnvAssignment, ExecArg, ExecProgram, UnitName, UnitPath, UnitRest, UnitText, UnitUrl, UnitWord};
@@ -30,6 +33,8 @@ pub mod format {
     pub enum Apparmor {}
     /// SELinux: contexts, file_contexts, CIL.
     pub enum Selinux {}
+    /// Pages for a browser.
+    pub enum Html {}
     /// Texts that no program of the host reads by itself: tables, scripts, argv.
     pub enum Plain {}
 }

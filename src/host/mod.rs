@@ -12,6 +12,7 @@ mod pci;
 mod plain_kdl;
 pub mod qemu_conf;
 mod read;
+pub mod reference;
 mod security;
 mod shipped;
 mod storage;

@@ -111,6 +111,20 @@ const SERVICE: Table = &[
     ("allow-host-audio", Once),
 ];
 
+/// The names that are known, by the node that they stand in.
+#[cfg(test)]
+pub(super) fn tables() -> [(&'static str, Table); 7] {
+    [
+        ("", TOP),
+        ("machine", MACHINE),
+        ("instance", INSTANCE),
+        ("process", PROCESS),
+        ("directories", DIRECTORIES),
+        ("vnc", SERVICE),
+        ("spice", SERVICE),
+    ]
+}
+
 /// Reads host facts. All faults are reported in one run, with their spans; the facts are of use only
 /// when there is none.
 pub fn read(text: &str, diags: &mut Diagnostics) -> Host {

@@ -1,5 +1,6 @@
 //! Writing domain XML: two blanks of indentation and single quotes, as libvirt prints it.
 
+use super::document::Site;
 use std::borrow::Cow;
 use std::fmt::Write;
 
@@ -14,6 +15,8 @@ pub struct XmlWriter {
     has_text: bool,
     /// Where the start tag that was closed last ends, for [`XmlWriter::end_unless_empty`].
     closed_for: Option<usize>,
+    /// Where elements begin that have a place in the source, and that place.
+    places: Vec<(usize, Site)>,
 }
 
 impl XmlWriter {
@@ -49,6 +52,15 @@ impl XmlWriter {
         self.open.push(name);
         self.in_tag = true;
         self.has_text = false;
+    }
+
+    /// Says where in the source the element just begun stands.
+    pub fn from(&mut self, site: Site) {
+        let Some(name) = self.open.last().filter(|_| self.in_tag && !site.is_none()) else { return };
+        let start = self.out.len() - name.len() - 1;
+        if self.out.get(start..).is_some_and(|tag| tag.starts_with('<')) {
+            self.places.push((start, site));
+        }
     }
 
     /// Adds an attribute to the element just begun.
@@ -113,6 +125,7 @@ impl XmlWriter {
         self.has_text = false;
         let kept = self.out[..start].trim_end_matches(' ').trim_end_matches('\n').len();
         self.out.truncate(kept);
+        self.places.retain(|(at, _)| *at < kept);
         // The parent was closed for this child only.
         if self.closed_for == Some(kept) {
             self.out.pop();
@@ -141,12 +154,17 @@ impl XmlWriter {
     }
 
     /// The finished text, with a newline at its end.
-    pub fn finish(mut self) -> String {
+    pub fn finish(self) -> String {
+        self.finish_placed().0
+    }
+
+    /// The same, with where its elements begin that have a place in the source, by place.
+    pub fn finish_placed(mut self) -> (String, Vec<(usize, Site)>) {
         while !self.open.is_empty() {
             self.end();
         }
         self.out.push('\n');
-        self.out
+        (self.out, self.places)
     }
 }
 

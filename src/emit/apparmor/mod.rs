@@ -66,10 +66,10 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         fields.list("rules", rules_of(plan, process, &mut fit));
         rules.push((file.clone(), fields));
     }
-    out.push(Artifact::new(format!("etc/apparmor.d/libvirt/{profile}"), templates.render("apparmor", &fields, diags)));
+    out.push(Artifact::traced(format!("etc/apparmor.d/libvirt/{profile}"), templates.render("apparmor", &fields, diags)));
     for (file, fields) in rules {
         let text = templates.render("apparmor-files", &fields, diags);
-        out.push(Artifact::new(format!("etc/apparmor.d/libvirt/{file}"), text));
+        out.push(Artifact::traced(format!("etc/apparmor.d/libvirt/{file}"), text));
     }
     out
 }
@@ -220,7 +220,7 @@ fn rules_of(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Vec<Fields<
         let Some(spelled) = fit.take(spelled, &cause) else { continue };
         for (path, perms) in spelled {
             let mut rule = Fields::new();
-            rule.put("path", path).put("perms", Escaped::<ApparmorText>::literal(letters(perms)));
+            rule.traced("path", path, &grant.causes).put("perms", Escaped::<ApparmorText>::literal(letters(perms)));
             rule.maybe::<ApparmorText>("reason", fit.fit(&reason, &cause));
             rules.push(rule);
         }

@@ -1,6 +1,7 @@
 //! Texts that show a command line.
 
 use super::{TokenKind, each_token, write_string};
+use crate::emit::traced::{Mark, Traced};
 use crate::plan::Process;
 
 crate::vocab::keywords! {
@@ -22,7 +23,7 @@ pub fn write(out: &mut String, process: &Process, format: Format) {
     out.reserve(process.args.len() * 64);
     match format {
         Format::Lines => write_lines(out, process),
-        Format::Shell => write_shell(out, process),
+        Format::Shell => write_shell(out, process, |_| {}),
         Format::Json => write_json(out, process),
     }
 }
@@ -65,7 +66,20 @@ fn requote_line(out: &mut String, start: usize) {
     out.push('\'');
 }
 
-fn write_shell(out: &mut String, process: &Process) {
+/// The command for a shell, and what each of its arguments comes from.
+pub fn traced(process: &Process) -> Traced {
+    let (mut text, mut starts) = (String::new(), Vec::with_capacity(process.args.len() + 2));
+    write_shell(&mut text, process, |at| starts.push(at));
+    // The end stands for the start of a next one, behind a blank, a backslash and a line break.
+    starts.push(text.len() + " \\".len());
+    let causes = std::iter::once(&process.cause).chain(process.args.iter().map(|arg| &arg.cause));
+    let between = starts.windows(2).filter_map(|w| Some(*w.first()?..w.last()?.checked_sub(" \\\n".len())?));
+    let marks = between.zip(causes).map(|(range, cause)| Mark { range, cause: cause.clone() }).collect();
+    Traced { text, marks }
+}
+
+/// Tells `begins` where the program and each argument begin.
+fn write_shell(out: &mut String, process: &Process, mut begins: impl FnMut(usize)) {
     // A shell takes NAME=VALUE before a command only if NAME is an identifier; env(1) takes any.
     let plain_names = process.env.iter().all(|(key, _)| is_identifier(key));
     if !plain_names {
@@ -84,8 +98,11 @@ fn write_shell(out: &mut String, process: &Process) {
     let mut scratch = String::new();
     each_token(process, &mut scratch, |kind, token| {
         match kind {
-            TokenKind::Program => {}
-            TokenKind::Switch => out.push_str(" \\\n"),
+            TokenKind::Program => begins(out.len()),
+            TokenKind::Switch => {
+                out.push_str(" \\\n");
+                begins(out.len());
+            }
             TokenKind::Value => out.push(' '),
         }
         // An equals sign in the name of the program would make it an assignment.

@@ -8,7 +8,7 @@ mod json;
 mod options;
 mod script;
 
-pub use format::{Format, write};
+pub use format::{Format, traced, write};
 pub use json::{write_props, write_string};
 pub use options::{unfit, write_options};
 pub use script::script;

@@ -8,9 +8,10 @@ use super::devices::{self, Device};
 use super::fit::Fitter;
 use super::limits as scale;
 use super::names::Names;
+use super::traced::Traced;
 use crate::diag::Diagnostics;
 use crate::escape::{TableField, TablePath};
-use crate::plan::{Limits, Plan};
+use crate::plan::{Cause, Limits, Plan};
 
 /// The knob files and the device rules; nothing for a session, which has no cgroups of its own.
 pub fn emit(plan: &Plan, names: &Names, diags: &mut Diagnostics) -> Vec<Artifact> {
@@ -19,9 +20,9 @@ pub fn emit(plan: &Plan, names: &Names, diags: &mut Diagnostics) -> Vec<Artifact
     }
     let mut fit = Fitter::new(diags);
     vec![
-        Artifact::new(names.share("cgroup/v2"), knobs(plan, Version::Two, &mut fit)),
-        Artifact::new(names.share("cgroup/v1"), knobs(plan, Version::One, &mut fit)),
-        Artifact::new(names.share("cgroup/devices"), device_list(plan, &mut fit)),
+        Artifact::traced(names.share("cgroup/v2"), knobs(plan, Version::Two, &mut fit)),
+        Artifact::traced(names.share("cgroup/v1"), knobs(plan, Version::One, &mut fit)),
+        Artifact::traced(names.share("cgroup/devices"), device_list(plan, &mut fit)),
     ]
 }
 
@@ -49,7 +50,7 @@ pub struct Knob {
 pub fn table(plan: &Plan, version: Version) -> Vec<Knob> {
     let mut diags = Diagnostics::new();
     let text = knobs(plan, version, &mut Fitter::new(&mut diags));
-    let lines = text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'));
+    let lines = text.text.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('\t'));
     lines
         .map(|(path, value)| {
             let (thread, file) = path.rsplit_once('/').unwrap_or(("", path));
@@ -59,64 +60,73 @@ pub fn table(plan: &Plan, version: Version) -> Vec<Knob> {
 }
 
 /// All knobs of one version.
-fn knobs(plan: &Plan, version: Version, fit: &mut Fitter<'_>) -> String {
+fn knobs(plan: &Plan, version: Version, fit: &mut Fitter<'_>) -> Traced {
     let limits = &plan.limits;
-    let mut out = String::from("# file\tvalue\n");
-    let mut knob = |file: &str, value: String| out.push_str(&format!("{file}\t{value}\n"));
+    let mut out = Traced::plain("# file\tvalue\n");
+    let because = |field: &str| super::systemd::cause_of_limit(plan, field);
+    let mut knob = |file: &str, value: String, cause: &Cause| {
+        out.push(&format!("{file}\t{value}"), cause);
+        out.push_str("\n");
+    };
     let two = version == Version::Two;
     if let Some(shares) = limits.cpu_shares {
+        let cause = because("cpu_shares");
         if two {
-            knob("cpu.weight", scale::cpu_weight(shares).to_string());
+            knob("cpu.weight", scale::cpu_weight(shares).to_string(), &cause);
         } else {
-            knob("cpu.shares", shares.to_string());
+            knob("cpu.shares", shares.to_string(), &cause);
         }
     }
     for (thread, period, quota) in threads_with_bandwidth(limits) {
+        let cause = because("cpu_bandwidth");
         let folder = if thread == "global" { String::new() } else { format!("{thread}/") };
         let quota = quota.filter(|q| *q > 0);
         if two {
             let quota = quota.map_or("max".to_string(), |q| q.to_string());
-            knob(&format!("{folder}cpu.max"), format!("{quota} {}", period.unwrap_or(scale::DEFAULT_PERIOD)));
+            knob(&format!("{folder}cpu.max"), format!("{quota} {}", period.unwrap_or(scale::DEFAULT_PERIOD)), &cause);
         } else {
             if let Some(period) = period {
-                knob(&format!("{folder}cpu.cfs_period_us"), period.to_string());
+                knob(&format!("{folder}cpu.cfs_period_us"), period.to_string(), &cause);
             }
-            knob(&format!("{folder}cpu.cfs_quota_us"), quota.unwrap_or(-1).to_string());
+            knob(&format!("{folder}cpu.cfs_quota_us"), quota.unwrap_or(-1).to_string(), &cause);
         }
     }
     if let Some(list) = &limits.cpuset {
-        knob("cpuset.cpus", list.to_string());
+        knob("cpuset.cpus", list.to_string(), &because("cpuset"));
     }
     for pin in &limits.pins {
         if let Some(thread) = fit.fit::<TableField>(&pin.thread, &pin.cause) {
-            knob(&format!("{thread}/cpuset.cpus"), pin.cpus.to_string());
+            knob(&format!("{thread}/cpuset.cpus"), pin.cpus.to_string(), &pin.cause);
         }
     }
     if let Some(numa) = limits.numa.as_ref().filter(|n| n.mode == "strict" || n.mode == "restrictive") {
-        knob("cpuset.mems", numa.nodes.to_string());
+        knob("cpuset.mems", numa.nodes.to_string(), &because("numa"));
     }
     let (high, max) =
         if two { ("memory.high", "memory.max") } else { ("memory.soft_limit_in_bytes", "memory.limit_in_bytes") };
     if let Some(bytes) = limits.memory_soft {
-        knob(high, bytes.to_string());
+        knob(high, bytes.to_string(), &because("memory_soft"));
     }
     if let Some(bytes) = limits.memory_hard {
-        knob(max, bytes.to_string());
+        knob(max, bytes.to_string(), &because("memory_hard"));
     }
     match (limits.memory_swap, limits.memory_hard) {
-        (Some(swap), Some(hard)) if two => knob("memory.swap.max", swap.saturating_sub(hard).to_string()),
-        (Some(swap), _) if !two => knob("memory.memsw.limit_in_bytes", swap.to_string()),
+        (Some(swap), Some(hard)) if two => {
+            knob("memory.swap.max", swap.saturating_sub(hard).to_string(), &because("memory_swap"))
+        }
+        (Some(swap), _) if !two => knob("memory.memsw.limit_in_bytes", swap.to_string(), &because("memory_swap")),
         _ => {}
     }
     if let Some(weight) = limits.io_weight {
+        let cause = because("io_weight");
         if two {
-            knob("io.weight", format!("default {}", scale::io_weight(weight)));
+            knob("io.weight", format!("default {}", scale::io_weight(weight)), &cause);
         } else {
-            knob("blkio.bfq.weight", weight.to_string());
+            knob("blkio.bfq.weight", weight.to_string(), &cause);
         }
     }
     if let Some(tasks) = limits.max_threads {
-        knob("pids.max", tasks.to_string());
+        knob("pids.max", tasks.to_string(), &because("max_threads"));
     }
     io_devices(limits, two, &mut knob, fit, plan);
     out
@@ -137,15 +147,21 @@ fn threads_with_bandwidth(limits: &Limits) -> Vec<(String, Option<u64>, Option<i
 
 /// Limits of block devices. The kernel wants their numbers, which only the host knows: the path stands
 /// in their place, in angle brackets.
-fn io_devices(limits: &Limits, two: bool, knob: &mut impl FnMut(&str, String), fit: &mut Fitter<'_>, plan: &Plan) {
+fn io_devices(
+    limits: &Limits,
+    two: bool,
+    knob: &mut impl FnMut(&str, String, &Cause),
+    fit: &mut Fitter<'_>,
+    plan: &Plan,
+) {
     let cause = super::systemd::cause_of_limit(plan, "io_devices");
     for device in &limits.io_devices {
         let Some(path) = fit.fit::<TablePath>(&device.path, &cause) else { continue };
         if let Some(weight) = device.weight {
             if two {
-                knob("io.weight", format!("<{path}> {}", scale::io_weight(weight)));
+                knob("io.weight", format!("<{path}> {}", scale::io_weight(weight)), &cause);
             } else {
-                knob("blkio.bfq.weight_device", format!("<{path}> {weight}"));
+                knob("blkio.bfq.weight_device", format!("<{path}> {weight}"), &cause);
             }
         }
         for (v2, v1, value) in [
@@ -155,8 +171,8 @@ fn io_devices(limits: &Limits, two: bool, knob: &mut impl FnMut(&str, String), f
             ("wbps", "blkio.throttle.write_bps_device", device.write_bytes),
         ] {
             match value.filter(|v| *v > 0) {
-                Some(value) if two => knob("io.max", format!("<{path}> {v2}={value}")),
-                Some(value) => knob(v1, format!("<{path}> {value}")),
+                Some(value) if two => knob("io.max", format!("<{path}> {v2}={value}"), &cause),
+                Some(value) => knob(v1, format!("<{path}> {value}"), &cause),
                 None => {}
             }
         }
@@ -165,8 +181,8 @@ fn io_devices(limits: &Limits, two: bool, knob: &mut impl FnMut(&str, String), f
 
 /// `devices`: type, number, rights, path, reason. A number that only the host knows is `-`. Everything
 /// else is denied.
-fn device_list(plan: &Plan, fit: &mut Fitter<'_>) -> String {
-    let mut out = String::from("# type\tnumber\trights\tpath\treason\n");
+fn device_list(plan: &Plan, fit: &mut Fitter<'_>) -> Traced {
+    let mut out = Traced::plain("# type\tnumber\trights\tpath\treason\n");
     if let Some(process) = plan.qemu() {
         for rule in devices::rules(plan, process) {
             let (kind, number, path) = match rule.device {
@@ -188,7 +204,8 @@ fn device_list(plan: &Plan, fit: &mut Fitter<'_>) -> String {
             };
             let reason = fit.fit::<TableField>(&rule.cause.what, &rule.cause);
             let reason = reason.map(|r| r.to_string()).unwrap_or_default();
-            out.push_str(&format!("{kind}\t{number}\t{}\t{path}\t{reason}\n", rule.perms));
+            out.push(&format!("{kind}\t{number}\t{}\t{path}\t{reason}", rule.perms), &rule.cause);
+            out.push_str("\n");
         }
     }
     out

@@ -5,6 +5,7 @@ use super::artifact::Artifact;
 use super::fit::Fitter;
 use super::names::Names;
 use super::template::{Fields, Templates};
+use super::traced::Traced;
 use crate::diag::Diagnostics;
 use crate::escape::{
     CilContext, CilName, Escaped, FileContextsPath, SelinuxContext, TableField, TablePath, format::Selinux as Format,
@@ -31,8 +32,10 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
     let mut fit = Fitter::new(diags);
     let Some(process) = fit.fit::<SelinuxContext>(&selinux.process, &selinux.cause) else { return out };
 
-    let mut labels = String::from("# context\trestore\tpath\treason\n");
-    labels.push_str(&format!("{process}\t-\t(the processes)\t{}\n", cause_text(&selinux.cause, &mut fit)));
+    let mut labels = Traced::plain("# context\trestore\tpath\treason\n");
+    let of_processes = format!("{process}\t-\t(the processes)\t{}", cause_text(&selinux.cause, &mut fit));
+    labels.push(&of_processes, &selinux.cause);
+    labels.push_str("\n");
     let mut files: BTreeMap<&str, (&Access, &str)> = BTreeMap::new();
     if selinux.relabel {
         for access in &plan.access {
@@ -52,7 +55,9 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         let Some(context) = fit.fit::<SelinuxContext>(context, &access.cause) else { continue };
         let Some(field) = fit.fit::<TablePath>(path, &access.cause) else { continue };
         let restore = if access.restore_label { "yes" } else { "no" };
-        labels.push_str(&format!("{context}\t{restore}\t{field}\t{}\n", cause_text(&access.cause, &mut fit)));
+        let line = format!("{context}\t{restore}\t{field}\t{}", cause_text(&access.cause, &mut fit));
+        labels.push(&line, &access.cause);
+        labels.push_str("\n");
         let real = access.resolved.as_deref().unwrap_or(path);
         records.extend(file_contexts(real, access, context, &mut fit));
         let made = plan.directories.iter().any(|d| d.path == real);
@@ -70,12 +75,12 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         module.list("files", labels_of_module.into_iter().map(|(_, record)| record).collect());
         module
     });
-    out.push(Artifact::new(names.share("selinux/labels"), labels));
+    out.push(Artifact::traced(names.share("selinux/labels"), labels));
     out.push(Artifact::new(names.share("selinux/booleans"), booleans(plan, selinux)));
-    out.push(Artifact::new(names.share("selinux/file_contexts"), templates.render("file_contexts", &fields, diags)));
+    out.push(Artifact::traced(names.share("selinux/file_contexts"), templates.render("file_contexts", &fields, diags)));
     if let Some(fields) = module {
         // The name of the file is the name of the module, which takes no backslash.
-        out.push(Artifact::new(
+        out.push(Artifact::traced(
             names.share(&format!("selinux/virtc_{}.cil", short(plan))),
             templates.render("cil", &fields, diags),
         ));
@@ -129,7 +134,7 @@ fn file_contexts(
     };
     let Some(path) = fit.fit::<FileContextsPath>(path, &access.cause) else { return Vec::new() };
     let mut record = Fields::new();
-    record.put("path", path.between("", end)).word("kind", kind).put("context", context);
+    record.traced("path", path.between("", end), &[&access.cause]).word("kind", kind).put("context", context);
     vec![record]
 }
 
@@ -163,7 +168,7 @@ fn filecon(
         PathKind::Pipe => ("pipe", "(\\.in|\\.out)?"),
     };
     let mut record = Fields::new();
-    record.put("path", fit.fit::<FileContextsPath>(path, cause)?.between("", end)).word("object", object);
+    record.traced("path", fit.fit::<FileContextsPath>(path, cause)?.between("", end), &[cause]).word("object", object);
     record.put("context", fit.fit::<CilContext>(context, cause)?);
     Some((type_of(context).to_string(), record))
 }

@@ -4,6 +4,7 @@ use super::Lines;
 use super::prepare;
 use crate::emit::argv;
 use crate::emit::fit::Fitter;
+use crate::emit::traced::Mark;
 use crate::emit::names::Names;
 use crate::escape::{EnvAssignment, Escaped, ExecArg, ExecProgram, UnitPath, UnitWord};
 use crate::plan::{Arg, Cause, DirectoryRole, Form, Instance, Loss, Plan, Process, Props, Role};
@@ -14,10 +15,13 @@ pub fn exec(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>,
     identity(plan, process, fit, lines);
     directories(plan, process, fit, lines);
     for (key, value) in &process.env {
+        lines.from(&process.cause);
         lines.maybe::<EnvAssignment>("Environment", fit.fit(&format!("{key}={value}"), &process.cause));
     }
     prepare::before(plan, process, names, fit, lines);
-    lines.maybe("ExecStart", command_line(plan, process, fit));
+    if let Some((line, parts)) = command_line(plan, process, fit) {
+        lines.in_parts("ExecStart", line, parts);
+    }
     prepare::started(plan, process, fit, lines);
     if process.role == Role::Qemu {
         prepare::stop(plan, fit, lines);
@@ -64,14 +68,15 @@ fn actions(plan: &Plan, process: &Process) -> Option<Escaped<ExecArg>> {
     all.map(Escaped::literal).reduce(Escaped::comma)
 }
 
-/// `ExecStart=`: as many arguments a line as a person reads.
-fn command_line(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Option<Escaped<ExecArg>> {
+/// `ExecStart=`: as many arguments a line as a person reads; and what each of them comes from.
+fn command_line(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Option<(Escaped<ExecArg>, Vec<Mark>)> {
     let program = fit.fit::<ExecProgram>(&process.program, &process.cause)?;
     if let Some(link) = process.descriptors.iter().find_map(|d| d.link.as_deref()) {
         let message = format!("a unit cannot open the macvtap {link} for QEMU, whose number is only known at run time");
         fit.out_of_range(&process.cause, message, "start it with `virtc run`, or join the device to a bridge");
     }
     let mut line = Escaped::command("", program, []);
+    let mut parts = vec![Mark { range: 0..line.as_str().len(), cause: process.cause.clone() }];
     let mut complete = true;
     let mut value = String::new();
     let mut width = Width::FULL;
@@ -80,16 +85,21 @@ fn command_line(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Option<
         let has_value = argv::write_value_of(&mut value, arg);
         let switch = fit.fit::<ExecArg>(&arg.switch, &arg.cause);
         let value = has_value.then(|| fit.fit::<ExecArg>(&value, &arg.cause));
+        let before = line.as_str().len();
         match (switch, value) {
             (Some(switch), None) => width.add(&mut line, &switch, None),
             (Some(switch), Some(Some(value))) => width.add(&mut line, &switch, Some(&value)),
             _ => complete = false,
         }
+        // Without the blanks, the backslash and the line break between it and the last one.
+        let added = line.as_str().get(before..).unwrap_or_default();
+        let start = before + (added.len() - added.trim_start_matches([' ', '\\', '\n']).len());
+        parts.push(Mark { range: start..line.as_str().len(), cause: arg.cause.clone() });
     }
     if let Some(actions) = actions(plan, process) {
         width.add(&mut line, &Escaped::literal("-action"), Some(&actions));
     }
-    complete.then_some(line)
+    complete.then_some((line, parts))
 }
 
 /// How far the last line of a command is written.
@@ -154,12 +164,14 @@ fn identity(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Li
     let whole = &plan.confinement;
     let cause = Cause { what: "user and group".into(), ..Cause::default() };
     if let Some(user) = process.user.as_ref().or(whole.user.as_ref()) {
+        lines.from(&process.cause);
         lines.maybe("User", account(user, &cause, fit));
     }
     // That of an account of its own has the same name.
     let group =
         whole.group.as_ref().filter(|_| !whole.own_account || process.user.is_some() || whole.group != whole.user);
     if let Some(group) = process.group.as_ref().or(group) {
+        lines.from(&process.cause);
         lines.maybe("Group", account(group, &cause, fit));
     }
     if process.user.is_none() && !whole.groups.is_empty() {
@@ -197,12 +209,17 @@ pub fn account(name: &str, cause: &Cause, fit: &mut Fitter<'_>) -> Option<Escape
 fn directories(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let Some(directory) = plan.run_dir().filter(|d| !prepare::is_lent(process, d)) else { return };
     let own = plan.directories.iter().filter(|d| d.role == DirectoryRole::Runtime);
-    let mut paths = Vec::new();
+    let (mut paths, mut causes) = (Vec::new(), Vec::new());
     for directory in own {
         let below: Result<Option<Escaped<UnitPath>>, _> = Escaped::below("/run", &directory.path);
-        paths.extend(fit.take(below, &directory.cause).flatten());
+        if let Some(path) = fit.take(below, &directory.cause).flatten() {
+            paths.push(path);
+            causes.push(&directory.cause);
+        }
     }
-    lines.push("RuntimeDirectory", Escaped::words(paths));
+    let parts = super::parts(&paths, causes);
+    lines.in_parts("RuntimeDirectory", Escaped::words(paths), parts);
+    lines.from(&directory.cause);
     lines.maybe::<UnitWord>("RuntimeDirectoryMode", fit.fit(&format!("0{:o}", directory.mode), &directory.cause));
     if plan.processes.len() > 1 {
         lines.set("RuntimeDirectoryPreserve", if process.role == Role::Qemu { "no" } else { "yes" });
@@ -217,6 +234,7 @@ fn state(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
     for directory in plan.directories.iter().filter(|d| d.role != DirectoryRole::Runtime) {
         if let Some(path) = fit.fit::<ExecArg>(&directory.path, &directory.cause) {
             let words = [Escaped::literal("-p"), Escaped::literal("-m"), Escaped::literal("0700"), path];
+            lines.from(&directory.cause);
             lines.push("ExecStartPre", Escaped::command("", Escaped::<ExecProgram>::literal("/bin/mkdir"), words));
         }
     }

@@ -18,6 +18,7 @@ pub fn limits(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let limits = &plan.limits;
     slice(plan, fit, lines);
     if let Some(shares) = limits.cpu_shares {
+        lines.from(&cause(plan, "cpu_shares"));
         lines.push::<UnitWord>("CPUWeight", Escaped::number(scale::cpu_weight(shares)));
     }
     cpu_quota(plan, fit, lines);
@@ -42,6 +43,10 @@ pub fn limits(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
         }
     }
     if plan.processes.iter().any(|p| p.needs(Need::LockedMemory)) {
+        let needed = plan.processes.iter().flat_map(|p| &p.needs).find(|n| n.need == Need::LockedMemory);
+        if let Some(needed) = needed {
+            lines.from(&needed.cause);
+        }
         lines.set("LimitMEMLOCK", "infinity");
     } else if let Some(bytes) = limits.locked {
         lines.push::<UnitWord>("LimitMEMLOCK", Escaped::number(bytes));
@@ -53,7 +58,9 @@ fn slice(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
         return;
     }
     let partition = plan.limits.partition.as_deref().unwrap_or("/machine");
-    lines.maybe::<UnitName>("Slice", fit.take(Escaped::slice(partition), &cause(plan, "partition")));
+    let cause = cause(plan, "partition");
+    lines.from(&cause);
+    lines.maybe::<UnitName>("Slice", fit.take(Escaped::slice(partition), &cause));
 }
 
 fn cpu_quota(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
@@ -99,9 +106,11 @@ fn percent(quota: u64, period: u64, cause: &Cause, fit: &mut Fitter<'_>, lines: 
     };
     // The percent sign of a number is no specifier, so it is not doubled.
     if let Some(number) = fit.fit::<UnitWord>(text.trim_end_matches('%'), cause) {
+        lines.from(cause);
         lines.push("CPUQuota", number.between("", "%"));
     }
     if period != scale::DEFAULT_PERIOD {
+        lines.from(cause);
         lines.push("CPUQuotaPeriodSec", Escaped::<UnitWord>::number(period).between("", "us"));
     }
 }
@@ -118,6 +127,7 @@ fn cpus(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
 /// A line with a list of CPUs or nodes.
 fn numbers(key: &'static str, list: &NumberSet, cause: &Cause, fit: &mut Fitter<'_>, lines: &mut Lines) {
     if !list.is_empty() && list.iter().all(|n| n < 8192) {
+        lines.from(cause);
         lines.maybe::<UnitWord>(key, fit.fit(&list.to_string(), cause));
     } else {
         fit.out_of_range(
@@ -139,7 +149,10 @@ fn memory(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
                 "a memory limit of 0 would be ignored by systemd".to_string(),
                 "leave the element out for no limit",
             ),
-            Some(bytes) => lines.push::<UnitWord>(key, Escaped::number(bytes)),
+            Some(bytes) => {
+                lines.from(&cause(plan, field));
+                lines.push::<UnitWord>(key, Escaped::number(bytes));
+            }
             None => {}
         }
     }
@@ -147,6 +160,7 @@ fn memory(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
         // The format counts memory and swap together, cgroup v2 swap alone.
         match limits.memory_hard {
             Some(hard) => {
+                lines.from(&cause(plan, "memory_swap"));
                 lines.push::<UnitWord>("MemorySwapMax", Escaped::number(swap.saturating_sub(hard)));
             }
             None => fit.runner_only(
@@ -160,6 +174,7 @@ fn memory(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
 fn io(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let limits = &plan.limits;
     if let Some(weight) = limits.io_weight {
+        lines.from(&cause(plan, "io_weight"));
         lines.push::<UnitWord>("IOWeight", Escaped::number(scale::io_weight(weight)));
     }
     let cause = cause(plan, "io_devices");
@@ -169,6 +184,7 @@ fn io(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
             // None and 0 both mean: no limit.
             if let Some(value) = value.filter(|v| *v > 0) {
                 let number = Escaped::<UnitPath>::number(value);
+                lines.from(&cause);
                 lines.push(key, Escaped::words([path.clone(), number]));
             }
         };

@@ -19,6 +19,7 @@ use super::fit::Fitter;
 use super::names::Names;
 use super::networks;
 use super::template::{Fields, Templates};
+use super::traced::{Mark, Traced};
 use crate::diag::Diagnostics;
 use crate::escape::{Escaped, Language, UnitName, UnitPath, UnitRest, UnitText, UnitUrl, UnitWord, format::Systemd};
 use crate::plan::{Cause, Instance, Loss, Plan, Process, Role};
@@ -34,6 +35,8 @@ struct Directive {
     why: Option<Escaped<UnitText>>,
     key: &'static str,
     value: Escaped<Line>,
+    /// What parts of the value come from.
+    parts: Vec<Mark>,
 }
 
 /// A value that is complete: whatever kind of value it was made from.
@@ -55,6 +58,8 @@ struct Lines {
     next: Option<String>,
     /// What the last one came from.
     last: Option<String>,
+    /// The cause of the next line, whether or not it is told in a comment.
+    from: Option<Cause>,
 }
 
 impl Lines {
@@ -62,20 +67,34 @@ impl Lines {
     fn because(&mut self, cause: &Cause) {
         let told = cause.line > 0 && !cause.is_default;
         self.next = told.then(|| cause.to_string());
+        self.from(cause);
+    }
+
+    /// Says what the next line comes from, without a comment: its key tells a reader enough.
+    fn from(&mut self, cause: &Cause) {
+        self.from = (!cause.what.is_empty()).then(|| cause.clone());
     }
 
     fn push<L: Language<Format = Systemd>>(&mut self, key: &'static str, value: Escaped<L>) {
+        let range = 0..value.as_str().len();
+        let parts = self.from.take().map(|cause| Mark { range, cause });
+        self.in_parts(key, value, parts.into_iter().collect());
+    }
+
+    /// A line whose parts come from different places.
+    fn in_parts<L: Language<Format = Systemd>>(&mut self, key: &'static str, value: Escaped<L>, parts: Vec<Mark>) {
         let why = self.next.take();
         // A comment is cut where it is too long, and cannot fail.
         let shown = why.as_ref().filter(|why| self.last.as_ref() != Some(why));
         let shown = shown.and_then(|why| Escaped::new(why).ok());
         self.last = why;
-        self.all.push(Directive { why: shown, key, value: value.cast::<Line>() });
+        self.all.push(Directive { why: shown, key, value: value.cast::<Line>(), parts });
     }
 
     fn maybe<L: Language<Format = Systemd>>(&mut self, key: &'static str, value: Option<Escaped<L>>) {
-        if let Some(value) = value {
-            self.push(key, value);
+        match value {
+            Some(value) => self.push(key, value),
+            None => self.from = None,
         }
     }
 
@@ -87,7 +106,7 @@ impl Lines {
     fn records(self) -> Vec<Fields<Systemd>> {
         let record = |line: Directive| {
             let mut fields = Fields::new();
-            fields.maybe("why", line.why).word("key", line.key).put("value", line.value);
+            fields.maybe("why", line.why).word("key", line.key).in_parts("value", line.value, &line.parts);
             fields
         };
         self.all.into_iter().map(record).collect()
@@ -102,7 +121,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         let mut fit = Fitter::new(diags);
         service(plan, process, names, &mut fit, &mut fields);
         let contents = templates.render("service", &fields, diags);
-        out.push(Artifact::new(names.unit(process), in_session(plan, contents)));
+        out.push(Artifact::traced(names.unit(process), in_session(plan, contents)));
     }
     out.extend(vfio::emit(plan, names, templates, diags));
     if let Some(partition) = plan.limits.partition.as_deref().filter(|p| *p != "/machine" && *p != "/") {
@@ -112,7 +131,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         let mut fields = Fields::new();
         fields.maybe::<UnitText>("description", fit.fit(&format!("Virtual machines of {partition}"), &cause));
         if let Some(slice) = slice {
-            out.push(Artifact::new(
+            out.push(Artifact::traced(
                 // A drop-in, because other machines of the partition may come from elsewhere; a slice needs no more.
                 format!("{}/{slice}.d/{}.conf", names.unit_folder, names.stem),
                 templates.render("slice", &fields, diags),
@@ -131,7 +150,7 @@ fn target(instance: Instance, templates: &Templates, diags: &mut Diagnostics) ->
     };
     let mut fields = Fields::new();
     fields.put::<UnitWord>("wanted_by", Escaped::literal(wanted_by));
-    Artifact::new(format!("{folder}/{TARGET}"), templates.render("target", &fields, diags))
+    Artifact::traced(format!("{folder}/{TARGET}"), templates.render("target", &fields, diags))
 }
 
 /// The targets of the system and of users, for the package that all machines' packages depend on.
@@ -142,12 +161,12 @@ pub fn targets(templates: &Templates) -> Vec<Artifact> {
 
 /// A unit of a user names his directories by the specifiers of his systemd: a Plan holds those of the system, because
 /// it must not depend on who compiles it.
-fn in_session(plan: &Plan, text: String) -> String {
+fn in_session(plan: &Plan, text: Traced) -> Traced {
     if plan.instance == Instance::System {
         return text;
     }
     let places = [("/run/virtc/", "%t/virtc/"), ("/var/lib/virtc/", "%h/.local/state/virtc/")];
-    places.iter().fold(text, |text, (system, own)| text.replace(system, own))
+    places.iter().fold(text, |text, (system, own)| text.replaced(system, own))
 }
 
 /// What loads the drivers behind the device nodes that a process opens. A rule for a node that is not there yet when the
@@ -168,10 +187,23 @@ fn mounts(plan: &Plan, fit: &mut Fitter<'_>, unit: &mut Lines) {
             _ => continue,
         };
     }
-    let paths = Vec::from_iter(folders.into_iter().filter_map(|(path, cause)| fit.fit::<UnitPath>(path, cause)));
+    let paths = folders.into_iter().filter_map(|(path, cause)| Some((fit.fit::<UnitPath>(path, cause)?, cause)));
+    let (paths, causes): (Vec<_>, Vec<_>) = paths.unzip();
     if !paths.is_empty() {
-        unit.push("RequiresMountsFor", Escaped::words(paths));
+        let parts = parts(&paths, causes);
+        unit.in_parts("RequiresMountsFor", Escaped::words(paths), parts);
     }
+}
+
+/// What each of some words with blanks between them comes from.
+fn parts<'a, L: Language>(words: &[Escaped<L>], causes: impl IntoIterator<Item = &'a Cause>) -> Vec<Mark> {
+    let mut at = 0;
+    let part = |(word, cause): (&Escaped<L>, &'a Cause)| {
+        let range = at..at + word.as_str().len();
+        at = range.end + 1;
+        Mark { range, cause: cause.clone() }
+    };
+    words.iter().zip(causes).map(part).collect()
 }
 
 /// Fills in the fields of one service.
@@ -203,8 +235,10 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
                 // QEMU connects to the next one.
                 Loss::Mended => "Wants",
             };
-            unit.push(needs, names.unit_name(helper));
-            unit.push("After", names.unit_name(helper));
+            for key in [needs, "After"] {
+                unit.from(&helper.cause);
+                unit.push(key, names.unit_name(helper));
+            }
         }
         if let Some(vfio) = vfio::unit_name(plan, names) {
             unit.push("BindsTo", vfio.clone());
@@ -218,8 +252,10 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
         for (bridge, _, units) in networks::declared(plan, fit) {
             unit.because(&bridge.cause);
             unit.push("Requires", units.bridge.clone());
+            unit.from(&bridge.cause);
             unit.push("Wants", Escaped::words([Escaped::literal("systemd-networkd.service"), units.filter.clone()]));
             let before = [Escaped::literal("systemd-networkd.service"), units.bridge, units.filter];
+            unit.from(&bridge.cause);
             unit.push("After", Escaped::words(before));
         }
         if system {
@@ -251,6 +287,7 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
         }
     }
     for secret in plan.secrets.iter().filter(|_| is_qemu) {
+        unit.from(&secret.cause);
         unit.maybe("AssertPathExists", fit.fit::<UnitRest>(&secret.path, &secret.cause));
     }
     fields.list("unit", unit.records());

@@ -193,7 +193,9 @@ impl Commands<'_, '_> {
             }
         }
         // What is undone is told where it is done.
-        if self.key != "ExecStopPost" {
+        if self.key == "ExecStopPost" {
+            self.lines.from(cause);
+        } else {
             self.lines.because(cause);
         }
         self.lines.push(self.key, Escaped::command(prefix, Escaped::<ExecProgram>::literal(program), escaped));

@@ -199,6 +199,7 @@ fn parent(path: &str) -> String {
 /// The context and profile of the security modules.
 fn modules(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
     if let Some(selinux) = &plan.confinement.selinux {
+        lines.from(&selinux.cause);
         lines.maybe(
             "SELinuxContext",
             fit.fit::<SelinuxContext>(&selinux.process, &selinux.cause).map(|name| name.in_unit()),
@@ -210,6 +211,7 @@ fn modules(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lin
             _ if apparmor.generated => format!("{}//{}", apparmor.profile, process.id),
             _ => apparmor.profile.clone(),
         };
+        lines.from(&apparmor.cause);
         lines.maybe("AppArmorProfile", fit.fit::<ApparmorName>(&name, &apparmor.cause).map(|name| name.in_unit()));
     }
 }

@@ -53,6 +53,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
     run("ExecStop", "systemd-tmpfiles", &["--create", &format!("/{}", file("give"))], &whole);
     for (address, cause) in addresses(plan) {
         let path = format!("/sys/bus/pci/devices/{address}");
+        unit.from(cause);
         unit.maybe("AssertPathExists", fit.fit::<UnitRest>(&path, cause));
     }
     let mut fields = Fields::new();
@@ -61,14 +62,14 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
     fields.list("unit", unit.records()).list("service", service.records()).list("sandbox", Vec::new());
     fields.maybe::<UnitWord>("wanted_by", None);
     let mut out =
-        vec![Artifact::new(format!("{}/{name}", names.unit_folder), templates.render("service", &fields, diags))];
+        vec![Artifact::traced(format!("{}/{name}", names.unit_folder), templates.render("service", &fields, diags))];
     for (what, driver) in [("take", "vfio-pci"), ("give", "\\n")] {
         let mut fields = Fields::new();
         let mut fit = Fitter::new(diags);
         fields.maybe::<UnitText>("title", fit.fit(&plan.name, &whole));
         let lines = addresses(plan).flat_map(|(address, cause)| writes(address, driver, cause, &mut fit)).collect();
         fields.list("lines", lines);
-        out.push(Artifact::new(file(what), templates.render("vfio", &fields, diags)));
+        out.push(Artifact::traced(file(what), templates.render("vfio", &fields, diags)));
     }
     out
 }
@@ -92,7 +93,7 @@ fn writes(
         .into_iter()
         .map(|line| {
             let mut record = Fields::new();
-            record.put("line", line);
+            record.traced("line", line, &[cause]);
             record
         })
         .collect()

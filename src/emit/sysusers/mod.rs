@@ -21,5 +21,5 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
     fields.maybe::<UnitText>("title", fit.fit(&plan.name, &cause));
     fields.maybe::<AccountName>("user", fit.fit(user, &cause));
     let contents = templates.render("sysusers", &fields, diags);
-    Some(Artifact::new(format!("usr/lib/sysusers.d/{}.conf", names.stem), contents))
+    Some(Artifact::traced(format!("usr/lib/sysusers.d/{}.conf", names.stem), contents))
 }

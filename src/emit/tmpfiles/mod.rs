@@ -46,12 +46,12 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         // Lines of one cause are under one comment.
         let new = before.as_ref() != Some(&cause);
         record.maybe::<UnitText>("why", new.then(|| Escaped::new(&cause.to_string()).ok()).flatten());
-        record.put("line", line);
+        record.traced("line", line, &[&cause]);
         before = Some(cause);
         record
     });
     fields.list("lines", records.collect());
-    Some(Artifact::new(path(names), templates.render("tmpfiles", &fields, diags)))
+    Some(Artifact::traced(path(names), templates.render("tmpfiles", &fields, diags)))
 }
 
 /// The lines of a machine as text, without comments.

@@ -38,7 +38,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
     fields.list("rules", rules);
     // Behind the rules that make links, and those of the system that set owners.
     let path = format!("usr/lib/udev/rules.d/90-{}.rules", names.stem);
-    Some(Artifact::new(path, templates.render("udev", &fields, diags)))
+    Some(Artifact::traced(path, templates.render("udev", &fields, diags)))
 }
 
 /// Whether a node is given by a rule: one device, not of the system, and not a helper's of root's.
@@ -58,7 +58,7 @@ fn context<'a>(plan: &'a Plan, access: &'a Access) -> Option<&'a str> {
 fn rule(plan: &Plan, access: &Access, fit: &mut Fitter<'_>) -> Option<Fields<Systemd>> {
     let mut record = Fields::new();
     record.maybe::<UnitText>("why", fit.fit(&access.cause.to_string(), &access.cause));
-    record.put("matches", matches(access, fit)?);
+    record.traced("matches", matches(access, fit)?, &[&access.cause]);
     record.put("actions", actions(plan, access, fit)?);
     Some(record)
 }
@@ -87,7 +87,7 @@ fn iommufd(plan: &Plan, cause: &Cause, fit: &mut Fitter<'_>) -> Option<Fields<Sy
     let user = plan.confinement.user.as_deref().unwrap_or("root").trim_start_matches('+');
     let mut record = Fields::new();
     record.maybe::<UnitText>("why", fit.fit(&cause.to_string(), cause));
-    record.put("matches", Text::literal(r#"SUBSYSTEM=="misc", KERNEL=="iommu", "#));
+    record.traced("matches", Text::literal(r#"SUBSYSTEM=="misc", KERNEL=="iommu", "#), &[cause]);
     record.put("actions", may_open(user, "rw", cause, fit)?);
     Some(record)
 }
@@ -120,7 +120,7 @@ fn lent_rule(plan: &Plan, lent: &Lent, own_node: bool, fit: &mut Fitter<'_>) -> 
     let label: Option<Text> = label.map(|l| l.between(", SECLABEL{selinux}=", "").cast());
     let mut record = Fields::new();
     record.maybe::<UnitText>("why", fit.fit(&cause.to_string(), cause));
-    record.put("matches", known).put("actions", label.into_iter().fold(owner, |a, b| a.joined(&b)));
+    record.traced("matches", known, &[cause]).put("actions", label.into_iter().fold(owner, |a, b| a.joined(&b)));
     Some(record)
 }
 

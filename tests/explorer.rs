@@ -1,0 +1,239 @@
+//! The page of `virtc explain --html`: every link leads somewhere and back, nothing is fetched, and no text of a domain
+//! becomes a tag.
+
+use crate::common::{root, virtc};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// An element of a page: its attributes, and the text in it.
+#[derive(Clone, Debug, Default)]
+struct Element {
+    tag: String,
+    attributes: BTreeMap<String, String>,
+    text: String,
+}
+
+impl Element {
+    fn get(&self, name: &str) -> &str {
+        self.attributes.get(name).map_or("", String::as_str)
+    }
+
+    fn origins(&self) -> Vec<String> {
+        self.get("data-c").split(' ').map(|c| format!("c{c}")).collect()
+    }
+}
+
+fn unescape(text: &str) -> String {
+    let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    pairs.iter().fold(text.to_string(), |text, (from, to)| text.replace(from, to))
+}
+
+/// The elements of a page. It is written so that a strict reader needs no rule for what is left out.
+fn elements(page: &str) -> Vec<Element> {
+    const VOID: [&str; 2] = ["meta", "input"];
+    let mut rest = page.strip_prefix("<!DOCTYPE html>\n").expect("a document type");
+    let (mut done, mut open): (Vec<Element>, Vec<Element>) = (Vec::new(), Vec::new());
+    while let Some(at) = rest.find('<') {
+        let (text, tag) = rest.split_at(at);
+        assert!(!text.contains('>'), "a bare '>' in {text:?}");
+        for element in &mut open {
+            element.text.push_str(&unescape(text));
+        }
+        let end = tag.find('>').expect("the tag ends");
+        let (inner, behind) = (&tag[1..end], &tag[end + 1..]);
+        rest = behind;
+        if let Some(name) = inner.strip_prefix('/') {
+            let element = open.pop().unwrap_or_else(|| panic!("</{name}> without a start"));
+            assert_eq!(element.tag, name, "crossed tags");
+            done.push(element);
+            continue;
+        }
+        let (name, mut attributes) = inner.split_once(' ').unwrap_or((inner, ""));
+        let mut element = Element { tag: name.to_string(), ..Element::default() };
+        while let Some((key, value)) = attributes.trim_start().split_once("=\"") {
+            let (value, more) = value.split_once('"').expect("the value ends");
+            assert!(element.attributes.insert(key.to_string(), unescape(value)).is_none(), "{key} twice in <{inner}>");
+            attributes = more;
+        }
+        if VOID.contains(&name) {
+            assert_eq!(attributes, " /", "<{inner}>");
+            done.push(element);
+            continue;
+        }
+        assert_eq!(attributes, "", "<{inner}>");
+        if ["style", "script"].contains(&name) {
+            let (text, behind) = rest.split_once(&format!("</{name}>")).expect("it ends");
+            element.text = text.to_string();
+            rest = behind;
+            done.push(element);
+            continue;
+        }
+        open.push(element);
+    }
+    assert!(open.is_empty(), "still open: {:?}", open.iter().map(|e| &e.tag).collect::<Vec<_>>());
+    done
+}
+
+/// The page of one domain.
+fn page(name: &str, xml: &str) -> String {
+    let dir = tempfile::tempdir().expect("a folder");
+    let file = dir.path().join(format!("{name}.xml"));
+    std::fs::write(&file, xml).expect("written");
+    let out = virtc().args(["explain", "--html", "-", "--no-config"]).arg(&file).output().expect("virtc runs");
+    String::from_utf8(out.stdout).expect("UTF-8")
+}
+
+fn examples() -> Vec<PathBuf> {
+    let files = std::fs::read_dir(root().join("examples")).expect("examples").map(|e| e.expect("an entry").path());
+    let mut files: Vec<PathBuf> = files.filter(|p| p.extension().is_some_and(|e| e == "xml")).collect();
+    files.sort();
+    files
+}
+
+/// Checks what holds for every page; gives its elements.
+fn sound(page: &str) -> Vec<Element> {
+    let all = elements(page);
+    let mut ids = BTreeSet::new();
+    for id in all.iter().map(|e| e.get("id")).filter(|id| !id.is_empty()) {
+        assert!(ids.insert(id.to_string()), "the id '{id}' is there twice");
+    }
+    for element in &all {
+        for (name, value) in &element.attributes {
+            assert!(!["src", "srcset", "data", "action"].contains(&name.as_str()), "{element:?}");
+            assert!(!name.starts_with("on"), "{element:?}");
+            if name == "href" {
+                let here = value.strip_prefix('#').is_some_and(|id| ids.contains(id));
+                assert!(here || value.ends_with(".html") && !value.contains([':', '/']), "{value} leads nowhere");
+            }
+        }
+        if ["style", "script"].contains(&element.tag.as_str()) {
+            for word in ["url(", "@import", "http:", "https:", "//cdn", "fetch(", "XMLHttpRequest"] {
+                assert!(!element.text.contains(word), "{word} in <{}>", element.tag);
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn every_argument_of_the_examples_has_a_link_in_both_directions() {
+    for file in examples() {
+        let out = virtc().args(["explain", "--html", "-"]).arg(&file).output().expect("virtc runs");
+        assert!(out.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&out.stderr));
+        let all = sound(&String::from_utf8(out.stdout).expect("UTF-8"));
+        let argv = virtc().args(["argv", "--format", "shell", "-q"]).arg(&file).output().expect("virtc runs");
+        let argv = String::from_utf8(argv.stdout).expect("UTF-8");
+
+        let origins: BTreeMap<&str, &Element> =
+            all.iter().filter(|e| e.get("class") == "c").map(|e| (e.get("id"), e)).collect();
+        let outputs: BTreeMap<&str, &Element> =
+            all.iter().filter(|e| e.get("class") == "o").map(|e| (e.get("id"), e)).collect();
+        let of_command: Vec<&Element> = outputs.values().filter(|o| o.get("id").starts_with("o0-")).copied().collect();
+        // Each argument of QEMU is one part, and the parts are the whole command.
+        let mut wanted: Vec<&str> = argv.trim_end().split(" \\\n").filter(|line| line.starts_with(['-', '/'])).collect();
+        for part in &of_command {
+            if let Some(at) = wanted.iter().position(|line| *line == part.text) {
+                wanted.remove(at);
+            }
+        }
+        assert!(wanted.is_empty(), "{}: no link at {wanted:#?}", file.display());
+        assert!(of_command.len() > 15, "{}: {}", file.display(), of_command.len());
+        let mut caused: BTreeSet<String> = BTreeSet::new();
+        for output in outputs.values() {
+            assert!(output.get("title").starts_with("because of "), "{output:?}");
+            assert_eq!(output.get("href"), format!("#{}", output.origins()[0]));
+            for origin in output.origins() {
+                assert!(origins.contains_key(&*origin), "{origin} of {output:?}");
+                caused.insert(origin);
+            }
+        }
+        for (id, origin) in &origins {
+            assert!(caused.contains(*id), "nothing came of {origin:?}");
+            let first = origin.get("href").trim_start_matches('#');
+            let back = outputs.get(first).unwrap_or_else(|| panic!("{first} of {origin:?}"));
+            assert!(back.origins().iter().any(|c| c == id), "{origin:?} leads to {back:?}");
+        }
+        // The source is there as it was written.
+        let text = std::fs::read_to_string(&file).expect("a text");
+        assert!(all.iter().any(|e| e.tag == "code" && e.text == text), "{}", file.display());
+    }
+}
+
+#[test]
+fn every_kind_of_output_knows_its_causes() {
+    let file = root().join("examples/desktop.xml");
+    let out = virtc().args(["explain", "--html", "-", "-q"]).arg(&file).output().expect("virtc runs");
+    let all = sound(&String::from_utf8(out.stdout).expect("UTF-8"));
+    let outputs: Vec<&Element> = all.iter().filter(|e| e.get("class") == "o").collect();
+    for (piece, cause) in [
+        ("RuntimeDirectory=", "because of "),
+        ("ExecStart=/usr/bin/qemu-system", "because of "),
+        ("<disk type='file' device='disk'>", "because of <disk>"),
+    ] {
+        let found = outputs.iter().find(|o| o.text.starts_with(piece));
+        let found = found.unwrap_or_else(|| panic!("no part {piece}"));
+        assert!(found.get("title").starts_with(cause), "{found:?}");
+    }
+    for tab in ["argv", "grants", "units", "apparmor", "selinux", "cgroup", "xml"] {
+        let panel = all.iter().find(|e| e.get("id") == format!("tab-{tab}"));
+        assert!(panel.is_some_and(|p| p.get("class") == "panel"), "{tab}");
+    }
+}
+
+#[test]
+fn what_was_added_is_told_from_what_was_written() {
+    let xml = "<domain type='kvm'>\n  <name>a</name>\n  <memory unit='GiB'>1</memory>\n  <vcpu>1</vcpu>\n  <os>\
+               <type arch='x86_64' machine='q35'>hvm</type></os>\n</domain>\n";
+    let all = sound(&page("added", xml));
+    let added: Vec<&str> = all.iter().filter(|e| e.tag == "ins").map(|e| e.text.as_str()).collect();
+    assert!(added.iter().any(|text| text.contains("<controller type='usb'")), "{added:?}");
+    assert!(added.iter().all(|text| !text.contains("<name>") && !text.contains("arch=")), "{added:?}");
+}
+
+#[test]
+fn no_text_of_a_domain_becomes_a_tag() {
+    let nasty = "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;&quot; onclick=&quot;x";
+    let xml = format!(
+        "<domain type='kvm'>\n  <name>a</name>\n  <title>{nasty}</title>\n  <!-- </script><img src=x> -->\n  \
+         <memory unit='GiB'>1</memory>\n  <vcpu>1</vcpu>\n  <os><type arch='x86_64' machine='q35'>hvm</type></os>\n  \
+         <devices><disk type='file' device='disk'><source file='/srv/{nasty}.qcow2'/><target dev='vda' bus='virtio'/>\
+         </disk></devices>\n</domain>\n"
+    );
+    let page = page("nasty", &xml);
+    let all = sound(&page);
+    assert!(all.iter().all(|e| e.tag != "img"));
+    assert_eq!(page.matches("</script>").count(), 1);
+    assert!(all.iter().any(|e| e.tag == "code" && e.text == xml));
+}
+
+#[test]
+fn a_domain_with_errors_has_a_page_that_says_so() {
+    for xml in ["<domain type='kvm'>\n  <nmae>a</nmae>\n</domain>\n", "<domain", "", "no XML at all", "<a b='\u{1}'/>"] {
+        let all = sound(&page("bad", xml));
+        let said: Vec<&Element> = all.iter().filter(|e| e.tag == "li" && e.get("class") == "error").collect();
+        assert!(!said.is_empty(), "{xml:?}");
+        assert!(all.iter().all(|e| e.get("class") != "o"));
+    }
+}
+
+#[test]
+fn a_fleet_has_a_page_of_its_own() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = std::fs::read_to_string(root().join("examples/server.xml")).expect("a text");
+    let twin = server.replace("<name>server</name>", "<name>twin &amp; <![CDATA[<b>]]></name>");
+    for (name, text) in [("a.xml", &server), ("b.xml", &twin), ("c.xml", &"<domain/>".to_string())] {
+        std::fs::write(dir.path().join(name), text).expect("written");
+    }
+    let out = dir.path().join("pages");
+    let run = virtc().args(["explain", "-q", "--html"]).arg(&out).arg(dir.path()).output().expect("virtc runs");
+    assert_eq!(run.status.code(), Some(1), "{}", String::from_utf8_lossy(&run.stderr));
+    let index = std::fs::read_to_string(out.join("index.html")).expect("a page");
+    let all = sound(&index);
+    for link in all.iter().map(|e| e.get("href")).filter(|href| href.ends_with(".html")) {
+        sound(&std::fs::read_to_string(out.join(link)).unwrap_or_else(|e| panic!("{link}: {e}")));
+    }
+    assert_eq!(std::fs::read_dir(&out).expect("pages").count(), 4);
+    for told in ["the UUID", "the writable disk", "Shared files", "does not compile"] {
+        assert!(index.contains(told), "{told}: {index}");
+    }
+}
