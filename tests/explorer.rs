@@ -130,7 +130,8 @@ fn every_argument_of_the_examples_has_a_link_in_both_directions() {
             all.iter().filter(|e| e.get("class") == "o").map(|e| (e.get("id"), e)).collect();
         let of_command: Vec<&Element> = outputs.values().filter(|o| o.get("id").starts_with("o0-")).copied().collect();
         // Each argument of QEMU is one part, and the parts are the whole command.
-        let mut wanted: Vec<&str> = argv.trim_end().split(" \\\n").filter(|line| line.starts_with(['-', '/'])).collect();
+        let mut wanted: Vec<&str> =
+            argv.trim_end().split(" \\\n").filter(|line| line.starts_with(['-', '/'])).collect();
         for part in &of_command {
             if let Some(at) = wanted.iter().position(|line| *line == part.text) {
                 wanted.remove(at);
@@ -208,7 +209,8 @@ fn no_text_of_a_domain_becomes_a_tag() {
 
 #[test]
 fn a_domain_with_errors_has_a_page_that_says_so() {
-    for xml in ["<domain type='kvm'>\n  <nmae>a</nmae>\n</domain>\n", "<domain", "", "no XML at all", "<a b='\u{1}'/>"] {
+    for xml in ["<domain type='kvm'>\n  <nmae>a</nmae>\n</domain>\n", "<domain", "", "no XML at all", "<a b='\u{1}'/>"]
+    {
         let all = sound(&page("bad", xml));
         let said: Vec<&Element> = all.iter().filter(|e| e.tag == "li" && e.get("class") == "error").collect();
         assert!(!said.is_empty(), "{xml:?}");

@@ -149,7 +149,11 @@ fn every_command_prints_what_the_page_says() {
         }
         wrong.extend(different.iter().map(|what| format!("{name}: {what}")));
     }
-    assert!(wrong.is_empty(), "VIRTC_MANUAL=write puts this into the pages; look at the difference:\n{}", wrong.join("\n\n"));
+    assert!(
+        wrong.is_empty(),
+        "VIRTC_MANUAL=write puts this into the pages; look at the difference:\n{}",
+        wrong.join("\n\n")
+    );
 }
 
 /// Holds a text of the manual against what the program knows, or writes it.

@@ -203,7 +203,9 @@ mod tests {
         let mut command = crate::cli::command();
         command.build();
         write_all(&command, dir.path()).expect("pages");
-        for page in ["virtc.1", "virtc-build.1", "virtc-import-argv.1", "virtc-probe-qemu.1", "virtc-host.5", "virtc-project.5"] {
+        for page in
+            ["virtc.1", "virtc-build.1", "virtc-import-argv.1", "virtc-probe-qemu.1", "virtc-host.5", "virtc-project.5"]
+        {
             assert!(dir.path().join(page).is_file(), "{page}");
         }
     }

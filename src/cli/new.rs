@@ -286,7 +286,9 @@ fn next_steps(args: &Args, blueprint: &Blueprint, output: &Path) {
         });
     }
     if let Some(seed) = blueprint.cdrom.as_ref().filter(missing).filter(|_| args.kind == Kind::Cloud) {
-        say.push(format!("its seed is not there: virtc new cloud … --force --ssh-key ~/.ssh/id_ed25519.pub makes {seed}"));
+        say.push(format!(
+            "its seed is not there: virtc new cloud … --force --ssh-key ~/.ssh/id_ed25519.pub makes {seed}"
+        ));
     }
     say.push(format!("look at it: virtc check {0}; start it: virtc run {0}", output.display()));
     for line in say {

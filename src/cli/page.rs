@@ -57,7 +57,10 @@ pub fn run(files: &[PathBuf], out: &Path, shared: &Shared) -> Exit {
 fn unit(file: &Path, world: &World<'_>) -> Result<Unit, Exit> {
     let source = read(file)?;
     if source.bytes.trim_ascii_start().starts_with(b"{") {
-        complain(&format!("{}: --html takes the XML of a domain, not a plan.json, which does not hold it", source.name));
+        complain(&format!(
+            "{}: --html takes the XML of a domain, not a plan.json, which does not hold it",
+            source.name
+        ));
         return Err(Exit::Usage);
     }
     let mut compiled = world.compile_text(&source.bytes, Until::Planned);

@@ -1,7 +1,7 @@
 //! Templates: fixed prose in Handlebars, fields that only take escaped values.
 
-use crate::diag::{Diagnostics, Span, codes::emit};
 use super::traced::{Mark, Traced, wrap};
+use crate::diag::{Diagnostics, Span, codes::emit};
 use crate::escape::{Escaped, Language};
 use crate::plan::Cause;
 use handlebars::{Handlebars, no_escape};

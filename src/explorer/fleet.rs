@@ -3,7 +3,7 @@
 use super::html::{Html, Value};
 use super::page::{begin, end};
 use crate::diag::{Diagnostics, Severity};
-use crate::plan::{Access, Accelerator, Claim, ClaimKind, LentDevice, Plan, Sharing};
+use crate::plan::{Accelerator, Access, Claim, ClaimKind, LentDevice, Plan, Sharing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One domain of a fleet.
@@ -168,7 +168,7 @@ fn files(machines: &[Machine<'_>]) -> Table {
     let own = |a: &&Access| a.sharing != Sharing::System && !a.path.starts_with("/dev/");
     let how = |a: &Access| if a.perms.write { "writes it" } else { "reads it" };
     collect(machines, |plan| {
-        plan.access.iter().filter(own).map(|a| (a.path.clone(), format!("{} ({})", how(a), a.cause))).collect()
+        plan.access.iter().filter(own).map(|a| (a.path.clone(), format!("{} for {}", how(a), a.cause))).collect()
     })
 }
 
@@ -176,11 +176,11 @@ fn ports(machines: &[Machine<'_>]) -> Table {
     collect(machines, |plan| {
         let fixed = plan.listens.iter().map(|l| {
             let protocol = if l.udp { "UDP" } else { "TCP" };
-            (format!("{protocol} {:>5}", l.port), format!("on {} ({})", l.address, l.cause))
+            (format!("{protocol} {:>5}", l.port), format!("on {} for {}", l.address, l.cause))
         });
         let found = plan.auto_ports.iter().map(|p| {
             let address = p.address.as_deref().unwrap_or("all addresses");
-            (format!("TCP {:>5}", p.port), format!("on {address}, or the next that is free ({})", p.cause))
+            (format!("TCP {:>5}", p.port), format!("on {address}, or the next that is free, for {}", p.cause))
         });
         fixed.chain(found).collect()
     })
@@ -191,7 +191,7 @@ fn networks(machines: &[Machine<'_>]) -> Table {
         let named = |name: &str| if name.is_empty() { String::new() } else { format!("by {name} ") };
         plan.links
             .iter()
-            .filter_map(|l| Some((l.over.clone()?, format!("{}({}, {})", named(&l.name), l.mac, l.cause))))
+            .filter_map(|l| Some((l.over.clone()?, format!("{}{} for {}", named(&l.name), l.mac, l.cause))))
             .collect()
     })
 }
@@ -204,12 +204,12 @@ fn devices(machines: &[Machine<'_>]) -> Table {
                 LentDevice::Pci(address) => format!("PCI {address}"),
                 LentDevice::Mdev(uuid) => format!("mediated device {uuid}"),
             };
-            (device, format!("({})", l.cause))
+            (device, format!("for {}", l.cause))
         });
         let claims = plan.claims.iter().filter(|c| c.kind == ClaimKind::HostDevice && plan.lent.is_empty());
-        let claims = claims.map(|Claim { value, cause, .. }| (value.clone(), format!("({cause})")));
+        let claims = claims.map(|Claim { value, cause, .. }| (value.clone(), format!("for {cause}")));
         let nodes = plan.access.iter().filter(|a| a.path.starts_with("/dev/") && a.sharing == Sharing::Exclusive);
-        let nodes = nodes.map(|a| (a.path.clone(), format!("({})", a.cause)));
+        let nodes = nodes.map(|a| (a.path.clone(), format!("for {}", a.cause)));
         lent.chain(claims).chain(nodes).collect()
     })
 }
@@ -217,7 +217,9 @@ fn devices(machines: &[Machine<'_>]) -> Table {
 fn cpus(machines: &[Machine<'_>]) -> Table {
     collect(machines, |plan| {
         let pins = plan.limits.pins.iter();
-        pins.flat_map(|pin| pin.cpus.iter().map(move |cpu| (format!("{cpu:>3}"), format!("{} ({})", pin.thread, pin.cause))))
-            .collect()
+        pins.flat_map(|pin| {
+            pin.cpus.iter().map(move |cpu| (format!("{cpu:>3}"), format!("{} for {}", pin.thread, pin.cause)))
+        })
+        .collect()
     })
 }

@@ -13,9 +13,12 @@ use crate::xml::Document;
 type Kind = (&'static str, &'static str, &'static str, fn(&str) -> bool);
 
 const KINDS: [Kind; 4] = [
-    ("units", "Units", "What systemd, udev and tmpfiles are told: it starts, confines and stops the machine.", |path| {
-        path.starts_with("usr/lib/")
-    }),
+    (
+        "units",
+        "Units",
+        "What systemd, udev and tmpfiles are told: it starts, confines and stops the machine.",
+        |path| path.starts_with("usr/lib/"),
+    ),
     ("apparmor", "AppArmor", "What the processes may open where AppArmor is the security module.", |path| {
         path.starts_with("etc/apparmor.d/")
     }),

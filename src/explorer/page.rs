@@ -54,9 +54,11 @@ fn head(explorer: &Explorer<'_>, name: &str, out: &mut Html) {
         out.element("li", "", &fact);
     }
     let count = |severity| explorer.diagnostics.iter().filter(|d| d.severity == severity).count();
-    for (severity, class, one) in
-        [(Severity::Error, "error", "error"), (Severity::Warning, "warning", "warning"), (Severity::Note, "note", "note")]
-    {
+    for (severity, class, one) in [
+        (Severity::Error, "error", "error"),
+        (Severity::Warning, "warning", "warning"),
+        (Severity::Note, "note", "note"),
+    ] {
         let count = count(severity);
         if count > 0 {
             let text = format!("{count} {one}{}", if count == 1 { "" } else { "s" });
@@ -66,7 +68,9 @@ fn head(explorer: &Explorer<'_>, name: &str, out: &mut Html) {
     }
     out.raw("</ul>\n</div>\n");
     out.raw("<form class=\"find\" role=\"search\" hidden=\"\"><label for=\"find\">Search</label>");
-    out.raw("<input id=\"find\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\" placeholder=\"Search  /\" />");
+    out.raw(
+        "<input id=\"find\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\" placeholder=\"Search  /\" />",
+    );
     out.raw("<output for=\"find\" id=\"found\"></output></form>\n</header>\n");
 }
 

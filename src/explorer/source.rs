@@ -110,7 +110,8 @@ impl Writer<'_, '_> {
             None => "n",
         };
         let number = self.line.to_string();
-        let attributes = [("class", Value::Text(class)), ("id", Value::Id("L", self.line)), ("data-n", Value::Text(&number))];
+        let attributes =
+            [("class", Value::Text(class)), ("id", Value::Id("L", self.line)), ("data-n", Value::Text(&number))];
         self.out.open("i", &attributes).close("i");
     }
 

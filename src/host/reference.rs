@@ -53,7 +53,10 @@ pub const NODES: &[Entry] = &[
             ("arch", "architecture, as x86_64, aarch64; always needed"),
             ("page-size", "size of a page of memory; \"4KiB\""),
             ("transparent-hugepage-size", "size of a transparent huge page; \"2MiB\""),
-            ("cpu", "model, vendor, sockets, cores, threads, and feature for what it has beyond the model; for host-model"),
+            (
+                "cpu",
+                "model, vendor, sockets, cores, threads, and feature for what it has beyond the model; for host-model",
+            ),
             ("physical-address-bits", "bits of a physical address; 0: not known"),
             ("kvm", "max-vcpus: the most virtual CPUs that KVM takes"),
             ("vhost-net", "policy: always, never, or auto, as libvirt does"),
@@ -125,10 +128,19 @@ pub const NODES: &[Entry] = &[
             ("log-timestamp", "time stamps in QEMU's log (log_timestamp)"),
             ("dump-guest-core", "whether the guest's memory goes into core dumps (dump_guest_core)"),
             ("seccomp-sandbox", "QEMU's own filter of system calls: auto, on, off (seccomp_sandbox)"),
-            ("deprecation-behavior", "what QEMU does with options that will go: none, omit, reject, crash (deprecation_behavior)"),
-            ("nographics-allow-host-audio", "sound of the host for guests without a display (nographics_allow_host_audio)"),
+            (
+                "deprecation-behavior",
+                "what QEMU does with options that will go: none, omit, reject, crash (deprecation_behavior)",
+            ),
+            (
+                "nographics-allow-host-audio",
+                "sound of the host for guests without a display (nographics_allow_host_audio)",
+            ),
             ("gluster-debug-level", "0 to 9 (gluster_debug_level)"),
-            ("default-cpu-deprecated-features", "on, off, none: features of IBM Z that will go (default_cpu_deprecated_features)"),
+            (
+                "default-cpu-deprecated-features",
+                "on, off, none: features of IBM Z that will go (default_cpu_deprecated_features)",
+            ),
         ],
     },
     Entry {
@@ -157,7 +169,10 @@ pub const NODES: &[Entry] = &[
             ("dynamic-ownership", "files are given to the account before the start; #true (dynamic_ownership)"),
             ("default-confined", "domains without a label are confined; #true (security_default_confined)"),
             ("require-confined", "domains that refuse a label are refused; #false (security_require_confined)"),
-            ("selinux", "contexts process, tcg-process, image, content, and range: where pairs of categories come from"),
+            (
+                "selinux",
+                "contexts process, tcg-process, image, content, and range: where pairs of categories come from",
+            ),
             ("apparmor", "complain: profiles only report; #false"),
             ("allow-path", "paths that a guest may have although they are the system's (else VC1404)"),
             ("allow-program", "programs, or folders of them, that a domain may name (else VC1901)"),
@@ -228,7 +243,10 @@ pub const NODES: &[Entry] = &[
         example: "firmware {\n    descriptors \"/usr/share/qemu/firmware\" \"/etc/qemu/firmware\"\n    shipped-by \"debian-13\"\n    nvram-template code=\"/usr/share/OVMF/OVMF_CODE_4M.fd\" vars=\"/usr/share/OVMF/OVMF_VARS_4M.fd\"\n}",
         parts: &[
             ("descriptors", "folders of descriptors, the last one counts most"),
-            ("shipped-by", "a distribution whose firmware is there: debian-13, fedora-44, ubuntu-26.04, arch, debian-12"),
+            (
+                "shipped-by",
+                "a distribution whose firmware is there: debian-13, fedora-44, ubuntu-26.04, arch, debian-12",
+            ),
             ("nvram-template", "code of UEFI, and vars: the template of its variables (nvram)"),
         ],
     },
@@ -245,7 +263,10 @@ pub const NODES: &[Entry] = &[
         name: "swtpm",
         about: "The emulator of TPMs is there.",
         example: "swtpm {\n    tpm-version \"1.2\" \"2.0\"\n}",
-        parts: &[("socket", "a socket on which one listens already"), ("tpm-version", "versions that it can be: 1.2, 2.0")],
+        parts: &[
+            ("socket", "a socket on which one listens already"),
+            ("tpm-version", "versions that it can be: 1.2, 2.0"),
+        ],
     },
     Entry {
         name: "nbdkit",
@@ -274,12 +295,18 @@ pub const NODES: &[Entry] = &[
         about: "A virtual network that domains name. One with dhcp is virtc's to make, for units.",
         example: "network \"default\" {\n    forward \"nat\"\n    bridge \"virbr0\"\n    address \"192.168.122.1/24\"\n    port plug=\"network\" bridge=\"virbr0\"\n    dhcp first=\"192.168.122.2\" last=\"192.168.122.254\" {\n        host mac=\"52:54:00:00:00:0b\" address=\"192.168.122.50\"\n    }\n}",
         parts: &[
-            ("forward", "how it reaches the outside: none, nat, route, open, bridge, private, vepa, passthrough, hostdev; managed; interface: devices of the host"),
+            (
+                "forward",
+                "how it reaches the outside: none, nat, route, open, bridge, private, vepa, passthrough, hostdev; managed; interface: devices of the host",
+            ),
             ("bridge", "the bridge"),
             ("address", "addresses of the host on it, with the length of the prefix"),
             ("dhcp", "first and last address for machines; host: a machine that always gets the same"),
             ("virtualport", "type of virtual port (openvswitch)"),
-            ("port", "what a card is plugged into: plug (network, bridge, direct, hostdev-pci), bridge, address, managed, trust-guest-rx-filters"),
+            (
+                "port",
+                "what a card is plugged into: plug (network, bridge, direct, hostdev-pci), bridge, address, managed, trust-guest-rx-filters",
+            ),
         ],
     },
     Entry {
@@ -287,7 +314,10 @@ pub const NODES: &[Entry] = &[
         about: "A storage pool that domains name.",
         example: "storage-pool \"images\" type=\"dir\" state=\"active\" {\n    target \"/srv/images\"\n    volume \"web.qcow2\" type=\"file\" path=\"/srv/images/web.qcow2\"\n}",
         parts: &[
-            ("type", "kind of pool: dir, fs, netfs, logical, disk, iscsi, iscsi-direct, scsi, mpath, rbd, sheepdog, gluster, zfs, vstorage"),
+            (
+                "type",
+                "kind of pool: dir, fs, netfs, logical, disk, iscsi, iscsi-direct, scsi, mpath, rbd, sheepdog, gluster, zfs, vstorage",
+            ),
             ("state", "active, or inactive; active"),
             ("host", "the server of a pool by the network"),
             ("device", "the device or target of it"),

@@ -66,7 +66,10 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         fields.list("rules", rules_of(plan, process, &mut fit));
         rules.push((file.clone(), fields));
     }
-    out.push(Artifact::traced(format!("etc/apparmor.d/libvirt/{profile}"), templates.render("apparmor", &fields, diags)));
+    out.push(Artifact::traced(
+        format!("etc/apparmor.d/libvirt/{profile}"),
+        templates.render("apparmor", &fields, diags),
+    ));
     for (file, fields) in rules {
         let text = templates.render("apparmor-files", &fields, diags);
         out.push(Artifact::traced(format!("etc/apparmor.d/libvirt/{file}"), text));

@@ -4,8 +4,8 @@ use super::Lines;
 use super::prepare;
 use crate::emit::argv;
 use crate::emit::fit::Fitter;
-use crate::emit::traced::Mark;
 use crate::emit::names::Names;
+use crate::emit::traced::Mark;
 use crate::escape::{EnvAssignment, Escaped, ExecArg, ExecProgram, UnitPath, UnitWord};
 use crate::plan::{Arg, Cause, DirectoryRole, Form, Instance, Loss, Plan, Process, Props, Role};
 
