@@ -12,7 +12,7 @@ fn run(dir: &Path, args: &[&str]) -> Output {
 
 fn new(dir: &Path, kind: &str, more: &[&str]) -> Output {
     let kernel: &[&str] = if ["microvm", "kernel"].contains(&kind) { &["--kernel", "vmlinuz"] } else { &[] };
-    run(dir, &[&["new", kind, &format!("my-{kind}")], kernel, more].concat())
+    run(dir, &[&["new", kind, &format!("my-{kind}")][..], kernel, more].concat())
 }
 
 fn said(output: &Output) -> String {
