@@ -108,7 +108,7 @@ fn the_seed_of_a_cloud_image_can_be_read() {
     let read = |name: &str| {
         let to = dir.path().join(format!("read-{name}"));
         let out = std::process::Command::new(&xorriso)
-            .args(["-read_fs", "joliet", "-indev"])
+            .args(["-read_fs", "norock", "-indev"])
             .arg(&seed)
             .args(["-osirrox", "on", "-extract", &format!("/{name}")])
             .arg(&to)
@@ -129,8 +129,10 @@ fn a_new_machine_starts() {
         return;
     }
     let dir = tempfile::tempdir().expect("a folder");
-    std::fs::write(dir.path().join("disk.raw"), vec![0; 1 << 20]).expect("written");
-    for (kind, more) in [("server", None), ("cloud", Some(["--seed", "disk.raw"]))] {
+    for file in ["disk.raw", "seed.iso"] {
+        std::fs::write(dir.path().join(file), vec![0; 1 << 20]).expect("written");
+    }
+    for (kind, more) in [("server", None), ("cloud", Some(["--seed", "seed.iso"]))] {
         let words = ["--emulated", "--disk", "disk.raw"].into_iter().chain(more.into_iter().flatten());
         let made = new(dir.path(), kind, &Vec::from_iter(words));
         assert!(made.status.success(), "{kind}: {}", said(&made));

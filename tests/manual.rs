@@ -177,24 +177,6 @@ fn host_facts_are_described_as_they_are_read() {
 }
 
 #[test]
-fn all_codes_are_listed() {
-    generated("codes.md", &|_| {
-        let mut text = "# All codes\n\nWritten by a test; `virtc explain CODE` says more about each. Numbers are never used again.\n".to_string();
-        for (topic, all) in virtc::diag::codes::TOPICS {
-            text += &format!("\n## {topic}\n\n| code | name | what |\n|---|---|---|\n");
-            let mut all = all.to_vec();
-            all.sort_by_key(|code| code.id);
-            for code in all {
-                let first = code.explain.split("\n\n").next().unwrap_or_default().replace('\n', " ");
-                let first = first.replace('|', "\\|").replace('<', "&lt;");
-                text += &format!("| {} | {} | {first} |\n", code.id, code.name);
-            }
-        }
-        text
-    });
-}
-
-#[test]
 fn all_lints_are_listed() {
     let text = std::fs::read_to_string(root().join("docs/lints.md")).expect("a text");
     for lint in virtc::diag::lints::LINTS {
