@@ -331,7 +331,7 @@ pub fn summary(files: usize, reports: &[(Source, Diagnostics)]) {
 }
 
 /// The templates, some replaced by the files of `--templates`.
-fn templates(world: &World<'_>) -> Result<(Templates, Vec<PathBuf>), Exit> {
+pub(super) fn templates(world: &World<'_>) -> Result<(Templates, Vec<PathBuf>), Exit> {
     let Some(directory) = &world.shared.templates else { return Ok((Templates::built_in(), Vec::new())) };
     let own = own_templates(directory).map_err(|e| {
         complain(&format!("cannot read the templates in {}: {e}", directory.display()));

@@ -14,7 +14,7 @@ pub struct Machine<'a> {
     pub page: &'a str,
     /// The Plan; none if there were errors.
     pub plan: Option<&'a Plan>,
-    /// What was said about the domain.
+    /// Everything that was said about the domain.
     pub said: &'a Diagnostics,
     /// What it cannot have beside the others.
     pub conflicts: &'a Diagnostics,
@@ -85,8 +85,7 @@ fn list(machines: &[Machine<'_>], out: &mut Html) {
 }
 
 fn messages(machine: &Machine<'_>) -> String {
-    let all = || machine.said.iter().chain(machine.conflicts.iter());
-    let count = |severity, one: &str| match all().filter(|d| d.severity == severity).count() {
+    let count = |severity, one: &str| match machine.said.iter().filter(|d| d.severity == severity).count() {
         0 => None,
         1 => Some(format!("1 {one}")),
         more => Some(format!("{more} {one}s")),

@@ -76,14 +76,8 @@ pub struct Part {
 }
 
 impl<'a> Explorer<'a> {
-    /// Everything about one compilation. `besides` is what the fleet has to say.
-    pub fn of(
-        file: &'a str,
-        source: &'a str,
-        compiled: &'a Compiled,
-        templates: &Templates,
-        besides: Diagnostics,
-    ) -> Explorer<'a> {
+    /// Everything about one compilation.
+    pub fn of(file: &'a str, source: &'a str, compiled: &'a Compiled, templates: &Templates) -> Explorer<'a> {
         let mut diags = compiled.diags.clone();
         let mut unheard = Diagnostics::new();
         let doc = xml::parse(source.as_bytes(), &mut unheard);
@@ -92,7 +86,6 @@ impl<'a> Explorer<'a> {
             (Some(plan), Some(domain)) => outputs::tabs(plan, domain, &doc, templates, &mut origins, &mut diags),
             _ => Vec::new(),
         };
-        diags.extend(besides);
         let diagnostics = diags.sorted().into_iter().cloned().collect();
         Explorer { file, source, plan: compiled.plan.as_ref(), origins, tabs, diagnostics }
     }
