@@ -4,10 +4,12 @@ mod consequences;
 mod qemu;
 
 use crate::caps::{Capabilities, Chosen, Wanted};
-use crate::diag::Diagnostics;
+use crate::diag::codes::lock as codes;
+use crate::diag::{Diagnostics, Span};
 use crate::domain::{self, Domain};
 use crate::host::Host;
 use crate::lint;
+use crate::lock::{self, Lock, Supplied};
 use crate::lower;
 use crate::plan::Plan;
 use crate::resolve;
@@ -22,11 +24,30 @@ pub struct Compiled {
     pub domain: Option<Domain>,
     /// The Plan; none if there were errors.
     pub plan: Option<Plan>,
+    /// What a lock did, and what it would do.
+    pub locking: Locking,
     /// All faults and remarks.
     pub diags: Diagnostics,
     /// Values of secrets that the XML itself holds (passwords of displays, cookies), by the source that
     /// the Plan names. They are no part of the Plan, which is written to files.
     pub secret_values: Vec<(String, String)>,
+}
+
+/// The lock of a compilation.
+#[derive(Default)]
+pub struct Locking {
+    /// What was supplied.
+    pub supplied: Supplied,
+    /// The lock that fits the domain; none if there were errors, or neither a lock nor the Plan was asked for.
+    pub fresh: Option<Lock>,
+}
+
+impl Compiled {
+    /// Nothing but what is wrong.
+    fn faulty(diags: Diagnostics) -> Compiled {
+        let locking = Locking::default();
+        Compiled { domain: None, plan: None, locking, diags, secret_values: Vec::new() }
+    }
 }
 
 /// How far to compile.
@@ -56,19 +77,36 @@ pub fn compile_for<'a>(
     options: &Options,
     until: Until,
 ) -> Compiled {
+    compile_locked(text, host, choose, options, until, None)
+}
+
+/// The same, with what a lock keeps of the machine.
+pub fn compile_locked<'a>(
+    text: &[u8],
+    host: &Host,
+    choose: &dyn Fn(&Wanted<'_>) -> Chosen<'a>,
+    options: &Options,
+    until: Until,
+    lock: Option<&Lock>,
+) -> Compiled {
     let mut diags = Diagnostics::new();
     let mut doc = xml::parse(text, &mut diags);
     if diags.has_errors() {
-        return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
+        return Compiled::faulty(diags);
     }
     if too_many(&doc, &mut diags) {
-        return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
+        return Compiled::faulty(diags);
     }
     let flagged = check_format(&mut doc, options, &mut diags);
     let format = diags.len();
+    let lock = usable(lock, options, &mut diags);
+    let supplied = lock::supply(&mut doc, lock);
     let Some(mut domain) = domain::bind(&doc, &|place| flagged.covers(place), &mut diags) else {
-        return Compiled { domain: None, plan: None, diags, secret_values: Vec::new() };
+        return Compiled::faulty(diags);
     };
+    if let Some(devices) = &mut domain.devices {
+        devices.held = supplied.held.clone();
+    }
     let chosen = choose(&qemu::wanted(&doc, host));
     let host = crate::assume::assume(&domain, &doc, host, options.target, &mut diags);
     let mut env = Env { host: &host, caps: &chosen.caps, flags: chosen.caps.flags, options };
@@ -104,13 +142,44 @@ pub fn compile_for<'a>(
         plan = Some(Plan { qemu: qemu::made_for(&chosen), ..lowered.plan });
         secret_values = lowered.secret_values;
     }
+    let mut fresh = None;
+    let wanted = options.fresh_lock || lock.is_some();
+    if wanted && until >= Until::Planned && options.target.is_standalone() && !diags.has_errors() {
+        let new = lock::take(&domain, plan.as_ref(), &supplied, lock, false);
+        behind(lock, &new, &doc, options, &mut diags);
+        fresh = Some(new);
+    }
     options.levels.apply(&mut diags);
     if diags.has_errors() {
         plan = None;
         secret_values.clear();
         consequences::tidy(&doc, &mut diags);
     }
-    Compiled { domain: Some(domain), plan, diags, secret_values }
+    Compiled { domain: Some(domain), plan, locking: Locking { supplied, fresh }, diags, secret_values }
+}
+
+/// The lock, if the target is one that it is for.
+fn usable<'l>(lock: Option<&'l Lock>, options: &Options, diags: &mut Diagnostics) -> Option<&'l Lock> {
+    if lock.is_some() && !options.target.is_standalone() {
+        diags.note(&codes::FOR_LIBVIRT, Span::NONE, "a libvirt knows the XML alone: the lock beside it is not used");
+        return None;
+    }
+    lock
+}
+
+/// Says that a lock would have to change, and where.
+fn behind(lock: Option<&Lock>, fresh: &Lock, doc: &xml::Document<'_>, options: &Options, diags: &mut Diagnostics) {
+    let Some(lock) = lock else { return };
+    let changes = lock.changes(fresh);
+    let Some(first) = changes.first() else { return };
+    let span = doc.root().map_or(Span::NONE, |root| root.span());
+    let more = if changes.len() > 1 { format!(", and {} more", changes.len() - 1) } else { String::new() };
+    let message = format!("the lock would have to change: {first}{more}");
+    let told = match options.locked {
+        true => diags.error(&codes::BEHIND, span, message),
+        false => diags.note(&codes::BEHIND, span, message),
+    };
+    told.help("look at what changes (`virtc lock --diff FILE`), and take it over with `virtc lock FILE`");
 }
 
 /// Checks the document against the format. What is younger than the libvirt that it is for does not stay in it.

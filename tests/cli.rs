@@ -202,14 +202,14 @@ fn a_difference_is_told_in_the_terms_of_the_domain() {
     assert_eq!(status, Some(3));
     for expected in [
         "command line of qemu\n",
-        "+ -device virtio-disk0  (disk, line 7)\n    driver=virtio-blk-pci, ",
+        "+ -device virtio-disk0  (disk, line 7)  [live]\n    driver=virtio-blk-pci, ",
         "~ -object pc.ram  ",
-        "+ /images/a.img of qemu  (disk vda, line 7)\n    permissions=rwk, ",
+        "+ /images/a.img of qemu  (disk vda, line 7)  [host]\n    permissions=rwk, ",
     ] {
         assert!(text.contains(expected), "{expected:?} is missing in:\n{text}");
     }
     // The other way round the same subjects are gone.
-    assert!(diff(&[&new, &old]).0.contains("- /images/a.img of qemu  (disk vda, line 7)\n"));
+    assert!(diff(&[&new, &old]).0.contains("- /images/a.img of qemu  (disk vda, line 7)  [host]\n"));
     let (unified, status) = diff(&["--format", "unified", &old, &new]);
     assert_eq!(status, Some(3));
     assert!(unified.contains("systemd unit: usr/lib/systemd/system/virtc-vm.service\n"), "{unified}");

@@ -2,7 +2,7 @@
 
 use super::check::expand;
 use super::inputs::{Source, World, read, report};
-use super::{Exit, Shared, complain, print};
+use super::{Exit, LockArgs, Shared, complain, print};
 use crate::compile::Until;
 use crate::diag::Diagnostics;
 use crate::emit::argv::{Format, script, write};
@@ -22,6 +22,8 @@ pub struct Args {
     /// For this very host: ask its QEMU what it can do, and take its facts
     #[arg(long)]
     here: bool,
+    #[command(flatten)]
+    locks: LockArgs,
 }
 
 impl Args {
@@ -55,7 +57,7 @@ enum Shown {
 
 /// Prints the command lines, in the order of the files.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
-    let shared = &shared.here(args.here);
+    let shared = &shared.here(args.here).locks(args.locks);
     let world = match World::load(shared) {
         Ok(world) => world,
         Err(exit) => return exit,
@@ -106,7 +108,7 @@ struct Line {
 }
 
 fn one(source: Source, world: &World<'_>, format: Shown) -> Line {
-    let mut compiled = world.compile_text(&source.bytes, Until::Planned);
+    let mut compiled = world.compile_source(&source, Until::Planned);
     if world.shared.strict {
         compiled.diags.make_strict();
     }

@@ -2,7 +2,7 @@
 
 use super::compiled::{self, Naming, There};
 use super::inputs::{World, report_beside};
-use super::{Exit, MessageFormatName, Shared, complain, installed, tree};
+use super::{Exit, LockArgs, MessageFormatName, Shared, complain, installed, makefile, tree};
 use crate::emit::Artifact;
 use crate::fleet::inventory::{Fate, Present, left_over};
 use std::collections::BTreeSet;
@@ -29,6 +29,11 @@ pub struct Args {
     /// For this very host: ask its QEMU what it can do, and take its facts
     #[arg(long)]
     here: bool,
+    #[command(flatten)]
+    locks: LockArgs,
+    /// Compile nothing, and print the rules by which make or ninja does, for exactly these inputs
+    #[arg(long, value_enum, value_name = "TOOL")]
+    emit: Option<makefile::Tool>,
 }
 
 impl Args {
@@ -40,13 +45,16 @@ impl Args {
 
 /// Compiles all files and writes the tree.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
-    let shared = &shared.here(args.here);
+    let shared = &shared.here(args.here).locks(args.locks);
     let world = match World::load(shared) {
         Ok(world) => world,
         Err(exit) => return exit,
     };
     let output = args.output.as_deref().or(shared.output.as_deref()).unwrap_or(Path::new("out"));
     let target = args.destdir.as_deref().unwrap_or(output);
+    if let Some(tool) = args.emit {
+        return emit_rules(tool, args, &world, target);
+    }
     let naming = Naming { prefix: format!("{}/", target.display()), base: None };
     let machines = installed::read(target);
     let there = There { name: target.display().to_string(), machines: &machines };
@@ -70,6 +78,41 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         Err(fault) => {
             complain(&fault.to_string());
             Exit::Environment
+        }
+    }
+}
+
+/// Prints rules for a build tool.
+fn emit_rules(tool: makefile::Tool, args: &Args, world: &World<'_>, output: &Path) -> Exit {
+    let files: Vec<PathBuf> = super::compiled::distinct(&args.files);
+    if let Some(file) = files.iter().find(|f| !f.is_file()) {
+        complain(&format!("'{}' is no file: rules are made for files", file.display()));
+        return Exit::Environment;
+    }
+    let locks = files.iter().map(|f| f.with_extension("lock")).filter(|lock| lock.is_file() && !world.shared.unlocked);
+    let mut read: Vec<PathBuf> = locks.chain(world.read.iter().cloned()).collect();
+    let mut options = Vec::new();
+    for (option, value) in
+        [("--host", &world.shared.host), ("--caps", &world.shared.caps), ("--templates", &world.shared.templates)]
+    {
+        if let Some(value) = value {
+            options.extend([option.to_string(), value.display().to_string()]);
+        }
+    }
+    if let Some(uri) = &world.shared.connect {
+        options.extend(["--connect".to_string(), uri.clone()]);
+    }
+    if !world.shared.target.is_standalone() {
+        options.extend(["--target".to_string(), world.shared.target.to_string()]);
+    }
+    let flags = [(args.locks.locked, "--locked"), (args.locks.no_lock, "--no-lock"), (world.shared.strict, "--strict")];
+    options.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_string()));
+    read.dedup();
+    match makefile::rules(tool, &makefile::Rules { files: &files, read: &read, output, options: &options }) {
+        Ok(text) => super::print(&text),
+        Err(fault) => {
+            complain(&fault);
+            Exit::Usage
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::compiled::{self, Naming, There};
 use super::fix;
 use super::inputs::{Source, World, attempt, report_all};
-use super::{Exit, Shared, complain};
+use super::{Exit, LockArgs, Shared, complain};
 use crate::compile::Until;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::plan::{Plan, Target};
@@ -32,6 +32,8 @@ pub struct Args {
     /// permissions, interfaces, ports, memory
     #[arg(long, conflicts_with = "schema_only")]
     here: bool,
+    #[command(flatten)]
+    locks: LockArgs,
 }
 
 impl Args {
@@ -58,7 +60,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
 }
 
 fn check(args: &Args, shared: &Shared) -> Exit {
-    let shared = &shared.here(args.here);
+    let shared = &shared.here(args.here).locks(args.locks);
     let world = if args.schema_only { None } else { Some(World::load(shared)) };
     let world = match world.transpose() {
         Ok(world) => world.map(|world| World { here: world.here || args.here, ..world }),

@@ -2,7 +2,7 @@
 //! and `diff` all see the same faults, because they all come from here.
 
 use super::check::expand;
-use super::inputs::{Source, World, attempt, report};
+use super::inputs::{Source, World, attempt, lock_file, report};
 use super::{Exit, MessageFormatName, Shared, complain};
 use crate::compile::{Compiled, Until};
 use crate::diag::codes::{emit as codes, fleet as fleet_codes};
@@ -66,7 +66,7 @@ pub fn compile(files: &[PathBuf], world: &World<'_>) -> Batch {
         .into_par_iter()
         .map(|file| {
             let unit = attempt(&file).map(|source| {
-                let compiled = world.compile_text(&source.bytes, Until::Planned);
+                let compiled = world.compile_source(&source, Until::Planned);
                 let ready = compiled.plan.is_some() && !compiled.diags.has_errors();
                 Unit { source, compiled, ready }
             });
@@ -293,7 +293,8 @@ fn emit_unit(
     let (Some(plan), Some(domain)) = (unit.plan(), &unit.compiled.domain) else { return (Vec::new(), diags) };
     let domain_xml = crate::domain::print(domain);
     let mut inputs = vec![naming.input(Path::new(&unit.source.name))];
-    inputs.extend(world.read.iter().chain(template_files).map(|p| naming.input(p)));
+    let lock = lock_file(&unit.source).filter(|lock| lock.is_file());
+    inputs.extend(lock.iter().chain(&world.read).chain(template_files).map(|p| naming.input(p)));
     let extras =
         Extras { domain_xml: &domain_xml, inputs: &inputs, source: &unit.source.bytes, target_prefix: &naming.prefix };
     let tree = emit::all(plan, &extras, templates, &mut diags);

@@ -109,7 +109,7 @@ fn machines(files: &[PathBuf], shared: &Shared) -> Result<Vec<Machine>, Exit> {
             Some(world) => world,
             None => world.insert(World::load(shared)?),
         };
-        let compiled = world.compile_text(&source.bytes, Until::Planned);
+        let compiled = world.compile_source(&source, Until::Planned);
         match compiled.plan {
             Some(plan) => machines.push(Machine { source, plan }),
             None => {

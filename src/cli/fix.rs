@@ -68,12 +68,15 @@ fn mended(text: &[u8], diags: &Diagnostics) -> Option<Vec<u8>> {
 }
 
 /// Replaces a file at once: whoever reads it sees the old text or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let path = path.canonicalize()?;
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // A link is followed; a file that is not there yet is made.
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.virtc"));
     std::fs::write(&beside, bytes)?;
-    std::fs::set_permissions(&beside, std::fs::metadata(&path)?.permissions())?;
+    if let Ok(old) = std::fs::metadata(&path) {
+        std::fs::set_permissions(&beside, old.permissions())?;
+    }
     std::fs::rename(&beside, &path)
 }
 

@@ -2,10 +2,13 @@
 
 use super::build::outputs;
 use super::compiled::Naming;
+use super::diff::{Machine, report};
 use super::inputs::World;
 use super::tree::Staging;
 use super::{Exit, Shared, complain, print};
+use crate::diff::classed;
 use crate::emit::{Artifact, describe};
+use crate::plan::Plan;
 use similar::TextDiff;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -32,6 +35,18 @@ struct Folders {
     /// Folder of the stored tree; `golden` in the folder of the domains unless given
     #[arg(long, value_name = "DIR")]
     stored: Option<PathBuf>,
+    /// With `check`: how to print what differs
+    #[arg(long, value_enum, default_value_t)]
+    format: Shown,
+}
+
+#[derive(clap::ValueEnum, Clone, Copy, Default, PartialEq, Eq)]
+enum Shown {
+    /// As `virtc diff` does
+    #[default]
+    Text,
+    /// The outputs themselves, as a unified diff
+    Unified,
 }
 
 impl Args {
@@ -59,7 +74,7 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         Ok(tree) => tree,
         Err(exit) => return exit,
     };
-    if update { renew(&tree, &stored) } else { compare(&tree, &stored) }
+    if update { renew(&tree, &stored) } else { compare(&tree, &stored, folders.format) }
 }
 
 /// The tree of all domains of a folder, by path.
@@ -70,11 +85,14 @@ fn compile(folder: &Path, shared: &Shared) -> Result<BTreeMap<String, Artifact>,
     Ok(artifacts.into_iter().map(|a| (a.path.clone(), a)).collect())
 }
 
-/// Prints what differs, artifact by artifact.
-fn compare(tree: &BTreeMap<String, Artifact>, stored: &Path) -> Exit {
-    let mut out = String::new();
+/// Prints what differs: machine by machine what changed in the Plan, then the artifacts in which that does not show.
+fn compare(tree: &BTreeMap<String, Artifact>, stored: &Path, format: Shown) -> Exit {
     let old = stored_files(stored);
-    let paths: BTreeSet<&String> = tree.keys().chain(&old).collect();
+    let mut paths: BTreeSet<&String> = tree.keys().chain(&old).collect();
+    let mut out = match format {
+        Shown::Text => changed_plans(tree, stored, &mut paths),
+        Shown::Unified => String::new(),
+    };
     for path in paths {
         let what = describe(path);
         match (std::fs::read_to_string(stored.join(path)), tree.get(path)) {
@@ -90,6 +108,47 @@ fn compare(tree: &BTreeMap<String, Artifact>, stored: &Path) -> Exit {
         }
     }
     if out.is_empty() { Exit::Done } else { print(&out).and(Exit::Differs) }
+}
+
+/// What changed in Plans, as `virtc diff` says it. What follows from it is taken from the list of paths: the artifacts of
+/// these machines.
+fn changed_plans(tree: &BTreeMap<String, Artifact>, stored: &Path, paths: &mut BTreeSet<&String>) -> String {
+    let mut machines = Vec::new();
+    let mut follow = 0;
+    for path in tree.keys().filter(|path| path.ends_with("/plan.json")) {
+        let Ok(before) = std::fs::read(stored.join(path)) else { continue };
+        let Some(after) = tree.get(path).filter(|a| a.contents.as_bytes() != before) else { continue };
+        // A Plan of another virtc cannot be compared: then the files are.
+        let (Ok(old), Ok(new)) = (Plan::read(&before), Plan::read(after.contents.as_bytes())) else { continue };
+        let found = classed(&old, &new);
+        if found.is_empty() {
+            continue;
+        }
+        let is_of = |path: &str| {
+            let words = |c: char| matches!(c, '/' | '.' | '@');
+            path.split(words).any(|word| {
+                let word = word.strip_prefix("virtc-").or(word.strip_prefix("libvirt-")).unwrap_or(word);
+                word == new.name
+                    || word == new.uuid
+                    || word.strip_prefix(new.name.as_str()).is_some_and(|r| r.starts_with('-'))
+            })
+        };
+        let differs =
+            |path: &str| tree.get(path).map(|a| a.contents.clone()) != std::fs::read_to_string(stored.join(path)).ok();
+        paths.retain(|path| {
+            let mine = is_of(path);
+            follow += usize::from(mine && differs(path));
+            !mine
+        });
+        machines.push(Machine { name: new.name.clone(), file: path.clone(), found });
+    }
+    if machines.is_empty() {
+        return String::new();
+    }
+    let titles = [format!("stored in {}", stored.display()), "compiled".to_string()];
+    let mut out = report(&machines, &titles, false);
+    out.push_str(&format!("{follow} files differ by that; --format unified shows them\n"));
+    out
 }
 
 /// Stores the tree, and removes what no domain makes any more.

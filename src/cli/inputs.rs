@@ -2,11 +2,13 @@
 
 use super::{Exit, Shared, complain};
 use crate::caps::{Capabilities, Choice, Chosen, Wanted, profiles};
-use crate::compile::{Compiled, Until, compile_for};
+use crate::compile::{Compiled, Until, compile_locked};
+use crate::diag::codes::lock as lock_codes;
 use crate::diag::render::{Report, render_all};
-use crate::diag::{Diagnostics, Level, Levels};
+use crate::diag::{Diagnostics, Level, Levels, Span};
 use crate::fleet::inventory::STDIN;
 use crate::host::{DescriptorFile, Distribution, Host, HostFiles, InstanceMode, files_needed, in_order};
+use crate::lock::{self, Lock};
 use crate::probe::emulators::{Emulators, capabilities_of};
 use crate::stage::Options;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -255,6 +257,8 @@ impl<'a> World<'a> {
             define: shared.define,
             incoming: shared.incoming.clone(),
             levels: levels(shared)?,
+            locked: shared.locked,
+            fresh_lock: false,
         };
         let here = shared.probe_backing || shared.host.as_deref().and_then(HostName::of) == Some(HostName::Here);
         Ok(World { host, caps, options, shared, read: files, here })
@@ -265,14 +269,44 @@ impl<'a> World<'a> {
         format!("capabilities: {}", self.caps.describe())
     }
 
-    /// Compiles a text; with `--probe-backing` once more, with what this host says about its paths.
+    /// Compiles a file, with the lock beside it.
+    pub fn compile_source(&self, source: &Source, until: Until) -> Compiled {
+        let mut faults = Diagnostics::new();
+        let lock = if self.shared.unlocked { None } else { lock_of(source, self.options.locked, &mut faults) };
+        self.with_faults(source, until, lock, faults)
+    }
+
+    /// Compiles a file, with this text as the lock beside it.
+    pub fn compile_beside(&self, source: &Source, lock: Option<&str>, until: Until) -> Compiled {
+        let mut faults = Diagnostics::new();
+        let lock = lock.filter(|_| !self.shared.unlocked);
+        let name = format!("{}.lock", source.name.trim_end_matches(".xml"));
+        let lock = lock.and_then(|text| read_lock(&name, text, &mut faults));
+        self.with_faults(source, until, lock, faults)
+    }
+
+    fn with_faults(&self, source: &Source, until: Until, lock: Option<Lock>, faults: Diagnostics) -> Compiled {
+        let mut compiled = self.compile_with(&source.bytes, until, lock.as_ref());
+        if !faults.is_empty() {
+            compiled.diags.extend(faults);
+            (compiled.plan, compiled.locking.fresh) = (None, None);
+        }
+        compiled
+    }
+
+    /// Compiles a text that is no file; with `--probe-backing` once more, with what this host says about its paths.
     pub fn compile_text(&self, text: &[u8], until: Until) -> Compiled {
+        self.compile_with(text, until, None)
+    }
+
+    /// Compiles a text with a lock.
+    pub fn compile_with(&self, text: &[u8], until: Until, lock: Option<&Lock>) -> Compiled {
         let choose = |wanted: &Wanted<'_>| self.caps.for_domain(wanted, &self.host);
-        let mut compiled = compile_for(text, &self.host, &choose, &self.options, until);
+        let mut compiled = compile_locked(text, &self.host, &choose, &self.options, until, lock);
         if let Some(plan) = compiled.plan.as_ref().filter(|_| self.shared.probe_backing) {
             let mut host = self.host.clone();
             crate::probe::images::look(plan, &mut host);
-            compiled = compile_for(text, &host, &choose, &self.options, until);
+            compiled = compile_locked(text, &host, &choose, &self.options, until, lock);
         }
         if let Some(plan) = compiled.plan.as_ref().filter(|_| self.shared.verbose > 0) {
             complain(&format!("'{}' is compiled for {}", plan.name, plan.qemu));
@@ -285,7 +319,7 @@ impl<'a> World<'a> {
 
     /// Compiles one file and reports its diagnostics. The exit status is that of the input.
     pub fn compile(&self, source: &Source, until: Until) -> (Compiled, Exit) {
-        let mut compiled = self.compile_text(&source.bytes, until);
+        let mut compiled = self.compile_source(source, until);
         if self.shared.strict {
             compiled.diags.make_strict();
         }
@@ -293,6 +327,50 @@ impl<'a> World<'a> {
         let exit = if compiled.diags.has_errors() { Exit::Input } else { Exit::Done };
         (compiled, exit)
     }
+}
+
+/// The file of the lock of a domain: beside the XML, with the ending `.lock`. Standard input has none.
+pub fn lock_file(source: &Source) -> Option<PathBuf> {
+    let path = Path::new(&source.name);
+    (source.name != STDIN && path.extension().is_some_and(|e| e == "xml")).then(|| path.with_extension("lock"))
+}
+
+/// The lock beside a file, if there is one; with `locked` there has to be.
+fn lock_of(source: &Source, locked: bool, faults: &mut Diagnostics) -> Option<Lock> {
+    let file = lock_file(source);
+    let start = Span::new(0, 0);
+    let text = match file.as_ref().map(std::fs::read_to_string) {
+        Some(Ok(text)) => text,
+        Some(Err(fault)) if fault.kind() != std::io::ErrorKind::NotFound => {
+            let name = file.unwrap_or_default();
+            faults.error(&lock_codes::SYNTAX, start, format!("the lock {} cannot be read: {fault}", name.display()));
+            return None;
+        }
+        _ => {
+            if locked {
+                faults
+                    .error(&lock_codes::ABSENT, start, "--locked was given, and there is no lock beside the file")
+                    .help("make one with `virtc lock FILE`, and keep it in git");
+            }
+            return None;
+        }
+    };
+    read_lock(&file.unwrap_or_default().display().to_string(), &text, faults)
+}
+
+/// Reads a lock. What is wrong with it is told at the start of the domain, which cannot be compiled without it.
+fn read_lock(name: &str, text: &str, faults: &mut Diagnostics) -> Option<Lock> {
+    let start = Span::new(0, 0);
+    let mut found = Diagnostics::new();
+    let lock = lock::read(text, &mut found);
+    for fault in found.iter() {
+        let line = text.get(..fault.span.start as usize).map_or(1, |before| before.matches('\n').count() + 1);
+        let told = faults.error(fault.code, start, format!("{name}, line {line}: {}", fault.message));
+        if let Some(help) = &fault.help {
+            told.help(help.clone());
+        }
+    }
+    lock
 }
 
 /// Prints diagnostics on standard error.

@@ -21,7 +21,9 @@ mod import;
 pub mod inputs;
 mod installed;
 mod links;
+mod lock;
 mod machines;
+mod makefile;
 mod man;
 mod new;
 mod normalize;
@@ -32,7 +34,9 @@ mod probe;
 mod project;
 mod run;
 mod schema;
+mod sides;
 mod tree;
+mod upgrade;
 
 use crate::diag::render::MessageFormat;
 use crate::plan::{Target, Wiring};
@@ -60,7 +64,7 @@ pub struct Shared {
     pub env: Vec<String>,
     /// What the command line is for: standalone runs as it stands, libvirt[@VERSION] is byte for byte what that
     /// libvirt (11.3 to 12.8) would execute
-    #[arg(long, global = true, default_value_t, help_heading = "Compiling")]
+    #[arg(long, global = true, default_value_t, action = clap::ArgAction::Append, help_heading = "Compiling")]
     pub target: Target,
     /// How files and sockets of character devices reach libvirt's QEMU: descriptors, as at a start; paths, as virsh
     /// domxml-to-native prints them
@@ -90,6 +94,12 @@ pub struct Shared {
     /// Do not look for a project file, virtc.kdl
     #[arg(long, global = true, help_heading = "Inputs")]
     pub no_config: bool,
+    /// With `--locked`: a lock that would have to change is an error.
+    #[arg(skip)]
+    pub locked: bool,
+    /// With `--no-lock`: locks are not looked at.
+    #[arg(skip)]
+    pub unlocked: bool,
     /// Where `build` writes when its options do not say it: the project file's word.
     #[arg(skip)]
     pub output: Option<PathBuf>,
@@ -113,7 +123,26 @@ pub struct Shared {
     pub verbose: u8,
 }
 
+// What becomes of the lock beside a domain.
+#[allow(missing_docs)]
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct LockArgs {
+    /// Fail if the lock beside the XML would have to change
+    #[arg(long)]
+    pub locked: bool,
+    /// Compile as if there were no lock
+    #[arg(long, conflicts_with = "locked")]
+    pub no_lock: bool,
+}
+
 impl Shared {
+    /// With the options of a lock.
+    pub fn locks(mut self, args: LockArgs) -> Shared {
+        self.locked |= args.locked;
+        self.unlocked |= args.no_lock;
+        self
+    }
+
     /// With `--here`: what is not given is asked of this host.
     pub fn here(&self, here: bool) -> Shared {
         let mut shared = self.clone();
@@ -175,6 +204,10 @@ enum Command {
     Check(check::Args),
     /// Show what differs on the host between two domains, or between two QEMUs or hosts for one domain
     Diff(diff::Args),
+    /// Write down what was chosen for a domain and its guest can see, so that it does not change
+    Lock(lock::Args),
+    /// Say when machines retire, and what a newer machine type would change for their guests
+    Upgrade(upgrade::Args),
     /// Print the domain with defaults and addresses filled in
     Normalize(normalize::Args),
     /// Print what the host and its QEMUs can do, as libvirt's XML
@@ -225,6 +258,8 @@ impl Command {
             Command::Argv(args) => args.input(),
             Command::Check(args) => args.input(),
             Command::Diff(args) => args.input(),
+            Command::Lock(args) => args.input(),
+            Command::Upgrade(args) => args.input(),
             Command::Normalize(args) => args.input(),
             Command::Golden(args) => args.input(),
             Command::Run(args) => args.input(),
@@ -235,20 +270,54 @@ impl Command {
     }
 }
 
-/// The inputs of a comparison: `--caps` and `--host` as often as they were given.
+/// The inputs of a comparison: `--caps`, `--host` and `--target` as often as they were given.
 #[derive(Clone, Debug, Default)]
 pub struct Sides {
     /// Every `--caps`.
     pub caps: Vec<PathBuf>,
     /// Every `--host`.
     pub hosts: Vec<PathBuf>,
+    /// Every `--target`.
+    pub targets: Vec<Target>,
 }
 
 impl Sides {
     fn of(matches: &clap::ArgMatches) -> Sides {
         let command = matches.subcommand().map_or(matches, |(_, inner)| inner);
         let all = |name| command.get_many::<PathBuf>(name).map(|v| v.cloned().collect()).unwrap_or_default();
-        Sides { caps: all("caps"), hosts: all("host") }
+        let named = command.value_source("target") == Some(ValueSource::CommandLine);
+        let targets = command.get_many::<Target>("target").filter(|_| named).map(|v| v.copied().collect());
+        Sides { caps: all("caps"), hosts: all("host"), targets: targets.unwrap_or_default() }
+    }
+
+    /// Whether the sides differ in what they are compiled with; a fault if an option was given more than twice.
+    fn several(&self) -> Result<bool, String> {
+        let counts = [(self.caps.len(), "--caps"), (self.hosts.len(), "--host"), (self.targets.len(), "--target")];
+        match counts.iter().find(|(count, _)| *count > 2) {
+            Some((count, option)) => Err(format!("{option} is given {count} times; two sides are compared")),
+            None => Ok(counts.iter().any(|(count, _)| *count == 2)),
+        }
+    }
+
+    /// The options of one side.
+    fn shared(&self, side: usize, shared: &Shared) -> Shared {
+        let of = |given: &[PathBuf]| given.get(side).or_else(|| given.last()).cloned();
+        let target = self.targets.get(side).or(self.targets.last()).copied().unwrap_or(shared.target);
+        Shared { caps: of(&self.caps), host: of(&self.hosts), target, ..shared.clone() }
+    }
+
+    /// What a side is compiled with, where the other is compiled with something else: ` with qemu-7.2`.
+    fn title(&self, side: usize) -> String {
+        let mut out = String::new();
+        for given in [&self.caps, &self.hosts] {
+            if let (2, Some(chosen)) = (given.len(), given.get(side)) {
+                out.push_str(&format!(" with {}", chosen.display()));
+            }
+        }
+        if let (2, Some(target)) = (self.targets.len(), self.targets.get(side)) {
+            out.push_str(&format!(" for {target}"));
+        }
+        out
     }
 
     /// Both sides have what the project file says.
@@ -262,7 +331,8 @@ impl Sides {
 
     /// An option that was given more than once.
     fn twice(&self) -> Option<&'static str> {
-        [(&self.caps, "--caps"), (&self.hosts, "--host")].into_iter().find(|(all, _)| all.len() > 1).map(|(_, n)| n)
+        let counts = [(self.caps.len(), "--caps"), (self.hosts.len(), "--host"), (self.targets.len(), "--target")];
+        counts.into_iter().find(|(count, _)| *count > 1).map(|(_, option)| option)
     }
 }
 
@@ -326,6 +396,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::New(args) => new::run(&args, shared),
         Command::Check(args) => check::run(&args, shared),
         Command::Diff(args) => diff::run(&args, &sides, shared),
+        Command::Lock(args) => lock::run(&args, shared),
+        Command::Upgrade(args) => upgrade::run(&args, shared),
         Command::Normalize(args) => normalize::run(&args, shared),
         Command::Capabilities => capabilities::run(shared),
         Command::DomainCapabilities(args) => capabilities::domain(&args, shared),

@@ -1,7 +1,7 @@
 //! `virtc normalize`: the domain with everything filled in.
 
 use super::inputs::{World, read};
-use super::{Exit, Shared, print};
+use super::{Exit, LockArgs, Shared, print};
 use crate::compile::Until;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub struct Args {
     /// Domain XML; `-` is standard input
     file: PathBuf,
+    #[command(flatten)]
+    locks: LockArgs,
 }
 
 impl Args {
@@ -21,6 +23,7 @@ impl Args {
 
 /// Prints the domain after defaults, addresses and rules.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
+    let shared = &shared.clone().locks(args.locks);
     let world = match World::load(shared) {
         Ok(world) => world,
         Err(exit) => return exit,

@@ -1,7 +1,7 @@
 //! `virtc run`: start a machine, in the foreground or detached.
 
 use super::inputs::{HERE, Source, World, read, report};
-use super::{Exit, Shared, complain};
+use super::{Exit, LockArgs, Shared, complain};
 use crate::compile::Until;
 use crate::diag::Diagnostics;
 use crate::host::{self, SecretKey};
@@ -29,6 +29,8 @@ pub struct Args {
     /// Run QEMU as root, without capabilities, where the account of the machine is missing
     #[arg(long)]
     allow_root: bool,
+    #[command(flatten)]
+    locks: LockArgs,
 }
 
 impl Args {
@@ -51,6 +53,7 @@ pub struct Patience {
 
 /// Compiles and starts the machine.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
+    let shared = &shared.clone().locks(args.locks);
     let (plan, secret_values) = match plan(args, shared) {
         Ok(found) => found,
         Err(exit) => return exit,

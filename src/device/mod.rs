@@ -44,7 +44,28 @@ pub mod watchdog;
 
 use crate::bind::{Binder, Model, Part, Shape};
 use crate::xml::{El, Site, XmlWriter};
+use address::Address;
 pub use info::Device;
+
+/// What a lock says of devices and no element can say: names in QEMU, places that stay free.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Held {
+    /// Places of devices that are gone: nobody else gets them.
+    pub places: Vec<Address>,
+    /// Devices that a default adds, with the places that they had.
+    pub implied: Vec<Implied>,
+    /// Names of the devices of the XML, by where they stand.
+    pub ids: Vec<(Site, String)>,
+}
+
+/// A device that a default adds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Implied {
+    /// Its element.
+    pub element: &'static str,
+    /// Its place.
+    pub address: Address,
+}
 
 macro_rules! devices {
     ($($(#[$meta:meta])* $field:ident: $ty:ty,)*) => {
@@ -54,6 +75,8 @@ macro_rules! devices {
             /// `<emulator>`: the QEMU binary.
             pub emulator: Option<String>,
             $($(#[$meta])* #[doc = concat!("`", stringify!($field), "`")] pub $field: Vec<$ty>,)*
+            /// What a lock keeps.
+            pub held: Held,
             /// Where the element stands.
             pub site: Site,
         }
@@ -86,6 +109,11 @@ macro_rules! devices {
             /// Visits every device.
             pub fn each<'a>(&'a self, f: &mut dyn FnMut(&'a dyn Device)) {
                 $(self.$field.iter().for_each(|d| f(d));)*
+            }
+
+            /// Visits every device with its element, to fill something in.
+            pub fn each_named_mut(&mut self, f: &mut dyn FnMut(&'static str, &mut dyn Device)) {
+                $(self.$field.iter_mut().for_each(|d| f(<$ty>::ELEMENT, d));)*
             }
 
             /// Visits every device, to fill something in.

@@ -112,6 +112,8 @@ mod hostdev_table;
 mod inputs_table;
 #[path = "codes/lint.rs"]
 mod lint_table;
+#[path = "codes/lock.rs"]
+mod lock_table;
 #[path = "codes/machine.rs"]
 mod machine_table;
 #[path = "codes/network.rs"]
@@ -139,6 +141,7 @@ pub use general_table::general;
 pub use hostdev_table::hostdev;
 pub use inputs_table::inputs;
 pub use lint_table::lint;
+pub use lock_table::lock;
 pub use machine_table::machine;
 pub use network_table::network;
 pub use qemu_table::qemu;
@@ -163,6 +166,7 @@ pub static TOPICS: &[(&str, &[&Code])] = &[
     ("host facts and capabilities", inputs::ALL),
     ("what is assumed", assume::ALL),
     ("the QEMU that a domain is for", qemu::ALL),
+    ("locks and upgrades", lock::ALL),
     ("outputs", emit::ALL),
     ("trees and hosts", fleet::ALL),
     ("running", run::ALL),

@@ -16,6 +16,9 @@ pub struct Difference {
     pub part: String,
     /// What it is: `-device virtio-disk0`, `/images/a.qcow2`.
     pub subject: String,
+    /// All of its properties; of the new side, or of the old one for what is gone.
+    #[serde(skip)]
+    pub whole: Vec<(String, String)>,
     /// What happened to it.
     #[serde(flatten)]
     pub change: Change,
@@ -57,29 +60,30 @@ type Key = (String, String);
 pub fn differences(old: &Plan, new: &Plan) -> Vec<Difference> {
     let (old, new) = (facts(old), facts(new));
     let mut out = Vec::new();
-    let difference = |(part, subject): &Key, change, cause: &Cause| Difference {
+    let difference = |(part, subject): &Key, change, of: &Subject| Difference {
         part: part.clone(),
         subject: subject.clone(),
+        whole: of.properties.clone(),
         change,
-        cause: cause.clone(),
+        cause: of.cause.clone(),
     };
     for (key, after) in &new {
         match old.get(key) {
             None => {
                 let change = Change::Added { properties: after.properties.clone() };
-                out.push(difference(key, change, &after.cause));
+                out.push(difference(key, change, after));
             }
             Some(before) => {
                 let properties = changed(&before.properties, &after.properties);
                 if !properties.is_empty() {
-                    out.push(difference(key, Change::Changed { properties }, &after.cause));
+                    out.push(difference(key, Change::Changed { properties }, after));
                 }
             }
         }
     }
     for (key, before) in old.iter().filter(|(key, _)| !new.contains_key(*key)) {
         let change = Change::Removed { properties: before.properties.clone() };
-        out.push(difference(key, change, &before.cause));
+        out.push(difference(key, change, before));
     }
     // One block for each part, in the order in which parts first appear. The sort keeps the order within.
     let mut parts: Vec<String> = Vec::new();
@@ -230,6 +234,16 @@ fn leaves(path: &str, value: &Value, out: &mut Vec<(String, String)>) {
         Value::String(text) => out.push((path.to_string(), text.clone())),
         other => out.push((path.to_string(), other.to_string())),
     }
+}
+
+/// The name by which an argument is found again: `-device net0`.
+pub fn subject(arg: &Arg) -> String {
+    argument(arg).0
+}
+
+/// The properties of an argument, nested ones by path; the name of one that has none is empty.
+pub fn properties(arg: &Arg) -> Vec<(String, String)> {
+    argument(arg).1
 }
 
 /// The name by which an argument is found again, and its properties.

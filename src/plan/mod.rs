@@ -20,7 +20,7 @@ mod target;
 pub use access::{Access, LabelRole, OwnerRule, PathKind, Perms, Sharing, Use};
 pub use args::{Arg, ArgValue, Form, Prop, Props};
 pub use claims::{Claim, ClaimKind, Connection, Listen};
-pub use differences::{Change, Difference, differences};
+pub use differences::{Change, Difference, differences, properties, subject};
 pub use limits::{BlockDeviceLimit, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
 pub use loss::Loss;
 pub use needs::{Need, Needed};

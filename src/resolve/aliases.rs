@@ -1,9 +1,9 @@
 //! Ids of the devices in QEMU, derived from kind, position and address.
 
-use crate::device::Device;
 use crate::device::address::Address;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::disk::{Disk, DiskBus};
+use crate::device::{Device, Devices};
 use crate::domain::Domain;
 use crate::stage::{Board, Machine};
 
@@ -66,6 +66,33 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
     for (device, id) in devices.memories.iter_mut().zip(ids) {
         set(device, id);
     }
+    keep(devices);
+}
+
+/// Gives devices the names that a lock has for them; the others get numbers that are free. Names of disks and controllers
+/// say where they are, and stay.
+fn keep(devices: &mut Devices) {
+    if devices.held.ids.is_empty() {
+        return;
+    }
+    let ids = std::mem::take(&mut devices.held.ids);
+    let mut taken: Vec<String> = ids.iter().map(|(_, id)| id.clone()).collect();
+    devices.each_named_mut(&mut |element, device| {
+        if matches!(element, "disk" | "controller") || device.info().alias.user.is_some() {
+            return;
+        }
+        let site = device.site();
+        let id = device.info().id.clone();
+        if let Some((_, kept)) = ids.iter().find(|(at, _)| *at == site && !site.is_none()) {
+            device.info_mut().id = kept.clone();
+        } else if taken.contains(&id) {
+            let word = id.trim_end_matches(|c: char| c.is_ascii_digit());
+            let free = (0..).map(|n: u32| format!("{word}{n}")).find(|name| !taken.contains(name)).unwrap_or(id);
+            taken.push(free.clone());
+            device.info_mut().id = free;
+        }
+    });
+    devices.held.ids = ids;
 }
 
 fn set(device: &mut dyn Device, id: String) {

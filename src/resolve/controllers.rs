@@ -255,7 +255,9 @@ fn place_scsi_hostdevs(devices: &mut Devices) {
         let scsi = devices.disks.iter().filter(|d| d.bus() == Some(DiskBus::Scsi)).map(|d| &d.info);
         let used: Vec<(u32, u64)> = scsi
             .chain(devices.hostdevs.iter().map(|h| &h.info))
-            .filter_map(|info| match &info.address.address {
+            .map(|info| info.address.address.as_ref())
+            .chain(devices.held.places.iter().map(Some))
+            .filter_map(|address| match address {
                 Some(Address::Drive(d)) if d.bus == 0 && d.target == 0 => Some((d.controller, d.unit)),
                 _ => None,
             })

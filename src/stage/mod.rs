@@ -41,6 +41,10 @@ pub struct Options {
     pub incoming: Option<String>,
     /// How serious lints are taken.
     pub levels: Levels,
+    /// A lock that would have to change is an error.
+    pub locked: bool,
+    /// Make the lock that fits the domain, also where there is none yet.
+    pub fresh_lock: bool,
 }
 
 /// What a compilation depends on besides the XML.

@@ -138,6 +138,77 @@ impl<'s> Document<'s> {
         }
     }
 
+    /// Adds an attribute of the domain format to an element, or gives the one that is there this value. It stands, for
+    /// diagnostics, where the element does, and counts as read.
+    pub fn graft_attr(&mut self, site: Site, name: &'s str, value: &'s str) {
+        let Some(node) = site.0.checked_sub(1).and_then(|at| self.nodes.get_mut(at as usize)) else { return };
+        let (from, to) = node.attrs;
+        let mine = self.attrs.get_mut(from as usize..to as usize).unwrap_or_default();
+        if let Some(there) = mine.iter_mut().find(|a| a.name == name && a.namespace == Namespace::None) {
+            there.value = Cow::Borrowed(value);
+            return;
+        }
+        // The list of an element is one piece: it moves to the end, where it can grow.
+        let place = Span { start: node.tag.start, end: node.tag.end.saturating_sub(1).max(node.tag.start) };
+        let start = self.attrs.len() as u32;
+        for at in from..to {
+            let (name, namespace, used) = match self.attrs.get(at as usize) {
+                Some(a) => (a.name, a.namespace, a.used.clone()),
+                None => continue,
+            };
+            let Some(old) = self.attrs.get_mut(at as usize) else { continue };
+            let (value, name_span, value_span) = (std::mem::take(&mut old.value), old.name_span, old.value_span);
+            self.attrs.push(AttrData { name, namespace, value, name_span, value_span, used });
+        }
+        let (name_span, used) = (place, Cell::new(true));
+        let value = Cow::Borrowed(value);
+        self.attrs.push(AttrData { name, namespace: Namespace::None, value, name_span, value_span: place, used });
+        if let Some(node) = site.0.checked_sub(1).and_then(|at| self.nodes.get_mut(at as usize)) {
+            node.attrs = (start, self.attrs.len() as u32);
+        }
+    }
+
+    /// Adds an element of the domain format behind the other children of an element. It stands, for diagnostics, where its
+    /// parent does, and counts as read.
+    pub fn graft_child(&mut self, parent: Site, name: &'s str) -> Site {
+        let at = self.nodes.len() as u32;
+        let Some(above) = parent.0.checked_sub(1).and_then(|at| self.nodes.get_mut(at as usize)) else {
+            return Site::NONE;
+        };
+        let tag = above.tag;
+        let mut last = above.first_child;
+        if last == NIL {
+            above.first_child = at;
+        }
+        while let Some(node) = self.nodes.get_mut(last as usize).filter(|_| last != NIL) {
+            if node.next == NIL {
+                node.next = at;
+                break;
+            }
+            last = node.next;
+        }
+        self.nodes.push(Node {
+            name,
+            namespace: Namespace::None,
+            tag,
+            whole: tag,
+            attrs: (0, 0),
+            first_child: NIL,
+            next: NIL,
+            text: Cow::Borrowed(""),
+            text_span: Span::NONE,
+            used: Cell::new(true),
+        });
+        Site(at + 1)
+    }
+
+    /// Gives an element a text.
+    pub fn graft_text(&mut self, site: Site, text: &'s str) {
+        if let Some(node) = site.0.checked_sub(1).and_then(|at| self.nodes.get_mut(at as usize)) {
+            node.text = Cow::Borrowed(text);
+        }
+    }
+
     /// The span of the start tag of a child of the element at a site; that of the element if it has no such child.
     pub fn span_of_child(&self, site: Site, name: &str) -> Span {
         self.element(site).map_or(Span::NONE, |e| e.children().find(|c| c.is(name)).map_or(e.span(), |c| c.span()))

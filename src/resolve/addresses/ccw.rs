@@ -1,6 +1,6 @@
 //! S/390: places in the channel subsystem.
 
-use super::order;
+use super::{held, order};
 use crate::device::Device;
 use crate::device::address::{Address, CcwAddress};
 use crate::device::plug::Plug;
@@ -30,6 +30,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             used.push(at);
         }
     });
+    used.extend(held::places(devices, |a| if let Address::Ccw(at) = a { *at } else { None }));
     used.sort_unstable();
     let env = cx.env;
     let mut next = 0;

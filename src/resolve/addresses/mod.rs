@@ -1,6 +1,7 @@
 //! Second pass: a place for every device on its bus.
 
 mod ccw;
+mod held;
 mod mmio;
 mod order;
 mod pci;
@@ -17,6 +18,7 @@ use crate::stage::{Cx, Machine};
 /// Assigns all addresses that are not given.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     if let Some(devices) = &mut domain.devices {
+        held::place(devices);
         ports::virtio_serial(devices, machine, cx);
     }
     spapr::assign(domain, machine, cx);

@@ -1,5 +1,6 @@
 //! Ports on virtio-serial controllers and slots on smart card readers.
 
+use super::held;
 use crate::device::address::Address;
 use crate::device::channel::ChannelTargetType;
 use crate::device::console::ConsoleTargetType;
@@ -22,7 +23,8 @@ pub fn smartcards(devices: &mut Devices) {
         if devices.smartcards[i].info.has_address() {
             continue;
         }
-        let highest = devices.smartcards.iter().filter_map(|s| slot(&s.info.address.address)).max();
+        let given = devices.smartcards.iter().filter_map(|s| slot(&s.info.address.address));
+        let highest = given.chain(held::places(devices, |a| slot(&Some(a.clone())))).max();
         devices.smartcards[i].info.place(Address::Ccid { controller: 0, slot: highest.map_or(0, |h| h + 1) });
     }
 }
@@ -112,6 +114,12 @@ pub fn virtio_serial(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) 
     let mut ports = Ports::of(devices);
     if ports.controllers.is_empty() {
         return;
+    }
+    for (of, port) in held::places(devices, |a| match a {
+        Address::VirtioSerial { controller, port: Some(port), .. } => Some((*controller, *port)),
+        _ => None,
+    }) {
+        ports.controllers.iter_mut().filter(|c| c.0 == of).for_each(|c| c.2.push(port));
     }
     // Port 0 in the XML of a channel stands for "any": it is a console's.
     let given = |a: &Option<Address>| match a {

@@ -1,6 +1,6 @@
 //! POWER: registers of virtual I/O.
 
-use super::order;
+use super::{held, order};
 use crate::device::Device;
 use crate::device::address::Address;
 use crate::device::controller::Controller;
@@ -30,6 +30,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         }
         used.push(reg);
     });
+    used.extend(held::places(devices, |a| if let Address::SpaprVio { reg } = a { *reg } else { None }));
     let env = cx.env;
     order::other_transports(devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
         // Whatever controller the XML puts there gets a place.

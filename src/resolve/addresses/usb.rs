@@ -1,6 +1,6 @@
 //! USB ports.
 
-use super::order;
+use super::{held, order};
 use crate::device::address::{Address, AddressKind, UsbAddress};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::hub::Hub;
@@ -115,11 +115,17 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
         add_hubs(devices, &buses, count);
     }
     let mut usb_bus = Bus { buses, cx };
+    let kept: Vec<UsbAddress> =
+        held::places(devices, |a| if let Address::Usb(at) = a { Some(at.clone()) } else { None }).collect();
+    let mut kept = Some(kept);
     // Hubs come first, so that the ports behind them are there.
     for pass in [Pass::GivenHubs, Pass::Hubs, Pass::Given, Pass::Rest] {
         let hubs = matches!(pass, Pass::GivenHubs | Pass::Hubs);
         if !all && matches!(pass, Pass::Hubs | Pass::Rest) {
             continue;
+        }
+        if pass == Pass::Rest {
+            kept.take().into_iter().flatten().for_each(|at| usb_bus.keep(&at));
         }
         let mut visit = |d: &mut dyn Device, plug: Plug| {
             if usb(d, plug) {
@@ -181,6 +187,23 @@ impl Bus<'_, '_> {
                 };
                 self.reserve(&at, hub, site);
                 device.info_mut().place(Address::Usb(at));
+            }
+        }
+    }
+
+    /// Takes a port that stays free, if nobody has it.
+    fn keep(&mut self, at: &UsbAddress) {
+        let Some(Some(mut here)) = self.buses.get_mut(at.bus as usize).map(Option::as_mut) else { return };
+        for (depth, port) in at.port.iter().enumerate() {
+            match (*port as usize).checked_sub(1).and_then(|i| here.0.get_mut(i)) {
+                Some(slot) if depth + 1 == at.port.len() => {
+                    if matches!(slot, Port::Free) {
+                        *slot = Port::Used;
+                    }
+                    return;
+                }
+                Some(Port::Hub(behind)) => here = behind,
+                _ => return,
             }
         }
     }

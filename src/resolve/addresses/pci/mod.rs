@@ -9,7 +9,7 @@ mod chipset;
 mod controllers;
 mod topology;
 
-use super::order;
+use super::{held, order};
 use crate::caps::Cap;
 use crate::device::Device;
 use crate::device::Devices;
@@ -200,6 +200,10 @@ impl<'r, 'c> Run<'r, 'c> {
         };
         order::pci_before_controllers(devices, machine, &env, &mut take);
         order::pci_behind_controllers(devices, machine, &env, &mut take);
+        // A lock keeps the places of devices that are gone, where nobody has taken them.
+        for at in held::places(devices, |a| if let Address::Pci(at) = a { Some(*at) } else { None }) {
+            self.topology.keep(at);
+        }
     }
 
     /// Takes one given address, or reports why it cannot be had.

@@ -84,6 +84,13 @@ impl Topology {
         }
     }
 
+    /// Takes an address, if its bus is there: nobody else gets it.
+    pub fn keep(&mut self, at: PciAddress) {
+        if let Some(slot) = self.buses.get_mut(at.bus as usize).and_then(|b| b.slots.get_mut(at.slot as usize)) {
+            slot.functions |= 1u8 << (at.function & 7);
+        }
+    }
+
     /// Takes an address that the XML, or the board, names.
     pub fn reserve(&mut self, at: PciAddress, device: Connect, group: u32) -> Result<(), Fault> {
         if at.bus as usize >= self.buses.len() && self.grows {

@@ -1,0 +1,59 @@
+use super::*;
+use crate::plan::{Arg, Form, Process, Props};
+
+fn plan(drivers: &[&str]) -> Plan {
+    let args =
+        drivers.iter().map(|d| Arg::props("-device", Props::driver((*d).to_string()), Form::Json, Cause::default()));
+    let process = Process { id: "qemu".into(), args: args.collect(), ..Process::default() };
+    Plan { processes: vec![process], ..Plan::default() }
+}
+
+#[test]
+fn only_what_the_machine_has_changes() {
+    let names = |drivers: &[&str]| {
+        let changes = changes(&plan(drivers), "pc-q35-7.1", "pc-q35-7.2").expect("known machine types");
+        changes.into_iter().map(|c| format!("{}.{}", c.device, c.property)).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&[]), [String::new(); 0]);
+    // 7.2 gave the rng interrupts, and all of virtio a reset of queues.
+    assert_eq!(names(&["virtio-rng-pci"]), ["virtio-device.queue_reset", "virtio-rng-pci.vectors"]);
+    assert_eq!(names(&["virtio-blk-pci"]), ["virtio-device.queue_reset"]);
+    assert_eq!(names(&["e1000"]), [String::new(); 0]);
+}
+
+#[test]
+fn the_newest_type_that_changes_nothing() {
+    assert_eq!(changes(&plan(&[]), "pc-q35-7.1", "pc-q35-7.2"), Some(vec![]));
+    let to = unchanged(&plan(&[]), "pc-q35-7.1", "pc-q35-11.1").expect("one");
+    assert!(changes(&plan(&[]), "pc-q35-7.1", to).is_some_and(|c| c.is_empty()), "{to}");
+    assert_eq!(changes(&plan(&[]), "pc-q35-7.1", "virt-11.1"), None);
+}
+
+#[test]
+fn values_go_back_and_forth() {
+    let there = changes(&plan(&["e1000e"]), "pc-q35-7.2", "pc-q35-11.1").expect("known");
+    let back = changes(&plan(&["e1000e"]), "pc-q35-11.1", "pc-q35-7.2").expect("known");
+    assert!(there.len() > 3);
+    for (one, other) in there.iter().zip(&back) {
+        assert_eq!((&one.before, &one.after), (&other.after, &other.before), "{one:?}");
+    }
+    let timer = there.iter().find(|c| c.property == "migrate-timadj").expect("it was off in 7.2");
+    assert_eq!(
+        (timer.before.as_deref(), timer.keep.as_deref()),
+        (Some("off"), Some("-global e1000e.migrate-timadj=off"))
+    );
+}
+
+#[test]
+fn machine_types_retire_by_the_rule_and_not_before_it() {
+    let of = |name| {
+        retires(name).map(|r| (crate::caps::retirement::short(r.deprecated), crate::caps::retirement::short(r.removed)))
+    };
+    assert_eq!(of("pc-q35-7.2"), Some(("10.2".into(), "13.2".into())));
+    assert_eq!(of("pc-q35-2.4"), Some(("5.4".into(), "10.1".into())));
+    assert_eq!(of("q35"), None);
+    // Those that QEMU 11.1 has and 10.0 had agree.
+    for machine in Compat::pc().versions("pc-q35") {
+        assert!(retires(machine).is_some_and(|r| r.removed > Version::new(10, 0, 99)), "{machine}");
+    }
+}
