@@ -217,6 +217,114 @@ fn every_word_of_own_domains_comes_back_or_is_told() {
     assert_eq!(handed.into_iter().collect::<Vec<_>>(), ["hackintosh"]);
 }
 
+/// Words of scripts that are in the domain as an element of another name: the element.
+const ELEMENTS: &[(&str, &str)] = &[
+    ("-enable-kvm", "type='kvm'"),
+    ("accel=kvm", "type='kvm'"),
+    ("-accel=kvm", "type='kvm'"),
+    ("-snapshot", "<transient/>"),
+    ("snapshot=on", "<transient/>"),
+    ("if=none", "<disk "),
+    ("media=cdrom", "device='cdrom'"),
+    ("readonly=on", "readonly"),
+    ("-usb", "type='usb'"),
+    ("-nographic", "type='stdio'"),
+    ("-no-reboot", "<on_reboot>destroy"),
+    ("-no-hpet", "name='hpet' present='no'"),
+    ("-localtime", "offset='localtime'"),
+    ("gl=on", "<gl enable='yes'"),
+    ("-nodefaults", "<domain"),
+    ("-vga=std", "type='vga'"),
+    ("-boot=d", "<boot dev='cdrom'"),
+    ("-boot=dc", "<boot dev='cdrom'"),
+    ("-net=nic", "<interface"),
+    ("nowait=on", "<source"),
+    ("mux=on", "stdio"),
+    ("cache.direct=off", "cache='"),
+    ("cache.direct=on", "cache='"),
+    ("cache.no-flush=off", "cache='"),
+    ("+kvm_pv_eoi=on", "eoi='on'"),
+    ("+kvm_pv_unhalt=on", "<pvspinlock state='on'"),
+    ("hv_passthrough=on", "<hyperv mode='passthrough'"),
+    ("-object=memory-backend-file", "<memoryBacking"),
+    ("mem-path=/dev/hugepages", "<hugepages"),
+    ("prealloc=on", "<hugepages"),
+    ("-numa=node", "<cell "),
+];
+
+/// The scripts of this folder, and those of the findings where they are at hand.
+fn scripts() -> Vec<PathBuf> {
+    let mut out = Vec::new();
+    let mut folders = vec![common::root().join("tests/import"), common::root().join("../shared/findings/inputs")];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is = |ending: &&str| path.extension().is_some_and(|e| e == *ending);
+            if path.is_dir() {
+                folders.push(path);
+            } else if ["sh", "service"].iter().any(|e| is(&e)) {
+                out.push(path);
+            }
+        }
+    }
+    out.sort();
+    out
+}
+
+#[test]
+fn scripts_as_people_have_them_lose_no_word() {
+    let stage = Options::default();
+    let compiled = |xml: &[u8]| compile_for(xml, &Host::default(), &fitting, &stage, Until::Planned).plan;
+    let (mut faults, mut rounds) = (Vec::new(), 0);
+    for file in scripts() {
+        let name = file.display().to_string();
+        let text = std::fs::read_to_string(&file).unwrap_or_default();
+        let around = import::Around { name: "start.sh", base: "/srv/vm", environment: &[] };
+        let mut diags = Diagnostics::new();
+        let lines = import::command_lines(text.as_bytes(), &around, &mut diags);
+        let [line] = lines.as_slice() else { continue };
+        if diags.has_errors() {
+            continue;
+        }
+        let before: Vec<String> = line.arguments.iter().map(|word| word.text.clone()).collect();
+        let imported = import::domain(line, "/srv/vm", &compiled);
+        diags.extend(imported.notes);
+        let told = diags.sorted().iter().map(|d| d.message.clone()).collect::<Vec<_>>().join("\n");
+        // What does not compile is told by the compiler.
+        let Some(plan) = compiled(imported.xml.as_bytes()) else { continue };
+        let after = tokens(plan.qemu().expect("a QEMU"));
+        rounds += 1;
+        let all = format!("{}\n{told}\n{}", imported.xml.replace('"', "'"), after.join(" "));
+        let there = |(switch, key, text): &Setting| {
+            let word = match (key.as_str(), text.as_str()) {
+                ("", "") => format!("-{switch}"),
+                ("", text) => format!("-{switch}={text}"),
+                (key, text) => format!("{key}={text}"),
+            };
+            let element = ELEMENTS.iter().find(|(known, _)| *known == word).map(|(_, element)| *element);
+            let number = text.parse::<u64>().unwrap_or(0);
+            let kib = if switch == "m" && number < 1 << 20 { number << 10 } else { number >> 10 };
+            element.is_some_and(|element| all.contains(element))
+                // Buses are called by the names of their controllers, chardevs by those of their devices.
+                || key == "bus"
+                || text.starts_with("chardev:")
+                // A path is absolute now; a path in sysfs is the device.
+                || text.rsplit(['/', ':']).next().is_some_and(|last| last.len() > 2 && all.contains(last))
+                || text.len() > 2 && all.to_lowercase().contains(&text.to_lowercase())
+                || kib > 0 && all.contains(&kib.to_string())
+                || text.len() > 1 && !matches!(text.as_str(), "on" | "off") && all.contains(text.as_str())
+                || matches!(text.as_str(), "on" | "off") && all.contains(key.trim_start_matches(['+', '-']))
+                || text.len() == 1 && all.contains(&format!("{text}'"))
+        };
+        let lost: Vec<Setting> = lost(&before, &after, &told).into_iter().filter(|setting| !there(setting)).collect();
+        if !lost.is_empty() {
+            faults.push(format!("{name}: {lost:?}"));
+        }
+    }
+    assert!(rounds >= 4, "{rounds}");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 /// The numbers of descriptors are another each time.
 fn without_numbers(words: Vec<String>) -> Vec<String> {
     let mut sets: Vec<String> = Vec::new();

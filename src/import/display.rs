@@ -122,8 +122,16 @@ impl Import {
             vnc.push(Element::new("listen").attr("type", "none"));
         } else {
             let (host, display) = place.rsplit_once(':')?;
-            if options.take("to").is_some() {
+            if let Some(to) = options.take("to") {
                 vnc.set("autoport", "yes");
+                if display != "0" {
+                    self.changed(
+                        span,
+                        format!(
+                            "the first free display from {display} to {to}: of this machine, the first that is free"
+                        ),
+                    );
+                }
             } else {
                 vnc.set("port", display.parse::<i64>().ok()? + 5900);
                 vnc.set("autoport", "no");
@@ -432,7 +440,12 @@ impl Import {
             let node = options.take("rendernode");
             spice.push(Element::new("gl").attr("enable", if gl { "yes" } else { "no" }).maybe("rendernode", node));
         }
-        self.leave("-spice", options);
+        // QEMU takes further options of it with another `-spice`.
+        if !options.is_empty() {
+            let text = options.text();
+            self.notes.push(options.span, super::Fate::Through, format!("-spice {text}"));
+            self.hand("spice", Some(text), options.span);
+        }
         Some(spice)
     }
 

@@ -238,6 +238,7 @@ impl Import {
             let plan = compile(self.print(&machine, &[]).as_bytes());
             let tokens = plan.as_ref().and_then(Plan::qemu).map(crate::emit::argv::tokens).unwrap_or_default();
             own::compare(&self.own, &tokens, &mut notes);
+            through::follow(&mut arguments, &|key, name| self.name_here(key, name), &mut notes);
             secrets::compare(&self.of_host, &tokens, &mut notes);
             through::settle(&mut arguments, &tokens, self.root_bus(), &mut notes);
         }
@@ -291,8 +292,33 @@ impl Import {
         if !usb && !machine.usb {
             self.devices.push(Element::new("controller").attr("type", "usb").attr("model", "none"));
         }
+        if self.bare && self.is_x86() && self.root_bus().is_some() {
+            let text = "what QEMU adds unless -nodefaults is given, if nobody named it: an empty CD-ROM drive, a floppy drive, a serial and a parallel port";
+            self.idle(self.program_span, text);
+        }
         if !self.devices.iter().any(|d| d.name() == "memballoon") {
             self.devices.push(Element::new("memballoon").attr("model", "none"));
+        }
+    }
+
+    /// How something that the domain has is called in virtc's own command line: a bus, a thread, an audio backend.
+    fn name_here(&self, key: &str, name: &str) -> Option<String> {
+        match key {
+            "iothread" => self.iothreads.iter().find(|t| t.id == name).map(|t| format!("iothread{}", t.number)),
+            "audiodev" => self.audio.iter().find(|(id, _)| id == name).map(|(_, number)| format!("audio{number}")),
+            "bus" => {
+                if let Some(index) = self.pci.get(name).filter(|index| **index > 0) {
+                    return Some(format!("pci.{index}"));
+                }
+                let (owner, rest) = name.split_once('.').map_or((name, ""), |(owner, _)| (owner, &name[owner.len()..]));
+                let ((kind, _), index) = self.controllers.iter().find(|((_, id), _)| id == owner)?;
+                Some(match (*kind, *index) {
+                    ("usb", 0) => format!("usb{rest}"),
+                    ("sata", 0) if self.express => format!("ide{rest}"),
+                    (kind, index) => format!("{kind}{index}{rest}"),
+                })
+            }
+            _ => None,
         }
     }
 

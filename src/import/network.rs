@@ -300,6 +300,7 @@ impl Import {
         match vhost {
             // libvirt takes it wherever it can.
             Some(true) if fds.is_none() => interface.inside("driver").set("name", "vhost"),
+            Some(true) => self.of_host(&Options::at(span), "netdev", "vhost", "on", "vhost-net policy=\"always\""),
             Some(false) => interface.inside("driver").set("name", "qemu"),
             None if fds.is_some() => interface.inside("driver").set("name", "qemu"),
             _ => {}

@@ -45,6 +45,10 @@ impl Import {
             if value == "none" {
                 continue;
             }
+            if value.starts_with("mon:") {
+                let text = format!("{}: the monitor on it, for which `virtc monitor` is there", argument.shown());
+                self.idle(argument.span, text);
+            }
             let port = match value.strip_prefix("chardev:") {
                 Some(id) => self.chardev(id, element),
                 None => self.short(&value, element),
@@ -211,6 +215,10 @@ impl Import {
     /// An element with the source of a character device. What is left of it cannot be said.
     fn source(&mut self, options: &mut Options, element: &'static str, id: &str) -> Option<Element> {
         let span = options.span;
+        // Without a SPICE display nobody is at the other end; QEMU takes that, the format does not.
+        if matches!(options.get("backend"), Some("spicevmc" | "spiceport")) && !self.command.has("spice") {
+            return None;
+        }
         if options.get("backend") == Some("socket") && options.take("fd").is_some() {
             self.changed(span, "a socket that was handed over as a descriptor (fd=): virtc gives it a path of its own");
             options.same("server", &["on"]);

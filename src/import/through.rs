@@ -108,6 +108,25 @@ impl Import {
     }
 }
 
+/// Gives arguments the names that what they speak of has in virtc's own command line.
+pub fn follow(arguments: &mut [Through], name: &dyn Fn(&str, &str) -> Option<String>, notes: &mut Notes) {
+    for argument in arguments.iter_mut().filter(|a| a.switch == "device") {
+        let json = argument.is_json();
+        for (key, old, _) in argument.options().into_rest() {
+            let Some(new) = name(&key, &old).filter(|new| *new != old) else { continue };
+            argument.value = argument.value.take().map(|value| match json {
+                true => value.replace(&format!("\"{key}\":\"{old}\""), &format!("\"{key}\":\"{new}\"")),
+                // With a comma behind, a longer name is not taken for it.
+                false => {
+                    let text = format!("{value},").replace(&format!("{key}={old},"), &format!("{key}={new},"));
+                    text.strip_suffix(',').unwrap_or(&text).to_string()
+                }
+            });
+            notes.push(argument.span, Fate::Changed, format!("{key}={old} is {key}={new} here"));
+        }
+    }
+}
+
 /// Makes arguments fit beside what virtc writes, which is `tokens`: ids that are taken are renamed, PCI devices without a
 /// place get one that is free.
 pub fn settle(arguments: &mut [Through], tokens: &[String], bus: Option<&str>, notes: &mut Notes) {
@@ -268,6 +287,18 @@ mod tests {
         let tokens: Vec<String> = tokens.iter().map(|t| t.to_string()).collect();
         settle(&mut all, &tokens, Some("pci.0"), &mut Notes::default());
         all.into_iter().filter_map(|a| a.value).collect()
+    }
+
+    #[test]
+    fn what_has_another_name_is_called_by_it() {
+        let mut all =
+            vec![Through { switch: "device".into(), value: Some("usb-redir,bus=x.0,id=r".into()), span: Span::NONE }];
+        follow(
+            &mut all,
+            &|key, old| (key == "bus" && old == "x.0").then(|| "usb1.0".to_string()),
+            &mut Notes::default(),
+        );
+        assert_eq!(all[0].value.as_deref(), Some("usb-redir,bus=usb1.0,id=r"));
     }
 
     #[test]

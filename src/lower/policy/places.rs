@@ -93,6 +93,7 @@ const PLACES: &[(&str, Closed)] = &[
     ("/usr/share/ipxe.efi", Closed::ForWriting),
     ("/usr/share/openbios", Closed::ForWriting),
     ("/usr/share/ovmf", Closed::ForWriting),
+    ("/usr/share/pve-edk2-firmware", Closed::ForWriting),
     ("/usr/share/qemu", Closed::ForWriting),
     ("/usr/share/qemu-efi", Closed::ForWriting),
     ("/usr/share/qemu-efi-aarch64", Closed::ForWriting),
