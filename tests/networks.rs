@@ -40,7 +40,6 @@ fn a_network_with_nat_is_declared() {
         "Name=lab-br0",
         "Address=192.168.77.1/24",
         "DHCPServer=yes",
-        "IPMasquerade=ipv4",
         "PoolOffset=10\nPoolSize=10",
         "MACAddress=52:54:00:00:00:0b\nAddress=192.168.77.15",
     ] {
@@ -54,6 +53,10 @@ fn a_network_with_nat_is_declared() {
     }
     let rules = read("virtc/networks/lab-net.nft");
     assert!(rules.contains("oifname \"lab-br0\" ct state established,related accept\n"), "{rules}");
+    let all = "ip saddr 192.168.77.1/24 ip daddr != { 192.168.77.1/24, 224.0.0.0/24, 255.255.255.255 } masquerade\n";
+    assert!(rules.contains(all), "{rules}");
+    let filter = read("systemd/system/virtc-net-lab-net.service");
+    assert!(filter.contains("sysctl -q -w net.ipv4.ip_forward=1\n"), "{filter}");
     if common::is_root() && common::has("/usr/sbin/nft", "nftables") {
         let file = root.path().join("out/usr/lib/virtc/networks/lab-net.nft");
         let checked = Command::new("/usr/sbin/nft").args(["--check", "--file"]).arg(file).output().unwrap();
@@ -68,7 +71,8 @@ fn an_isolated_network_lets_nothing_through() {
     let (root, output) = build("", DHCP);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let read = |path: &str| std::fs::read_to_string(root.path().join("out/usr/lib").join(path)).unwrap();
-    assert!(!read("systemd/network/50-virtc-lab-net.network").contains("IPMasquerade"));
+    assert!(!read("virtc/networks/lab-net.nft").contains("masquerade"));
+    assert!(!read("systemd/system/virtc-net-lab-net.service").contains("ip_forward"));
     assert_eq!(read("virtc/networks/lab-net.nft").matches(" accept\n").count(), 1);
 }
 
@@ -86,4 +90,27 @@ fn a_range_is_within_the_network() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && said.contains("VC1802"), "{said}");
     }
+}
+
+#[test]
+fn passt_may_listen_on_low_ports_if_anybody_may_let_it() {
+    let root = tempfile::tempdir().unwrap();
+    let domain = DOMAIN.replace("NAME", "low").replace("type='network'", "type='user'").replace(
+        "<source network='lab-net'/>",
+        "<backend type='passt'/><portForward proto='tcp'><range start='8080'/><range start='80'/></portForward>",
+    );
+    std::fs::write(root.path().join("low.xml"), domain).unwrap();
+    let build = |connect: &str| {
+        let arguments = ["build", "--connect", connect, "low.xml", "-o", "out"];
+        let output = common::virtc().current_dir(root.path()).args(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        told
+    };
+    assert!(build("qemu:///session").contains("VC1805"));
+    assert!(!build("qemu:///system").contains("VC1805"));
+    let read = |path: &str| std::fs::read_to_string(root.path().join("out").join(path)).unwrap();
+    let unit = read("usr/lib/systemd/system/virtc-low-passt-net0.service");
+    assert!(unit.contains("AmbientCapabilities=CAP_NET_BIND_SERVICE\n"), "{unit}");
+    assert!(!read("usr/lib/systemd/system/virtc-low.service").contains("CAP_"));
 }

@@ -1,8 +1,9 @@
-//! `virtc list`, `stop`, `monitor`, `attach`, `clean`: machines that `virtc run` has started.
+//! `virtc list`, `stop`, `monitor`, `console`, `attach`, `clean`: machines that `virtc run` has started.
 
 use super::run::{Patience, end, fail, instance, options, remarks};
 use super::{Exit, Shared, print, show};
 use crate::diag::codes::run::FOREIGN;
+use crate::run::console;
 use crate::run::control::{self, Stop};
 use crate::run::detach::adopt_detached;
 use crate::run::registry::{Record, Registry};
@@ -34,8 +35,8 @@ pub struct StopArgs {
     /// End it without asking the guest
     #[arg(short, long)]
     force: bool,
-    /// Seconds that the guest has to power off; then it is ended
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    /// Seconds that the guest of a machine of `virtc run` has to power off; then it is ended. (A unit has its own time.)
+    #[arg(long, value_name = "SECONDS", default_value_t = 90)]
     timeout: u64,
 }
 
@@ -53,6 +54,16 @@ pub struct Monitor {
     /// Print events as they come, one JSON object a line, until interrupted
     #[arg(long, conflicts_with_all = ["command", "hmp"])]
     events: bool,
+}
+
+// Arguments of `virtc console`.
+#[derive(clap::Args)]
+pub struct Console {
+    /// Name or UUID of a machine
+    name: String,
+    /// The alias of a character device, such as serial1 or channel0; without it the first serial port or console that can
+    /// be opened
+    device: Option<String>,
 }
 
 // Arguments of `virtc attach`.
@@ -180,7 +191,7 @@ pub fn stop(args: &StopArgs, shared: &Shared) -> Exit {
     let mut exit = Exit::Done;
     let mut say = remarks(shared);
     for name in &args.names {
-        match control::find(&registry, name).and_then(|record| control::stop(&registry, &record, how)) {
+        match control::find(&registry, name).and_then(|record| control::stop(&registry, &record, how, &mut say)) {
             Ok(left) if left.is_empty() => {}
             Ok(left) => {
                 left.iter().for_each(|text| say(text));
@@ -228,6 +239,21 @@ pub fn monitor(args: &Monitor, shared: &Shared) -> Exit {
             let text = serde_json::to_string_pretty(&value).unwrap_or_else(|_| value.to_string());
             print(&format!("{}\n", crate::diag::printable_json(&text)))
         }
+        Err(fault) => fail(&fault, shared),
+    }
+}
+
+/// Connects this terminal with a console.
+pub fn console(args: &Console, shared: &Shared) -> Exit {
+    let mut command = words(&["console", "--", &args.name]);
+    command.extend(args.device.clone());
+    let registry = match place(shared, &command) {
+        Ok(registry) => registry,
+        Err(exit) => return exit,
+    };
+    let found = control::find(&registry, &args.name);
+    match found.and_then(|record| console::open(&record, args.device.as_deref(), &mut remarks(shared))) {
+        Ok(()) => Exit::Done,
         Err(fault) => fail(&fault, shared),
     }
 }

@@ -231,6 +231,8 @@ enum Command {
     Stop(machines::StopArgs),
     /// Send a QMP or HMP command to a machine
     Monitor(machines::Monitor),
+    /// Connect this terminal with a serial port or console of a machine
+    Console(machines::Console),
     /// Look after a QEMU that was started by hand
     Attach(machines::Attach),
     /// Remove what machines whose runner was killed have left
@@ -409,6 +411,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::List(args) => machines::list(&args, shared),
         Command::Stop(args) => machines::stop(&args, shared),
         Command::Monitor(args) => machines::monitor(&args, shared),
+        Command::Console(args) => machines::console(&args, shared),
         Command::Attach(args) => machines::attach(&args, shared),
         Command::Deploy(args) => deploy::run(&args, shared),
         Command::Package(args) => package::run(&args, shared),

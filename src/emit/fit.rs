@@ -1,6 +1,6 @@
 //! Values on their way into an output: fitted into its language, or reported.
 
-use crate::diag::{Diagnostics, codes::emit};
+use crate::diag::{Code, Diagnostics, codes::emit};
 use crate::escape::{Escaped, Language, Unfit};
 use crate::plan::Cause;
 use std::collections::BTreeSet;
@@ -51,6 +51,13 @@ impl<'a> Fitter<'a> {
             self.diags
                 .warning(&crate::diag::codes::general::NOT_YET, cause.span, message)
                 .help("set it by hand, or leave it out");
+        }
+    }
+
+    /// Says what a person has to know or to do.
+    pub fn note(&mut self, code: &'static Code, cause: &Cause, message: String, help: String) {
+        if self.said.insert(message.clone()) {
+            self.diags.note(code, cause.span, message).help(help);
         }
     }
 

@@ -1,6 +1,6 @@
-//! Virtual networks with DHCP, as libvirt's `default` is one: a bridge, its server and the translation of addresses are
-//! declared to systemd-networkd; what may come in from outside is a table of nftables of its own. They are the host's:
-//! every machine in one has the same files of it.
+//! Virtual networks with DHCP, as libvirt's `default` is one: a bridge and its server are declared to systemd-networkd; the translation of
+//! addresses and what may come in from outside are a table of nftables of its own. They are the host's: every machine in one has
+//! the same files of it.
 
 use super::artifact::Artifact;
 use super::fit::Fitter;
@@ -56,7 +56,6 @@ fn files(bridge: &Bridge, dhcp: &Dhcp, units: &Units, names: &Names, fit: &mut F
     }
     // Without a machine there is no carrier, and the first one asks at once.
     network.push_str("ConfigureWithoutCarrier=yes\nLinkLocalAddressing=no\nIPv6AcceptRA=no\nDHCPServer=yes\n");
-    network.push_str(if bridge.nat { "IPMasquerade=ipv4\n" } else { "" });
     network += &format!("\n[DHCPServer]\nPoolOffset={}\nPoolSize={}\n", dhcp.offset, dhcp.size);
     for host in &dhcp.hosts {
         let (mac, address) = (fit.fit::<UnitWord>(&host.mac, cause)?, fit.fit::<UnitWord>(&host.address, cause)?);
@@ -64,12 +63,14 @@ fn files(bridge: &Bridge, dhcp: &Dhcp, units: &Units, names: &Names, fit: &mut F
     }
     let rules = format!("usr/lib/virtc/networks/{name}.nft");
     let table = format!("virtc_{}", interface.as_str().replace(['-', '.'], "_"));
+    // Of the whole host: answers come in at another interface than the bridge.
+    let forward = if bridge.nat { "ExecStart=/usr/sbin/sysctl -q -w net.ipv4.ip_forward=1\n" } else { "" };
     let service = head("The filter")
         + &format!(
             "[Unit]\nDescription=Filter of the virtual network {name}\nPartOf=nftables.service\n\
              After=nftables.service systemd-networkd.service\nStopWhenUnneeded=yes\n\n\
              [Service]\nType=oneshot\nRemainAfterExit=yes\n\
-             ExecStart=/usr/sbin/nft -f /{rules}\nExecStop=-/usr/sbin/nft delete table inet {table}\n"
+             ExecStart=/usr/sbin/nft -f /{rules}\n{forward}ExecStop=-/usr/sbin/nft delete table inet {table}\n"
         );
     let whole = |text: String| {
         let mut traced = Traced::default();
@@ -95,10 +96,27 @@ fn filter(bridge: &Bridge, interface: &str, table: &str) -> String {
     } else {
         String::new()
     };
+    let nat = if bridge.nat { translation(bridge) } else { String::new() };
     format!(
         "table inet {table}\ndelete table inet {table}\ntable inet {table} {{\n    chain forward {{\n        \
          type filter hook forward priority filter; policy accept;\n        {own}        {through}\
-         iifname \"{interface}\" reject\n        oifname \"{interface}\" reject\n    }}\n}}\n"
+         iifname \"{interface}\" reject\n        oifname \"{interface}\" reject\n    }}\n{nat}}}\n"
+    )
+}
+
+/// The chain that gives what goes outside the address of the host. (networkd can do it, too: it waits for the kernel in the
+/// meantime, and gives the whole network up when that takes long, as the first time does.)
+fn translation(bridge: &Bridge) -> String {
+    let is_subnet = |text: &&String| {
+        let (address, prefix) = text.split_once('/').unwrap_or((text, "32"));
+        address.parse::<std::net::Ipv4Addr>().is_ok() && prefix.parse::<u8>().is_ok()
+    };
+    let rules = bridge.addresses.iter().filter(is_subnet).map(|subnet| {
+        format!("        ip saddr {subnet} ip daddr != {{ {subnet}, 224.0.0.0/24, 255.255.255.255 }} masquerade\n")
+    });
+    let rules: String = rules.collect();
+    format!(
+        "    chain postrouting {{\n        type nat hook postrouting priority srcnat; policy accept;\n{rules}    }}\n"
     )
 }
 

@@ -200,6 +200,7 @@ fn devices(machines: &[Machine<'_>]) -> Table {
         let lent = plan.lent.iter().map(|l| {
             let device = match &l.device {
                 LentDevice::Usb { vendor, product } => format!("USB {vendor:04x}:{product:04x}"),
+                LentDevice::UsbPort { bus, port } => format!("USB port {bus}-{port}"),
                 LentDevice::Pci(address) => format!("PCI {address}"),
                 LentDevice::Mdev(uuid) => format!("mediated device {uuid}"),
             };

@@ -162,7 +162,7 @@ fn locked(lx: &Lower<'_>) -> Option<u64> {
     let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
     let nvme = count(lx.devices.disks.iter().filter(|d| matches!(d.source.location, Location::Nvme(_))).count());
     let vdpa = count(lx.devices.interfaces.iter().filter(|i| i.kind == Some(InterfaceType::Vdpa)).count());
-    let lent = plan.lent.iter().filter(|l| !matches!(l.device, LentDevice::Usb { .. }));
+    let lent = plan.lent.iter().filter(|l| !matches!(l.device, LentDevice::Usb { .. } | LentDevice::UsbPort { .. }));
     let vfio = count(lent.count()).saturating_sub(nvme);
     let apart = if lx.devices.iommus.is_empty() { vfio.min(1) } else { vfio };
     let times = nvme + vdpa + apart;

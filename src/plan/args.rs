@@ -169,4 +169,53 @@ impl Arg {
     pub fn props(switch: impl Into<Text>, props: Props, form: Form, cause: Cause) -> Arg {
         Arg { switch: switch.into(), value: ArgValue::Props(props, form), cause }
     }
+
+    /// Whether a text is part of the value.
+    pub fn mentions(&self, text: &str) -> bool {
+        match &self.value {
+            ArgValue::None => false,
+            ArgValue::Text(own) => own.contains(text),
+            ArgValue::Props(props, _) => props.mentions(text),
+        }
+    }
+
+    /// The same with other texts in its value.
+    pub fn with_texts(&self, change: &dyn Fn(&str) -> String) -> Arg {
+        let value = match &self.value {
+            ArgValue::None => ArgValue::None,
+            ArgValue::Text(own) => ArgValue::Text(change(own)),
+            ArgValue::Props(props, form) => ArgValue::Props(props.with_texts(change), *form),
+        };
+        Arg { switch: self.switch.clone(), value, cause: self.cause.clone() }
+    }
+}
+
+impl Props {
+    fn mentions(&self, text: &str) -> bool {
+        self.0.iter().any(|(_, value)| value.mentions(text))
+    }
+
+    fn with_texts(&self, change: &dyn Fn(&str) -> String) -> Props {
+        Props(self.0.iter().map(|(key, value)| (key.clone(), value.with_texts(change))).collect())
+    }
+}
+
+impl Prop {
+    fn mentions(&self, text: &str) -> bool {
+        match self {
+            Prop::Text(own) => own.contains(text),
+            Prop::Object(props) => props.mentions(text),
+            Prop::List(values) => values.iter().any(|v| v.mentions(text)),
+            Prop::Null | Prop::Bool(_) | Prop::Number(_) | Prop::Unsigned(_) => false,
+        }
+    }
+
+    fn with_texts(&self, change: &dyn Fn(&str) -> String) -> Prop {
+        match self {
+            Prop::Text(own) => Prop::Text(Text::Owned(change(own))),
+            Prop::Object(props) => Prop::Object(props.with_texts(change)),
+            Prop::List(values) => Prop::List(values.iter().map(|v| v.with_texts(change)).collect()),
+            Prop::Null | Prop::Bool(_) | Prop::Number(_) | Prop::Unsigned(_) => self.clone(),
+        }
+    }
 }

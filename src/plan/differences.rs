@@ -175,6 +175,9 @@ fn facts(plan: &Plan) -> IndexMap<Key, Subject> {
     for file in &plan.files {
         facts.caused("files and directories", &file.path, file, &file.cause);
     }
+    for inherited in &plan.inherited {
+        facts.caused("files and directories", &inherited.path, inherited, &inherited.cause);
+    }
     for socket in &plan.sockets {
         facts.caused("sockets", &socket.path, socket, &socket.cause);
     }

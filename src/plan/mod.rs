@@ -107,6 +107,9 @@ pub struct Plan {
     pub claims: Vec<Claim>,
     /// Files that must exist, made from a template when missing (NVRAM).
     pub files: Vec<NewFile>,
+    /// What libvirt kept for the machine: copied once, where the machine has nothing of its own yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inherited: Vec<Inherited>,
     /// Devices of the host that the machine has for itself while it runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lent: Vec<Lent>,
@@ -403,6 +406,20 @@ pub struct Secret {
     pub cause: Cause,
 }
 
+impl Secret {
+    /// The name of the credential of systemd that holds the value: names of credentials are names of files without colons.
+    pub fn credential(&self) -> String {
+        let mut name = String::from("virtc.");
+        for byte in self.source.bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' => name.push(char::from(byte)),
+                _ => name += &format!("_{byte:02X}"),
+            }
+        }
+        name
+    }
+}
+
 /// A directory that must exist before the start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -471,6 +488,9 @@ pub struct Lent {
     pub device: LentDevice,
     /// Whether it is taken from the host's driver at the start, and given back at the stop.
     pub managed: bool,
+    /// Whether the machine may start without it. (QEMU itself starts without a USB device in silence.)
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// Why.
     pub cause: Cause,
 }
@@ -486,6 +506,13 @@ pub enum LentDevice {
         vendor: u32,
         /// Product.
         product: u32,
+    },
+    /// Whatever is plugged into a USB port.
+    UsbPort {
+        /// The number of its bus.
+        bus: u32,
+        /// The ports on the way to it, `1.4`.
+        port: String,
     },
     /// A PCI device by its address, `0000:00:10.0`.
     Pci(String),
@@ -505,6 +532,18 @@ pub struct NewFile {
     /// The file that it is copied from when it does not exist yet.
     pub template: Option<String>,
     /// Why it is there.
+    pub cause: Cause,
+}
+
+/// A file that is taken over from libvirt, if it is there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Inherited {
+    /// Where it is to be.
+    pub path: String,
+    /// Where libvirt had it.
+    pub from: String,
+    /// Why.
     pub cause: Cause,
 }
 

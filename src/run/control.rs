@@ -129,8 +129,9 @@ pub struct Stop {
     pub timeout: Duration,
 }
 
-/// Stops a machine and waits until nothing is left of it. Returns what could not be removed.
-pub fn stop(registry: &Registry, record: &Record, how: Stop) -> Result<Vec<String>, Fault> {
+/// Stops a machine and waits until nothing is left of it; says when a guest is ended that has not powered off. Returns what
+/// could not be removed.
+pub fn stop(registry: &Registry, record: &Record, how: Stop, say: &mut dyn FnMut(&str)) -> Result<Vec<String>, Fault> {
     let name = &record.header.name;
     if record.supervised {
         let runner = record.header.runner;
@@ -141,6 +142,9 @@ pub fn stop(registry: &Registry, record: &Record, how: Stop) -> Result<Vec<Strin
         }
         if gone(&record.journal, if how.force { TIDY } else { how.timeout }) {
             return Ok(Vec::new());
+        }
+        if !how.force {
+            say(&too_slow(name, how));
         }
         runner.signal(signal_of(Request::Kill));
         if gone(&record.journal, TIDY) {
@@ -156,18 +160,25 @@ pub fn stop(registry: &Registry, record: &Record, how: Stop) -> Result<Vec<Strin
         }
     } else if let Some(qemu) = record.qemu() {
         if record.by_unit {
-            if !stop_unit(registry.instance(), name) {
-                end_by_monitor(&record.header.monitor, qemu, how);
+            if !stop_unit(registry.instance(), name, how.force) {
+                end_by_monitor(&record.header.monitor, qemu, how, &mut || say(&too_slow(name, how)));
             }
             return Ok(Vec::new());
         }
-        end_by_monitor(&record.header.monitor, qemu, how);
+        end_by_monitor(&record.header.monitor, qemu, how, &mut || say(&too_slow(name, how)));
     }
     tidy(registry, record)
 }
 
-/// Has systemd stop a machine's unit, which also ends its helpers and keeps it from being restarted.
-fn stop_unit(instance: Instance, name: &str) -> bool {
+/// What is said before a guest is ended.
+fn too_slow(name: &str, how: Stop) -> String {
+    let seconds = how.timeout.as_secs();
+    format!("the guest of '{name}' has not powered off within {seconds} s and is ended now; --timeout gives it longer")
+}
+
+/// Has systemd stop a machine's unit, which also ends its helpers and keeps it from being restarted. The unit gives the guest
+/// its own time, unless it is not to be asked.
+fn stop_unit(instance: Instance, name: &str, force: bool) -> bool {
     let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || ":_.-".contains(c)) && !name.starts_with('-');
     if !plain || !Path::new("/run/systemd/system").exists() {
         return false;
@@ -180,7 +191,7 @@ fn stop_unit(instance: Instance, name: &str) -> bool {
         command.args(verb).arg(format!("virtc-{name}.service"));
         command.status().is_ok_and(|status| status.success())
     };
-    systemctl(&["is-active", "--quiet"]) && systemctl(&["stop"])
+    systemctl(&["is-active", "--quiet"]) && (!force || systemctl(&["kill", "--signal=KILL"])) && systemctl(&["stop"])
 }
 
 /// Shuts down the guest behind a QMP socket, and waits until its QEMU is gone: what a unit's `ExecStop=` does.
@@ -189,14 +200,14 @@ pub fn stop_socket(socket: &Path, how: Stop) -> Result<(), Fault> {
         return Err(fault(&codes::NOT_RUNNING, format!("no QEMU listens on {}", socket.display())));
     };
     // Who listens is not known to be a QEMU until it has answered like one: it gets no signal.
-    match ask_to_end(socket, &qemu, how) {
+    match ask_to_end(socket, &qemu, how, &mut || ()) {
         true => Ok(()),
         false => Err(fault(&codes::MONITOR, format!("who listens on {} has not ended", socket.display()))),
     }
 }
 
-/// Asks a QEMU to end: its guest first, unless forced. Whether it has ended.
-fn ask_to_end(monitor: &Path, qemu: &ProcessRef, how: Stop) -> bool {
+/// Asks a QEMU to end: its guest first, unless forced. Whether it has ended. `too_slow` is called when the guest's time is over.
+fn ask_to_end(monitor: &Path, qemu: &ProcessRef, how: Stop, too_slow: &mut dyn FnMut()) -> bool {
     // The reply is waited for: QEMU drops what it has not read yet when the connection closes.
     let Ok(mut qmp) = Qmp::connect(monitor, ANSWER) else { return false };
     let deadline = Instant::now() + how.timeout;
@@ -210,13 +221,16 @@ fn ask_to_end(monitor: &Path, qemu: &ProcessRef, how: Stop) -> bool {
             break;
         }
     }
+    if !how.force && Instant::now() >= deadline {
+        too_slow();
+    }
     let _ = qmp.execute("quit", json!({}));
     qemu.wait_gone(QUIT)
 }
 
 /// Ends a QEMU that has no runner: asks its guest first, unless forced.
-fn end_by_monitor(monitor: &Path, qemu: ProcessRef, how: Stop) {
-    if ask_to_end(monitor, &qemu, how) {
+fn end_by_monitor(monitor: &Path, qemu: ProcessRef, how: Stop, too_slow: &mut dyn FnMut()) {
+    if ask_to_end(monitor, &qemu, how, too_slow) {
         return;
     }
     qemu.signal(Signal::TERM);
@@ -263,7 +277,7 @@ pub fn clean(registry: &Registry) -> Vec<Cleaned> {
             // Nobody asked us to end it: only the registration goes.
             tidy(registry, &record)
         } else {
-            stop(registry, &record, Stop { force: true, timeout: Duration::ZERO })
+            stop(registry, &record, Stop { force: true, timeout: Duration::ZERO }, &mut |_| ())
         };
         let left = left.unwrap_or_else(|fault| vec![fault.message.clone()]);
         cleaned.push(Cleaned { name: record.header.name, left });

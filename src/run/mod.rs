@@ -9,6 +9,7 @@
 
 mod acl;
 mod categories;
+pub mod console;
 pub mod control;
 pub mod detach;
 mod devices;

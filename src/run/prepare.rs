@@ -42,6 +42,12 @@ pub(super) fn prepare(
     for file in &plan.files {
         make_file(Path::new(&file.path), file.template.as_deref().map(Path::new), account)?;
     }
+    for inherited in &plan.inherited {
+        let from = Path::new(&inherited.from);
+        if from.exists() {
+            make_file(Path::new(&inherited.path), Some(from), account)?;
+        }
+    }
     for overlay in &plan.overlays {
         make_overlay(overlay, account, journal)?;
     }

@@ -198,7 +198,13 @@ impl Lower<'_> {
     /// Notes a device that is the machine's while it runs.
     pub fn lend(&mut self, device: LentDevice, managed: bool, site: Site, what: impl Into<Text>) {
         let cause = self.cause(site, what);
-        self.plan.lent.push(Lent { device, managed, cause });
+        self.plan.lent.push(Lent { device, managed, optional: false, cause });
+    }
+
+    /// Notes a USB device that QEMU looks for itself.
+    pub fn lend_usb(&mut self, device: LentDevice, optional: bool, site: Site, what: impl Into<Text>) {
+        let cause = self.cause(site, what);
+        self.plan.lent.push(Lent { device, managed: false, optional, cause });
     }
 
     /// The container of VFIO, and the node of a group of devices; all groups where it is not known. Whose the node is

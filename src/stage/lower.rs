@@ -174,6 +174,12 @@ impl<'a> Lower<'a> {
         self.diags.error(code, span, message)
     }
 
+    /// Records what works for others than the machine's instance.
+    pub fn warning(&mut self, code: &'static Code, site: Site, message: impl Into<String>) -> &mut Diagnostic {
+        let span = self.doc.span_of(site);
+        self.diags.warning(code, span, message)
+    }
+
     /// What an earlier pass has seen to. That it is not there is a bug of virtc, which is told: the default value only lets
     /// lowering go on to the end.
     pub fn must<T: Default>(&mut self, value: Option<T>, what: &str, site: Site) -> T {

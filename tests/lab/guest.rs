@@ -6,12 +6,18 @@
 //! - `usb: N in use`: so many ports of an xHCI controller have a device;
 //! - `nvme: version V`, `nic: MAC`: registers of an NVMe drive, of an Intel network card;
 //! - `rng: random bytes`, `vsock: cid N, answered`, `9p: 9P2000.L`: virtio devices that answered;
-//! - `tpm: …` the TPM (CRB) gave random bytes;
-//! - `disk: …` the second sector of the first virtio disk was read, and written to the third;
-//! - `fs: …` the first virtio-fs was mounted, its file `to-guest` read, a file `from-NAME` written;
+//! - `tpm: random bytes`, `tpm 1.2: random bytes`: the TPM gave them (CRB or TIS);
+//! - `memory: N MiB`: so much is there, and a byte of each 2 MiB was written and read;
+//! - `disk: …`, `disk 2: …`: the second sector of a virtio disk was read, and written to the third;
+//! - `scsi T.U: VENDOR …: text` of a target and unit: the same by virtio-scsi, and `keys`: it answered a question about reservations;
+//! - `fs: …`, `fs 2: …`: a virtio-fs was mounted, its file `to-guest` read, a file `from-NAME` written;
+//! - `nvdimm: …`, `pmem: …`, `shmem: …`: memory was read, and written half a page behind;
+//! - `fw_cfg: opt/… = text`, `input: NAME`, `crypto: ready`, `mem: N MiB`, `gpu: N outputs`: what such a device has to say;
+//! - `channel: NAME`: a port of virtio-serial is open, and a line went to it; a line also goes to the other serial ports
+//!   and to the parallel port;
 //! - `net: heard X`, `net: X answers`: frames went over virtio-net to another such guest and back;
 //! - `console: heard X`: a letter was typed on the serial port (`p` panics, `r` reboots);
-//! - `powering off` when the ACPI power button is pressed.
+//! - `powering off` when the ACPI power button is pressed; a guest `slow` takes 40 seconds, a guest `deaf` does not.
 //!
 //! NAME is the kernel command line. `lab-guest: ready` comes at the end of the start.
 //! Sources: the Virtio 1.1 specification (PCI transport, split queues), linux/fuse.h, the TCG's CRB interface.
@@ -331,13 +337,48 @@ fn virtio_devices() {
     }
 }
 
+/// Devices that say who they are.
+fn virtio_names() {
+    for device in all([0x1052, 0x1052]) {
+        // The name is one of the things that can be selected.
+        let config = Virtio::new(device).config;
+        put(config, 1u8);
+        let length = usize::from(get::<u8>(config + 2)).min(64);
+        let name: [u8; 64] = core::array::from_fn(|i| if i < length { get(config + 8 + i as u64) } else { 0 });
+        say(&[b"input: ", trimmed(&name)]);
+    }
+    for device in all([0x1054, 0x1054]) {
+        let ready = get::<u32>(Virtio::new(device).config) & 1 != 0;
+        say(&[b"crypto: ", if ready { b"ready" } else { b"FAILED" }]);
+    }
+    for device in all([0x1050, 0x1050]) {
+        let outputs = get::<u32>(Virtio::new(device).config + 8);
+        say(&[b"gpu: ", trimmed(&hex(u64::from(outputs), 1)), b" outputs"]);
+    }
+}
+
 /// A device by its virtio number: bus and slot.
 fn find(ids: [u32; 2]) -> Option<u32> {
+    all(ids).next()
+}
+
+/// All devices of a virtio number.
+fn all(ids: [u32; 2]) -> impl Iterator<Item = u32> {
     // The first functions, of the buses that a small machine has.
-    (0..16 * 256).filter(|d| d % 8 == 0 || *d < 256).find(|d| {
+    (0..16 * 256).filter(|d| d % 8 == 0 || *d < 256).filter(move |d| {
         let id = pci(*d, 0);
         id & 0xffff == 0x1af4 && ids.contains(&(id >> 16))
     })
+}
+
+/// ` 2`, ` 3`…: what comes behind the name of another device of its kind.
+fn another(i: usize) -> [u8; 2] {
+    if i == 0 { [0; 2] } else { [b' ', b'1' + i as u8] }
+}
+
+/// The first line of a text.
+fn first_line(text: &[u8]) -> &[u8] {
+    text.split(|b| *b == b'\n' || *b == 0).next().unwrap_or(b"")
 }
 
 const SIZE: usize = 16;
@@ -350,9 +391,9 @@ struct Queue {
     buffer: [[u8; 2048]; 4],
 }
 
-static mut QUEUES: [Queue; 4] = [const {
+static mut QUEUES: [Queue; 8] = [const {
     Queue { table: [[0; 2]; SIZE], available: [0; 4 + SIZE], used: [0; 2 + 2 * SIZE], buffer: [[0; 2048]; 4] }
-}; 4];
+}; 8];
 
 struct Ring {
     at: *mut Queue,
@@ -407,6 +448,10 @@ struct Virtio {
 impl Virtio {
     /// Finds the registers and resets the device.
     fn new(device: u32) -> Virtio {
+        Virtio::with(device, 0)
+    }
+    /// The same, with features of its own.
+    fn with(device: u32, own: u32) -> Virtio {
         pci_set(device, 4, pci(device, 4) & 0xffff | 6);
         let mut found = Virtio { common: 0, notify: 0, step: 0, config: 0 };
         let mut cap = pci(device, 0x34) & 0xfc;
@@ -429,8 +474,8 @@ impl Virtio {
         put(status, 0u8);
         while get::<u8>(status) != 0 {}
         put(status, 3u8);
-        // Only "this is no legacy device".
-        for (word, features) in [(0u32, 0u32), (1, 1)] {
+        // Besides only "this is no legacy device".
+        for (word, features) in [(0u32, own), (1, 1)] {
             put(found.common + 8, word);
             put(found.common + 12, features);
         }
@@ -460,6 +505,13 @@ impl Virtio {
             }
         }
         put(c + 0x1c, 1u16);
+        Ring { at, number, notify, seen: 0 }
+    }
+    /// A ring that is there already: where its two sides are.
+    fn again(&self, number: u16, which: usize) -> Ring {
+        let at = unsafe { addr_of_mut!(QUEUES[which]) };
+        put(self.common + 0x16, number);
+        let notify = self.notify + u64::from(get::<u16>(self.common + 0x1e)) * self.step;
         Ring { at, number, notify, seen: 0 }
     }
     fn go(&self) {
@@ -615,47 +667,406 @@ fn sector(ring: &mut Ring, number: u64, write: bool) -> bool {
     false
 }
 
-/// Copies the second sector to the third. The text in it.
-fn disk(device: u32) -> Option<&'static [u8]> {
+/// Copies the second sector to the third. The text in it, and whether it could be written.
+fn disk(device: u32) -> Option<(&'static [u8], bool)> {
     let virtio = Virtio::new(device);
     let mut ring = virtio.ring(0, 3);
     virtio.go();
-    let done = sector(&mut ring, 1, false) && sector(&mut ring, 2, true);
+    let done = sector(&mut ring, 1, false);
+    let written = done && sector(&mut ring, 2, true);
     let text = unsafe { core::slice::from_raw_parts(ring.buffer(1), 512) };
-    done.then(|| text.split(|b| *b == b'\n').next().unwrap_or(b""))
+    done.then(|| (first_line(text), written))
+}
+
+fn disks() {
+    for (i, device) in all([0x1042, 0x1001]).enumerate() {
+        match disk(device) {
+            Some((text, true)) => say(&[b"disk", trimmed(&another(i)), b": ", text]),
+            Some((text, false)) => say(&[b"disk", trimmed(&another(i)), b": ", text, b" (read only)"]),
+            None => say(&[b"disk", trimmed(&another(i)), b": FAILED"]),
+        }
+    }
+}
+
+// ------------------------------------------------------------------ virtio-scsi
+
+/// One command to a target, with what goes to it or the room for what comes back: its status.
+fn scsi(ring: &mut Ring, (target, unit): (u8, u8), command: &[u8], out: &[u8], back: u32) -> Option<u8> {
+    let request = ring.buffer(0);
+    unsafe { core::ptr::write_bytes(request, 0, 64) }
+    for (i, byte) in [1, target, 0x40, unit].iter().enumerate() {
+        put(request as u64 + i as u64, *byte);
+    }
+    for (i, byte) in command.iter().enumerate() {
+        put(request as u64 + 19 + i as u64, *byte);
+    }
+    unsafe { ring.buffer(3).copy_from_nonoverlapping(out.as_ptr(), out.len()) }
+    put(ring.buffer(1) as u64 + 11, 0xffu8);
+    ring.describe(0, 51, false, Some(if out.is_empty() { 1 } else { 3 }));
+    ring.describe(3, out.len() as u32, false, Some(1));
+    ring.describe(1, 108, true, (back > 0).then_some(2));
+    ring.describe(2, back, true, None);
+    ring.offer(0);
+    for _ in 0..18 * 60 {
+        if ring.done().is_some() {
+            let at = ring.buffer(1) as u64;
+            return (get::<u8>(at + 11) == 0).then(|| get::<u8>(at + 10));
+        }
+        sleep();
+    }
+    None
+}
+
+/// Says what is at the first targets: who made it, its second sector, which goes to the third.
+fn scsi_disks(device: u32) {
+    let virtio = Virtio::new(device);
+    put(virtio.common + 0x16, 2u16);
+    let mut ring = virtio.ring(2, 3);
+    virtio.go();
+    for target in (0..4).flat_map(|target| (0..4).map(move |unit| (target, unit))) {
+        // The first answer may be that it has just been switched on.
+        let _ = scsi(&mut ring, target, &[0], &[], 0);
+        if scsi(&mut ring, target, &[0x12, 0, 0, 0, 36], &[], 36) != Some(0) {
+            continue;
+        }
+        let mut who = [0u8; 36];
+        unsafe { who.as_mut_ptr().copy_from_nonoverlapping(ring.buffer(2), 36) }
+        // There may be a target without this unit.
+        if who[0] & 0xe0 != 0 {
+            continue;
+        }
+        let block = if who[0] & 31 == 5 { 2048u32 } else { 512 };
+        let read = [0x28, 0, 0, 0, 0, u8::from(block == 512), 0, 0, 1];
+        let done = scsi(&mut ring, target, &read, &[], block.min(2048)) == Some(0);
+        let skip = if block == 512 { 0 } else { 512 };
+        let mut text = [0u8; 512];
+        unsafe { text.as_mut_ptr().copy_from_nonoverlapping(ring.buffer(2).add(skip), 512) }
+        let written = block == 512 && done && scsi(&mut ring, target, &[0x2a, 0, 0, 0, 0, 2, 0, 0, 1], &text, 0) == Some(0);
+        // Persistent reservations: the keys that are registered.
+        let keys = scsi(&mut ring, target, &[0x5e, 0, 0, 0, 0, 0, 0, 0, 64], &[], 64) == Some(0);
+        let text = if done { first_line(&text) } else { b"not read" };
+        let also: &[u8] = if written { b"" } else { b" (read only)" };
+        let number = [b'0' + target.0, b'.', b'0' + target.1];
+        say(&[b"scsi ", &number, b": ", &who[8..32], b": ", text, also, if keys { b", keys" } else { b"" }]);
+    }
+}
+
+// ------------------------------------------------------------------ virtio-serial
+
+/// Opens the ports of a virtio-serial, says their names, and writes a line to each.
+fn channels(device: u32, name: &[u8]) {
+    // The console at the first port has no other sign of life.
+    let virtio = Virtio::with(device, 2);
+    let mut back = virtio.ring(2, 4);
+    let mut control = virtio.ring(3, 5);
+    let mut first = virtio.ring(1, 3);
+    let ports = get::<u32>(virtio.config + 4).min(8) as u16;
+    for port in 1..ports {
+        // Only one of them is written to at a time: they share a ring.
+        virtio.ring(2 * (port + 1) + 1, 6);
+    }
+    virtio.go();
+    for i in 0..4 {
+        back.describe(i, 2048, true, None);
+        back.offer(i as u16);
+    }
+    let mut tell = |id: u32, event: u16, value: u16| {
+        let at = control.buffer(0) as u64;
+        put(at, id);
+        put(at + 4, event);
+        put(at + 6, value);
+        control.describe(0, 8, false, None);
+        control.offer(0);
+        for _ in 0..18 * 5 {
+            if control.done().is_some() {
+                break;
+            }
+            sleep();
+        }
+    };
+    tell(u32::MAX, 0, 1);
+    let mut quiet = 0;
+    while quiet < 9 {
+        let Some((head, length)) = back.done() else {
+            quiet += 1;
+            sleep();
+            continue;
+        };
+        let at = back.buffer(head) as u64;
+        let (id, event) = (get::<u32>(at), get::<u16>(at + 4));
+        match event {
+            1 => {
+                tell(id, 3, 1);
+                tell(id, 6, 1);
+            }
+            5 => {}
+            7 => {
+                let text = unsafe { core::slice::from_raw_parts((at + 8) as *const u8, length.clamp(8, 128) - 8) };
+                say(&[b"channel: ", first_line(text)]);
+            }
+            _ => {}
+        }
+        // A port is told first, then its name; a console has none.
+        if event == 1 && id == 0 {
+            say(&[b"channel: the console"]);
+            line(&mut first, name);
+        } else if event == 1 && id < u32::from(ports) {
+            let mut ring = virtio.again(2 * (id as u16 + 1) + 1, 6);
+            line(&mut ring, name);
+        }
+        back.offer(head as u16);
+    }
+}
+
+/// A line to a port.
+fn line(ring: &mut Ring, name: &[u8]) {
+    let mut length = 0;
+    for part in [b"hello from " as &[u8], name, b"\n"] {
+        unsafe { ring.buffer(0).add(length).copy_from_nonoverlapping(part.as_ptr(), part.len()) }
+        length += part.len();
+    }
+    ring.describe(0, length as u32, false, None);
+    ring.offer(0);
+    for _ in 0..18 * 2 {
+        if ring.done().is_some() {
+            return;
+        }
+        sleep();
+    }
+}
+
+// ------------------------------------------------------------------ memory
+
+unsafe extern "C" {
+    static mut pd: [u64; 2048];
+}
+
+/// Maps two megabytes of memory that lie anywhere; only the last such call counts. Takes the place of addresses that
+/// small machines do not have.
+fn window(at: u64) -> u64 {
+    const SLOT: usize = 1000;
+    let virt = (SLOT as u64) << 21;
+    unsafe {
+        write_volatile(addr_of_mut!(pd[SLOT]), (at & !0x1f_ffff) | 0x83);
+        asm!("invlpg [{}]", in(reg) virt, options(nostack));
+    }
+    virt + (at & 0x1f_ffff)
+}
+
+/// Reads a line of memory, and writes one two kilobytes behind.
+fn memory(what: &[u8], at: u64) {
+    let here = window(at);
+    let text = unsafe { core::slice::from_raw_parts(here as *const u8, 64) };
+    say(&[what, b": ", first_line(text)]);
+    for (i, byte) in b"written by the guest\n".iter().enumerate() {
+        put(here + 2048 + i as u64, *byte);
+    }
+}
+
+/// Counts the memory that the map of the start has, and uses a little of each 2 MiB.
+fn count(info: u64) {
+    let (map, entries) = (get::<u64>(info + 40), u64::from(get::<u32>(info + 48)));
+    let (mut bytes, mut works) = (0, true);
+    for entry in (0..entries.min(64)).map(|i| map + 24 * i) {
+        let (start, length, kind) = (get::<u64>(entry), get::<u64>(entry + 8), get::<u32>(entry + 16));
+        if kind != 1 {
+            continue;
+        }
+        bytes += length;
+        // The first megabytes have this program.
+        for page in (start.max(16 << 20)..start + length & !0x1f_ffff).step_by(2 << 20).take(1024) {
+            let here = window(page) + 64;
+            put(here, page ^ 0x5aa5);
+            works &= get::<u64>(here) == page ^ 0x5aa5;
+        }
+    }
+    let mut digits = [0u8; 8];
+    say(&[b"memory: ", decimal((bytes + (1 << 20) - 1) >> 20, &mut digits), if works { b" MiB" } else { b" MiB, FAILED" }]);
+}
+
+fn decimal(mut value: u64, digits: &mut [u8; 8]) -> &[u8] {
+    let mut at = digits.len();
+    while at > 0 && (value > 0 || at == digits.len()) {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+    &digits[at..]
+}
+
+/// The address of the first NVDIMM: what ACPI says in its table NFIT.
+fn nvdimm(info: u64) -> Option<u64> {
+    let root = get::<u64>(info + 32);
+    let directory = u64::from(get::<u32>(root + 16));
+    let tables = (get::<u32>(directory + 4).saturating_sub(36) / 4).min(64);
+    let table = (0..u64::from(tables)).map(|i| u64::from(get::<u32>(directory + 36 + 4 * i)));
+    let table = table.into_iter().find(|t| get::<u32>(*t) == u32::from_le_bytes(*b"NFIT"))?;
+    let end = table + u64::from(get::<u32>(table + 4));
+    let mut at = table + 40;
+    while at + 4 <= end {
+        let (kind, length) = (get::<u16>(at), u64::from(get::<u16>(at + 2)));
+        if kind == 0 {
+            return Some(get::<u64>(at + 32));
+        }
+        at += length.max(4);
+    }
+    None
+}
+
+/// A memory region of a device, by its number.
+fn bar(device: u32, number: u32) -> u64 {
+    pci_set(device, 4, pci(device, 4) & 0xffff | 6);
+    let low = pci(device, 0x10 + 4 * number);
+    let high = if low & 6 == 4 { pci(device, 0x14 + 4 * number) } else { 0 };
+    u64::from(high) << 32 | u64::from(low & !15)
+}
+
+/// What hosts lend as memory.
+fn memories(info: u64) {
+    if let Some(at) = nvdimm(info) {
+        memory(b"nvdimm", at);
+    }
+    for device in all([0x105b, 0x105b]) {
+        memory(b"pmem", get(Virtio::new(device).config));
+    }
+    for device in all([0x1110, 0x1110]) {
+        memory(b"shmem", bar(device, 2));
+    }
+    for device in all([0x1058, 0x1058]) {
+        let virtio = Virtio::new(device);
+        let mut digits = [0u8; 8];
+        say(&[b"mem: ", decimal(get::<u64>(virtio.config + 24) >> 20, &mut digits), b" MiB"]);
+    }
+}
+
+// ------------------------------------------------------------------ ports of old
+
+/// Files that the host hands over.
+fn fw_cfg() {
+    let byte = || inb(0x511);
+    let number = |n: usize| (0..n).fold(0u32, |all, _| all << 8 | u32::from(byte()));
+    outw(0x510, 0x19);
+    let files = number(4).min(128);
+    for i in 0..files {
+        outw(0x510, 0x19);
+        (0..4 + 64 * i).for_each(|_| {
+            byte();
+        });
+        let (size, select) = (number(4), number(2));
+        number(2);
+        let name: [u8; 56] = core::array::from_fn(|_| byte());
+        if !name.starts_with(b"opt/") {
+            continue;
+        }
+        outw(0x510, select as u16);
+        let mut text = [0u8; 60];
+        text.iter_mut().take(size as usize).for_each(|slot| *slot = byte());
+        say(&[b"fw_cfg: ", trimmed(&name), b" = ", first_line(&text)]);
+    }
+}
+
+/// A line to the other serial ports and to the parallel port.
+fn ports(name: &[u8]) {
+    for base in [0x2f8u16, 0x3e8, 0x2e8] {
+        // A register that keeps what is written, where there is a port.
+        outb(base + 7, 0x5a);
+        if inb(base + 7) != 0x5a {
+            continue;
+        }
+        outb(base + 4, 3);
+        for byte in [b"hello from " as &[u8], name, b"\r\n"].into_iter().flatten() {
+            // One that nobody reads takes no more.
+            for _ in 0..1000 {
+                if inb(base + 5) & 0x20 != 0 {
+                    break;
+                }
+            }
+            outb(base, *byte);
+        }
+    }
+    for byte in [b"hello from " as &[u8], name, b"\r\n"].into_iter().flatten() {
+        outb(0x378, *byte);
+        outb(0x37a, 0x0d);
+        outb(0x37a, 0x0c);
+    }
 }
 
 // ------------------------------------------------------------------ the rest
 
-/// Asks the TPM for random bytes; how it answered, none without a TPM.
-fn tpm() -> Option<u32> {
-    const BASE: u64 = 0xfed4_0000;
-    // The interface identifier: a CRB.
-    if get::<u32>(BASE + 0x30) & 15 != 1 {
-        return None;
+const TPM: u64 = 0xfed4_0000;
+
+/// Asks the TPM for random bytes: what to say; none without a TPM.
+fn tpm() -> Option<&'static [u8]> {
+    match get::<u32>(TPM + 0x30) & 15 {
+        1 => Some(if crb() { b"tpm: random bytes" } else { b"tpm: FAILED" }),
+        _ if matches!(get::<u32>(TPM + 0xf00), 0 | u32::MAX) => None,
+        _ => Some(tis()),
     }
+}
+
+/// Says by the CRB interface: eight random bytes.
+fn crb() -> bool {
     // Request the locality; get ready.
-    put(BASE + 8, 1u32);
-    put(BASE + 0x40, 1u32);
+    put(TPM + 8, 1u32);
+    put(TPM + 0x40, 1u32);
     for _ in 0..90 {
-        if get::<u32>(BASE + 0x40) & 1 == 0 {
+        if get::<u32>(TPM + 0x40) & 1 == 0 {
             break;
         }
         sleep();
     }
-    for (i, byte) in [0x80, 0x01, 0, 0, 0, 0x0c, 0, 0, 0x01, 0x7b, 0, 8u8].iter().enumerate() {
-        put(BASE + 0x80 + i as u64, *byte);
+    for (i, byte) in RANDOM_2.iter().enumerate() {
+        put(TPM + 0x80 + i as u64, *byte);
     }
-    put(BASE + 0x4c, 1u32);
+    put(TPM + 0x4c, 1u32);
     for _ in 0..180 {
-        if get::<u32>(BASE + 0x4c) == 0 {
-            let code = u32::from_be_bytes(core::array::from_fn(|i| get(BASE + 0x86 + i as u64)));
-            let length: u8 = get(BASE + 0x85);
-            return Some(if code == 0 && length == 20 { 0 } else { 1 });
+        if get::<u32>(TPM + 0x4c) == 0 {
+            let code = u32::from_be_bytes(core::array::from_fn(|i| get(TPM + 0x86 + i as u64)));
+            return code == 0 && get::<u8>(TPM + 0x85) == 20;
         }
         sleep();
     }
-    Some(u32::MAX)
+    false
+}
+
+/// TPM2_GetRandom of eight bytes; TPM_GetRandom, of version 1.2.
+const RANDOM_2: [u8; 12] = [0x80, 0x01, 0, 0, 0, 0x0c, 0, 0, 0x01, 0x7b, 0, 8];
+const RANDOM_1: [u8; 14] = [0, 0xc1, 0, 0, 0, 0x0e, 0, 0, 0, 0x46, 0, 0, 0, 8];
+/// TPM_Startup and TPM_ContinueSelfTest, of version 1.2.
+const STARTUP_1: [u8; 12] = [0, 0xc1, 0, 0, 0, 0x0c, 0, 0, 0, 0x99, 0, 1];
+const SELF_TEST_1: [u8; 10] = [0, 0xc1, 0, 0, 0, 0x0a, 0, 0, 0, 0x53];
+
+/// The same by the TIS interface. A TPM of version 1.2 does not know the question of 2.0.
+fn tis() -> &'static [u8] {
+    if tis_asks(&RANDOM_2) == Some(0) {
+        return b"tpm: random bytes";
+    }
+    let _ = tis_asks(&STARTUP_1);
+    let _ = tis_asks(&SELF_TEST_1);
+    if tis_asks(&RANDOM_1) == Some(0) { b"tpm 1.2: random bytes" } else { b"tpm: FAILED" }
+}
+
+/// One command by the TIS interface: its return code.
+fn tis_asks(command: &[u8]) -> Option<u32> {
+    let until = |bits: u8| {
+        (0..18 * 20).any(|_| {
+            let there = get::<u8>(TPM + 0x18) & bits == bits;
+            if !there {
+                sleep();
+            }
+            there
+        })
+    };
+    put(TPM, 2u8);
+    put(TPM + 0x18, 0x40u8);
+    if !until(0x40) {
+        return None;
+    }
+    command.iter().for_each(|byte| put(TPM + 0x24, *byte));
+    put(TPM + 0x18, 0x20u8);
+    let answer = until(0x90).then(|| core::array::from_fn::<u8, 10, _>(|_| get(TPM + 0x24)));
+    put(TPM + 0x18, 0x40u8);
+    answer.map(|a| u32::from_be_bytes([a[6], a[7], a[8], a[9]]))
 }
 
 const PM_STATUS: u16 = 0x600;
@@ -680,29 +1091,29 @@ extern "C" fn guest(info: u64) -> ! {
     say(&[b"lab-guest: this is ", name]);
     devices();
     virtio_devices();
-    match tpm() {
-        Some(0) => say(&[b"tpm: random bytes"]),
-        Some(_) => say(&[b"tpm: FAILED"]),
-        None => {}
+    virtio_names();
+    count(info);
+    fw_cfg();
+    ports(name);
+    if let Some(text) = tpm() {
+        say(&[text]);
     }
-    if let Some(device) = find([0x1042, 0x1001]) {
-        match disk(device) {
-            Some(text) => say(&[b"disk: ", text]),
-            None => say(&[b"disk: FAILED"]),
-        }
-    }
-    if let Some(device) = find([0x105a, 0x105a]) {
+    memories(info);
+    disks();
+    all([0x1048, 0x1004]).for_each(scsi_disks);
+    for (i, device) in all([0x105a, 0x105a]).enumerate() {
         let virtio = Virtio::new(device);
         let mut fs = Fs { ring: virtio.ring(1, 2) };
         virtio.go();
         match fs.visit(name) {
-            Ok(text) => say(&[b"fs: ", text]),
-            Err(step) => say(&[b"fs: FAILED: ", step]),
+            Ok(text) => say(&[b"fs", trimmed(&another(i)), b": ", text]),
+            Err(step) => say(&[b"fs", trimmed(&another(i)), b": FAILED: ", step]),
         }
     }
+    all([0x1043, 0x1003]).for_each(|device| channels(device, name));
     let mut net = find([0x1041, 0x1000]).map(Net::new);
     say(&[b"lab-guest: ready"]);
-    let (mut heard, mut answered) = (false, false);
+    let (mut heard, mut answered, mut pressed) = (false, false, None);
     for ticks in 0u32.. {
         if let Some(net) = &mut net {
             while let Some((from, verb, other)) = net.receive() {
@@ -722,7 +1133,13 @@ extern "C" fn guest(info: u64) -> ! {
             }
         }
         let status = inw(PM_STATUS);
-        if status != 0xffff && status & 0x100 != 0 {
+        if status != 0xffff && status & 0x100 != 0 && pressed.is_none() {
+            pressed = Some(ticks);
+            say(&[b"lab-guest: heard the power button"]);
+        }
+        // One is deaf, and one takes its time.
+        let patience = if name == b"deaf" { u32::MAX } else if name == b"slow" { 18 * 40 } else { 0 };
+        if pressed.is_some_and(|at| ticks - at >= patience) {
             say(&[b"lab-guest: powering off"]);
             outw(PM_STATUS + 4, 0x2000);
         }

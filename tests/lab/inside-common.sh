@@ -1,6 +1,8 @@
 # Sourced by the scripts that run inside the lab, as root. One line a check, `ok …` or `not ok …`; the runner outside
 # counts them.
 set +e
+# A machine in a machine, both emulated, on a busy host: what takes two seconds elsewhere may take two minutes.
+mkdir -p /run/systemd/system.conf.d; printf '[Manager]\nDefaultTimeoutStartSec=300s\n' >/run/systemd/system.conf.d/lab.conf; systemctl daemon-reload
 ok() { echo "ok $*"; }
 not() { echo "not ok $*"; }
 check() { name=$1; shift; if "$@" >/tmp/check.log 2>&1; then ok "$name"; else not "$name"; sed 's/^/# /' /tmp/check.log | tail -30; fi; }

@@ -53,7 +53,9 @@ fn a_deaf_guest_is_ended_after_the_time_out() {
     bed.start();
     bed.await_guest();
     bed.ok(&["monitor", "deaf", "stop"]);
-    bed.ok(&["stop", "--timeout", "1", "deaf"]);
+    let stopped = bed.call(&["stop", "--timeout", "1", "deaf"]);
+    let said = String::from_utf8_lossy(&stopped.stderr).into_owned();
+    assert!(stopped.status.success() && said.contains("has not powered off within 1 s"), "{said}");
     assert!(!bed.serial().contains(image::FAREWELL));
     bed.assert_nothing_left();
     let bed = Bed::new("deaf").with_serial_file();

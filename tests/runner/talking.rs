@@ -2,7 +2,7 @@
 
 use super::bed::{Bed, kill, until};
 use crate::common::{QEMU, has_qemu};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 #[test]
@@ -56,6 +56,39 @@ fn events_reach_every_listener() {
     }
     assert!(first.wait().expect("it ends").success());
     assert!(second.wait().expect("it ends").success());
+    bed.assert_nothing_left();
+}
+
+#[test]
+fn a_console_at_this_terminal() {
+    if !has_qemu() {
+        return;
+    }
+    let bed = Bed::new("talker").with_serial_socket().with(&[
+        "-chardev",
+        "pty,id=charserial1",
+        "-serial",
+        "chardev:charserial1",
+    ]);
+    bed.start();
+    bed.await_guest();
+    // The socket has a name that is no console's, the pseudo-terminal is one: it is found without being named.
+    let mut child =
+        bed.virtc(&["console", "talker"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("virtc");
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    assert!(child.try_wait().expect("a child").is_none(), "it ends with its input");
+    drop(child.stdin.take());
+    assert!(child.wait().expect("it ends").success());
+    // What is typed at the socket reaches the guest, which panics at a `p`.
+    let mut child =
+        bed.virtc(&["console", "talker", "s0"]).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().expect("virtc");
+    child.stdin.take().expect("a pipe").write_all(b"r").expect("written");
+    child.wait().expect("it ends");
+    bed.await_serial(crate::image::GREETING, 2);
+    let err = bed.fails(4, &["console", "talker", "serial9"]);
+    assert!(err.contains("VC1803") && err.contains("there are: ") && err.contains("serial1"), "{err}");
+    bed.fails(4, &["console", "nobody"]);
+    bed.ok(&["stop", "--force", "talker"]);
     bed.assert_nothing_left();
 }
 

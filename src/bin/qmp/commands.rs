@@ -139,6 +139,32 @@ fn cpu_set(list: &str) -> Option<CpuSet> {
     Some(set)
 }
 
+/// Fails if a USB device is not plugged in: QEMU would start without it in silence. At the boot of the host it may come a
+/// little later than its machine.
+pub fn usb(devices: &Path, name: &str, until: Instant) -> Result<(), String> {
+    while !is_plugged_in(devices, name) {
+        if Instant::now() >= until {
+            return Err(format!(
+                "the USB device {name} is not plugged in; a machine that may start without it has startupPolicy='optional'"
+            ));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+/// Whether a device is there: `046d:c52b` by vendor and product, `1-1.4` by bus and ports.
+fn is_plugged_in(devices: &Path, name: &str) -> bool {
+    let Some((vendor, product)) = name.split_once(':') else {
+        return devices.join(name).join("idVendor").exists();
+    };
+    let says = |folder: &Path, file: &str, text: &str| {
+        std::fs::read_to_string(folder.join(file)).is_ok_and(|is| is.trim().eq_ignore_ascii_case(text))
+    };
+    let found = std::fs::read_dir(devices).into_iter().flatten().filter_map(|e| Some(e.ok()?.path()));
+    found.into_iter().any(|folder| says(&folder, "idVendor", vendor) && says(&folder, "idProduct", product))
+}
+
 /// Removes files, and the files in folders.
 pub fn remove(paths: &[&str]) -> Result<(), String> {
     let mut faults = Vec::new();
@@ -157,6 +183,18 @@ pub fn remove(paths: &[&str]) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn usb_devices() {
+        let root = tempfile::tempdir().unwrap();
+        let device = root.path().join("1-1.4");
+        std::fs::create_dir(&device).unwrap();
+        std::fs::write(device.join("idVendor"), "046d\n").unwrap();
+        std::fs::write(device.join("idProduct"), "c52b\n").unwrap();
+        let plugged = |name| usb(root.path(), name, Instant::now()).is_ok();
+        assert!(plugged("046d:c52b") && plugged("046D:C52B") && plugged("1-1.4"));
+        assert!(!plugged("046d:c52c") && !plugged("1-1") && !plugged("1-1.4.1"));
+    }
 
     #[test]
     fn lists_of_cpus() {

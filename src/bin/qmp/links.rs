@@ -52,6 +52,7 @@ fn write(plan: &mut Plan) -> Result<(), String> {
         plan.confinement.selinux.take().filter(|s| s.relabel && Path::new("/sys/fs/selinux/enforce").exists());
     plan.directories.clear();
     plan.files.clear();
+    plan.inherited.clear();
     let mut lines = tmpfiles::lines(plan, &mut Diagnostics::new());
     lines.extend(selinux.iter().flat_map(|s| plan.access.iter().filter_map(|a| label(s, a))));
     let name = format!("virtc-{}.conf", plan.uuid);

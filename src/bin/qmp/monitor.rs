@@ -15,6 +15,9 @@ const LONGEST: usize = 2 << 20;
 /// How often a socket that is not there yet is looked for.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a process may live on when its sockets are closed.
+const LAST: Duration = Duration::from_secs(2);
+
 /// The open connection.
 pub struct Monitor<'a> {
     socket: OwnedFd,
@@ -68,7 +71,7 @@ impl<'a> Monitor<'a> {
     fn more(&mut self) -> Result<(), String> {
         let mut block = [0; 8192];
         match recv(&self.socket, &mut block, RecvFlags::empty()) {
-            Ok((0, _)) => Err("QEMU has closed its monitor".to_string()),
+            Ok((0, _)) => Err(self.closed("QEMU has closed its monitor".to_string())),
             Ok((length, _)) if self.buffer.len() + length <= LONGEST => {
                 self.buffer.extend(block.iter().take(length));
                 self.in_time()
@@ -79,8 +82,14 @@ impl<'a> Monitor<'a> {
                 if self.process.has_ended() { Err("QEMU has ended".to_string()) } else { self.in_time() }
             }
             Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(format!("QEMU's monitor cannot be read: {error}")),
+            Err(error) => Err(self.closed(format!("QEMU's monitor cannot be read: {error}"))),
         }
+    }
+
+    /// Why a connection is no more: most often since QEMU is not, which shows a moment later.
+    fn closed(&self, why: String) -> String {
+        self.process.watch(None, self.until.min(Instant::now() + LAST));
+        if self.process.has_ended() { "QEMU has ended".to_string() } else { why }
     }
 
     fn in_time(&self) -> Result<(), String> {

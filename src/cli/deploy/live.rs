@@ -125,7 +125,7 @@ pub fn stop(duties: &Duties, host: &mut dyn Host) -> bool {
 }
 
 /// Nodes that rules give to accounts.
-pub const TRIGGER: [&str; 7] = [
+pub const TRIGGER: [&str; 12] = [
     "trigger",
     "--settle",
     "--subsystem-match=usb",
@@ -133,6 +133,11 @@ pub const TRIGGER: [&str; 7] = [
     "--subsystem-match=block",
     "--subsystem-match=vfio",
     "--subsystem-match=tty",
+    "--subsystem-match=sound",
+    "--subsystem-match=scsi_generic",
+    "--subsystem-match=vfio-dev",
+    "--subsystem-match=vhost-vdpa",
+    "--subsystem-match=misc",
 ];
 
 /// One thing that is told.

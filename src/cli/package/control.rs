@@ -107,7 +107,12 @@ pub fn depends(plans: &[Plan], files: &[Artifact]) -> Vec<String> {
         }
     }
     let calls = |word: &str| files.iter().any(|f| f.contents.contains(word));
-    for (word, package) in [("/usr/sbin/nft", "nftables"), ("/usr/bin/setfacl", "acl")] {
+    for (word, package) in [
+        ("/usr/sbin/nft", "nftables"),
+        ("/usr/bin/setfacl", "acl"),
+        ("=/usr/sbin/sysctl", "procps"),
+        ("=/usr/bin/qemu-img", "qemu-utils"),
+    ] {
         if calls(word) {
             others.insert(package.to_string());
         }

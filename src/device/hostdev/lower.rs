@@ -73,17 +73,23 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
             display(h, &mut props);
             props
         }
-        HostdevSource::Usb { place: Some((bus, 0)), port: Some(port), reset, .. } if !lx.hands_over_descriptors() => {
+        HostdevSource::Usb { place: Some((bus, 0)), port: Some(port), startup, reset, .. }
+            if !lx.hands_over_descriptors() =>
+        {
             // QEMU looks into the port itself, whatever is plugged in there.
             libusb(h.site, lx);
             lx.claim(ClaimKind::HostDevice, format!("USB port {bus}-{port}"), h.site, "hostdev");
             lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), Use::HostDevice, h.site, "hostdev");
+            let device = LentDevice::UsbPort { bus: *bus, port: port.clone() };
+            lx.lend_usb(device, may_be_missing(startup.as_deref()), h.site, "hostdev");
             let mut props = Props::driver("usb-host");
             props.set("hostbus", *bus).set("hostport", port.clone()).set("id", h.info.id.clone());
             guest_reset(&mut props, *reset);
             props
         }
-        HostdevSource::Usb { place, product, reset, .. } => usb(h, *place, *product, *reset, lx),
+        HostdevSource::Usb { place, product, startup, reset, .. } => {
+            usb(h, *place, *product, may_be_missing(startup.as_deref()), *reset, lx)
+        }
         HostdevSource::Vhost { wwpn } => vhost(h, wwpn, lx),
         HostdevSource::Mdev { uuid } => {
             let uuid = uuid.to_string();
@@ -203,16 +209,29 @@ fn libusb(site: Site, lx: &mut Lower<'_>) {
     lx.need(Need::Netlink, site, "hostdev");
 }
 
+/// Whether the machine may start without the device. (`requisite` is about migration only.)
+fn may_be_missing(startup: Option<&str>) -> bool {
+    startup == Some("optional")
+}
+
 fn usb(
     h: &Hostdev,
     place: Option<(u32, u32)>,
     product: Option<(u32, u32)>,
+    optional: bool,
     reset: Option<GuestReset>,
     lx: &mut Lower<'_>,
 ) -> Props {
     libusb(h.site, lx);
     let mut props = Props::driver("usb-host");
     match (place, product) {
+        (Some((bus, device)), _) if optional && !lx.hands_over_descriptors() && !lx.env.has_parent() => {
+            // QEMU starts without a device that it looks for, but not without a node that it is told.
+            let path = format!("/dev/bus/usb/{bus:03}/{device:03}");
+            lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), Use::HostDevice, h.site, "hostdev");
+            lx.touch_if_there(&path, Grant::HOST_DEVICE, Use::HostDevice, h.site, "hostdev");
+            props.set("hostbus", bus).set("hostaddr", device);
+        }
         (Some((bus, device)), _) => {
             let path = format!("/dev/bus/usb/{bus:03}/{device:03}");
             lx.touch(&path, Grant::HOST_DEVICE, Use::HostDevice, h.site, "hostdev");
@@ -221,7 +240,7 @@ fn usb(
         (None, Some((vendor, product))) => {
             // The device number is not known before the start: QEMU looks for the product itself.
             lx.touch("/dev/bus/usb", Grant::SYSTEM_NODE.on(PathKind::Tree), Use::HostDevice, h.site, "hostdev");
-            lx.lend(LentDevice::Usb { vendor, product }, false, h.site, "hostdev");
+            lx.lend_usb(LentDevice::Usb { vendor, product }, optional, h.site, "hostdev");
             lx.claim(ClaimKind::HostDevice, format!("USB {vendor:04x}:{product:04x}"), h.site, "hostdev");
             props.set("vendorid", vendor).set("productid", product);
         }

@@ -345,7 +345,8 @@ fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
 /// A vDPA device of the host.
 fn vdpa(interface: &Interface, lx: &mut Lower<'_>) -> Props {
     let path = interface.source.fields.dev.clone().unwrap_or_default();
-    node(&path, interface, &format!("interface {}", interface.info.id), lx);
+    // Nobody but root may open it by itself.
+    lx.touch(&path, Grant::HOST_DEVICE, Use::Interface, interface.site, format!("interface {}", interface.info.id));
     let path = if lx.hands_over_descriptors() {
         lx.fd_set(format!("{}-vdpa", interface.info.id), interface.site)
     } else {

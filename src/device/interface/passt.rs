@@ -2,7 +2,8 @@
 
 use super::{Interface, InterfaceType, PortForward, PortRange};
 use crate::caps::Cap;
-use crate::plan::{Arg, Cause, Listen, Need, Needed, Process, Props, Ready, Role, Use};
+use crate::diag::codes::network as codes;
+use crate::plan::{Arg, Cause, Instance, Listen, Need, Needed, Process, Props, Ready, Role, Text, Use};
 use crate::stage::{Grant, Lower};
 
 /// Where Debian and Fedora install it.
@@ -47,8 +48,10 @@ pub fn start(interface: &Interface, lx: &mut Lower<'_>) -> String {
     for forward in &interface.port_forwards {
         forwarded(forward, &process, &cause, lx);
     }
+    let capabilities = privileged_ports(interface, lx);
     lx.plan.processes.push(Process {
         role: Role::Passt,
+        capabilities,
         id: process.clone(),
         program: PROGRAM.to_string(),
         args,
@@ -63,6 +66,31 @@ pub fn start(interface: &Interface, lx: &mut Lower<'_>) -> String {
     lx.touch(&socket, Grant::PEER_SOCKET, Use::Interface, interface.site, format!("interface {id}"));
     lx.listens(&process, &socket, &cause);
     socket
+}
+
+/// Ports from here on are everybody's (ip(7), `ip_unprivileged_port_start`).
+const FIRST_UNPRIVILEGED: u16 = 1024;
+
+/// The right to listen on low ports, which passt keeps when it gives up all others; a user has none to give.
+fn privileged_ports(interface: &Interface, lx: &mut Lower<'_>) -> Vec<Text> {
+    let ranges = interface.port_forwards.iter().flat_map(|f| &f.ranges);
+    let taken = ranges.filter(|r| !r.exclude.is_some_and(|e| e.is_yes())).filter_map(|r| r.start);
+    let Some(low) = taken.filter(|port| (1..FIRST_UNPRIVILEGED).contains(port)).min() else { return Vec::new() };
+    if lx.env.has_parent() {
+        return Vec::new();
+    }
+    if lx.plan.instance == Instance::Session {
+        lx.warning(
+            &codes::LOW_PORT,
+            interface.site,
+            format!("passt of a user may not listen on port {low} of the host"),
+        )
+        .help(
+            "take a port from 1024 on, or let users have low ports, as root: sysctl -w net.ipv4.ip_unprivileged_port_start=80",
+        );
+        return Vec::new();
+    }
+    vec![Text::Borrowed("CAP_NET_BIND_SERVICE")]
 }
 
 /// Records the ports of the host that are forwarded. Those on one device only are left out, as are ranges of more than

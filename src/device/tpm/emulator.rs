@@ -2,7 +2,7 @@
 
 use super::{Tpm, TpmSourceKind, TpmVersion};
 use crate::diag::codes::{emit, hostdev as codes};
-use crate::plan::{Arg, Directory, DirectoryRole, PathKind, Process, Ready, Role, Use};
+use crate::plan::{Arg, Cause, Directory, DirectoryRole, Inherited, Instance, PathKind, Process, Ready, Role, Use};
 use crate::stage::{Grant, Lower};
 
 /// Checks that the host's emulator can do it, and gives the socket on which QEMU talks to it. For a
@@ -31,6 +31,22 @@ pub fn start(tpm: &Tpm, lx: &mut Lower<'_>) -> String {
     standalone(tpm, version, lx)
 }
 
+/// A TPM that libvirt has made: a new empty one in its place would cost what is sealed with it, such as the key of a disk.
+fn inherit(state: &str, version: TpmVersion, cause: &Cause, lx: &mut Lower<'_>) {
+    if lx.plan.instance != Instance::System {
+        return;
+    }
+    let (folder, file) = match version {
+        TpmVersion::V12 => ("tpm1.2", "tpm-00.permall"),
+        TpmVersion::V20 => ("tpm2", "tpm2-00.permall"),
+    };
+    lx.plan.inherited.push(Inherited {
+        path: format!("{state}/{file}"),
+        from: format!("/var/lib/libvirt/swtpm/{}/{folder}/{file}", lx.plan.uuid),
+        cause: cause.clone(),
+    });
+}
+
 fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
     let id = format!("swtpm-{}", tpm.info.id);
     let cause = lx.cause(tpm.site, "tpm");
@@ -49,6 +65,7 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
                 mode: 0o700,
                 cause: cause.clone(),
             });
+            inherit(&path, version, &cause, lx);
             (path, PathKind::Tree)
         }
     };

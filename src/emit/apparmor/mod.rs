@@ -6,6 +6,7 @@
 use super::artifact::Artifact;
 use super::fit::Fitter;
 use super::names::Names;
+use super::systemd::credentials;
 use super::template::{Fields, Templates};
 use crate::diag::Diagnostics;
 use crate::escape::{ApparmorName, ApparmorPath, ApparmorText, Escaped, Unfit, format::Apparmor};
@@ -50,6 +51,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
                 // a rule for all files would be the host's.
                 record.flag("namespaces", process.needs(Need::Namespaces) && !virtiofsd);
                 record.flag("shares", virtiofsd).flag("tpm", process.role == Role::Swtpm);
+                record.flag("bus", process.role == Role::Dbus);
                 record.flag("locks", process.needs(Need::LockFolder));
                 record.flag("complain", apparmor.complain);
                 body(plan, process, file, &mut fit, &mut record);
@@ -63,7 +65,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         let mut fields = Fields::new();
         fields.maybe::<ApparmorText>("title", fit.fit(&plan.name, &Cause::default()));
         fields.maybe::<ApparmorText>("process", fit.fit(&process.id, &process.cause));
-        fields.list("rules", rules_of(plan, process, &mut fit));
+        fields.list("rules", rules_of(plan, process, names, &mut fit));
         rules.push((file.clone(), fields));
     }
     out.push(Artifact::traced(
@@ -108,6 +110,7 @@ fn body(
         for (name, need) in OF_QEMU {
             fields.flag(name, process.needs(*need));
         }
+        fields.flag("bus", plan.processes.iter().any(|p| p.role == Role::Dbus));
         fields.flag("overlays", !plan.overlays.is_empty());
         fields.flag("block", own(plan, process).any(|a| a.kind == PathKind::BlockDevice));
         fields.flag("vhost", own(plan, process).any(|a| a.path.starts_with("/dev/vhost-")));
@@ -193,7 +196,8 @@ struct Grant<'a> {
 }
 
 /// One rule a path, by path.
-fn rules_of(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Vec<Fields<Apparmor>> {
+fn rules_of(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>) -> Vec<Fields<Apparmor>> {
+    let credentials = credentials::paths(plan, process, names);
     let mut grants: BTreeMap<&str, Grant<'_>> = BTreeMap::new();
     let mut grant = |path, kind, perms: Perms, cause| {
         let entry = grants.entry(path).or_insert(Grant { perms: Perms::default(), kind, causes: Vec::new() });
@@ -214,6 +218,12 @@ fn rules_of(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Vec<Fields<
         if socket.process == process.id || (socket.role == SocketRole::Helper && process.role == Role::Qemu) {
             grant(&socket.path, PathKind::Socket, Perms { lock: false, ..Perms::READ_WRITE }, &socket.cause);
         }
+    }
+    for (secret, path) in &credentials {
+        // Where a unit has it, and where the runner puts it.
+        let read = Perms { lock: false, ..Perms::READ };
+        grant(path, PathKind::File, read, &secret.cause);
+        grant(&secret.path, PathKind::File, read, &secret.cause);
     }
     let mut rules = Vec::new();
     for (path, grant) in &grants {

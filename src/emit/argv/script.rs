@@ -94,6 +94,12 @@ fn needed(plan: &Plan, out: &mut String) {
         out.push_str(" ] || ");
         line(out, ["cp", template, &file.path]);
     }
+    for inherited in &plan.inherited {
+        let (mut path, mut from) = (String::new(), String::new());
+        word(&mut path, &inherited.path);
+        word(&mut from, &inherited.from);
+        *out += &format!("[ -e {path} ] || [ ! -e {from} ] || cp {from} {path}\n");
+    }
     for bridge in &plan.bridges {
         comment.say(&bridge.cause.to_string(), out);
         out.push_str("[ -e ");

@@ -10,7 +10,7 @@ use crate::diag::Diagnostics;
 use crate::escape::{
     CilContext, CilName, Escaped, FileContextsPath, SelinuxContext, TableField, TablePath, format::Selinux as Format,
 };
-use crate::plan::{Accelerator, Access, Cause, DirectoryRole, LabelRole, PathKind, Plan, Selinux};
+use crate::plan::{Accelerator, Access, Cause, DirectoryRole, LabelRole, Need, PathKind, Plan, Role, Selinux, Use};
 use crate::vocab::nodes::{Class, is_node};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -182,6 +182,13 @@ fn cil(plan: &Plan, selinux: &Selinux, fit: &mut Fitter<'_>) -> Option<Fields<Fo
     let types: BTreeSet<String> = BTreeSet::from([process.to_string()]);
     fields.list("types", types.iter().map(|t| type_record(t)).collect());
     fields.list("processes", types.iter().map(|t| type_record(t)).collect());
+    fields.maybe::<CilName>("image", fit.fit(type_of(&selinux.image), &selinux.cause));
+    let in_file = |a: &Access| matches!(a.usage, Use::Memory | Use::SharedMemory | Use::ErrorLog);
+    fields.flag("helpers", plan.processes.iter().any(|p| p.role != Role::Qemu));
+    fields.flag("usb", plan.processes.iter().any(|p| p.needs(Need::Usb)));
+    fields.flag("spice", plan.processes.iter().any(|p| p.needs(Need::Spice)));
+    fields.flag("memory", plan.access.iter().any(in_file));
+    fields.flag("links", plan.access.iter().any(Access::may_be_behind_link));
     fields.flag("emulated", plan.accelerator == Accelerator::Tcg && process.as_str() != "svirt_tcg_t");
     Some(fields)
 }

@@ -1,7 +1,6 @@
 //! What a service runs, as whom, and how it ends.
 
-use super::Lines;
-use super::prepare;
+use super::{Lines, credentials, prepare};
 use crate::emit::argv;
 use crate::emit::fit::Fitter;
 use crate::emit::names::Names;
@@ -19,13 +18,15 @@ pub fn exec(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>,
         lines.maybe::<EnvAssignment>("Environment", fit.fit(&format!("{key}={value}"), &process.cause));
     }
     prepare::before(plan, process, names, fit, lines);
-    if let Some((line, parts)) = command_line(plan, process, fit) {
+    credentials::load(plan, process, fit, lines);
+    if let Some((line, parts)) = command_line(plan, process, names, fit) {
         lines.in_parts("ExecStart", line, parts);
     }
     prepare::started(plan, process, fit, lines);
     if process.role == Role::Qemu {
         prepare::stop(plan, fit, lines);
         lines.set("KillMode", "mixed");
+        lines.set("TimeoutStartSec", prepare::START_LIMIT);
         lines.set("TimeoutStopSec", "2min");
         match (plan.lifecycle.on_poweroff.contains("restart"), plan.restarts_on_crash()) {
             (true, true) => lines.set("Restart", "always"),
@@ -69,7 +70,12 @@ fn actions(plan: &Plan, process: &Process) -> Option<Escaped<ExecArg>> {
 }
 
 /// `ExecStart=`: as many arguments a line as a person reads; and what each of them comes from.
-fn command_line(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Option<(Escaped<ExecArg>, Vec<Mark>)> {
+fn command_line(
+    plan: &Plan,
+    process: &Process,
+    names: &Names,
+    fit: &mut Fitter<'_>,
+) -> Option<(Escaped<ExecArg>, Vec<Mark>)> {
     let program = fit.fit::<ExecProgram>(&process.program, &process.cause)?;
     if let Some(link) = process.descriptors.iter().find_map(|d| d.link.as_deref()) {
         let message = format!("a unit cannot open the macvtap {link} for QEMU, whose number is only known at run time");
@@ -80,9 +86,11 @@ fn command_line(plan: &Plan, process: &Process, fit: &mut Fitter<'_>) -> Option<
     let mut complete = true;
     let mut value = String::new();
     let mut width = Width::FULL;
+    let credentials = credentials::paths(plan, process, names);
     for arg in process.args.iter().chain(&of_unit(plan, process)) {
         value.clear();
-        let has_value = argv::write_value_of(&mut value, arg);
+        let changed = (!credentials.is_empty()).then(|| credentials::in_unit(arg, &credentials));
+        let has_value = argv::write_value_of(&mut value, changed.as_ref().unwrap_or(arg));
         let switch = fit.fit::<ExecArg>(&arg.switch, &arg.cause);
         let value = has_value.then(|| fit.fit::<ExecArg>(&value, &arg.cause));
         let before = line.as_str().len();

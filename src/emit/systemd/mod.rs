@@ -8,6 +8,7 @@
 //! price is that its start does not wait for them. A machine needs its helpers, which stop with it.
 //! When a helper dies without which the machine is of no use, by `<on_crash>` both start again, or both stop.
 
+pub mod credentials;
 mod exec;
 mod limits;
 mod prepare;
@@ -21,7 +22,7 @@ use super::networks;
 use super::template::{Fields, Templates};
 use super::traced::{Mark, Traced};
 use crate::diag::Diagnostics;
-use crate::escape::{Escaped, Language, UnitName, UnitPath, UnitRest, UnitText, UnitUrl, UnitWord, format::Systemd};
+use crate::escape::{Escaped, Language, UnitName, UnitPath, UnitText, UnitUrl, UnitWord, format::Systemd};
 use crate::plan::{Cause, Instance, Loss, Plan, Process, Role};
 use crate::vocab::nodes::NODES;
 pub use limits::cause as cause_of_limit;
@@ -165,7 +166,11 @@ fn in_session(plan: &Plan, text: Traced) -> Traced {
     if plan.instance == Instance::System {
         return text;
     }
-    let places = [("/run/virtc/", "%t/virtc/"), ("/var/lib/virtc/", "%h/.local/state/virtc/")];
+    let places = [
+        ("/run/virtc/", "%t/virtc/"),
+        ("/run/credentials/", "%t/credentials/"),
+        ("/var/lib/virtc/", "%h/.local/state/virtc/"),
+    ];
     places.iter().fold(text, |text, (system, own)| text.replaced(system, own))
 }
 
@@ -286,10 +291,7 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
             unit.push::<UnitWord>("StartLimitIntervalSec", Escaped::number(seconds));
         }
     }
-    for secret in plan.secrets.iter().filter(|_| is_qemu) {
-        unit.from(&secret.cause);
-        unit.maybe("AssertPathExists", fit.fit::<UnitRest>(&secret.path, &secret.cause));
-    }
+    credentials::asserted(plan, process, fit, &mut unit);
     fields.list("unit", unit.records());
 
     let mut lines = Lines::default();

@@ -7,13 +7,22 @@ use crate::emit::fit::Fitter;
 use crate::emit::names::Names;
 use crate::emit::tmpfiles;
 use crate::escape::{ApparmorName, Escaped, ExecArg, ExecProgram};
-use crate::plan::{Cause, Directory, DirectoryRole, Instance, Link, LinkKind, Overlay, Plan, Process, Ready, Role};
+use crate::plan::{
+    Cause, Directory, DirectoryRole, Instance, LentDevice, Link, LinkKind, Overlay, Plan, Process, Ready, Role,
+};
 
 /// The helper of units: it speaks with QEMU's own monitor for them.
 pub const HELPER: &str = "/usr/lib/virtc/qmp";
 
-/// How long QEMU has to start its guest.
-const START_SECONDS: &str = "60";
+/// How long a helper has to make its socket.
+const SOCKET_SECONDS: &str = "60";
+
+/// How long QEMU has to start its guest: it may have to lock or to clear all of a large memory before. (One that dies is seen
+/// at once.) [`START_LIMIT`] is what systemd allows for it, and for what is done before.
+const START_SECONDS: &str = "300";
+
+/// The longest time of a start.
+pub const START_LIMIT: &str = "6min";
 
 /// How long a guest has to power off.
 const STOP_SECONDS: &str = "90";
@@ -48,6 +57,11 @@ pub fn before(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_
     if process.role != Role::Qemu {
         return;
     }
+    for lent in plan.lent.iter().filter(|l| !l.optional) {
+        if let Some(name) = usb_name(&lent.device) {
+            pre.run("", HELPER, &["usb", &name], &lent.cause);
+        }
+    }
     for bridge in plan.bridges.iter().filter(|b| b.dhcp.is_none()) {
         pre.run("-+", IP, &["link", "add", "name", &bridge.name, "type", "bridge"], &bridge.cause);
         for address in &bridge.addresses {
@@ -63,11 +77,20 @@ pub fn before(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_
     }
 }
 
+/// How the helper of units knows a USB device: by what it is, or by where it is plugged in.
+fn usb_name(device: &LentDevice) -> Option<String> {
+    match device {
+        LentDevice::Usb { vendor, product } => Some(format!("{vendor:04x}:{product:04x}")),
+        LentDevice::UsbPort { bus, port } => Some(format!("{bus}-{port}")),
+        LentDevice::Pci(_) | LentDevice::Mdev(_) => None,
+    }
+}
+
 /// The lines behind the start, which is done when they are.
 pub fn started(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let mut post = Commands { key: "ExecStartPost", fit, lines };
     if let Ready::Socket(socket) = &process.ready {
-        post.run("", HELPER, &["socket", socket, START_SECONDS], &process.cause);
+        post.run("", HELPER, &["socket", socket, SOCKET_SECONDS], &process.cause);
     }
     let Some(control) = plan.control().filter(|_| process.role == Role::Qemu) else { return };
     let mut words = vec!["wait", &*control.path, START_SECONDS];

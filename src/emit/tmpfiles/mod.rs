@@ -89,6 +89,9 @@ impl<'a, 'b> Writer<'a, 'b> {
                 self.copy(&file.path, template, &file.cause);
             }
         }
+        for inherited in &plan.inherited {
+            self.copy(&inherited.path, &inherited.from, &inherited.cause);
+        }
         let mut seen = BTreeSet::new();
         for access in &plan.access {
             if is_of_machine(plan, access) && seen.insert(access.path.as_str()) {

@@ -100,13 +100,15 @@ fn lent_rule(plan: &Plan, lent: &Lent, own_node: bool, fit: &mut Fitter<'_>) -> 
         Some(Escaped::literal(r#"SUBSYSTEM=="vfio", "#).joined(&test))
     };
     let known: Text = match &lent.device {
-        LentDevice::Usb { .. } if own_node => return None,
+        LentDevice::Usb { .. } | LentDevice::UsbPort { .. } if own_node => return None,
         LentDevice::Pci(name) | LentDevice::Mdev(name) if own_node => {
             Escaped::literal(r#"SUBSYSTEM=="vfio-dev", "#).joined(&is("KERNELS", name, cause, fit)?)
         }
         LentDevice::Usb { vendor, product } => Escaped::literal(r#"SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", "#)
             .joined(&is("ATTR{idVendor}", &format!("{vendor:04x}"), cause, fit)?)
             .joined(&is("ATTR{idProduct}", &format!("{product:04x}"), cause, fit)?),
+        LentDevice::UsbPort { bus, port } => Escaped::literal(r#"SUBSYSTEM=="usb", ENV{DEVTYPE}=="usb_device", "#)
+            .joined(&is("KERNEL", &format!("{bus}-{port}"), cause, fit)?),
         LentDevice::Pci(name) | LentDevice::Mdev(name) => group(name, fit)?,
     };
     let selinux = plan.confinement.selinux.as_ref().filter(|s| s.relabel);

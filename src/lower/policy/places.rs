@@ -216,6 +216,15 @@ pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
             look(template, usage(false), &file.cause);
         }
     }
+    for inherited in &plan.inherited {
+        let (kind, sharing, domain) = (PathKind::File, Sharing::Exclusive, &*plan.name);
+        let usage = Usage { kind, writes: true, sharing, of: Use::TpmState, domain };
+        look(&inherited.path, usage, &inherited.cause);
+    }
+    // Root copies it: nothing else than the state of a TPM is libvirt's to leave.
+    let legacy = |path: &str| path.starts_with("/var/lib/libvirt/swtpm/") && !path.contains("/../");
+    let strange = plan.inherited.iter().filter(|i| !legacy(&i.from));
+    faults.extend(strange.map(|i| (i.cause.clone(), format!("no guest may inherit '{}'", i.from))));
     faults
 }
 

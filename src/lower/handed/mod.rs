@@ -3,6 +3,8 @@
 //! The only place where QEMU's notation is read back. Everything else that a process needs is recorded where its
 //! argument is made. What cannot be told from a text is taken for needed.
 
+mod paths;
+
 use crate::plan::{Arg, ClaimKind, Need};
 use crate::stage::Lower;
 use crate::xml::Site;
@@ -78,6 +80,9 @@ fn read(switch: &str, value: &Options<'_>, site: Site, lx: &mut Lower<'_>) {
     for (address, port, udp) in ports(switch, value) {
         let cause = lx.cause(site, WHAT);
         lx.listens_on(&address, port, udp, &cause);
+    }
+    if !lx.env.has_parent() {
+        paths::touch(switch, value, site, lx);
     }
     if let Some((kind, value)) = claim(switch, value) {
         lx.claim(kind, value, site, WHAT);
