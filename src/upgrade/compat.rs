@@ -8,10 +8,13 @@ const X86_64: &str = include_str!("compat-x86_64.txt");
 /// A property of a type of device.
 type Property<'d> = (&'d str, &'d str);
 
+/// The type that comes next, and how it differs: none where the next sets a property and this one does not.
+type Step = (&'static str, Vec<(Property<'static>, Option<&'static str>)>);
+
 /// The answers of QEMU.
 pub struct Compat {
-    /// Machine types: what comes next, and how they differ from it; none: the next sets it, this one does not.
-    machines: HashMap<&'static str, (&'static str, Vec<(Property<'static>, Option<&'static str>)>)>,
+    /// Machine types.
+    machines: HashMap<&'static str, Step>,
     parents: HashMap<&'static str, &'static str>,
     defaults: HashMap<Property<'static>, &'static str>,
     boards: HashMap<&'static str, Vec<&'static str>>,

@@ -65,7 +65,7 @@ impl Retiring {
             ArgValue::Text(text) => self.property.is_empty() && begins(text),
             ArgValue::Props(props, _) => props.0.iter().any(|(name, value)| {
                 let named = self.property.is_empty() && name.is_empty() || &**name == self.property;
-                named && matches!(value, Prop::Text(text) if begins(text)) || named && self.value == "*"
+                named && (self.value == "*" || matches!(value, Prop::Text(text) if begins(text)))
             }),
         }
     }
