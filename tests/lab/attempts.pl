@@ -41,10 +41,12 @@ unless ($harmless) {
     my $handle = syscall(434, $pid + 0, 0);
     try("taking its descriptors", $handle >= 0 && syscall(438, $handle, 0, 0) >= 0);
     try("a signal by a handle", $handle >= 0 && syscall(424, $handle, 15, 0, 0) == 0);
-    try("its processor affinity", syscall(203, $pid + 0, 8, pack('Q', 1)) == 0);
+    # What the kernel might write has to be a variable.
+    my ($cpus, $none) = (pack('Q', 1), pack('QQ', 0, 0));
+    try("its processor affinity", syscall(203, $pid + 0, 8, $cpus) == 0);
     try("its priority", syscall(141, 0, $pid + 0, 19) == 0);
     try("its priority of input and output", syscall(251, 1, $pid + 0, 3 << 13) == 0);
-    try("its limits", syscall(302, $pid + 0, 4, pack('QQ', 0, 0), 0) == 0);
+    try("its limits", syscall(302, $pid + 0, 4, $none, 0) == 0);
     my ($group) = map { /^0::(.*)/ ? $1 : () } do { open($c, '<', "/proc/$pid/cgroup") ? <$c> : () };
     $group //= "/machine.slice/virtc-$name.service";
     try("killing its control group", open($k, '>', "/sys/fs/cgroup$group/cgroup.kill") && syswrite($k, "1\n"));
