@@ -21,7 +21,6 @@ check "control: the account reads its own disk" $run cat $L/a.img
 check "control: the account connects to its own console" $run perl -MIO::Socket::UNIX -e 'exit !IO::Socket::UNIX->new(Peer => "/run/virtc/lab-a/console.sock")'
 check "control: the other's own account is not refused" bash -c "setpriv --reuid=virtc-lab-b --regid=virtc-lab-b --clear-groups perl /mnt/share/attempts.pl $b lab-b $L harmless >/tmp/own; ! grep -q ^refused /tmp/own || { cat /tmp/own; false; }"
 attempts "the account alone" $run
-attempts "the account under its profile" $run aa-exec -p $P --
 # The profile by itself.
 chmod o+r $L/b.img
 check "control: without the profile, the other's disk can be read" $run cat $L/b.img

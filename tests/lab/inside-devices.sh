@@ -4,6 +4,7 @@
 #   prepare:  what is done before the start
 #   console:  a line that the guest writes, within 90 seconds or what `within:` says
 #   check:    a command that succeeds while it runs
+#   unproved: it is only tried when it is named
 #   fails:    it does not start, and what is said about it
 #   quit:     the guest cannot hear the power button: it is ended before (yes), or by the stop (no)
 #   after:    a command that succeeds when it has stopped

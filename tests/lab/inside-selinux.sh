@@ -34,10 +34,6 @@ check "the context alone denies the other's disk" bash -c "! { $(declare -f as_g
 check "control: outside the context, a ptrace works" perl -e "$seize" $b
 dmesg -C
 check "the context denies a ptrace of the other" bash -c "! { $(declare -f as_guest); L=$L context=$context k=20; as_guest 'exit(syscall(101, 0x4206, $b, 0, 0) == 0 ? 0 : 1)'; }"
-cp /mnt/share/attempts.pl $L/attempts.pl; chcon -t virt_content_t $L/attempts.pl
-systemd-run --wait -q -u attempts -p SELinuxContext=$context -p User=virtc-lab-a $L/perl $L/attempts.pl $b lab-b $L
-journalctl -q --no-pager -o cat -u attempts >/tmp/attempts
-attempted "the account in its context"
 check "the kernel says that SELinux denied the ptrace" bash -c 'dmesg | grep -E "avc: +denied.*\{ (sys_)?ptrace \}"'
 denials | tail -30 | sed 's/^.*avc/# avc/'
 stop_guests
