@@ -33,14 +33,27 @@ pub fn renumbered(old: &Plan, new: &Plan) -> Option<Plan> {
     Some(new)
 }
 
-/// The number of each disk, by the id of its device.
+/// The number of each disk, by the id of its device, and those of the nodes that it stands on.
 fn numbers(plan: &Plan) -> BTreeMap<String, u32> {
-    let args = plan.qemu().into_iter().flat_map(|q| &q.args).filter(|a| a.switch == "-device");
-    let found = args.filter_map(|arg| {
-        let ArgValue::Props(props, _) = &arg.value else { return None };
-        Some((props.text("id")?.to_string(), split(props.text("drive")?)?.0))
-    });
-    found.collect()
+    let mut found = BTreeMap::new();
+    let Some(qemu) = plan.qemu() else { return found };
+    for arg in qemu.args.iter().filter(|a| a.switch == "-device") {
+        let ArgValue::Props(props, _) = &arg.value else { continue };
+        let (Some(id), Some(drive)) = (props.text("id"), props.text("drive")) else { continue };
+        let (mut key, mut name) = (id.to_string(), drive);
+        for _ in 0..64 {
+            let Some((number, _)) = split(name) else { break };
+            found.insert(key.clone(), number);
+            let below = qemu.args.iter().find_map(|a| match &a.value {
+                ArgValue::Props(p, _) if a.switch == "-blockdev" && p.text("node-name") == Some(name) => p.text("file"),
+                _ => None,
+            });
+            let Some(below) = below else { break };
+            name = below;
+            key.push('/');
+        }
+    }
+    found
 }
 
 /// Number and rest of `libvirt-4-storage`.

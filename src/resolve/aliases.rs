@@ -83,11 +83,14 @@ fn keep(devices: &mut Devices) {
         }
         let site = device.site();
         let id = device.info().id.clone();
-        if let Some((_, kept)) = ids.iter().find(|(at, _)| *at == site && !site.is_none()) {
+        // A console and the serial port that it is stand at one place.
+        let word = id.trim_end_matches(|c: char| c.is_ascii_digit());
+        let own = |kept: &str| kept.trim_end_matches(|c: char| c.is_ascii_digit()) == word;
+        if let Some((_, kept)) = ids.iter().find(|(at, kept)| *at == site && !site.is_none() && own(kept)) {
             device.info_mut().id = kept.clone();
         } else if taken.contains(&id) {
-            let word = id.trim_end_matches(|c: char| c.is_ascii_digit());
-            let free = (0..).map(|n: u32| format!("{word}{n}")).find(|name| !taken.contains(name)).unwrap_or(id);
+            let free = (0..).map(|n: u32| format!("{word}{n}")).find(|name| !taken.contains(name));
+            let free = free.unwrap_or_else(|| id.clone());
             taken.push(free.clone());
             device.info_mut().id = free;
         }
