@@ -262,7 +262,7 @@ fn scripts() -> Vec<PathBuf> {
             let is = |ending: &&str| path.extension().is_some_and(|e| e == *ending);
             if path.is_dir() {
                 folders.push(path);
-            } else if ["sh", "service"].iter().any(|e| is(&e)) {
+            } else if ["sh", "service"].iter().any(is) {
                 out.push(path);
             }
         }
