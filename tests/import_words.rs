@@ -250,6 +250,11 @@ const ELEMENTS: &[(&str, &str)] = &[
     ("mem-path=/dev/hugepages", "<hugepages"),
     ("prealloc=on", "<hugepages"),
     ("-numa=node", "<cell "),
+    ("security_model=mapped-xattr", "accessmode='mapped'"),
+    ("driver=cfi.pflash01", "<loader"),
+    // libvirt and virtc write both for images that the disk says nothing about.
+    ("auto-read-only=on", "<disk "),
+    ("discard=unmap", "<disk "),
 ];
 
 /// The scripts of this folder, and those of the findings where they are at hand.

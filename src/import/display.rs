@@ -47,8 +47,14 @@ impl Import {
             let windows = self.devices.iter_mut().filter(|d| d.name() == "graphics" && d.get("type") == Some("sdl"));
             windows.for_each(|window| window.set("fullscreen", "yes"));
         }
-        if let Some(keymap) = self.last("k").and_then(|a| a.value) {
-            for graphics in self.devices.iter_mut().filter(|d| matches!(d.get("type"), Some("vnc" | "spice"))) {
+        if let Some(argument) = self.last("k") {
+            let keymap = argument.value.clone().unwrap_or_default();
+            let takes = |d: &Element| matches!(d.get("type"), Some("vnc" | "spice"));
+            if !self.devices.iter().any(takes) {
+                let text = format!("{}: it is for VNC and SPICE, and there is neither", argument.shown());
+                self.idle(argument.span, text);
+            }
+            for graphics in self.devices.iter_mut().filter(|d| takes(d)) {
                 graphics.set("keymap", &keymap);
             }
         }

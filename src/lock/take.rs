@@ -5,7 +5,7 @@ use super::{Entry, Lock, Machine, Supplied, Values, flat};
 use crate::diag::Diagnostics;
 use crate::domain::{self, Domain};
 use crate::plan::{Plan, properties};
-use crate::xml;
+use crate::xml::{self, Site};
 
 /// The lock of a resolved domain. `supplied` says what the XML left to virtc; entries of `old` whose device is gone stay,
 /// unless they are pruned.
@@ -19,19 +19,22 @@ pub fn take(domain: &Domain, plan: Option<&Plan>, supplied: &Supplied, old: Opti
     lock.machine = Some(Machine { asked: supplied.asked.clone(), name });
     lock.values = of_domain(flat::flatten_without(root, &["devices", "metadata"]));
     lock.values.extend(plan.into_iter().flat_map(of_cpu));
-    let mut known: Vec<(String, bool)> = Vec::new();
+    let mut known: Vec<(String, Site, bool)> = Vec::new();
     if let Some(devices) = &domain.devices {
         devices.each(&mut |d| {
             let made = d.site().is_none() || supplied.made.contains(&d.site());
-            known.push((d.info().id.clone(), made));
+            known.push((d.info().id.clone(), d.site(), made));
         });
     }
+    let consoles: Vec<Site> = domain.devices.iter().flat_map(|d| &d.consoles).map(|c| c.site).collect();
     let elements = root.children().find(|e| e.is("devices"));
     let elements = elements.into_iter().flat_map(|d| d.children()).filter(|e| !e.is("emulator"));
-    for (el, (id, made)) in elements.zip(known) {
-        // A console that mirrors a serial port is that port.
-        let mirror = made && el.name() == "console";
-        if let Some(family) = family(el.name()).filter(|_| !mirror) {
+    for (el, (id, site, made)) in elements.zip(known) {
+        // A console that mirrors a serial port is that port; a port that a console stands for is not in the XML, and goes with it.
+        let mirror = (made && el.name() == "console") || (el.name() == "serial" && consoles.contains(&site));
+        // The mouse and the keyboard of the board have no address, and no name in QEMU.
+        let of_board = made && el.name() == "input" && el.peek("bus").is_some_and(|bus| bus.value() == "ps2");
+        if let Some(family) = family(el.name()).filter(|_| !mirror && !of_board) {
             lock.devices.push(entry(family, flat::flatten(el), id, made));
         }
     }
