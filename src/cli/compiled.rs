@@ -57,23 +57,31 @@ pub fn distinct(files: &[PathBuf]) -> Vec<PathBuf> {
     all.filter(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone()))).collect()
 }
 
+/// With fewer machines than this, the threads would cost more than the work.
+const FEW: usize = 4;
+
+/// Does the same with each, on all CPUs where there are many.
+pub fn each<T: Send, R: Send>(all: Vec<T>, work: impl Fn(T) -> R + Sync + Send) -> Vec<R> {
+    match all.len() {
+        0..FEW => all.into_iter().map(work).collect(),
+        _ => all.into_par_iter().map(work).collect(),
+    }
+}
+
 /// Reads and compiles all files, and those of folders.
 pub fn compile(files: &[PathBuf], world: &World<'_>) -> Batch {
     let folders = files.iter().filter(|f| f.is_dir()).map(|f| plain(&f.display().to_string())).collect();
     let files = distinct(files);
     let progress = Progress::new(files.len(), world.shared);
-    let results: Vec<Result<Unit, (PathBuf, String)>> = files
-        .into_par_iter()
-        .map(|file| {
-            let unit = attempt(&file).map(|source| {
-                let compiled = world.compile_source(&source, Until::Planned);
-                let ready = compiled.plan.is_some() && !compiled.diags.has_errors();
-                Unit { source, compiled, ready }
-            });
-            progress.step();
-            unit.map_err(|why| (file, why))
-        })
-        .collect();
+    let results: Vec<Result<Unit, (PathBuf, String)>> = each(files, |file| {
+        let unit = attempt(&file).map(|source| {
+            let compiled = world.compile_source(&source, Until::Planned);
+            let ready = compiled.plan.is_some() && !compiled.diags.has_errors();
+            Unit { source, compiled, ready }
+        });
+        progress.step();
+        unit.map_err(|why| (file, why))
+    });
     progress.finish();
     let mut batch = Batch {
         units: Vec::with_capacity(results.len()),
@@ -251,7 +259,7 @@ impl Naming<'_> {
 pub fn emit(units: &mut [Unit], world: &World<'_>, naming: &Naming<'_>) -> Result<Vec<Artifact>, Exit> {
     let (templates, template_files) = templates(world)?;
     let emitted: Vec<(Vec<Artifact>, Diagnostics)> =
-        units.par_iter().map(|unit| emit_unit(unit, world, &templates, &template_files, naming)).collect();
+        each(units.iter().collect(), |unit| emit_unit(unit, world, &templates, &template_files, naming));
     let mut all: BTreeMap<String, (usize, Artifact)> = BTreeMap::new();
     for (at, (tree, faults)) in emitted.into_iter().enumerate() {
         units[at].compiled.diags.extend(faults);

@@ -187,8 +187,7 @@ fn differing(old: &Side, new: &Side, shareds: &[Shared; 2], several: bool, args:
     let left: Vec<&Member> = before.iter().filter(|m| !same(m, &after)).collect();
     let right: Vec<&Member> = after.iter().filter(|m| !same(m, &before)).collect();
     let worlds = [World::load(&shareds[0])?, World::load(&shareds[1])?];
-    let (left, right) = rayon::join(|| compile(&left, &worlds[0]), || compile(&right, &worlds[1]));
-    let (mut left, right) = (left?, right?);
+    let (mut left, right) = (compile(&left, &worlds[0])?, compile(&right, &worlds[1])?);
     let one = left.len() == 1 && right.len() == 1 && old.is_one() && new.is_one();
     let mut out = Vec::new();
     for new in right {

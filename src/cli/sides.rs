@@ -7,7 +7,6 @@ use crate::compile::Until;
 use crate::diag::codes::general::DERIVED;
 use crate::plan::Plan;
 use crate::run::remote::{self, Remote};
-use rayon::prelude::*;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -289,7 +288,7 @@ fn blobs(folder: &Path, revision: &str, names: &[String]) -> Result<Vec<Option<V
 
 /// Compiles the machines of a side; Plans are read. Faults are told to the user.
 pub fn compile(members: &[&Member], world: &World<'_>) -> Result<Vec<Compared>, Exit> {
-    let all: Vec<_> = members.par_iter().map(|member| one(member, world)).collect();
+    let all = super::compiled::each(members.to_vec(), |member| one(member, world));
     let mut out = Vec::new();
     let mut exit = Exit::Done;
     for (member, (compared, diags)) in members.iter().zip(all) {
