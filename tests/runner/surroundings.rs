@@ -295,7 +295,8 @@ fn a_helper_that_fails_is_told() {
 /// Kills the helper of this program.
 fn kill_helper(bed: &Bed, program: &str) {
     let comm = |pid: i32| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-    let helper = bed.processes().into_iter().find(|pid| comm(*pid).trim() == program).expect("the helper");
+    // Just started, it is still virtc, which becomes the program.
+    let helper = until("the helper", || bed.processes().into_iter().find(|pid| comm(*pid).trim() == program));
     kill(helper, "KILL");
     until("the helper's end", || (!bed.processes().contains(&helper)).then_some(()));
 }
