@@ -31,15 +31,18 @@ console() {
 # QEMU itself is asked to open what is not its own.
 ask() { as_client a perl -MIO::Socket::UNIX -e '$s=IO::Socket::UNIX->new(Peer=>$ARGV[0]) or exit 9; <$s>; print $s "{\"execute\":\"qmp_capabilities\"}\n"; <$s>; print $s "$ARGV[1]\n"; print scalar <$s>' /run/virtc/lab-a/monitor.sock "$1"; }
 add() { printf '{"execute":"blockdev-add","arguments":{"driver":"file","filename":"%s","read-only":true,"node-name":"x%s"}}' $1 $RANDOM; }
+# The accounts cannot read what the lab shares.
+install -m 644 /mnt/share/attempts.pl /tmp/attempts.pl
 # All that one guest may try against the other: who tries it, and by which command in front.
 attempts() {
   local who=$1; shift
-  "$@" perl /mnt/share/attempts.pl $(pid_of virtc-lab-b) lab-b $L >/tmp/attempts 2>&1
+  "$@" perl /tmp/attempts.pl $(pid_of virtc-lab-b) lab-b $L >/tmp/attempts 2>&1
   attempted "$who"
 }
 attempted() {
   local who=$1
-  grep '^OPEN' /tmp/attempts | sed 's/^/# /'
+  # What is open, and what ended the program before its last line.
+  grep -v '^refused' /tmp/attempts | sed 's/^/# /'
   check "$who is refused all of $(sed -n 's/ attempts$//p' /tmp/attempts) attempts against the other guest" bash -c "! grep -q ^OPEN /tmp/attempts && [ \$(grep -c ^refused /tmp/attempts) -ge 20 ]"
   check "guest b has noticed nothing of $who" soon 20 bash -c "systemctl -q is-active virtc-lab-b && [ \$(grep State: /proc/$(pid_of virtc-lab-b)/status | grep -c [TZ]) = 0 ]"
 }
