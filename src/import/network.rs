@@ -4,6 +4,7 @@ use super::controllers::{bare, variant};
 use super::element::Element;
 use super::options::Options;
 use super::{Argument, Fate, Import};
+use crate::lint::NIC_MODELS;
 
 /// Switches of offloading: QEMU's name, the element below `<driver>`, the attribute.
 const OFFLOADS: &[(&str, &str, &str)] = &[
@@ -379,37 +380,7 @@ fn model(driver: &str) -> Option<&'static str> {
     if bare(driver) == "virtio-net" || driver == "virtio" {
         return Some(variant(driver).unwrap_or("virtio"));
     }
-    let same = [
-        "e1000",
-        "e1000-82540em",
-        "e1000-82544gc",
-        "e1000-82545em",
-        "e1000e",
-        "igb",
-        "rtl8139",
-        "ne2k_pci",
-        "pcnet",
-        "vmxnet3",
-        "usb-net",
-        "i82550",
-        "i82551",
-        "i82557a",
-        "i82557b",
-        "i82557c",
-        "i82558a",
-        "i82558b",
-        "i82559a",
-        "i82559b",
-        "i82559c",
-        "i82559er",
-        "i82562",
-        "i82801",
-        "spapr-vlan",
-        "lan9118",
-        "smc91c111",
-        "sungem",
-        "tulip",
-        "ne2k_isa",
-    ];
-    same.into_iter().find(|name| *name == driver)
+    // These two are no cards behind a network of QEMU's.
+    let is_card = |name: &&str| !name.starts_with("virtio") && !matches!(*name, "rocker" | "pvrdma");
+    NIC_MODELS.iter().copied().filter(is_card).find(|name| *name == driver)
 }
