@@ -374,13 +374,7 @@ const NOT_EQUAL: &str = include_str!("import/not-equal.txt");
 
 #[test]
 fn command_lines_of_libvirt_come_back_byte_for_byte() {
-    let root = std::env::var_os("VIRTC_CONFORMANCE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance"), PathBuf::from);
-    let Ok(list) = std::fs::read(root.join("cases.json")) else {
-        common::skip("the conformance pack");
-        return;
-    };
-    let list: Vec<Value> = serde_json::from_slice(&list).expect("cases.json is a list of cases");
+    let Some((root, list)) = common::conformance() else { return };
     let cases: Vec<&Value> = list.iter().filter(|case| case["expect"] == "argv").collect();
     let reasons: BTreeMap<&str, &str> = NOT_EQUAL.lines().filter_map(|line| line.split_once('\t')).collect();
     let half = cases.len() / 2;

@@ -134,3 +134,14 @@ impl Dice {
         if from.is_empty() { None } else { from.get(self.roll(from.len())) }
     }
 }
+
+/// The cases of the conformance pack, where it is at hand, and its folder.
+pub fn conformance() -> Option<(PathBuf, Vec<serde_json::Value>)> {
+    let folder =
+        std::env::var_os("VIRTC_CONFORMANCE").map_or_else(|| root().join("../shared/conformance"), PathBuf::from);
+    let Ok(list) = std::fs::read(folder.join("cases.json")) else {
+        skip("the conformance pack");
+        return None;
+    };
+    Some((folder, serde_json::from_slice(&list).expect("cases.json is a list of cases")))
+}

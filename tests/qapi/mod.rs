@@ -276,15 +276,9 @@ fn examples_and_domains_speak_qemus_language() {
 
 #[test]
 fn the_conformance_suite_speaks_qemus_language() {
-    let root = std::env::var_os("VIRTC_CONFORMANCE")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/conformance"), PathBuf::from);
-    let Ok(list) = std::fs::read(root.join("cases.json")) else {
-        common::skip("the conformance pack");
-        return;
-    };
+    let Some((root, list)) = common::conformance() else { return };
     let Some(program) = qemu() else { return };
     let mut asked = Asked::start(program);
-    let list: Vec<Value> = serde_json::from_slice(&list).expect("cases.json is a list of cases");
     let mut all_caps: BTreeMap<String, Capabilities> = BTreeMap::new();
     let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
     let shared = Shared { quiet: true, ..Shared::default() };
