@@ -1,6 +1,6 @@
 //! `virtc build`: domains to a tree that can be deployed.
 
-use super::compiled::{self, Naming, There};
+use super::compiled::{self, Naming, Purpose, There};
 use super::inputs::{World, report_beside};
 use super::{Exit, LockArgs, MessageFormatName, Shared, complain, installed, makefile, tree};
 use crate::emit::Artifact;
@@ -158,7 +158,7 @@ fn artifacts(
         }
     }
     compiled::settle(&mut batch.units, there, &fates, world);
-    let artifacts = compiled::emit(&mut batch.units, world, naming)?;
+    let artifacts = compiled::emit(&mut batch.units, world, naming, Purpose::Texts)?;
     told(batch, world.shared).map(|()| (artifacts, fates))
 }
 
@@ -181,7 +181,7 @@ fn told(batch: compiled::Batch, shared: &Shared) -> Result<(), Exit> {
 pub fn outputs(files: &[PathBuf], world: &World<'_>, naming: &Naming<'_>) -> Result<Vec<Artifact>, Exit> {
     let mut batch = compiled::compile(files, world);
     compiled::settle(&mut batch.units, &There::default(), &[], world);
-    let mut artifacts = compiled::emit(&mut batch.units, world, naming)?;
+    let mut artifacts = compiled::emit(&mut batch.units, world, naming, Purpose::Texts)?;
     told(batch, world.shared)?;
     artifacts.retain(|a| !a.path.ends_with(&format!("/{}", crate::emit::manifest::FILE)));
     Ok(artifacts)

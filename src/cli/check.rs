@@ -1,6 +1,6 @@
 //! `virtc check`: all diagnostics, no output.
 
-use super::compiled::{self, Naming, There};
+use super::compiled::{self, Naming, Purpose, There};
 use super::fix;
 use super::inputs::{Source, World, attempt, report_all};
 use super::{Exit, LockArgs, Shared, complain};
@@ -107,7 +107,7 @@ fn whole(args: &Args, world: &World<'_>, shared: &Shared) -> Found {
     // What libvirt would execute is not written into units.
     if shared.target.is_standalone() {
         let naming = Naming { prefix: String::new(), base: None };
-        if let Err(failed) = compiled::emit(&mut batch.units, world, &naming) {
+        if let Err(failed) = compiled::emit(&mut batch.units, world, &naming, Purpose::Faults) {
             exit = exit.and(failed);
         }
     }

@@ -255,9 +255,27 @@ impl Naming<'_> {
     }
 }
 
+/// What the outputs are for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be written.
+    Texts,
+    /// To find what no output can express, and what two domains would write.
+    Faults,
+}
+
 /// The outputs of all domains, by path. What no output can express, and what two of them would write, is added to their faults.
-pub fn emit(units: &mut [Unit], world: &World<'_>, naming: &Naming<'_>) -> Result<Vec<Artifact>, Exit> {
-    let (templates, template_files) = templates(world)?;
+pub fn emit(
+    units: &mut [Unit],
+    world: &World<'_>,
+    naming: &Naming<'_>,
+    purpose: Purpose,
+) -> Result<Vec<Artifact>, Exit> {
+    // One's own templates may have faults, too.
+    let (templates, template_files) = match purpose {
+        Purpose::Faults if world.shared.templates.is_none() => (Templates::unfilled(), Vec::new()),
+        _ => templates(world)?,
+    };
     let emitted: Vec<(Vec<Artifact>, Diagnostics)> =
         each(units.iter().collect(), |unit| emit_unit(unit, world, &templates, &template_files, naming));
     let mut all: BTreeMap<String, (usize, Artifact)> = BTreeMap::new();
