@@ -185,6 +185,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "DEVICES=<interface type='ethernet'><script path='/etc/qemu-ifup'/><model type='virtio'/></interface>",
         "DEVICES=<interface type='ethernet'><script path='no'/><model type='virtio'/></interface>",
     ),
+    (
+        "VC1350",
+        "DEVICES=<disk type='file' device='cdrom'><source file='/srv/a.iso' startupPolicy='optional'/><target dev='sda' bus='sata'/></disk>",
+        "DEVICES=<disk type='file' device='cdrom'><source file='/srv/a.iso' startupPolicy='mandatory'/><target dev='sda' bus='sata'/></disk>",
+    ),
     ("VC1350", "TAIL=<seclabel type='dynamic' model='smack'/>", "TAIL=<seclabel type='dynamic' model='selinux'/>"),
     (
         "VC1351",

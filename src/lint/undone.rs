@@ -1,6 +1,7 @@
 //! What the format has and nobody carries out: a daemon does it for libvirt, and neither QEMU nor the units do.
 
 use crate::device::interface::{Interface, InterfaceType};
+use crate::device::storage::StartupPolicy;
 use crate::diag::codes::lint as codes;
 use crate::domain::Domain;
 use crate::stage::Cx;
@@ -111,6 +112,10 @@ fn of_the_domain(domain: &Domain, found: &mut Vec<Undone>) {
         );
     }
     let disks = domain.devices.iter().flat_map(|d| &d.disks);
+    for disk in disks.clone().filter(|d| d.source.source.startup == Some(StartupPolicy::Optional)) {
+        let what = "<source startupPolicy='optional'>: a medium that is missing would be left out at the start";
+        tell(disk.site, what, "take the medium out of the file where it is missing; a drive without <source> is empty");
+    }
     for disk in disks.filter(|d| d.backend_domain.is_some()) {
         tell(disk.site, "<backenddomain>: the disk would come from another domain of Xen", "leave it out");
     }
