@@ -190,6 +190,12 @@ const CASES: &[(&str, &str, &str)] = &[
         "DEVICES=<disk type='file' device='cdrom'><source file='/srv/a.iso' startupPolicy='optional'/><target dev='sda' bus='sata'/></disk>",
         "DEVICES=<disk type='file' device='cdrom'><source file='/srv/a.iso' startupPolicy='mandatory'/><target dev='sda' bus='sata'/></disk>",
     ),
+    (
+        "VC1350",
+        "DEVICES=<watchdog model='i6300esb' action='dump'/>",
+        "DEVICES=<watchdog model='i6300esb' action='poweroff'/>",
+    ),
+    ("VC1350", "TAIL=<on_lockfailure>poweroff</on_lockfailure>", "TAIL=<on_crash>destroy</on_crash>"),
     ("VC1350", "TAIL=<seclabel type='dynamic' model='smack'/>", "TAIL=<seclabel type='dynamic' model='selinux'/>"),
     (
         "VC1351",

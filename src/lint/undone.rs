@@ -2,6 +2,7 @@
 
 use crate::device::interface::{Interface, InterfaceType};
 use crate::device::storage::StartupPolicy;
+use crate::device::watchdog::{Watchdog, WatchdogAction};
 use crate::diag::codes::lint as codes;
 use crate::domain::Domain;
 use crate::stage::Cx;
@@ -110,6 +111,22 @@ fn of_the_domain(domain: &Domain, found: &mut Vec<Undone>) {
             "<perf>: events of the CPU would be counted",
             "use perf stat -p with the number of the process",
         );
+    }
+    if domain.on_lockfailure.is_some() {
+        tell(domain.site, "<on_lockfailure>: the end of a lease would be answered", "let the storage keep others away");
+    }
+    for graphics in domain.devices.iter().flat_map(|d| &d.graphics).filter(|g| g.passwd_valid_to.is_some()) {
+        let what = "passwdValidTo: the password of the display would end then";
+        tell(
+            graphics.site,
+            what,
+            "virtc monitor NAME expire_password protocol=vnc time=… ends it in a running machine",
+        );
+    }
+    let dumps = |w: &&Watchdog| w.action == Some(WatchdogAction::Dump);
+    for watchdog in domain.devices.iter().flat_map(|d| &d.watchdogs).filter(dumps) {
+        let what = "<watchdog action='dump'>: the guest's memory would be dumped, and the guest go on";
+        tell(watchdog.site, what, "QEMU pauses the guest and leaves it so: take action='reset' or 'poweroff'");
     }
     let disks = domain.devices.iter().flat_map(|d| &d.disks);
     for disk in disks.clone().filter(|d| d.source.source.startup == Some(StartupPolicy::Optional)) {
