@@ -123,7 +123,8 @@ fn of_the_domain(domain: &Domain, found: &mut Vec<Undone>) {
             "virtc monitor NAME expire_password protocol=vnc time=… ends it in a running machine",
         );
     }
-    let dumps = |w: &&Watchdog| w.action == Some(WatchdogAction::Dump);
+    // The watchdog that q35 has anyhow takes over the action of the one that was written: that one is told.
+    let dumps = |w: &&Watchdog| w.action == Some(WatchdogAction::Dump) && !w.site.is_none();
     for watchdog in domain.devices.iter().flat_map(|d| &d.watchdogs).filter(dumps) {
         let what = "<watchdog action='dump'>: the guest's memory would be dumped, and the guest go on";
         tell(watchdog.site, what, "QEMU pauses the guest and leaves it so: take action='reset' or 'poweroff'");
