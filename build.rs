@@ -1,5 +1,6 @@
 //! Compiles `schema/*.kdl`, the grammar of the domain format, into static tables (`src/schema/tables.rs`
-//! includes them), so that a run of virtc spends no time on reading it.
+//! includes them), so that a run of virtc spends no time on reading it, and its words into the enums of the
+//! model (`src/schema/words.rs`).
 
 // Cargo shows what stops it.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -8,6 +9,8 @@
 mod form;
 #[path = "build/pattern.rs"]
 mod pattern;
+#[path = "build/words.rs"]
+mod words;
 #[path = "build/write.rs"]
 mod write;
 
@@ -17,15 +20,13 @@ fn main() {
     let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
     let root = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR for build scripts");
     let folder = std::path::Path::new(&root).join("schema");
-    let text = form::read_folder(&folder).and_then(|grammar| write::tables(&grammar));
-    match text {
-        Ok(text) => {
-            let path = std::path::Path::new(&out).join("schema_tables.rs");
-            if let Err(e) = std::fs::write(&path, text) {
-                panic!("{}: {e}", path.display());
-            }
+    let made = form::read_folder(&folder).and_then(|grammar| Ok((write::tables(&grammar)?, words::enums(&grammar)?)));
+    let (tables, words) = made.unwrap_or_else(|message| panic!("the schema is wrong: {message}"));
+    for (name, text) in [("schema_tables.rs", tables), ("schema_words.rs", words)] {
+        let path = std::path::Path::new(&out).join(name);
+        if let Err(e) = std::fs::write(&path, text) {
+            panic!("{}: {e}", path.display());
         }
-        Err(message) => panic!("the schema is wrong: {message}"),
     }
     link_unwinder();
 }

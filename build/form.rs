@@ -15,6 +15,9 @@ pub struct Grammar {
 /// A type of values.
 pub struct TypeForm {
     pub doc: String,
+    /// The enum of its words, if the model has one, and which word it is where nobody says.
+    pub model: String,
+    pub default: String,
     pub parts: Vec<Part>,
 }
 
@@ -62,6 +65,8 @@ pub struct Attr {
     pub name: String,
     pub required: bool,
     pub value: Value,
+    /// The enum that its words are in the model; may be empty.
+    pub model: String,
     pub default: String,
     pub doc: String,
     pub since: String,
@@ -76,6 +81,8 @@ pub struct Element {
     /// 0: no limit.
     pub max: u8,
     pub text: Option<Value>,
+    /// The enum that the words of its text are in the model; may be empty.
+    pub model: String,
     pub doc: String,
     pub since: String,
     pub unit: String,
@@ -158,8 +165,10 @@ impl Reader<'_> {
             let args = self.args(node);
             match (node.name().value(), args.as_slice()) {
                 ("type", [name, doc]) => {
+                    self.check_props(node, &["enum", "default"])?;
                     let parts = self.parts(node)?;
-                    let form = TypeForm { doc: doc.clone(), parts };
+                    let (model, default) = (self.prop(node, "enum"), self.prop(node, "default"));
+                    let form = TypeForm { doc: doc.clone(), model, default, parts };
                     if self.grammar.types.insert(name.clone(), form).is_some() {
                         return self.fail(node, "a second type of this name");
                     }
@@ -220,7 +229,7 @@ impl Reader<'_> {
     }
 
     fn element(&mut self, node: &KdlNode) -> Result<Element, String> {
-        self.check_props(node, &["since", "unit", "times"])?;
+        self.check_props(node, &["since", "unit", "times", "enum"])?;
         let args = self.args(node);
         let [name, doc] = args.as_slice() else { return self.fail(node, "expected element NAME DOC") };
         let (name, min, max) = match name.as_bytes().last() {
@@ -249,6 +258,7 @@ impl Reader<'_> {
             min,
             max,
             text,
+            model: self.prop(node, "enum"),
             doc: doc.clone(),
             since: self.prop(node, "since"),
             unit: self.prop(node, "unit"),
@@ -271,7 +281,7 @@ impl Reader<'_> {
             match (child.name().value(), args.as_slice()) {
                 ("value", _) => {}
                 ("attr", [name, doc]) => {
-                    self.check_props(child, &["since", "unit", "default"])?;
+                    self.check_props(child, &["since", "unit", "default", "enum"])?;
                     let mut words = Vec::new();
                     for word in child.iter_children() {
                         if word.name().value() != "value" {
@@ -287,6 +297,7 @@ impl Reader<'_> {
                         name: name.trim_end_matches('?').to_string(),
                         required: !name.ends_with('?'),
                         value: Value { named, words },
+                        model: self.prop(child, "enum"),
                         default: self.prop(child, "default"),
                         doc: doc.clone(),
                         since: self.prop(child, "since"),

@@ -5,7 +5,7 @@
 
 use crate::form::{Attr, Element, Grammar, Item, Part, Value};
 use crate::pattern;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 const NO_TYPE: usize = 0xffff;
@@ -34,6 +34,8 @@ struct Tables {
     option_attrs: Vec<String>,
     option_children: Vec<String>,
     most_guards: usize,
+    /// Fingerprints of `element@attribute` and `element/child`, and of both without the element.
+    known: BTreeSet<u64>,
 }
 
 struct AttrSlot {
@@ -211,6 +213,7 @@ impl Tables {
                 a.name, a.guard, a.required, a.ty
             ));
         }
+        self.know(&form.name, &body);
         let children = self.children.len();
         for c in &body.children {
             let doc = self.text(&c.doc);
@@ -229,6 +232,13 @@ impl Tables {
         Ok(id)
     }
 
+    fn know(&mut self, element: &str, body: &Body) {
+        let attrs = body.attrs.iter().map(|a| ('@', &self.names[a.name]));
+        for (sign, name) in attrs.chain(body.children.iter().map(|c| ('/', &self.names[c.name]))) {
+            self.known.extend([element, ""].map(|holder| fingerprint(&format!("{holder}{sign}{name}"))));
+        }
+    }
+
     fn flatten(
         &mut self,
         grammar: &Grammar,
@@ -243,7 +253,7 @@ impl Tables {
         for item in items {
             match item {
                 Item::Attr(a) => {
-                    let Attr { name, required, value, default, doc, since, unit } = a;
+                    let Attr { name, required, value, default, doc, since, unit, model: _ } = a;
                     let ty = self.value(grammar, value).map_err(|e| format!("{name}: {e}"))?;
                     let (default, doc, since, unit) = (default.clone(), doc.clone(), since.clone(), unit.clone());
                     let name = self.name(name);
@@ -369,6 +379,7 @@ impl Tables {
         list(&mut out, "GUARD_VALUES", "Text", &self.guard_values);
         list(&mut out, "OPTION_ATTRS", "(u16, u16, bool)", &self.option_attrs);
         list(&mut out, "OPTION_CHILDREN", "(u16, bool)", &self.option_children);
+        let _ = writeln!(out, "pub const KNOWN: &[u64] = &{:?};", Vec::from_iter(&self.known));
         out
     }
 }
@@ -384,4 +395,9 @@ fn list<T: std::fmt::Display>(out: &mut String, name: &str, ty: &str, items: &[T
 /// FNV-1a; `src/schema/tables.rs` has the same.
 fn hash(name: &str) -> u32 {
     name.bytes().fold(0x811c_9dc5, |h, b| (h ^ u32::from(b)).wrapping_mul(0x0100_0193))
+}
+
+/// FNV-1a of 64 bits; `src/schema/known.rs` has the same.
+fn fingerprint(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }

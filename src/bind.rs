@@ -1,8 +1,8 @@
 //! The binding between the model and XML: declared once, used in both directions.
 //!
 //! [`model!`] declares a struct whose fields say where they stand in the XML. It gives the reader
-//! (`bind`), the writer (`print_attrs`, `print_body`) and the list of names (`shape`) that a test holds
-//! against the schema. The order of the fields is the order in which libvirt prints the elements.
+//! (`bind`), the writer (`print_attrs`, `print_body`) and the list of names (`shape`). A name that the schema
+//! lacks does not compile; a test holds the whole tree of names against it. The order of the fields is the order in which libvirt prints the elements.
 //!
 //! What the reader does not read stays unmarked in the document, and the driver reports it as not
 //! supported yet: a feature is either bound (and then lowered) or refused, never dropped.
@@ -226,9 +226,50 @@ macro_rules! model {
         $(impl $crate::bind::Model for $name {
             const ELEMENT: &'static str = $element;
         })?
+
+        // Its names are the schema's.
+        const _: () = {
+            // Empty for a part that stands in several elements.
+            const HOLDER: &str = concat!("" $(, $element)?);
+            $($crate::bind::check_field!($kind, HOLDER, $ty $(, $xml)?);)*
+        };
     };
 }
 pub(crate) use model;
+
+/// Refuses, while virtc is compiled, a name that the schema does not have in the element.
+macro_rules! check_field {
+    (attr, $holder:ident, $ty:ty, $xml:literal) => {
+        assert!(
+            $crate::schema::known::has_attribute($holder, $xml),
+            concat!("schema/*.kdl has no attribute '", $xml, "' of this element")
+        )
+    };
+    (need, $holder:ident, $ty:ty, $xml:literal) => {
+        $crate::bind::check_field!(attr, $holder, $ty, $xml)
+    };
+    (text, $holder:ident, $ty:ty) => {};
+    (part, $holder:ident, $ty:ty) => {};
+    (extra, $holder:ident, $ty:ty) => {};
+    (list, $holder:ident, $ty:ty, $xml:literal) => {
+        $crate::bind::check_field!(flag, $holder, $ty, $xml);
+        const INSIDE: &str = $xml;
+        $crate::bind::check_field!(many, INSIDE, $ty)
+    };
+    ($kind:ident, $holder:ident, $ty:ty, $xml:literal) => {
+        assert!(
+            $crate::schema::known::has_child($holder, $xml),
+            concat!("schema/*.kdl has no child <", $xml, "> of this element")
+        )
+    };
+    ($kind:ident, $holder:ident, $ty:ty) => {
+        assert!(
+            $crate::schema::known::has_child($holder, <$ty as $crate::bind::Model>::ELEMENT),
+            concat!("schema/*.kdl has no child for a ", stringify!($ty), " of this element")
+        )
+    };
+}
+pub(crate) use check_field;
 
 macro_rules! field_type {
     (attr $ty:ty) => { Option<$ty> };

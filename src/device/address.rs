@@ -2,25 +2,9 @@
 
 use crate::bind::{Binder, Part, Shape};
 use crate::diag::codes::schema as codes;
-use crate::vocab::{Hex, OnOff, Value, keywords};
+pub use crate::schema::words::AddressKind;
+use crate::vocab::{Hex, OnOff, Value};
 use crate::xml::{El, Site, XmlWriter};
-
-keywords! {
-    /// `<address type='…'>`
-    pub enum AddressKind {
-        Pci = "pci",
-        Drive = "drive",
-        VirtioSerial = "virtio-serial",
-        Ccid = "ccid",
-        Usb = "usb",
-        SpaprVio = "spapr-vio",
-        Ccw = "ccw",
-        VirtioMmio = "virtio-mmio",
-        Isa = "isa",
-        Dimm = "dimm",
-        Unassigned = "unassigned",
-    }
-}
 
 /// A PCI address: `domain:bus:slot.function`. Conventional PCI and PCI Express alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,20 +1,6 @@
 //! How a device is connected: what the address passes need to know of it.
 
-use crate::vocab::keywords;
-
-keywords! {
-    /// The models of a virtio device that differ only in what drivers they serve.
-    #[derive(Default)]
-    pub enum VirtioModel {
-        /// Modern; legacy too where the slot allows it.
-        #[default]
-        Virtio = "virtio",
-        /// Legacy and modern drivers; always in a conventional PCI slot.
-        Transitional = "virtio-transitional",
-        /// Modern drivers only.
-        NonTransitional = "virtio-non-transitional",
-    }
-}
+pub use crate::schema::words::VirtioModel;
 
 /// The kind of connector that a device has, before the machine is considered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,8 +29,8 @@ impl VirtioModel {
     pub fn suffix(self) -> &'static str {
         match self {
             VirtioModel::Virtio => "",
-            VirtioModel::Transitional => "-transitional",
-            VirtioModel::NonTransitional => "-non-transitional",
+            VirtioModel::VirtioTransitional => "-transitional",
+            VirtioModel::VirtioNonTransitional => "-non-transitional",
         }
     }
 }

@@ -1,58 +1,8 @@
 //! `<clock>`: what time the guest sees.
 
 use crate::bind::model;
-use crate::vocab::{YesNo, keywords};
-
-keywords! {
-    /// What the guest's clock follows.
-    pub enum ClockOffset {
-        Utc = "utc",
-        Localtime = "localtime",
-        Variable = "variable",
-        Timezone = "timezone",
-        Absolute = "absolute",
-    }
-}
-
-keywords! {
-    /// `<clock basis='…'>`
-    pub enum ClockBasis { Utc = "utc", Localtime = "localtime" }
-}
-
-keywords! {
-    /// `<timer name='…'>`
-    pub enum TimerName {
-        Platform = "platform",
-        Pit = "pit",
-        Rtc = "rtc",
-        Hpet = "hpet",
-        Tsc = "tsc",
-        Kvmclock = "kvmclock",
-        Hypervclock = "hypervclock",
-        Armvtimer = "armvtimer",
-    }
-}
-
-keywords! {
-    /// What to do with ticks that came too late.
-    pub enum TickPolicy { Delay = "delay", Catchup = "catchup", Merge = "merge", Discard = "discard" }
-}
-
-keywords! {
-    /// What a timer follows.
-    pub enum TimerTrack { Boot = "boot", Guest = "guest", Wall = "wall", Realtime = "realtime" }
-}
-
-keywords! {
-    /// `<timer mode='…'>` of the time stamp counter.
-    pub enum TimerMode {
-        Auto = "auto",
-        Native = "native",
-        Emulate = "emulate",
-        Paravirt = "paravirt",
-        Smpsafe = "smpsafe",
-    }
-}
+pub use crate::schema::words::{ClockBasis, ClockOffset, TickPolicy, TimerMode, TimerName, TimerTrack};
+use crate::vocab::YesNo;
 
 model! {
     /// `<catchup>`: how fast late ticks are made up for.

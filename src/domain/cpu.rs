@@ -2,54 +2,9 @@
 
 use super::numa::GuestNuma;
 use crate::bind::{Binder, Model, Part, Shape, model};
-use crate::vocab::{OnOff, keywords};
+pub use crate::schema::words::{CacheMode, CpuCheck, CpuFallback, CpuMatch, CpuMode, FeaturePolicy, PhysAddrMode};
+use crate::vocab::OnOff;
 use crate::xml::{El, XmlWriter};
-
-keywords! {
-    /// How the guest's CPU relates to the host's.
-    pub enum CpuMode {
-        Custom = "custom",
-        HostModel = "host-model",
-        HostPassthrough = "host-passthrough",
-        Maximum = "maximum",
-    }
-}
-
-keywords! {
-    /// How strictly the CPU must match.
-    pub enum CpuMatch { Minimum = "minimum", Exact = "exact", Strict = "strict" }
-}
-
-keywords! {
-    /// How the CPU is checked before the start.
-    pub enum CpuCheck { None = "none", Partial = "partial", Full = "full" }
-}
-
-keywords! {
-    /// What to do when the model is not available.
-    pub enum CpuFallback { Allow = "allow", Forbid = "forbid" }
-}
-
-keywords! {
-    /// What the guest gets of one CPU feature.
-    pub enum FeaturePolicy {
-        Force = "force",
-        Require = "require",
-        Optional = "optional",
-        Disable = "disable",
-        Forbid = "forbid",
-    }
-}
-
-keywords! {
-    /// `<cache mode='…'>`
-    pub enum CacheMode { Emulate = "emulate", Passthrough = "passthrough", Disable = "disable" }
-}
-
-keywords! {
-    /// `<maxphysaddr mode='…'>`
-    pub enum PhysAddrMode { Passthrough = "passthrough", Emulate = "emulate" }
-}
 
 /// `<model>` of `<cpu>`: printed with its fallback whenever a name is there.
 #[derive(Clone, Debug, Default, PartialEq)]

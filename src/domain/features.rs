@@ -3,7 +3,11 @@
 use super::memory::Amount;
 use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::diag::codes::schema as codes;
-use crate::vocab::{OnOff, Size, YesNo, keywords};
+pub use crate::schema::words::{
+    Aia, Cfpc, ContainerPolicy, GicVersion, HptResizing, HypervMode, Ibs, IoapicDriver, Sbbc, UnknownMsrs,
+    XenPassthroughMode,
+};
+use crate::vocab::{OnOff, Size, YesNo};
 use crate::xml::{El, Site, XmlWriter};
 
 /// A feature that is on or off. Some are on when their element stands without a state; it is always printed.
@@ -60,11 +64,6 @@ model! {
     pub struct Apic = "apic" {
         attr eoi: OnOff = "eoi",
     }
-}
-
-keywords! {
-    /// `<hyperv mode='…'>`
-    pub enum HypervMode { Custom = "custom", Passthrough = "passthrough", HostModel = "host-model" }
 }
 
 model! {
@@ -150,11 +149,6 @@ model! {
     }
 }
 
-keywords! {
-    /// `<gic version='…'>`
-    pub enum GicVersion { V2 = "2", V3 = "3", Host = "host" }
-}
-
 /// `<tseg>`: memory of system management mode; MiB without a unit, printed in the largest unit that fits.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tseg {
@@ -199,21 +193,11 @@ model! {
     }
 }
 
-keywords! {
-    /// `<ioapic driver='…'>`
-    pub enum IoapicDriver { Kvm = "kvm", Qemu = "qemu" }
-}
-
 model! {
     /// `<ioapic>`
     pub struct Ioapic = "ioapic" {
         need driver: IoapicDriver = "driver",
     }
-}
-
-keywords! {
-    /// `<hpt resizing='…'>`
-    pub enum HptResizing { Enabled = "enabled", Disabled = "disabled", Required = "required" }
 }
 
 model! {
@@ -224,42 +208,11 @@ model! {
     }
 }
 
-keywords! {
-    /// `<msrs unknown='…'>`
-    pub enum UnknownMsrs { Ignore = "ignore", Fault = "fault" }
-}
-
 model! {
     /// `<msrs>`
     pub struct Msrs = "msrs" {
         need unknown: UnknownMsrs = "unknown",
     }
-}
-
-keywords! {
-    /// `<cfpc value='…'>`: cache flush on privilege change.
-    pub enum Cfpc { Broken = "broken", Workaround = "workaround", Fixed = "fixed" }
-}
-
-keywords! {
-    /// `<sbbc value='…'>`: speculation barrier bounds checking.
-    pub enum Sbbc { Broken = "broken", Workaround = "workaround", Fixed = "fixed" }
-}
-
-keywords! {
-    /// `<ibs value='…'>`: indirect branch speculation.
-    pub enum Ibs {
-        Broken = "broken",
-        Workaround = "workaround",
-        FixedIbs = "fixed-ibs",
-        FixedCcd = "fixed-ccd",
-        FixedNa = "fixed-na",
-    }
-}
-
-keywords! {
-    /// `<aia value='…'>`: advanced interrupts of RISC-V.
-    pub enum Aia { None = "none", Aplic = "aplic", AplicImsic = "aplic-imsic" }
 }
 
 /// An element with one needed attribute `value`.
@@ -331,11 +284,6 @@ model! {
     }
 }
 
-keywords! {
-    /// `<passthrough mode='…'>` of `<xen>`
-    pub enum XenPassthroughMode { SyncPt = "sync_pt", SharePt = "share_pt" }
-}
-
 model! {
     /// `<passthrough>` of `<xen>`
     pub struct XenPassthrough = "passthrough" {
@@ -359,11 +307,6 @@ pub struct ContainerCapabilities {
     pub policy: Option<ContainerPolicy>,
     /// Each by its name.
     pub states: Vec<(String, OnOff)>,
-}
-
-keywords! {
-    /// `<capabilities policy='…'>`
-    pub enum ContainerPolicy { Default = "default", Allow = "allow", Deny = "deny" }
 }
 
 impl Part for ContainerCapabilities {

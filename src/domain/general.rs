@@ -1,7 +1,8 @@
 //! Names, metadata and what happens at the end of a run.
 
 use crate::bind::{Binder, Model, Part, Shape, model};
-use crate::vocab::{Uuid, YesNo, keywords};
+pub use crate::schema::words::{CrashAction, LifecycleAction, LockFailureAction};
+use crate::vocab::{Uuid, YesNo};
 use crate::xml::{El, Site, XmlWriter};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -90,40 +91,12 @@ impl Model for Metadata {
     const ELEMENT: &'static str = "metadata";
 }
 
-keywords! {
-    /// What to do when the guest powers off or reboots.
-    pub enum LifecycleAction {
-        Destroy = "destroy",
-        Restart = "restart",
-        RenameRestart = "rename-restart",
-        Preserve = "preserve",
-    }
-}
-
-keywords! {
-    /// What to do when the guest crashes.
-    pub enum CrashAction {
-        Destroy = "destroy",
-        Restart = "restart",
-        RenameRestart = "rename-restart",
-        Preserve = "preserve",
-        CoredumpDestroy = "coredump-destroy",
-        CoredumpRestart = "coredump-restart",
-        PreserveRunning = "preserve-running",
-    }
-}
-
 model! {
     /// `<iommufd>`: whether host devices are passed through IOMMUFD, where they do not say.
     pub struct Iommufd = "iommufd" {
         need enabled: YesNo = "enabled",
         attr fdgroup: String = "fdgroup",
     }
-}
-
-keywords! {
-    /// What to do when a lock on a disk is lost.
-    pub enum LockFailureAction { Poweroff = "poweroff", Restart = "restart", Pause = "pause", Ignore = "ignore" }
 }
 
 /// `<genid>`: an identifier that changes when the guest is rolled back; empty to have one generated.

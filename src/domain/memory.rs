@@ -2,7 +2,8 @@
 
 use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::diag::codes::schema as codes;
-use crate::vocab::{NumberSet, OnOff, Size, Value, keywords};
+pub use crate::schema::words::{AccessMode, AllocationMode, MemorySource};
+use crate::vocab::{NumberSet, OnOff, Size, Value};
 use crate::xml::{El, Site, XmlWriter};
 
 /// An amount of memory with a unit; printed in KiB. `<currentMemory unit='MiB'>512</currentMemory>`
@@ -114,21 +115,6 @@ impl Part for MaxMemory {
         Amount::shape(shape);
         shape.attr("slots");
     }
-}
-
-keywords! {
-    /// `<source type='…'>` of `<memoryBacking>`
-    pub enum MemorySource { File = "file", Anonymous = "anonymous", Memfd = "memfd" }
-}
-
-keywords! {
-    /// `<access mode='…'>`: whether other processes see what the guest writes.
-    pub enum AccessMode { Shared = "shared", Private = "private" }
-}
-
-keywords! {
-    /// `<allocation mode='…'>`
-    pub enum AllocationMode { Immediate = "immediate", Ondemand = "ondemand" }
 }
 
 /// `<page>`: huge pages of one size, for some nodes or for all.

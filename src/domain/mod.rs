@@ -22,30 +22,9 @@ use crate::bind::{Binder, Model, Part, model};
 use crate::device::Devices;
 use crate::diag::Diagnostics;
 use crate::diag::codes::{general as support, schema};
-use crate::vocab::{Uuid, keywords};
+pub use crate::schema::words::DomainKind;
+use crate::vocab::Uuid;
 use crate::xml::{Document, Namespace, XmlWriter};
-
-keywords! {
-    /// `<domain type='…'>`: which hypervisor runs the guest.
-    pub enum DomainKind {
-        Qemu = "qemu",
-        Kqemu = "kqemu",
-        Kvm = "kvm",
-        Xen = "xen",
-        Lxc = "lxc",
-        Uml = "uml",
-        Openvz = "openvz",
-        Test = "test",
-        Vmware = "vmware",
-        Hyperv = "hyperv",
-        Vbox = "vbox",
-        Phyp = "phyp",
-        Parallels = "parallels",
-        Bhyve = "bhyve",
-        Vz = "vz",
-        Hvf = "hvf",
-    }
-}
 
 model! {
     /// `<domain>`: one virtual machine. The fields stand in the order in which libvirt prints them.

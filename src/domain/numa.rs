@@ -3,7 +3,8 @@
 use super::memory::AccessMode;
 use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::diag::codes::{machine as numa, schema as codes};
-use crate::vocab::{NumberSet, Size, Value, YesNo, keywords};
+pub use crate::schema::words::{AccessKind, Associativity, CachePolicy};
+use crate::vocab::{NumberSet, Size, Value, YesNo};
 use crate::xml::{El, Site, XmlWriter};
 
 model! {
@@ -12,16 +13,6 @@ model! {
         need id: u32 = "id",
         need value: u32 = "value",
     }
-}
-
-keywords! {
-    /// `<cache associativity='…'>`
-    pub enum Associativity { None = "none", Direct = "direct", Full = "full" }
-}
-
-keywords! {
-    /// `<cache policy='…'>`
-    pub enum CachePolicy { None = "none", Writeback = "writeback", Writethrough = "writethrough" }
 }
 
 /// A size that stands in the attributes `value` and `unit`; printed in KiB, or in bytes for a line.
@@ -169,11 +160,6 @@ impl Part for Cell {
 
 impl Model for Cell {
     const ELEMENT: &'static str = "cell";
-}
-
-keywords! {
-    /// `<latency type='…'>`
-    pub enum AccessKind { Access = "access", Read = "read", Write = "write" }
 }
 
 model! {

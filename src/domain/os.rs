@@ -3,43 +3,11 @@
 use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
 use crate::device::storage::{StorageKind, StorageSource};
 use crate::diag::codes::schema as codes;
-use crate::vocab::{Arch, YesNo, keywords};
+pub use crate::schema::words::{
+    AcpiTableKind, BootDevice, FirmwareFeatureName, FirmwareFormat, FirmwareKind, LoaderKind, OsKind, SmbiosMode,
+};
+use crate::vocab::{Arch, YesNo};
 use crate::xml::{El, Site, XmlWriter};
-
-keywords! {
-    /// The text of `<type>`.
-    pub enum OsKind { Hvm = "hvm", Xen = "xen", Linux = "linux", Exe = "exe", Uml = "uml", Xenpvh = "xenpvh" }
-}
-
-keywords! {
-    /// `<os firmware='…'>`: which kind of firmware is chosen by itself.
-    pub enum FirmwareKind { Bios = "bios", Efi = "efi" }
-}
-
-keywords! {
-    /// `<boot dev='…'/>`
-    pub enum BootDevice { Fd = "fd", Cdrom = "cdrom", Hd = "hd", Network = "network" }
-}
-
-keywords! {
-    /// What kind of firmware `<loader>` is.
-    pub enum LoaderKind { Rom = "rom", Pflash = "pflash" }
-}
-
-keywords! {
-    /// The format of a firmware image.
-    pub enum FirmwareFormat { Raw = "raw", Qcow2 = "qcow2" }
-}
-
-keywords! {
-    /// `<feature name='…'>` of `<firmware>`
-    pub enum FirmwareFeatureName { EnrolledKeys = "enrolled-keys", SecureBoot = "secure-boot" }
-}
-
-keywords! {
-    /// `<smbios mode='…'>`: where the SMBIOS tables come from.
-    pub enum SmbiosMode { Emulate = "emulate", Host = "host", Sysinfo = "sysinfo", None = "none" }
-}
 
 model! {
     /// `<type arch='x86_64' machine='q35'>hvm</type>`
@@ -225,11 +193,6 @@ model! {
     pub struct Smbios = "smbios" {
         need mode: SmbiosMode = "mode",
     }
-}
-
-keywords! {
-    /// `<table type='…'>`: `rawset` is a file of several tables (Xen).
-    pub enum AcpiTableKind { Slic = "slic", Msdm = "msdm", Raw = "raw", Rawset = "rawset" }
 }
 
 impl AcpiTableKind {

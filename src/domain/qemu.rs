@@ -2,7 +2,7 @@
 
 use crate::bind::{Binder, Part, Shape};
 use crate::diag::codes::schema as codes;
-use crate::vocab::keywords;
+pub use crate::schema::words::OverrideType;
 use crate::xml::{El, Namespace, Site, XmlWriter};
 
 /// `<qemu:arg value='…'/>`
@@ -34,17 +34,6 @@ pub struct CapabilityEdit {
     pub capability: String,
     /// Where it stands.
     pub site: Site,
-}
-
-keywords! {
-    /// The type of an overridden property.
-    pub enum OverrideType {
-        String = "string",
-        Signed = "signed",
-        Unsigned = "unsigned",
-        Bool = "bool",
-        Remove = "remove",
-    }
 }
 
 /// `<qemu:property name='…' type='…' value='…'/>` of the frontend of one device.

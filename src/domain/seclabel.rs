@@ -2,20 +2,9 @@
 
 use crate::bind::{Binder, Model, model};
 use crate::diag::codes::security as codes;
-use crate::vocab::{YesNo, keywords};
+pub use crate::schema::words::SeclabelType;
+use crate::vocab::YesNo;
 use crate::xml::El;
-
-keywords! {
-    /// Who makes the label of a domain.
-    pub enum SeclabelType {
-        /// virtc: unique to the domain.
-        Dynamic = "dynamic",
-        /// The XML.
-        Static = "static",
-        /// Nobody.
-        None = "none",
-    }
-}
 
 model! {
     /// `<seclabel>` of a domain: one for each security driver.

@@ -1,13 +1,9 @@
 //! `<launchSecurity>` and `<keywrap>`: guests that the host cannot read.
 
 use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
-use crate::vocab::{OnOff, YesNo, keywords};
+pub use crate::schema::words::{CipherName, LaunchKind};
+use crate::vocab::{OnOff, YesNo};
 use crate::xml::{El, Site, XmlWriter};
-
-keywords! {
-    /// `<launchSecurity type='…'>`
-    pub enum LaunchKind { Sev = "sev", SevSnp = "sev-snp", S390Pv = "s390-pv", Tdx = "tdx" }
-}
 
 /// `<launchSecurity>`
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -155,11 +151,6 @@ impl Part for LaunchSecurity {
 
 impl Model for LaunchSecurity {
     const ELEMENT: &'static str = "launchSecurity";
-}
-
-keywords! {
-    /// `<cipher name='…'>`
-    pub enum CipherName { Aes = "aes", Dea = "dea" }
 }
 
 model! {

@@ -1,13 +1,8 @@
 //! `<sysinfo>`: what the guest reads from SMBIOS or from QEMU's firmware configuration.
 
 use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
-use crate::vocab::keywords;
+pub use crate::schema::words::SysinfoKind;
 use crate::xml::{El, Site, XmlWriter};
-
-keywords! {
-    /// `<sysinfo type='…'>`
-    pub enum SysinfoKind { Smbios = "smbios", Fwcfg = "fwcfg" }
-}
 
 /// `<entry name='…'>text</entry>`
 #[derive(Clone, Debug, Default, PartialEq)]

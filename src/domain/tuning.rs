@@ -3,7 +3,8 @@
 use super::memory::Amount;
 use super::vcpu::Placement;
 use crate::bind::{Binder, Model, Part, Shape, model};
-use crate::vocab::{NumberSet, Value, keywords};
+pub use crate::schema::words::{NumaMode, Scheduler};
+use crate::vocab::{NumberSet, Value};
 use crate::xml::{El, XmlWriter};
 
 model! {
@@ -57,11 +58,6 @@ model! {
         need iothread: u32 = "iothread",
         need cpuset: NumberSet = "cpuset",
     }
-}
-
-keywords! {
-    /// `scheduler='…'`, in the order in which libvirt prints them.
-    pub enum Scheduler { Batch = "batch", Idle = "idle", Fifo = "fifo", Rr = "rr" }
 }
 
 impl Scheduler {
@@ -186,16 +182,6 @@ impl Cputune {
     /// Whether there is nothing in it.
     pub fn is_empty(&self) -> bool {
         Cputune { site: crate::xml::Site::NONE, ..self.clone() } == Cputune::default()
-    }
-}
-
-keywords! {
-    /// `<memory mode='…'>` of `<numatune>`
-    pub enum NumaMode {
-        Strict = "strict",
-        Preferred = "preferred",
-        Interleave = "interleave",
-        Restrictive = "restrictive",
     }
 }
 

@@ -1,12 +1,8 @@
 //! Virtual CPUs and I/O threads.
 
 use crate::bind::model;
-use crate::vocab::{NumberSet, YesNo, keywords};
-
-keywords! {
-    /// Where CPUs or memory are placed.
-    pub enum Placement { Static = "static", Auto = "auto" }
-}
+pub use crate::schema::words::Placement;
+use crate::vocab::{NumberSet, YesNo};
 
 model! {
     /// `<vcpu>`: how many CPUs the guest can have.

@@ -64,7 +64,8 @@ fn console_is_serial(devices: &mut Devices) {
 fn serial_is_console(devices: &mut Devices) {
     use SerialTargetType as T;
     let Some(serial) = devices.serials.first() else { return };
-    if !matches!(serial.target_type(), None | Some(T::Isa | T::SpaprVio | T::System | T::Sclp)) {
+    if !matches!(serial.target_type(), None | Some(T::IsaSerial | T::SpaprVioSerial | T::SystemSerial | T::SclpSerial))
+    {
         return;
     }
     let target = ConsoleTarget { kind: Some(ConsoleTargetType::Serial), port: Some(0), ..ConsoleTarget::default() };

@@ -1,11 +1,11 @@
 //! The words of the diagnostics: what is wrong, and what to do. Runs only when something is wrong.
 
 use super::fix;
+use super::phrases::{and, and_plain, brackets, first_lower, list, or, or_plain, plural, shown};
 use super::suggest::{meant, size_unit, switch};
 use super::tables::{self, AttrSlot, ChildSlot, Element, Name, Part, Type, name_text};
 use super::validate::{Parent, Reporter, State};
 use super::variants::{alternatives, asks_for, closed, slots_of, wrong_variant};
-use super::words::{and, and_plain, brackets, first_lower, list, or, or_plain, plural, shown};
 use crate::diag::codes::schema as codes;
 use crate::diag::{Diagnostic, Edit, Span};
 use crate::xml::{Attr, El, Namespace};

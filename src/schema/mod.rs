@@ -6,12 +6,14 @@
 
 mod explain;
 mod fix;
+pub mod known;
+mod phrases;
 pub mod reference;
 mod suggest;
 pub mod tables;
 mod validate;
 mod variants;
-mod words;
+pub mod words;
 mod younger;
 
 pub use suggest::meant;

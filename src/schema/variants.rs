@@ -1,8 +1,8 @@
 //! Conditions of the grammar that do not hold at a place: which, why, and what would be right.
 
+use super::phrases::{and_plain, list};
 use super::tables::{AttrSlot, Guard, Name, Text, name_text};
 use super::validate::{Parent, State};
-use super::words::{and_plain, list};
 use crate::xml::Attr;
 
 /// Whether the value of an attribute closes a guard; that another option was taken does not.

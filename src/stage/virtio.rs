@@ -85,8 +85,8 @@ impl Lower<'_> {
         self.virtio_place(base, info);
         let suffix = match model {
             VirtioModel::Virtio => "",
-            VirtioModel::Transitional => "-transitional",
-            VirtioModel::NonTransitional => "-non-transitional",
+            VirtioModel::VirtioTransitional => "-transitional",
+            VirtioModel::VirtioNonTransitional => "-non-transitional",
         };
         let mut props = Props::driver(self.virtio_driver(base, info, suffix));
         if let Some(options) = options {

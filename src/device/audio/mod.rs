@@ -6,24 +6,8 @@ mod lower;
 
 use super::info::{DeviceInfo, device};
 use crate::bind::model;
-use crate::vocab::{YesNo, keywords};
-
-keywords! {
-    /// `<audio type='…'>`
-    pub enum AudioType {
-        None = "none",
-        Alsa = "alsa",
-        Coreaudio = "coreaudio",
-        Jack = "jack",
-        Oss = "oss",
-        Pulseaudio = "pulseaudio",
-        Sdl = "sdl",
-        Spice = "spice",
-        File = "file",
-        Dbus = "dbus",
-        Pipewire = "pipewire",
-    }
-}
+pub use crate::schema::words::{AudioType, SampleFormat, SdlDriver};
+use crate::vocab::YesNo;
 
 impl AudioType {
     /// QEMU's name of the backend.
@@ -33,29 +17,6 @@ impl AudioType {
             AudioType::File => "wav",
             other => other.as_str(),
         }
-    }
-}
-
-keywords! {
-    /// `<audio driver='…'>`: what SDL itself uses.
-    pub enum SdlDriver {
-        Esd = "esd",
-        Alsa = "alsa",
-        Arts = "arts",
-        Pulseaudio = "pulseaudio",
-    }
-}
-
-keywords! {
-    /// `<settings format='…'>`
-    pub enum SampleFormat {
-        U8 = "u8",
-        S8 = "s8",
-        U16 = "u16",
-        S16 = "s16",
-        U32 = "u32",
-        S32 = "s32",
-        F32 = "f32",
     }
 }
 

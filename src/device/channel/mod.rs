@@ -5,21 +5,7 @@ pub(crate) mod family;
 use super::chardev::ChardevSource;
 use super::info::{DeviceInfo, device};
 use crate::bind::model;
-use crate::vocab::keywords;
-
-keywords! {
-    /// `<target type='…'>` of a channel.
-    pub enum ChannelTargetType {
-        Guestfwd = "guestfwd",
-        Virtio = "virtio",
-        Xen = "xen",
-    }
-}
-
-keywords! {
-    /// `<target state='…'>`: only seen on a running guest.
-    pub enum ChannelState { Connected = "connected", Disconnected = "disconnected" }
-}
+pub use crate::schema::words::{ChannelState, ChannelTargetType};
 
 model! {
     /// `<target>` of a channel.

@@ -50,7 +50,7 @@ impl Part for ChardevSource {
         // Only TCP has protocols; libvirt passes over the element elsewhere.
         let protocol = el.child("protocol").and_then(|e| cx.attr(e, "type"));
         if self.kind() == SourceKind::Tcp {
-            self.protocol = protocol.or(Some(super::Protocol::Raw));
+            self.protocol = protocol.or(Some(super::SocketProtocol::Raw));
         }
         if let Some(log) = el.child("log") {
             let append = cx.attr(log, "append");

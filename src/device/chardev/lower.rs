@@ -1,6 +1,6 @@
 //! The `-chardev` of a character device, with what it needs before it and the paths that it touches.
 
-use super::{ChardevSource, MouseMode, Peer, Protocol, SourceKind};
+use super::{ChardevSource, MouseMode, Peer, SocketProtocol, SourceKind};
 use crate::caps::Cap;
 use crate::plan::{LabelRole, Need, OwnerRule, Props, Socket, SocketRole, Use};
 use crate::stage::{Grant, Lower, tls};
@@ -105,7 +105,7 @@ fn log(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lowe
 fn tcp(source: &ChardevSource, id: &str, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
     let text = |v: &Option<String>| v.clone().unwrap_or_default();
     props.set("host", text(&source.peer.host)).set("port", text(&source.peer.service));
-    if source.protocol == Some(Protocol::Telnet) {
+    if source.protocol == Some(SocketProtocol::Telnet) {
         props.set("telnet", true);
     }
     if source.listens() {

@@ -6,49 +6,9 @@ pub(crate) mod lower;
 pub(crate) mod rules;
 
 use crate::domain::seclabel::SourceSeclabel;
-use crate::vocab::{OnOff, YesNo, keywords};
+pub use crate::schema::words::{MouseMode, SocketProtocol, SourceKind, SourceMode};
+use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
-
-keywords! {
-    /// `type='…'` of a character device: what the host's end is.
-    pub enum SourceKind {
-        Null = "null",
-        Vc = "vc",
-        Pty = "pty",
-        Dev = "dev",
-        File = "file",
-        Pipe = "pipe",
-        Stdio = "stdio",
-        Udp = "udp",
-        Tcp = "tcp",
-        Unix = "unix",
-        Spicevmc = "spicevmc",
-        Spiceport = "spiceport",
-        Nmdm = "nmdm",
-        QemuVdagent = "qemu-vdagent",
-        Dbus = "dbus",
-    }
-}
-
-keywords! {
-    /// `<source mode='…'>`: who listens.
-    pub enum SourceMode { Connect = "connect", Bind = "bind" }
-}
-
-keywords! {
-    /// `<protocol type='…'>` of a TCP connection.
-    pub enum Protocol {
-        Raw = "raw",
-        Telnet = "telnet",
-        Telnets = "telnets",
-        Tls = "tls",
-    }
-}
-
-keywords! {
-    /// `<mouse mode='…'>` of a SPICE agent: who moves the pointer.
-    pub enum MouseMode { Server = "server", Client = "client" }
-}
 
 /// One end of a network connection.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -101,7 +61,7 @@ pub struct ChardevSource {
     /// Reconnecting of `tcp` and `unix`.
     pub reconnect: Option<Reconnect>,
     /// `<protocol>` of `tcp`.
-    pub protocol: Option<Protocol>,
+    pub protocol: Option<SocketProtocol>,
     /// Both ends of a null modem, which QEMU does not have.
     pub nmdm: (Option<String>, Option<String>),
     /// `<clipboard copypaste='…'/>` of `qemu-vdagent`.

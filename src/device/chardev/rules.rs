@@ -1,6 +1,6 @@
 //! Checks of a complete host end.
 
-use super::{ChardevSource, Peer, Protocol, SourceKind};
+use super::{ChardevSource, Peer, SocketProtocol, SourceKind};
 use crate::caps::Cap;
 use crate::diag::codes::{chardev as codes, general as support};
 use crate::stage::Cx;
@@ -31,7 +31,7 @@ pub fn rules(source: &ChardevSource, site: Site, cx: &mut Cx<'_>) {
             if source.peer.service.is_none() {
                 missing("service", at, cx);
             }
-            if let Some(protocol @ (Protocol::Telnets | Protocol::Tls)) = source.protocol {
+            if let Some(protocol @ (SocketProtocol::Telnets | SocketProtocol::Tls)) = source.protocol {
                 cx.error(
                     &codes::PROTOCOL,
                     at,

@@ -5,21 +5,7 @@ pub(crate) mod family;
 use super::chardev::ChardevSource;
 use super::info::{DeviceInfo, device};
 use crate::bind::model;
-use crate::vocab::keywords;
-
-keywords! {
-    /// `<target type='…'>` of a console.
-    pub enum ConsoleTargetType {
-        Serial = "serial",
-        Xen = "xen",
-        Uml = "uml",
-        Virtio = "virtio",
-        Lxc = "lxc",
-        Openvz = "openvz",
-        Sclp = "sclp",
-        Sclplm = "sclplm",
-    }
-}
+pub use crate::schema::words::ConsoleTargetType;
 
 model! {
     /// `<target>` of a console.

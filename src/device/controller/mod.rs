@@ -10,100 +10,15 @@ use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioOptions;
 use crate::bind::{Binder, Part, Shape, model};
 use crate::domain::memory::Amount;
-use crate::vocab::{Hex, OnOff, keywords};
+pub use crate::schema::words::{ControllerKind, ControllerModel, PciDriver};
+use crate::vocab::{Hex, OnOff};
 use crate::xml::{El, XmlWriter};
-
-keywords! {
-    /// `<controller type='…'>`
-    pub enum ControllerKind {
-        Ide = "ide",
-        Fdc = "fdc",
-        Scsi = "scsi",
-        Sata = "sata",
-        VirtioSerial = "virtio-serial",
-        Ccid = "ccid",
-        Usb = "usb",
-        Pci = "pci",
-        Xenbus = "xenbus",
-        Isa = "isa",
-        Nvme = "nvme",
-    }
-}
-
-keywords! {
-    /// `<controller model='…'>`: the models of all types. Names that two types share stand once.
-    pub enum ControllerModel {
-        // pci
-        PciRoot = "pci-root",
-        PcieRoot = "pcie-root",
-        PciBridge = "pci-bridge",
-        DmiToPciBridge = "dmi-to-pci-bridge",
-        PcieToPciBridge = "pcie-to-pci-bridge",
-        PcieRootPort = "pcie-root-port",
-        PcieSwitchUpstreamPort = "pcie-switch-upstream-port",
-        PcieSwitchDownstreamPort = "pcie-switch-downstream-port",
-        PciExpanderBus = "pci-expander-bus",
-        PcieExpanderBus = "pcie-expander-bus",
-        // usb
-        Piix3Uhci = "piix3-uhci",
-        Piix4Uhci = "piix4-uhci",
-        Ehci = "ehci",
-        Ich9Ehci1 = "ich9-ehci1",
-        Ich9Uhci1 = "ich9-uhci1",
-        Ich9Uhci2 = "ich9-uhci2",
-        Ich9Uhci3 = "ich9-uhci3",
-        Vt82c686bUhci = "vt82c686b-uhci",
-        PciOhci = "pci-ohci",
-        NecXhci = "nec-xhci",
-        Qusb1 = "qusb1",
-        Qusb2 = "qusb2",
-        QemuXhci = "qemu-xhci",
-        None = "none",
-        // scsi
-        Auto = "auto",
-        Buslogic = "buslogic",
-        Lsilogic = "lsilogic",
-        Lsisas1068 = "lsisas1068",
-        Vmpvscsi = "vmpvscsi",
-        Ibmvscsi = "ibmvscsi",
-        VirtioScsi = "virtio-scsi",
-        Lsisas1078 = "lsisas1078",
-        VirtioTransitional = "virtio-transitional",
-        VirtioNonTransitional = "virtio-non-transitional",
-        Ncr53c90 = "ncr53c90",
-        Dc390 = "dc390",
-        Am53c974 = "am53c974",
-        // ide
-        Piix3 = "piix3",
-        Piix4 = "piix4",
-        Ich6 = "ich6",
-        // virtio-serial, scsi
-        Virtio = "virtio",
-        Xenbus = "xenbus",
-    }
-}
 
 impl ControllerModel {
     /// Whether it is a narrow SCSI bus: targets without further units.
     pub fn is_narrow(self) -> bool {
         use ControllerModel::{Am53c974, Dc390, Lsilogic, Ncr53c90};
         matches!(self, Lsilogic | Ncr53c90 | Dc390 | Am53c974)
-    }
-}
-
-keywords! {
-    /// `<model name='…'>` of a PCI controller: QEMU's device.
-    pub enum PciDriver {
-        PciBridge = "pci-bridge",
-        I82801b11Bridge = "i82801b11-bridge",
-        Ioh3420 = "ioh3420",
-        X3130Upstream = "x3130-upstream",
-        Xio3130Downstream = "xio3130-downstream",
-        Pxb = "pxb",
-        PxbPcie = "pxb-pcie",
-        PcieRootPort = "pcie-root-port",
-        SpaprPciHostBridge = "spapr-pci-host-bridge",
-        PciePciBridge = "pcie-pci-bridge",
     }
 }
 
@@ -268,15 +183,15 @@ impl Controller {
             },
             Some(ControllerKind::Scsi) => match self.model {
                 Some(M::VirtioScsi | M::Virtio) => Plug::Virtio(VirtioModel::Virtio),
-                Some(M::VirtioTransitional) => Plug::Virtio(VirtioModel::Transitional),
-                Some(M::VirtioNonTransitional) => Plug::Virtio(VirtioModel::NonTransitional),
+                Some(M::VirtioTransitional) => Plug::Virtio(VirtioModel::VirtioTransitional),
+                Some(M::VirtioNonTransitional) => Plug::Virtio(VirtioModel::VirtioNonTransitional),
                 Some(M::Ibmvscsi) => Plug::SpaprVio(0x2000),
                 Some(M::Ncr53c90) => Plug::Nowhere,
                 _ => Plug::Pci,
             },
             Some(ControllerKind::VirtioSerial) => match self.model {
-                Some(M::VirtioTransitional) => Plug::Virtio(VirtioModel::Transitional),
-                Some(M::VirtioNonTransitional) => Plug::Virtio(VirtioModel::NonTransitional),
+                Some(M::VirtioTransitional) => Plug::Virtio(VirtioModel::VirtioTransitional),
+                Some(M::VirtioNonTransitional) => Plug::Virtio(VirtioModel::VirtioNonTransitional),
                 _ => Plug::Virtio(VirtioModel::Virtio),
             },
             _ => Plug::Nowhere,

@@ -15,7 +15,7 @@ impl Family for Crypto {
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
         // Where there are both kinds of slots, libvirt puts it into a conventional one.
-        Plug::Virtio(VirtioModel::Transitional)
+        Plug::Virtio(VirtioModel::VirtioTransitional)
     }
 
     fn rules(&self, _: &Domain, _: &Machine, cx: &mut Cx<'_>) {

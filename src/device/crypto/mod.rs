@@ -5,22 +5,7 @@ pub(crate) mod family;
 use super::info::{DeviceInfo, device};
 use super::virtio::VirtioDriver;
 use crate::bind::model;
-use crate::vocab::keywords;
-
-keywords! {
-    /// `<crypto model='…'>`
-    pub enum CryptoModel { Virtio = "virtio" }
-}
-
-keywords! {
-    /// `<crypto type='…'>`
-    pub enum CryptoType { Qemu = "qemu" }
-}
-
-keywords! {
-    /// `<backend model='…'>`: who does the work.
-    pub enum CryptoBackend { Builtin = "builtin", Lkcf = "lkcf" }
-}
+pub use crate::schema::words::{CryptoBackend, CryptoModel, CryptoType};
 
 model! {
     /// `<backend>` of a `<crypto>`.

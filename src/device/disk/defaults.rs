@@ -27,7 +27,7 @@ pub fn disk(disk: &mut Disk, _: &Machine, cx: &mut Cx<'_>) {
     if device == DiskDevice::Cdrom {
         disk.readonly = true;
     }
-    if kind == StorageKind::VhostUser {
+    if kind == StorageKind::Vhostuser {
         disk.snapshot.get_or_insert(SnapshotLocation::No);
     } else if disk.readonly {
         disk.snapshot = disk.snapshot.filter(|s| *s != SnapshotLocation::No);

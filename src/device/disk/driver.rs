@@ -3,19 +3,8 @@
 use crate::bind::model;
 use crate::device::storage::{Format, MetadataCache};
 use crate::device::virtio::VirtioOptions;
-use crate::vocab::{OnOff, keywords};
-
-keywords! {
-    /// `<driver cache='…'>`
-    pub enum Cache {
-        Default = "default",
-        None = "none",
-        Writethrough = "writethrough",
-        Writeback = "writeback",
-        Directsync = "directsync",
-        Unsafe = "unsafe",
-    }
-}
+pub use crate::schema::words::{Cache, DetectZeroes, Discard, ErrorPolicy, HistogramKind, IoMode, ReadErrorPolicy};
+use crate::vocab::OnOff;
 
 impl Cache {
     /// `direct` and `no-flush` of a block node; none where QEMU decides (QEMU manual, "-drive", cache).
@@ -38,31 +27,6 @@ impl Cache {
     }
 }
 
-keywords! {
-    /// `<driver io='…'>`
-    pub enum IoMode { Native = "native", Threads = "threads", IoUring = "io_uring" }
-}
-
-keywords! {
-    /// `<driver discard='…'>`
-    pub enum Discard { Unmap = "unmap", Ignore = "ignore" }
-}
-
-keywords! {
-    /// `<driver detect_zeroes='…'>`
-    pub enum DetectZeroes { Off = "off", On = "on", Unmap = "unmap" }
-}
-
-keywords! {
-    /// `<driver error_policy='…'>`: what happens after a failed write.
-    pub enum ErrorPolicy { Stop = "stop", Report = "report", Ignore = "ignore", Enospace = "enospace" }
-}
-
-keywords! {
-    /// `<driver rerror_policy='…'>`: what happens after a failed read.
-    pub enum ReadErrorPolicy { Stop = "stop", Report = "report", Ignore = "ignore" }
-}
-
 model! {
     /// `<queue id='…'/>` of a thread.
     pub struct Queue = "queue" {
@@ -76,11 +40,6 @@ model! {
         need id: u32 = "id",
         many queues: Queue,
     }
-}
-
-keywords! {
-    /// `<latency-histogram type='…'>`
-    pub enum HistogramKind { Read = "read", Write = "write", Zone = "zone", Flush = "flush" }
 }
 
 model! {

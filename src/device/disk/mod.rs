@@ -12,64 +12,17 @@ use super::info::{DeviceInfo, device};
 use super::plug::VirtioModel;
 use super::storage::{Auth, Encryption, Layer, StorageKind, StorageSource, bind_backing};
 use crate::bind::{Binder, Part, Shape, model, print_as};
-use crate::vocab::{OnOff, YesNo, keywords};
+pub use crate::schema::words::{DiskBus, DiskDevice, DiskModel, Sgio, SnapshotLocation, Translation, Tray};
+use crate::vocab::{OnOff, YesNo};
 use crate::xml::{El, XmlWriter};
 pub use driver::{Cache, DetectZeroes, Discard, Driver, IoMode};
 pub use iotune::{Limits, ThrottleFilter, ThrottleGroup};
-
-keywords! {
-    /// `<disk device='…'>`: what the guest sees.
-    pub enum DiskDevice { Disk = "disk", Cdrom = "cdrom", Floppy = "floppy", Lun = "lun" }
-}
-
-keywords! {
-    /// `<target bus='…'>`
-    pub enum DiskBus {
-        Ide = "ide",
-        Fdc = "fdc",
-        Scsi = "scsi",
-        Virtio = "virtio",
-        Xen = "xen",
-        Usb = "usb",
-        Uml = "uml",
-        Sata = "sata",
-        Sd = "sd",
-        Nvme = "nvme",
-        None = "none",
-    }
-}
-
-keywords! {
-    /// `<disk model='…'>`: the device, of the virtio or the USB bus.
-    pub enum DiskModel {
-        Virtio = "virtio",
-        VirtioTransitional = "virtio-transitional",
-        VirtioNonTransitional = "virtio-non-transitional",
-        UsbStorage = "usb-storage",
-        UsbBot = "usb-bot",
-    }
-}
 
 impl DiskModel {
     /// Whether it is one of the USB bus.
     pub fn is_usb(self) -> bool {
         matches!(self, DiskModel::UsbStorage | DiskModel::UsbBot)
     }
-}
-
-keywords! {
-    /// `<disk sgio='…'>`
-    pub enum Sgio { Filtered = "filtered", Unfiltered = "unfiltered" }
-}
-
-keywords! {
-    /// `<disk snapshot='…'>`: how snapshots of the domain treat the disk.
-    pub enum SnapshotLocation { No = "no", Internal = "internal", External = "external", Manual = "manual" }
-}
-
-keywords! {
-    /// `<target tray='…'>`
-    pub enum Tray { Closed = "closed", Open = "open" }
 }
 
 model! {
@@ -89,11 +42,6 @@ model! {
     pub struct BackendDomain = "backenddomain" {
         need name: String = "name",
     }
-}
-
-keywords! {
-    /// `<geometry trans='…'>`
-    pub enum Translation { None = "none", Auto = "auto", Lba = "lba" }
 }
 
 model! {
@@ -225,8 +173,8 @@ impl Disk {
     /// Which drivers a virtio disk serves.
     pub fn virtio_model(&self) -> VirtioModel {
         match self.model {
-            Some(DiskModel::VirtioTransitional) => VirtioModel::Transitional,
-            Some(DiskModel::VirtioNonTransitional) => VirtioModel::NonTransitional,
+            Some(DiskModel::VirtioTransitional) => VirtioModel::VirtioTransitional,
+            Some(DiskModel::VirtioNonTransitional) => VirtioModel::VirtioNonTransitional,
             _ => VirtioModel::Virtio,
         }
     }

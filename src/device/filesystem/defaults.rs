@@ -1,11 +1,11 @@
 //! What the XML of a shared directory leaves open.
 
-use super::{AccessMode, Filesystem, FilesystemType, FsDriver};
+use super::{Filesystem, FilesystemAccess, FilesystemType, FsDriver};
 
 /// Fills in type and access mode.
 pub fn filesystem(fs: &mut Filesystem) {
     fs.kind.get_or_insert(FilesystemType::Mount);
-    fs.access_mode.get_or_insert(AccessMode::Passthrough);
+    fs.access_mode.get_or_insert(FilesystemAccess::Passthrough);
     let driver = fs.driver();
     if let Some(given) = &mut fs.driver {
         given.queue = given.queue.filter(|q| *q > 0 && driver == FsDriver::Virtiofs);

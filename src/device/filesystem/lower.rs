@@ -1,6 +1,6 @@
 //! Shared directories on the command line.
 
-use super::{AccessMode, Filesystem, FsDriver, MultiDevs, virtiofsd};
+use super::{Filesystem, FilesystemAccess, FsDriver, MultiDevs, virtiofsd};
 use crate::diag::codes::storage as codes;
 use crate::plan::{Props, Use};
 use crate::stage::Quirk;
@@ -29,8 +29,8 @@ fn nine_p(fs: &Filesystem, lx: &mut Lower<'_>) {
         props.bare("local").set(
             "security_model",
             match fs.access_mode {
-                Some(AccessMode::Mapped) => "mapped",
-                Some(AccessMode::Squash) => "none",
+                Some(FilesystemAccess::Mapped) => "mapped",
+                Some(FilesystemAccess::Squash) => "none",
                 _ => "passthrough",
             },
         );

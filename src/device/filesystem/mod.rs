@@ -10,48 +10,10 @@ use super::info::{DeviceInfo, device};
 use super::plug::VirtioModel;
 use super::virtio::VirtioOptions;
 use crate::bind::model;
-use crate::vocab::{OnOff, Value, keywords};
-
-keywords! {
-    /// `<filesystem type='…'>`: what is shared. QEMU shares directories (`mount`).
-    pub enum FilesystemType {
-        Mount = "mount",
-        Block = "block",
-        File = "file",
-        Template = "template",
-        Ram = "ram",
-        Bind = "bind",
-        Volume = "volume",
-    }
-}
-
-keywords! {
-    /// `<filesystem accessmode='…'>`: whose files the guest sees.
-    pub enum AccessMode { Passthrough = "passthrough", Mapped = "mapped", Squash = "squash" }
-}
-
-keywords! {
-    /// `<filesystem multidevs='…'>`: what 9p does with several devices in one tree.
-    pub enum MultiDevs { Default = "default", Remap = "remap", Forbid = "forbid", Warn = "warn" }
-}
-
-keywords! {
-    /// `<driver type='…'>`
-    pub enum FsDriver {
-        Path = "path",
-        Handle = "handle",
-        Loop = "loop",
-        Nbd = "nbd",
-        Ploop = "ploop",
-        Virtiofs = "virtiofs",
-        Mtp = "mtp",
-    }
-}
-
-keywords! {
-    /// `<driver wrpolicy='…'>`
-    pub enum WritePolicy { Immediate = "immediate" }
-}
+pub use crate::schema::words::{
+    FilesystemAccess, FilesystemCache, FilesystemType, FsDriver, MultiDevs, SandboxMode, WritePolicy,
+};
+use crate::vocab::{OnOff, Value};
 
 /// Permission bits, in octal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,20 +42,10 @@ model! {
     }
 }
 
-keywords! {
-    /// `<cache mode='…'>` of virtiofsd.
-    pub enum CacheMode { None = "none", Always = "always" }
-}
-
-keywords! {
-    /// `<sandbox mode='…'>` of virtiofsd.
-    pub enum SandboxMode { Namespace = "namespace", Chroot = "chroot" }
-}
-
 model! {
     /// `<cache>`
     pub struct CacheElement = "cache" {
-        attr mode: CacheMode = "mode",
+        attr mode: FilesystemCache = "mode",
     }
 }
 
@@ -175,7 +127,7 @@ model! {
     /// `<filesystem>`
     pub struct Filesystem = "filesystem" {
         attr kind: FilesystemType = "type",
-        attr access_mode: AccessMode = "accessmode",
+        attr access_mode: FilesystemAccess = "accessmode",
         attr model: VirtioModel = "model",
         attr file_mode: Mode = "fmode",
         attr directory_mode: Mode = "dmode",

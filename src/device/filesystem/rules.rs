@@ -1,6 +1,6 @@
 //! Checks of a shared directory.
 
-use super::{AccessMode, Filesystem, FilesystemType, FsDriver};
+use super::{Filesystem, FilesystemAccess, FilesystemType, FsDriver};
 use crate::caps::Cap;
 use crate::device::address::Address;
 use crate::diag::codes::storage as codes;
@@ -49,7 +49,7 @@ fn nine_p(fs: &Filesystem, cx: &mut Cx<'_>) {
     if fs.dir().is_empty() {
         cx.error(&codes::FILESYSTEM, site, "the filesystem has no <source dir='…'/>");
     }
-    if fs.driver() == FsDriver::Handle && fs.access_mode != Some(AccessMode::Passthrough) {
+    if fs.driver() == FsDriver::Handle && fs.access_mode != Some(FilesystemAccess::Passthrough) {
         cx.error_at(
             &codes::FILESYSTEM,
             site,
@@ -58,7 +58,7 @@ fn nine_p(fs: &Filesystem, cx: &mut Cx<'_>) {
         );
     }
     let modes = fs.file_mode.is_some() || fs.directory_mode.is_some();
-    if modes && fs.access_mode != Some(AccessMode::Mapped) {
+    if modes && fs.access_mode != Some(FilesystemAccess::Mapped) {
         cx.error(
             &codes::FILESYSTEM,
             site,
@@ -85,7 +85,7 @@ fn virtiofs(fs: &Filesystem, domain: &Domain, cx: &mut Cx<'_>) {
         cx.error(&codes::NEEDS_QEMU, site, "this QEMU binary has no vhost-user device for virtiofs");
     }
     let external = fs.socket().is_some();
-    if fs.access_mode.is_some_and(|m| m != AccessMode::Passthrough) {
+    if fs.access_mode.is_some_and(|m| m != FilesystemAccess::Passthrough) {
         cx.error_at(&codes::FILESYSTEM, site, "accessmode", "accessmode: virtiofs knows passthrough only");
     }
     let driver = fs.driver.as_ref();
@@ -139,7 +139,7 @@ fn mtp(fs: &Filesystem, cx: &mut Cx<'_>) {
     if !cx.has(Cap::UsbMtp) {
         cx.error(&codes::NEEDS_QEMU, site, "this QEMU binary has no usb-mtp device for an MTP filesystem");
     }
-    if fs.access_mode.is_some_and(|m| m != AccessMode::Passthrough) || fs.multi_devs.is_some() {
+    if fs.access_mode.is_some_and(|m| m != FilesystemAccess::Passthrough) || fs.multi_devs.is_some() {
         cx.error(&codes::FILESYSTEM, site, "an mtp filesystem knows accessmode='passthrough' only, and no multidevs");
     }
 }

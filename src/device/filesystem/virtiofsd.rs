@@ -1,7 +1,7 @@
 //! virtiofsd: the program that serves a directory by virtiofs.
 
 use super::lower::what;
-use super::{CacheMode, Filesystem, IdRange, SandboxMode};
+use super::{Filesystem, FilesystemCache, IdRange, SandboxMode};
 use crate::diag::codes::storage as codes;
 use crate::plan::{Arg, Need, Needed, Process, Ready, Role, Use};
 use crate::stage::{Grant, Lower};
@@ -131,7 +131,7 @@ fn in_rust(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
     option("--socket-path", socket.to_string());
     option("--shared-dir", fs.dir().to_string());
     if let Some(mode) = binary.and_then(|b| b.cache.as_ref()).and_then(|c| c.mode) {
-        option("--cache", if mode == CacheMode::None { "never" } else { "always" }.to_string());
+        option("--cache", if mode == FilesystemCache::None { "never" } else { "always" }.to_string());
     }
     if let Some(mode) = sandbox(fs, lx) {
         option("--sandbox", mode.to_string());

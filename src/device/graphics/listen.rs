@@ -1,17 +1,7 @@
 //! `<listen>`: where a display waits for clients.
 
 use crate::bind::model;
-use crate::vocab::keywords;
-
-keywords! {
-    /// `<listen type='…'>`
-    pub enum ListenKind {
-        None = "none",
-        Address = "address",
-        Network = "network",
-        Socket = "socket",
-    }
-}
+pub use crate::schema::words::ListenKind;
 
 model! {
     /// `<listen>`

@@ -10,37 +10,11 @@ mod rules;
 mod spice;
 
 use super::info::{DeviceInfo, device};
-use crate::vocab::{YesNo, keywords};
+pub use crate::schema::words::{Connected, GraphicsKind, SharePolicy};
+use crate::vocab::YesNo;
 use crate::xml::Site;
 pub use listen::{Listen, ListenKind};
 pub use spice::{ChannelMode, SpiceOptions};
-
-keywords! {
-    /// `<graphics type='…'>`
-    pub enum GraphicsKind {
-        Sdl = "sdl",
-        Vnc = "vnc",
-        Rdp = "rdp",
-        Desktop = "desktop",
-        Spice = "spice",
-        EglHeadless = "egl-headless",
-        Dbus = "dbus",
-    }
-}
-
-keywords! {
-    /// `<graphics sharePolicy='…'>` of VNC: what happens when a second client comes.
-    pub enum SharePolicy {
-        AllowExclusive = "allow-exclusive",
-        ForceShared = "force-shared",
-        Ignore = "ignore",
-    }
-}
-
-keywords! {
-    /// `<graphics connected='…'>`: what a change of the password does to clients.
-    pub enum Connected { Fail = "fail", Disconnect = "disconnect", Keep = "keep" }
-}
 
 /// `<gl>`: rendering on the host's GPU.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,53 +1,8 @@
 //! What only SPICE has: channels, compression, the agent.
 
 use crate::bind::model;
-use crate::vocab::{OnOff, YesNo, keywords};
-
-keywords! {
-    /// `<channel name='…'>`, in the order of QEMU's options.
-    pub enum ChannelName {
-        Main = "main",
-        Display = "display",
-        Inputs = "inputs",
-        Cursor = "cursor",
-        Playback = "playback",
-        Record = "record",
-        Smartcard = "smartcard",
-        Usbredir = "usbredir",
-    }
-}
-
-keywords! {
-    /// `<channel mode='…'>`, `<graphics defaultMode='…'>`
-    pub enum ChannelMode { Any = "any", Secure = "secure", Insecure = "insecure" }
-}
-
-keywords! {
-    /// `<image compression='…'>`
-    pub enum ImageCompression {
-        AutoGlz = "auto_glz",
-        AutoLz = "auto_lz",
-        Quic = "quic",
-        Glz = "glz",
-        Lz = "lz",
-        Off = "off",
-    }
-}
-
-keywords! {
-    /// `<jpeg compression='…'>`, `<zlib compression='…'>`
-    pub enum WanCompression { Auto = "auto", Never = "never", Always = "always" }
-}
-
-keywords! {
-    /// `<streaming mode='…'>`
-    pub enum StreamingMode { Filter = "filter", All = "all", Off = "off" }
-}
-
-keywords! {
-    /// `<mouse mode='…'>`
-    pub enum SpiceMouse { Server = "server", Client = "client" }
-}
+pub use crate::schema::words::{ChannelMode, ChannelName, ImageCompression, SpiceMouse, StreamingMode, WanCompression};
+use crate::vocab::{OnOff, YesNo};
 
 model! {
     /// `<channel>`

@@ -10,30 +10,9 @@ use super::info::{DeviceInfo, device};
 use super::interface::Teaming;
 use super::plug::VirtioModel;
 use crate::bind::model;
-use crate::vocab::{OnOff, YesNo, keywords};
-pub use source::{HostdevSource, HostdevType, Managed};
-
-keywords! {
-    /// `<hostdev mode='…'>`
-    pub enum HostdevMode { Subsystem = "subsystem", Capabilities = "capabilities" }
-}
-
-keywords! {
-    /// `<hostdev model='…'>`: of a mediated device, or of a virtio one.
-    pub enum HostdevModel {
-        VfioPci = "vfio-pci",
-        VfioCcw = "vfio-ccw",
-        VfioAp = "vfio-ap",
-        Virtio = "virtio",
-        VirtioTransitional = "virtio-transitional",
-        VirtioNonTransitional = "virtio-non-transitional",
-    }
-}
-
-keywords! {
-    /// `<driver name='…'>`
-    pub enum HostdevBackend { Vfio = "vfio", Kvm = "kvm", Xen = "xen" }
-}
+pub use crate::schema::words::{HostdevBackend, HostdevMode, HostdevModel};
+use crate::vocab::{OnOff, YesNo};
+pub use source::{HostdevSource, HostdevType};
 
 model! {
     /// `<driver>`: the driver on the host.
@@ -88,8 +67,8 @@ impl Hostdev {
 
     fn virtio_model(&self) -> VirtioModel {
         match self.model {
-            Some(HostdevModel::VirtioTransitional) => VirtioModel::Transitional,
-            Some(HostdevModel::VirtioNonTransitional) => VirtioModel::NonTransitional,
+            Some(HostdevModel::VirtioTransitional) => VirtioModel::VirtioTransitional,
+            Some(HostdevModel::VirtioNonTransitional) => VirtioModel::VirtioNonTransitional,
             _ => VirtioModel::Virtio,
         }
     }

@@ -5,23 +5,9 @@ use crate::device::address::bind_pci;
 use crate::device::storage::{IscsiSource, Location, StorageSource};
 use crate::diag::codes::schema as codes;
 use crate::host::PciAddress;
-use crate::vocab::{Uuid, Value, keywords};
+pub use crate::schema::words::{GuestReset, HostdevType};
+use crate::vocab::{Uuid, Value, YesNo};
 use crate::xml::{El, XmlWriter};
-
-keywords! {
-    /// `<hostdev type='…'>`
-    pub enum HostdevType { Usb = "usb", Pci = "pci", Scsi = "scsi", ScsiHost = "scsi_host", Mdev = "mdev" }
-}
-
-keywords! {
-    /// `<source guestReset='…'>`: which resets by the guest reach a USB device.
-    pub enum GuestReset { Off = "off", Uninitialized = "uninitialized", On = "on" }
-}
-
-keywords! {
-    /// `writeFiltering='…'` of a PCI device.
-    pub enum Managed { Yes = "yes", No = "no" }
-}
 
 /// The device on the host.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,7 +20,7 @@ pub enum HostdevSource {
         /// Its address.
         address: PciAddress,
         /// Whether writes to the configuration space are filtered.
-        write_filtering: Option<Managed>,
+        write_filtering: Option<YesNo>,
     },
     /// A USB device by its place, or by vendor and product.
     Usb {

@@ -4,12 +4,7 @@ pub(crate) mod family;
 
 use super::info::{DeviceInfo, device};
 use crate::bind::model;
-use crate::vocab::keywords;
-
-keywords! {
-    /// `<hub type='…'>`
-    pub enum HubKind { Usb = "usb" }
-}
+pub use crate::schema::words::HubKind;
 
 model! {
     /// `<hub>`

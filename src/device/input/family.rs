@@ -91,9 +91,7 @@ impl Family for Input {
             Some(bus @ InputBus::Usb) if kind == InputKind::Passthrough => {
                 Some(format!("there is no {kind} input device on the {bus} bus"))
             }
-            Some(bus @ (InputBus::Xen | InputBus::Parallels)) => {
-                Some(format!("an input device on bus {bus} is not one of QEMU's"))
-            }
+            Some(bus @ InputBus::Xen) => Some(format!("an input device on bus {bus} is not one of QEMU's")),
             Some(bus) if kind == InputKind::Evdev => Some(format!("input type 'evdev' has no bus, not '{bus}'")),
             _ => None,
         };

@@ -19,8 +19,8 @@ impl Family for Interface {
                 if iommufd && env.behaves(Quirk::IommufdInterfaceIsConventional) { Plug::Pci } else { Plug::Pcie }
             }
             "virtio" => Plug::Virtio(VirtioModel::Virtio),
-            "virtio-transitional" => Plug::Virtio(VirtioModel::Transitional),
-            "virtio-non-transitional" => Plug::Virtio(VirtioModel::NonTransitional),
+            "virtio-transitional" => Plug::Virtio(VirtioModel::VirtioTransitional),
+            "virtio-non-transitional" => Plug::Virtio(VirtioModel::VirtioNonTransitional),
             "usb-net" => Plug::Usb,
             "spapr-vlan" => Plug::SpaprVio(0x1000),
             "lan9118" | "smc91c111" => Plug::Nowhere,

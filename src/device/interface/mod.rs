@@ -9,29 +9,9 @@ mod source;
 
 use super::info::{DeviceInfo, device};
 use crate::bind::model;
-use crate::vocab::{Mac, OnOff, YesNo, keywords};
+pub use crate::schema::words::{Backend, InterfaceType, LinkState, NetBackendType, TeamingType, TxMode};
+use crate::vocab::{Mac, OnOff, YesNo};
 pub use source::NetSource;
-
-keywords! {
-    /// `<interface type='…'>`: what the interface is connected to.
-    pub enum InterfaceType {
-        User = "user",
-        Ethernet = "ethernet",
-        Vhostuser = "vhostuser",
-        Server = "server",
-        Client = "client",
-        Mcast = "mcast",
-        Network = "network",
-        Bridge = "bridge",
-        Internal = "internal",
-        Direct = "direct",
-        Hostdev = "hostdev",
-        Udp = "udp",
-        Vdpa = "vdpa",
-        Null = "null",
-        Vds = "vds",
-    }
-}
 
 model! {
     /// `<mac>`
@@ -180,16 +160,6 @@ model! {
     }
 }
 
-keywords! {
-    /// `<driver name='…'>`
-    pub enum Backend { Qemu = "qemu", Vhost = "vhost", Vfio = "vfio", Kvm = "kvm", Xen = "xen" }
-}
-
-keywords! {
-    /// `<driver txmode='…'>`: when QEMU sends.
-    pub enum TxMode { Iothread = "iothread", Timer = "timer" }
-}
-
 model! {
     /// `<driver>`
     pub struct Driver = "driver" {
@@ -208,11 +178,6 @@ model! {
         child host: Offloads = "host",
         child guest: Offloads = "guest",
     }
-}
-
-keywords! {
-    /// `<backend type='…'>`
-    pub enum NetBackendType { Default = "default", Passt = "passt" }
 }
 
 model! {
@@ -250,22 +215,12 @@ model! {
     }
 }
 
-keywords! {
-    /// `<teaming type='…'>`
-    pub enum TeamingType { Persistent = "persistent", Transient = "transient" }
-}
-
 model! {
     /// `<teaming>`: two interfaces that the guest joins, so that one can be unplugged.
     pub struct Teaming = "teaming" {
         need kind: TeamingType = "type",
         attr persistent: String = "persistent",
     }
-}
-
-keywords! {
-    /// `<link state='…'>`
-    pub enum LinkState { Up = "up", Down = "down" }
 }
 
 model! {

@@ -4,18 +4,9 @@ pub(crate) mod family;
 
 use super::info::{DeviceInfo, device};
 use crate::bind::{Binder, Model, Part, Shape, model, print_attr};
-use crate::vocab::{OnOff, Size, keywords};
+pub use crate::schema::words::{GranuleMode, IommuModel};
+use crate::vocab::{OnOff, Size};
 use crate::xml::{El, Site, XmlWriter};
-
-keywords! {
-    /// `<iommu model='…'>`
-    pub enum IommuModel { Intel = "intel", Smmuv3 = "smmuv3", Virtio = "virtio", Amd = "amd" }
-}
-
-keywords! {
-    /// `<granule mode='…'>`
-    pub enum GranuleMode { Host = "host" }
-}
 
 /// `<granule>`: the smallest page of a virtio IOMMU.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -6,18 +6,8 @@ use super::info::{DeviceInfo, device};
 use super::plug::VirtioModel;
 use super::virtio::VirtioDriver;
 use crate::bind::model;
-use crate::vocab::{OnOff, keywords};
-
-keywords! {
-    /// `<memballoon model='…'>`
-    pub enum MemballoonModel {
-        Virtio = "virtio",
-        Xen = "xen",
-        None = "none",
-        VirtioTransitional = "virtio-transitional",
-        VirtioNonTransitional = "virtio-non-transitional",
-    }
-}
+pub use crate::schema::words::MemballoonModel;
+use crate::vocab::OnOff;
 
 model! {
     /// `<stats period='10'/>`: how often the guest reports its memory.
@@ -43,8 +33,8 @@ device!(Memballoon, "memory balloon");
 impl Memballoon {
     fn virtio_model(&self) -> VirtioModel {
         match self.model {
-            Some(MemballoonModel::VirtioTransitional) => VirtioModel::Transitional,
-            Some(MemballoonModel::VirtioNonTransitional) => VirtioModel::NonTransitional,
+            Some(MemballoonModel::VirtioTransitional) => VirtioModel::VirtioTransitional,
+            Some(MemballoonModel::VirtioNonTransitional) => VirtioModel::VirtioNonTransitional,
             _ => VirtioModel::Virtio,
         }
     }

@@ -9,18 +9,8 @@ use super::virtio::VirtioOptions;
 use crate::bind::model;
 use crate::device::address::Address;
 use crate::domain::memory::{AccessMode, Amount};
-use crate::vocab::{Hex, NumberSet, Uuid, YesNo, keywords};
-
-keywords! {
-    /// `<memory model='…'>`
-    pub enum MemoryModel {
-        Dimm = "dimm",
-        Nvdimm = "nvdimm",
-        VirtioPmem = "virtio-pmem",
-        VirtioMem = "virtio-mem",
-        SgxEpc = "sgx-epc",
-    }
-}
+pub use crate::schema::words::MemoryModel;
+use crate::vocab::{Hex, NumberSet, Uuid, YesNo};
 
 model! {
     /// `<source>`: what the memory is made of on the host.

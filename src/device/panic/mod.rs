@@ -4,18 +4,7 @@ pub(crate) mod family;
 
 use super::info::{DeviceInfo, device};
 use crate::bind::model;
-use crate::vocab::keywords;
-
-keywords! {
-    /// `<panic model='…'>`
-    pub enum PanicModel {
-        Isa = "isa",
-        Pseries = "pseries",
-        Hyperv = "hyperv",
-        S390 = "s390",
-        Pvpanic = "pvpanic",
-    }
-}
+pub use crate::schema::words::PanicModel;
 
 model! {
     /// `<panic>`

@@ -5,12 +5,7 @@ pub(crate) mod family;
 use super::info::{DeviceInfo, device};
 use crate::bind::model;
 use crate::domain::memory::Amount;
-use crate::vocab::keywords;
-
-keywords! {
-    /// `<pstore backend='…'>`
-    pub enum PstoreBackend { AcpiErst = "acpi-erst" }
-}
+pub use crate::schema::words::PstoreBackend;
 
 model! {
     /// `<pstore>`

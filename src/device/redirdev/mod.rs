@@ -6,13 +6,8 @@ mod filter;
 use super::chardev::ChardevSource;
 use super::info::{DeviceInfo, device};
 use crate::bind::model;
-use crate::vocab::keywords;
+pub use crate::schema::words::RedirBus;
 pub use filter::RedirFilter;
-
-keywords! {
-    /// `<redirdev bus='…'>`
-    pub enum RedirBus { Usb = "usb" }
-}
 
 model! {
     /// `<redirdev>`

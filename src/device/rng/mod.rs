@@ -7,13 +7,8 @@ use super::info::{DeviceInfo, device};
 use super::plug::VirtioModel;
 use super::virtio::VirtioDriver;
 use crate::bind::{Binder, Part, Shape, model, print_attr};
-use crate::vocab::keywords;
+pub use crate::schema::words::RngSource;
 use crate::xml::{El, XmlWriter};
-
-keywords! {
-    /// `<backend model='…'>`: where the entropy comes from.
-    pub enum RngSource { Random = "random", Egd = "egd", Builtin = "builtin" }
-}
 
 model! {
     /// `<rate>`: how much the guest may draw.

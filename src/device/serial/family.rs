@@ -19,9 +19,9 @@ impl Family for Serial {
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
         match self.target_type() {
-            Some(SerialTargetType::Pci) => Plug::Pci,
-            Some(SerialTargetType::Usb) => Plug::Usb,
-            Some(SerialTargetType::SpaprVio) => Plug::SpaprVio(0x3000_0000),
+            Some(SerialTargetType::PciSerial) => Plug::Pci,
+            Some(SerialTargetType::UsbSerial) => Plug::Usb,
+            Some(SerialTargetType::SpaprVioSerial) => Plug::SpaprVio(0x3000_0000),
             _ => Plug::Nowhere,
         }
     }

@@ -36,7 +36,7 @@ pub fn serial(serial: &Serial, lx: &mut Lower<'_>) {
     };
     let mut props = Props::driver(driver);
     props.set("chardev", id).set("id", serial.info.id.clone());
-    if serial.target_type() == Some(SerialTargetType::Isa) {
+    if serial.target_type() == Some(SerialTargetType::IsaSerial) {
         // A PC has COM1 to COM4 (QEMU, isa-serial).
         if serial.port() > 3 && lx.env.is_guardian() {
             let message = format!("ISA has four serial ports, 0 to 3, and this is port {}", serial.port());

@@ -2,35 +2,7 @@
 
 use crate::bind::model;
 use crate::device::address::AddressKind;
-use crate::vocab::keywords;
-
-keywords! {
-    /// `<target type='…'>` of a serial port: the bus it is on.
-    pub enum SerialTargetType {
-        Isa = "isa-serial",
-        Usb = "usb-serial",
-        Pci = "pci-serial",
-        SpaprVio = "spapr-vio-serial",
-        System = "system-serial",
-        Sclp = "sclp-serial",
-        IsaDebug = "isa-debug",
-    }
-}
-
-keywords! {
-    /// `<model name='…'>` of a serial port.
-    pub enum SerialModelName {
-        IsaSerial = "isa-serial",
-        UsbSerial = "usb-serial",
-        PciSerial = "pci-serial",
-        SpaprVty = "spapr-vty",
-        Pl011 = "pl011",
-        Sclpconsole = "sclpconsole",
-        Sclplmconsole = "sclplmconsole",
-        V16550a = "16550a",
-        IsaDebugcon = "isa-debugcon",
-    }
-}
+pub use crate::schema::words::{SerialModelName, SerialTargetType};
 
 model! {
     /// `<model>` of a serial port.
@@ -59,10 +31,10 @@ impl SerialTarget {
 pub fn address_kind(kind: SerialTargetType) -> Option<AddressKind> {
     use SerialTargetType as T;
     match kind {
-        T::Isa | T::IsaDebug => Some(AddressKind::Isa),
-        T::Usb => Some(AddressKind::Usb),
-        T::Pci => Some(AddressKind::Pci),
-        T::SpaprVio => Some(AddressKind::SpaprVio),
-        T::System | T::Sclp => None,
+        T::IsaSerial | T::IsaDebug => Some(AddressKind::Isa),
+        T::UsbSerial => Some(AddressKind::Usb),
+        T::PciSerial => Some(AddressKind::Pci),
+        T::SpaprVioSerial => Some(AddressKind::SpaprVio),
+        T::SystemSerial | T::SclpSerial => None,
     }
 }

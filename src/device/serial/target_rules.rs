@@ -9,32 +9,32 @@ use crate::xml::Site;
 /// Chooses type and model by machine.
 pub fn defaults(target: &mut SerialTarget, machine: &Machine) {
     // `isa-serial` was the only type once, and was written on machines without ISA, too.
-    if target.kind == Some(SerialTargetType::Isa) && target.model.is_none() {
+    if target.kind == Some(SerialTargetType::IsaSerial) && target.model.is_none() {
         target.kind = None;
     }
     let virt = machine.board == Board::Virt;
     if target.kind.is_none() {
         target.kind = if machine.arch.is_x86() {
-            Some(SerialTargetType::Isa)
+            Some(SerialTargetType::IsaSerial)
         } else if machine.board == Board::Pseries {
-            Some(SerialTargetType::SpaprVio)
+            Some(SerialTargetType::SpaprVioSerial)
         } else if virt {
-            Some(SerialTargetType::System)
+            Some(SerialTargetType::SystemSerial)
         } else if machine.arch.is_s390() {
-            Some(SerialTargetType::Sclp)
+            Some(SerialTargetType::SclpSerial)
         } else {
             None
         };
     }
     if target.model.is_none() {
         let name = match target.kind {
-            Some(SerialTargetType::Isa) => Some(SerialModelName::IsaSerial),
-            Some(SerialTargetType::Usb) => Some(SerialModelName::UsbSerial),
-            Some(SerialTargetType::Pci) => Some(SerialModelName::PciSerial),
-            Some(SerialTargetType::SpaprVio) => Some(SerialModelName::SpaprVty),
-            Some(SerialTargetType::System) if virt && machine.arch.is_arm() => Some(SerialModelName::Pl011),
-            Some(SerialTargetType::System) if virt => Some(SerialModelName::V16550a),
-            Some(SerialTargetType::Sclp) => Some(SerialModelName::Sclpconsole),
+            Some(SerialTargetType::IsaSerial) => Some(SerialModelName::IsaSerial),
+            Some(SerialTargetType::UsbSerial) => Some(SerialModelName::UsbSerial),
+            Some(SerialTargetType::PciSerial) => Some(SerialModelName::PciSerial),
+            Some(SerialTargetType::SpaprVioSerial) => Some(SerialModelName::SpaprVty),
+            Some(SerialTargetType::SystemSerial) if virt && machine.arch.is_arm() => Some(SerialModelName::Pl011),
+            Some(SerialTargetType::SystemSerial) if virt => Some(SerialModelName::V16550a),
+            Some(SerialTargetType::SclpSerial) => Some(SerialModelName::Sclpconsole),
             Some(SerialTargetType::IsaDebug) => Some(SerialModelName::IsaDebugcon),
             _ => None,
         };
@@ -49,12 +49,12 @@ pub fn rules(target: &SerialTarget, site: Site, machine: &Machine, cx: &mut Cx<'
     let (Some(kind), Some(model)) = (target.kind, target.model()) else { return };
     let site = if target.site.is_none() { site } else { target.site };
     let own = match model {
-        M::IsaSerial => T::Isa,
-        M::UsbSerial => T::Usb,
-        M::PciSerial => T::Pci,
-        M::SpaprVty => T::SpaprVio,
-        M::Pl011 | M::V16550a => T::System,
-        M::Sclpconsole | M::Sclplmconsole => T::Sclp,
+        M::IsaSerial => T::IsaSerial,
+        M::UsbSerial => T::UsbSerial,
+        M::PciSerial => T::PciSerial,
+        M::SpaprVty => T::SpaprVioSerial,
+        M::Pl011 | M::V16550a => T::SystemSerial,
+        M::Sclpconsole | M::Sclplmconsole => T::SclpSerial,
         M::IsaDebugcon => T::IsaDebug,
     };
     if own != kind {

@@ -16,13 +16,13 @@ use crate::vocab::{OnOff, Size};
 impl Family for Shmem {
     fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
         let model = *self.model.get_or_insert_with(Model::default).kind.get_or_insert(ShmemModel::Ivshmem);
-        if model == ShmemModel::Plain && self.bytes().is_none() {
+        if model == ShmemModel::IvshmemPlain && self.bytes().is_none() {
             // Older releases had it as a fixed size.
             let amount = Amount { size: Size(4 << 20), ..Amount::default() };
             self.size = Some(Mebibytes(amount));
         }
         if let Some(msi) = &mut self.msi
-            && model == ShmemModel::Doorbell
+            && model == ShmemModel::IvshmemDoorbell
         {
             msi.ioeventfd.get_or_insert(OnOff::On);
         }
@@ -50,13 +50,15 @@ impl Family for Shmem {
         let (fault, cap) = match kind {
             // QEMU has dropped it in favour of the two others.
             ShmemModel::Ivshmem => (None, Cap::Ivshmem),
-            ShmemModel::Plain => (self.server.is_some().then_some("cannot have a server"), Cap::IvshmemPlain),
-            ShmemModel::Doorbell => (self.server.is_none().then_some("must have a server"), Cap::IvshmemDoorbell),
+            ShmemModel::IvshmemPlain => (self.server.is_some().then_some("cannot have a server"), Cap::IvshmemPlain),
+            ShmemModel::IvshmemDoorbell => {
+                (self.server.is_none().then_some("must have a server"), Cap::IvshmemDoorbell)
+            }
         };
         if let Some(fault) = fault {
             cx.error(&codes::VALUE, self.site, format!("shmem model '{kind}' {fault}"));
         }
-        if kind == ShmemModel::Doorbell && self.bytes().is_some() {
+        if kind == ShmemModel::IvshmemDoorbell && self.bytes().is_some() {
             cx.error(
                 &codes::VALUE,
                 self.site,
@@ -77,7 +79,7 @@ impl Family for Shmem {
         }
         let id = self.info.id.clone();
         let name = self.name.clone().unwrap_or_default();
-        let plain = self.kind() == ShmemModel::Plain || self.server.is_none();
+        let plain = self.kind() == ShmemModel::IvshmemPlain || self.server.is_none();
         let mut props = Props::driver(if plain { "ivshmem-plain" } else { "ivshmem-doorbell" });
         props.set("id", id.clone());
         let mut chardev = None;

@@ -5,22 +5,9 @@ pub(crate) mod family;
 use super::info::{DeviceInfo, device};
 use crate::bind::{Binder, Part, Shape, model};
 use crate::domain::memory::Amount;
-use crate::vocab::{OnOff, Value, keywords};
+pub use crate::schema::words::{ShmemModel, ShmemRole};
+use crate::vocab::{OnOff, Value};
 use crate::xml::{El, XmlWriter};
-
-keywords! {
-    /// `<model type='…'>`
-    pub enum ShmemModel {
-        Ivshmem = "ivshmem",
-        Plain = "ivshmem-plain",
-        Doorbell = "ivshmem-doorbell",
-    }
-}
-
-keywords! {
-    /// `<shmem role='…'>`
-    pub enum ShmemRole { Master = "master", Peer = "peer" }
-}
 
 model! {
     /// `<model>`

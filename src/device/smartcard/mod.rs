@@ -5,17 +5,8 @@ pub(crate) mod family;
 use super::chardev::ChardevSource;
 use super::info::{DeviceInfo, device};
 use crate::bind::{Binder, Model, Part, Shape, print_attr};
-use crate::vocab::keywords;
+pub use crate::schema::words::SmartcardMode;
 use crate::xml::{El, Site, XmlWriter};
-
-keywords! {
-    /// `<smartcard mode='…'>`
-    pub enum SmartcardMode {
-        Host = "host",
-        HostCertificates = "host-certificates",
-        Passthrough = "passthrough",
-    }
-}
 
 /// `<smartcard>`
 #[derive(Clone, Debug, Default, PartialEq)]

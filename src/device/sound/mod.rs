@@ -6,27 +6,8 @@ pub(crate) mod lower;
 use super::info::{DeviceInfo, device};
 use super::virtio::VirtioDriver;
 use crate::bind::model;
-use crate::vocab::{YesNo, keywords};
-
-keywords! {
-    /// `<sound model='…'>`
-    pub enum SoundModel {
-        Sb16 = "sb16",
-        Es1370 = "es1370",
-        Pcspk = "pcspk",
-        Ac97 = "ac97",
-        Ich6 = "ich6",
-        Ich9 = "ich9",
-        Usb = "usb",
-        Ich7 = "ich7",
-        Virtio = "virtio",
-    }
-}
-
-keywords! {
-    /// `<codec type='…'>` of an Intel HDA card.
-    pub enum CodecType { Duplex = "duplex", Micro = "micro", Output = "output" }
-}
+pub use crate::schema::words::{CodecType, SoundModel};
+use crate::vocab::YesNo;
 
 model! {
     /// `<codec>`

@@ -2,7 +2,8 @@
 
 use crate::bind::{Binder, Part, Shape, model};
 use crate::host::SecretUsage;
-use crate::vocab::{Uuid, keywords};
+pub use crate::schema::words::{EncryptionEngine, EncryptionFormat};
+use crate::vocab::Uuid;
 use crate::xml::{El, Site, XmlWriter};
 
 /// How a secret is named: `uuid='…'` or `usage='…'`.
@@ -71,22 +72,6 @@ model! {
         attr kind: String = "type",
         child secret: SecretRef = "secret",
     }
-}
-
-keywords! {
-    /// `<encryption format='…'>`
-    pub enum EncryptionFormat {
-        Default = "default",
-        Qcow = "qcow",
-        Luks = "luks",
-        Luks2 = "luks2",
-        LuksAny = "luks-any",
-    }
-}
-
-keywords! {
-    /// `<encryption engine='…'>`: who decrypts.
-    pub enum EncryptionEngine { Qemu = "qemu", Librbd = "librbd" }
 }
 
 model! {

@@ -1,22 +1,7 @@
 //! The words of storage: kinds of sources, formats, protocols.
 
+pub use crate::schema::words::{Protocol, StartupPolicy, StorageKind, Transport, VolumeMode};
 use crate::vocab::keywords;
-
-keywords! {
-    /// `type='…'` of a disk, backing store, mirror or data store: what the source is.
-    #[derive(Default)]
-    pub enum StorageKind {
-        #[default]
-        File = "file",
-        Block = "block",
-        Dir = "dir",
-        Network = "network",
-        Volume = "volume",
-        Nvme = "nvme",
-        VhostUser = "vhostuser",
-        VhostVdpa = "vhostvdpa",
-    }
-}
 
 keywords! {
     /// The format of an image.
@@ -48,25 +33,6 @@ impl Format {
     }
 }
 
-keywords! {
-    /// `<source protocol='…'>` of a network disk.
-    pub enum Protocol {
-        Nbd = "nbd",
-        Rbd = "rbd",
-        Sheepdog = "sheepdog",
-        Gluster = "gluster",
-        Iscsi = "iscsi",
-        Http = "http",
-        Https = "https",
-        Ftp = "ftp",
-        Ftps = "ftps",
-        Tftp = "tftp",
-        Ssh = "ssh",
-        Vxhs = "vxhs",
-        Nfs = "nfs",
-    }
-}
-
 impl Protocol {
     /// The port that serves the protocol when the XML names none; none where QEMU's library knows it.
     pub fn default_port(self) -> Option<u32> {
@@ -90,19 +56,4 @@ impl Protocol {
     pub fn is_curl(self) -> bool {
         matches!(self, Protocol::Http | Protocol::Https | Protocol::Ftp | Protocol::Ftps | Protocol::Tftp)
     }
-}
-
-keywords! {
-    /// `<host transport='…'>`
-    pub enum Transport { Tcp = "tcp", Unix = "unix", Rdma = "rdma" }
-}
-
-keywords! {
-    /// `<source mode='…'>` of a volume: how an iSCSI volume is reached.
-    pub enum VolumeMode { Host = "host", Direct = "direct" }
-}
-
-keywords! {
-    /// `<source startupPolicy='…'>`: what to do when the source is not there.
-    pub enum StartupPolicy { Mandatory = "mandatory", Requisite = "requisite", Optional = "optional" }
 }

@@ -7,13 +7,9 @@ use crate::bind::{Binder, Model, Part, Shape, model, print_as, print_attr};
 use crate::device::address::{PciAddress, bind_pci, print_pci};
 use crate::diag::codes::schema;
 use crate::domain::seclabel::SourceSeclabel;
-use crate::vocab::{YesNo, keywords};
+pub use crate::schema::words::SliceType;
+use crate::vocab::YesNo;
 use crate::xml::{El, Site, XmlWriter};
-
-keywords! {
-    /// `<slice type='…'>`
-    pub enum SliceType { Storage = "storage" }
-}
 
 model! {
     /// `<slice>`: the part of the source that holds the image. Bytes.
@@ -130,7 +126,7 @@ impl StorageKind {
     /// The attribute of `<source>` that holds the path.
     fn path_attribute(self) -> &'static str {
         match self {
-            StorageKind::Block | StorageKind::VhostVdpa => "dev",
+            StorageKind::Block | StorageKind::Vhostvdpa => "dev",
             StorageKind::Dir => "dir",
             _ => "file",
         }
@@ -168,7 +164,7 @@ impl StorageSource {
                 let address = el.child("address").map(|a| bind_pci(a, cx)).unwrap_or_default();
                 Location::Nvme(Nvme { address, namespace, managed })
             }
-            StorageKind::VhostUser => {
+            StorageKind::Vhostuser => {
                 let mut socket = SocketSource::default();
                 socket.bind(el, cx);
                 Location::VhostUser(socket)

@@ -10,12 +10,12 @@ use crate::stage::{Grant, Lower};
 
 impl Family for Tpm {
     fn defaults(&mut self, machine: &Machine, _: &mut Cx<'_>) {
-        let usual = if machine.arch.is_ppc64() { TpmModel::Spapr } else { TpmModel::Tis };
+        let usual = if machine.arch.is_ppc64() { TpmModel::TpmSpapr } else { TpmModel::TpmTis };
         let model = *self.model.get_or_insert(usual);
         let Some(backend) = &mut self.backend else { return };
         backend.tidy();
         if backend.kind == Some(TpmBackend::Emulator) {
-            let modern = matches!(model, TpmModel::Crb | TpmModel::Spapr) || !machine.arch.is_x86();
+            let modern = matches!(model, TpmModel::TpmCrb | TpmModel::TpmSpapr) || !machine.arch.is_x86();
             backend.version.get_or_insert(if modern { TpmVersion::V20 } else { TpmVersion::V12 });
         }
         if backend.kind == Some(TpmBackend::Passthrough) {
@@ -25,7 +25,7 @@ impl Family for Tpm {
     }
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
-        if self.model == Some(TpmModel::Spapr) { Plug::SpaprVio(0x4000) } else { Plug::Nowhere }
+        if self.model == Some(TpmModel::TpmSpapr) { Plug::SpaprVio(0x4000) } else { Plug::Nowhere }
     }
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -33,7 +33,7 @@ impl Family for Tpm {
     }
 
     fn lower(&self, lx: &mut Lower<'_>) {
-        if self.model == Some(TpmModel::SpaprProxy) {
+        if self.model == Some(TpmModel::SpaprTpmProxy) {
             let path = self.backend.as_ref().and_then(|b| b.device.as_ref()).and_then(|d| d.path.clone());
             let path = path.unwrap_or_default();
             device_access(self, &path, lx);
@@ -61,7 +61,7 @@ impl Family for Tpm {
         }
         lx.options("-tpmdev", tpmdev, backend.site, "tpm");
         let driver = match (self.model, lx.machine.arch.is_x86()) {
-            (Some(TpmModel::Tis), false) => "tpm-tis-device",
+            (Some(TpmModel::TpmTis), false) => "tpm-tis-device",
             (Some(model), _) => model.as_str(),
             (None, _) => return,
         };

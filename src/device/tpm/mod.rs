@@ -6,33 +6,9 @@ mod rules;
 
 use super::info::{DeviceInfo, device};
 use crate::bind::{Binder, Part, Shape, model};
-use crate::vocab::{YesNo, keywords};
+pub use crate::schema::words::{TpmBackend, TpmModel, TpmSourceKind, TpmVersion};
+use crate::vocab::YesNo;
 use crate::xml::{El, XmlWriter};
-
-keywords! {
-    /// `<tpm model='…'>`
-    pub enum TpmModel {
-        Tis = "tpm-tis",
-        Crb = "tpm-crb",
-        Spapr = "tpm-spapr",
-        SpaprProxy = "spapr-tpm-proxy",
-    }
-}
-
-keywords! {
-    /// `<backend type='…'>`
-    pub enum TpmBackend { Passthrough = "passthrough", Emulator = "emulator", External = "external" }
-}
-
-keywords! {
-    /// `<backend version='…'>`
-    pub enum TpmVersion { V12 = "1.2", V20 = "2.0" }
-}
-
-keywords! {
-    /// `<source type='…'>` of an external TPM, or of the emulator's state.
-    pub enum TpmSourceKind { Unix = "unix", File = "file", Dir = "dir" }
-}
 
 model! {
     /// `<device>`: the host's TPM.

@@ -14,8 +14,8 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         return;
     };
     let all = || domain.devices.iter().flat_map(|d| &d.tpms);
-    let proxy = model == TpmModel::SpaprProxy;
-    let mut same = all().filter(|t| (t.model == Some(TpmModel::SpaprProxy)) == proxy);
+    let proxy = model == TpmModel::SpaprTpmProxy;
+    let mut same = all().filter(|t| (t.model == Some(TpmModel::SpaprTpmProxy)) == proxy);
     let repeated = same.next().is_some_and(|first| first.site != tpm.site);
     if repeated {
         let what = if proxy {
@@ -26,13 +26,13 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         cx.error(&codes::TPM, tpm.site, what);
     }
     let (fits, cap) = match model {
-        TpmModel::Tis => (
+        TpmModel::TpmTis => (
             machine.arch.is_x86() || machine.arch.is_arm() || machine.arch.is_riscv() || machine.arch.is_loongarch(),
             Cap::TpmTis,
         ),
-        TpmModel::Crb => (machine.arch.is_x86(), Cap::TpmCrb),
-        TpmModel::Spapr => (machine.board == Board::Pseries, Cap::TpmSpapr),
-        TpmModel::SpaprProxy => (machine.board == Board::Pseries, Cap::SpaprTpmProxy),
+        TpmModel::TpmCrb => (machine.arch.is_x86(), Cap::TpmCrb),
+        TpmModel::TpmSpapr => (machine.board == Board::Pseries, Cap::TpmSpapr),
+        TpmModel::SpaprTpmProxy => (machine.board == Board::Pseries, Cap::SpaprTpmProxy),
     };
     // libvirt asks QEMU only.
     if !fits && (cx.env.is_guardian() || !cx.has(cap)) {
@@ -65,7 +65,7 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
                         machine.arch
                     ),
                 );
-            } else if model == TpmModel::Crb {
+            } else if model == TpmModel::TpmCrb {
                 cx.error_at(
                     &codes::TPM,
                     backend.site,

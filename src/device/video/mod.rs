@@ -9,47 +9,8 @@ mod vhost_user;
 use super::info::{DeviceInfo, device};
 use super::virtio::VirtioOptions;
 use crate::bind::model;
-use crate::vocab::{OnOff, YesNo, keywords};
-
-keywords! {
-    /// `<model type='…'>` of a video adapter.
-    pub enum VideoType {
-        Vga = "vga",
-        Cirrus = "cirrus",
-        Vmvga = "vmvga",
-        Xen = "xen",
-        Vbox = "vbox",
-        Qxl = "qxl",
-        Parallels = "parallels",
-        Virtio = "virtio",
-        Gop = "gop",
-        None = "none",
-        Bochs = "bochs",
-        Ramfb = "ramfb",
-    }
-}
-
-keywords! {
-    /// `<driver name='…'>`: who does the work.
-    pub enum VideoBackend { Qemu = "qemu", VhostUser = "vhostuser" }
-}
-
-keywords! {
-    /// `<driver vgaconf='…'>`, of bhyve only.
-    pub enum VgaConf { Io = "io", On = "on", Off = "off" }
-}
-
-keywords! {
-    /// `<model device='…'>`: which of QEMU's virtio adapters.
-    pub enum VideoDevice {
-        VirtioVga = "virtio-vga",
-        VirtioVgaGl = "virtio-vga-gl",
-        VirtioGpu = "virtio-gpu",
-        VirtioGpuGl = "virtio-gpu-gl",
-        VhostUserVga = "vhost-user-vga",
-        VhostUserGpu = "vhost-user-gpu",
-    }
-}
+pub use crate::schema::words::{VgaConf, VideoBackend, VideoDevice, VideoType};
+use crate::vocab::{OnOff, YesNo};
 
 impl VideoDevice {
     /// Whether it has the registers of a VGA: then it is a device of PCI, on no other bus.
@@ -136,7 +97,7 @@ impl Video {
 
     /// Whether another process does the work.
     pub fn is_vhost_user(&self) -> bool {
-        self.driver.as_ref().and_then(|d| d.name) == Some(VideoBackend::VhostUser)
+        self.driver.as_ref().and_then(|d| d.name) == Some(VideoBackend::Vhostuser)
     }
 
     /// Whether the guest's 3D is accelerated.

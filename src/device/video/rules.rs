@@ -178,7 +178,7 @@ fn is_supported(video: &Video, kind: VideoType, machine: &Machine, cx: &Cx<'_>) 
         VideoType::Virtio if video.is_vhost_user() => Cap::VhostUserGpu,
         VideoType::Virtio if machine.arch.is_s390() => Cap::VirtioGpuCcw,
         VideoType::Virtio => Cap::VirtioGpu,
-        VideoType::Xen | VideoType::Vbox | VideoType::Parallels | VideoType::Gop | VideoType::None => return false,
+        VideoType::Xen | VideoType::Vbox | VideoType::Gop | VideoType::None => return false,
     };
     cx.has(cap)
 }

@@ -50,7 +50,7 @@ pub fn add(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
             Props::driver("usb-storage")
         }
         DiskBus::Fdc => Props::driver("floppy"),
-        DiskBus::Xen | DiskBus::Uml | DiskBus::Sd | DiskBus::None => return,
+        DiskBus::Xen | DiskBus::Uml | DiskBus::Sd => return,
     };
     place(&mut props, disk, lx);
     props.maybe("device_id", device_id);

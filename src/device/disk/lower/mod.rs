@@ -34,7 +34,7 @@ pub fn node_numbers(disks: &[Disk], env: &Env<'_>) -> Vec<u32> {
 
 /// How many numbers the images of a disk take.
 fn nodes_of(disk: &Disk, host: &Host) -> u32 {
-    if disk.kind() == StorageKind::VhostUser || disk.bus() == Some(DiskBus::Sd) || is_dropped(&disk.source, host) {
+    if disk.kind() == StorageKind::Vhostuser || disk.bus() == Some(DiskBus::Sd) || is_dropped(&disk.source, host) {
         return 0;
     }
     let data = |source: &StorageSource| u32::from(source.data_store.is_some());

@@ -28,7 +28,7 @@ pub fn check(disk: &Disk, machine: &Machine, cx: &mut Cx<'_>) {
         cx.error_at(&codes::BUS, site, "bus", format!("only a floppy goes on the bus '{bus}', no other disk"))
             .help("only floppies are on the bus 'fdc'");
     }
-    if matches!(bus, DiskBus::Xen | DiskBus::Uml | DiskBus::None) {
+    if matches!(bus, DiskBus::Xen | DiskBus::Uml) {
         cx.error_at(&codes::BUS, site, "bus", format!("this machine has no controller for a disk with bus '{bus}'"))
             .help("QEMU has virtio, scsi, sata, ide, usb, fdc and sd");
     }
@@ -388,7 +388,7 @@ fn options(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
         "<reservations> are SCSI's, made by the guest of device='lun'".to_string(),
     );
     refuse(
-        disk.kind() == StorageKind::VhostVdpa && !matches!(disk.cache(), Cache::None | Cache::Directsync),
+        disk.kind() == StorageKind::Vhostvdpa && !matches!(disk.cache(), Cache::None | Cache::Directsync),
         (of_driver, "cache"),
         format!("QEMU opens a disk of type '{}' without the host's cache: mode 'none' or 'directsync'", disk.kind()),
     );

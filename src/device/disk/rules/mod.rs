@@ -130,7 +130,7 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
             cx.error_at(&codes::TRANSIENT, site, "shareBacking", message);
         }
         let by_libvirt = cx.env.behaves(Quirk::TransientFilesOnly) && disk.kind() != StorageKind::File;
-        if by_libvirt || matches!(disk.kind(), StorageKind::VhostUser | StorageKind::Dir) {
+        if by_libvirt || matches!(disk.kind(), StorageKind::Vhostuser | StorageKind::Dir) {
             cx.error(
                 &codes::TRANSIENT,
                 site,

@@ -10,15 +10,15 @@ use crate::stage::Cx;
 /// Checks one disk.
 pub fn check(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     let needed = match disk.kind() {
-        StorageKind::VhostUser => Cap::VhostUserBlk,
-        StorageKind::VhostVdpa => Cap::VirtioBlkVhostVdpa,
+        StorageKind::Vhostuser => Cap::VhostUserBlk,
+        StorageKind::Vhostvdpa => Cap::VirtioBlkVhostVdpa,
         _ => return,
     };
     if !cx.has(needed) {
         let message = format!("this QEMU binary has no device for a {} disk", disk.kind());
         cx.error(&codes::NEEDS_QEMU, disk.site, message);
     }
-    if disk.kind() == StorageKind::VhostVdpa {
+    if disk.kind() == StorageKind::Vhostvdpa {
         return;
     }
     let driver = disk.driver.as_ref();

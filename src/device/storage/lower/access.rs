@@ -29,7 +29,7 @@ pub fn source(source: &StorageSource, how: &ImageUse<'_>, lx: &mut Lower<'_>) {
         Location::Path(path) => {
             let grant = match source.kind {
                 StorageKind::Block => image(how).on(PathKind::BlockDevice),
-                StorageKind::VhostVdpa => Grant::HOST_DEVICE,
+                StorageKind::Vhostvdpa => Grant::HOST_DEVICE,
                 StorageKind::Dir if how.readonly => Grant::READ_ONLY_SHARE,
                 StorageKind::Dir => Grant::SHARE,
                 _ => image(how),

@@ -53,7 +53,7 @@ fn path_node(how: &Backend<'_>, path: &str, lx: &mut Lower<'_>) -> Option<Props>
         props.set("dir", path.to_string()).set("floppy", how.floppy).set("rw", !how.readonly);
         return Some(props);
     }
-    if source.kind == StorageKind::VhostVdpa {
+    if source.kind == StorageKind::Vhostvdpa {
         let mut props = Props::driver("virtio-blk-vhost-vdpa");
         let path = if lx.hands_over_descriptors() {
             lx.fd_set(format!("{}-vdpa", how.node), source.site)

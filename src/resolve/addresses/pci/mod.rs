@@ -168,7 +168,7 @@ impl<'r, 'c> Run<'r, 'c> {
         let express =
             if self.topology.root() == Some(ControllerModel::PcieRoot) { Connect::PCIE } else { Connect::PCI };
         Some(match plug {
-            Plug::Pci | Plug::Virtio(VirtioModel::Transitional) => Connect::PCI | Connect::HOTPLUG,
+            Plug::Pci | Plug::Virtio(VirtioModel::VirtioTransitional) => Connect::PCI | Connect::HOTPLUG,
             Plug::RootComplex => Connect::ROOT_COMPLEX,
             Plug::Pcie | Plug::Virtio(_) => express | Connect::HOTPLUG,
             _ => return None,
