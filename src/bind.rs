@@ -230,6 +230,7 @@ macro_rules! model {
         // Its names are the schema's.
         const _: () = {
             // Empty for a part that stands in several elements.
+            #[allow(dead_code)]
             const HOLDER: &str = concat!("" $(, $element)?);
             $($crate::bind::check_field!($kind, HOLDER, $ty $(, $xml)?);)*
         };
@@ -251,11 +252,11 @@ macro_rules! check_field {
     (text, $holder:ident, $ty:ty) => {};
     (part, $holder:ident, $ty:ty) => {};
     (extra, $holder:ident, $ty:ty) => {};
-    (list, $holder:ident, $ty:ty, $xml:literal) => {
-        $crate::bind::check_field!(flag, $holder, $ty, $xml);
+    (list, $holder:ident, $ty:ty, $xml:literal) => {{
         const INSIDE: &str = $xml;
-        $crate::bind::check_field!(many, INSIDE, $ty)
-    };
+        $crate::bind::check_field!(flag, $holder, $ty, $xml);
+        $crate::bind::check_field!(many, INSIDE, $ty);
+    }};
     ($kind:ident, $holder:ident, $ty:ty, $xml:literal) => {
         assert!(
             $crate::schema::known::has_child($holder, $xml),

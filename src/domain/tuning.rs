@@ -123,7 +123,6 @@ model! {
     /// `<cachetune>`
     pub struct Cachetune = "cachetune" {
         attr vcpus: NumberSet = "vcpus",
-        attr id: String = "id",
         many caches: CacheAllocation,
         many monitors: ResctrlMonitor,
     }

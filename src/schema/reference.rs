@@ -450,9 +450,7 @@ mod tests {
         "/rom",
         "/log",
         // Sources, credentials and encryption of disks.
-        "/auth/@type",
         "/cipher/@state",
-        "/reservations/@enabled",
         "/source/reconnect",
         "/format/metadata_cache",
         // Entries of all tables of SMBIOS, and of fw_cfg.
@@ -464,8 +462,6 @@ mod tests {
         "/outbound/@floor",
         // Measures of both kinds.
         "/latency/@unit",
-        // Written by libvirt into the status of a running domain.
-        "/cachetune/@id",
         // The driver of file systems and of network interfaces.
         "/filesystem/driver/@name",
         // Known to libvirt alone.

@@ -69,7 +69,6 @@ model! {
     /// `<auth>`: who logs in at the server.
     pub struct Auth = "auth" {
         need username: String = "username",
-        attr kind: String = "type",
         child secret: SecretRef = "secret",
     }
 }

@@ -41,7 +41,6 @@ model! {
 model! {
     /// `<reservations>`: SCSI persistent reservations by way of a privileged helper.
     pub struct Reservations = "reservations" {
-        attr enabled: YesNo = "enabled",
         need managed: YesNo = "managed",
         attr migration: YesNo = "migration",
         child source: SocketSource = "source",

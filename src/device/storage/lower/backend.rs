@@ -76,7 +76,7 @@ fn path_node(how: &Backend<'_>, path: &str, lx: &mut Lower<'_>) -> Option<Props>
 
 /// The id of the object that makes persistent reservations for a source.
 pub fn pr_manager(source: &StorageSource, node: &str) -> Option<String> {
-    let reservations = source.reservations.as_ref().filter(|r| r.enabled.is_none_or(|e| e.is_yes()))?;
+    let reservations = source.reservations.as_ref()?;
     Some(if reservations.is_managed() { "pr-helper0".to_string() } else { format!("pr-helper-{node}") })
 }
 

@@ -79,7 +79,6 @@ pub fn find(source: &StorageSource, lx: &mut Lower<'_>) -> Found {
                 site: source.site,
             }),
             site: source.site,
-            ..Auth::default()
         });
         return Found::Volume(Box::new(real));
     }
