@@ -1,8 +1,8 @@
 //! Devices: one folder a family, everything about it inside.
 //!
 //! A family has a model with its binding (`mod.rs`), what the format leaves open (`defaults.rs`),
-//! semantic checks (`rules.rs`) and the way into the Plan (`lower.rs`). The table at the end of this
-//! file is the list of families; [`Family`] is what each one answers.
+//! semantic checks (`rules.rs`) and the way into the Plan (`lower.rs`). The table in `families.rs` is the list of
+//! families, one row each; [`Family`](family::Family) is what each one answers.
 
 pub mod address;
 pub mod audio;
@@ -12,6 +12,7 @@ pub mod console;
 pub mod controller;
 pub mod crypto;
 pub mod disk;
+mod families;
 pub mod family;
 pub mod filesystem;
 pub mod graphics;
@@ -37,6 +38,7 @@ pub mod smartcard;
 pub mod sound;
 pub mod storage;
 pub mod tpm;
+pub mod turn;
 pub mod video;
 pub mod virtio;
 pub mod vsock;
@@ -45,6 +47,7 @@ pub mod watchdog;
 use crate::bind::{Binder, Model, Part, Shape};
 use crate::xml::{El, Site, XmlWriter};
 use address::Address;
+pub(crate) use families::families;
 pub use info::Device;
 
 /// What a lock says of devices and no element can say: names in QEMU, places that stay free.
@@ -68,13 +71,21 @@ pub struct Implied {
 }
 
 macro_rules! devices {
-    ($($(#[$meta:meta])* $field:ident: $ty:ty,)*) => {
+    ($($field:ident: $module:ident::$model:ident {
+        lower: $lower:tt, id: $id:tt, plug: $plug:tt, lock: $lock:tt, import: $import:tt
+    })*) => {
+        /// The families, by their models.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum FamilyId {
+            $(#[doc = concat!("Those in `", stringify!($field), "`.")] $model,)*
+        }
+
         /// `<devices>`: every device, by family, in the order in which libvirt prints them.
         #[derive(Clone, Debug, Default, PartialEq)]
         pub struct Devices {
             /// `<emulator>`: the QEMU binary.
             pub emulator: Option<String>,
-            $($(#[$meta])* #[doc = concat!("`", stringify!($field), "`")] pub $field: Vec<$ty>,)*
+            $(#[doc = concat!("`", stringify!($field), "`")] pub $field: Vec<$module::$model>,)*
             /// What a lock keeps.
             pub held: Held,
             /// Where the element stands.
@@ -85,10 +96,10 @@ macro_rules! devices {
             fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
                 self.site = el.site();
                 self.emulator = el.child("emulator").and_then(|e| cx.text(e));
-                $(self.$field = el.children_named(<$ty>::ELEMENT).map(|e| {
+                $(self.$field = el.children_named(<$module::$model>::ELEMENT).map(|e| {
                     info::only_one(e, cx);
-                    let mut device = <$ty>::read(e, cx);
-                    device.info_mut().forget_for(<$ty>::ELEMENT);
+                    let mut device = <$module::$model>::read(e, cx);
+                    device.info_mut().forget_for(<$module::$model>::ELEMENT);
                     device
                 }).collect();)*
             }
@@ -101,7 +112,7 @@ macro_rules! devices {
             }
             fn shape(shape: &mut Shape) {
                 shape.leaf("emulator");
-                $(shape.child::<$ty>(<$ty>::ELEMENT);)*
+                $(shape.child::<$module::$model>(<$module::$model>::ELEMENT);)*
             }
         }
 
@@ -113,7 +124,7 @@ macro_rules! devices {
 
             /// Visits every device with its element, to fill something in.
             pub fn each_named_mut(&mut self, f: &mut dyn FnMut(&'static str, &mut dyn Device)) {
-                $(self.$field.iter_mut().for_each(|d| f(<$ty>::ELEMENT, d));)*
+                $(self.$field.iter_mut().for_each(|d| f(<$module::$model>::ELEMENT, d));)*
             }
 
             /// Visits every device, to fill something in.
@@ -127,46 +138,5 @@ macro_rules! devices {
 impl Model for Devices {
     const ELEMENT: &'static str = "devices";
 }
-
-/// The table of families: one row each. It is expanded where the families are listed: here for the model, in
-/// [`family`] for what the passes ask.
-macro_rules! families {
-    ($list:ident) => {
-        $list! {
-            disks: disk::Disk,
-            controllers: controller::Controller,
-            leases: lease::Lease,
-            filesystems: filesystem::Filesystem,
-            interfaces: interface::Interface,
-            smartcards: smartcard::Smartcard,
-            serials: serial::Serial,
-            parallels: parallel::Parallel,
-            consoles: console::Console,
-            channels: channel::Channel,
-            inputs: input::Input,
-            tpms: tpm::Tpm,
-            graphics: graphics::Graphics,
-            sounds: sound::Sound,
-            audios: audio::Audio,
-            videos: video::Video,
-            hostdevs: hostdev::Hostdev,
-            redirdevs: redirdev::Redirdev,
-            redirfilters: redirdev::RedirFilter,
-            hubs: hub::Hub,
-            watchdogs: watchdog::Watchdog,
-            memballoons: memballoon::Memballoon,
-            rngs: rng::Rng,
-            nvrams: nvram::Nvram,
-            panics: panic::Panic,
-            shmems: shmem::Shmem,
-            memories: memory::MemoryDevice,
-            cryptos: crypto::Crypto,
-            iommus: iommu::Iommu,
-            vsocks: vsock::Vsock,
-            pstores: pstore::Pstore,
-        }
-    };
-}
-pub(crate) use families;
 
 families!(devices);

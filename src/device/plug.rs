@@ -2,6 +2,20 @@
 
 pub use crate::schema::words::VirtioModel;
 
+/// A round in which devices are given their places. Where a device ends up depends on who was served before it, so the order
+/// (the column `plug` of the table of families) is part of what a guest sees. It is libvirt's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Round {
+    /// PCI: what comes before the controllers other than PCI's own.
+    Before,
+    /// PCI: what comes behind the controllers.
+    Behind,
+    /// Virtio devices on the channel subsystem, on MMIO transports, or in virtual I/O registers.
+    Transports,
+    /// USB ports, without hubs.
+    Usb,
+}
+
 /// The kind of connector that a device has, before the machine is considered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Plug {

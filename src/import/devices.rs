@@ -4,6 +4,31 @@ use super::Import;
 use super::controllers::{bare, variant};
 use super::element::Element;
 use super::options::Options;
+use crate::bind::Model;
+
+/// Switches of QEMU, each with the attribute that it is.
+type Switches = &'static [(&'static str, &'static str)];
+
+macro_rules! imported {
+    (@ ($driver:literal $($property:literal $attribute:literal),*), $given:ident, $model:ty) => {
+        if $given == $driver {
+            return Some((<$model as Model>::ELEMENT, &[$(($property, $attribute)),*]));
+        }
+    };
+    (@ (own), $given:ident, $model:ty) => {};
+    (@ (never), $given:ident, $model:ty) => {};
+    ($($field:ident: $module:ident::$model:ident {
+        lower: $lower:tt, id: $id:tt, plug: $plug:tt, lock: $lock:tt, import: $import:tt
+    })*) => {
+        /// The element of a device from which no more than switches has to be read: the column `import` of the table of
+        /// families. `driver` is without transport and variant.
+        fn plain(driver: &str) -> Option<(&'static str, Switches)> {
+            $(imported!(@ $import, driver, crate::device::$module::$model);)*
+            None
+        }
+    };
+}
+crate::device::families!(imported);
 
 impl Import {
     /// Everything that is left.
@@ -53,8 +78,10 @@ impl Import {
         if let Some(element) = self.host_device(driver, device) {
             return Some(element);
         }
+        if let Some((element, switches)) = plain(bare(driver)) {
+            return Some(self.with_switches(Element::new(element).attr("model", model), switches, device));
+        }
         let element = match bare(driver) {
-            "virtio-balloon" => self.balloon(model, device),
             "virtio-rng" => self.rng(model, device)?,
             "vhost-vsock" => {
                 // A descriptor is opened anew.
@@ -122,15 +149,15 @@ impl Import {
         }
     }
 
-    fn balloon(&mut self, model: &str, device: &mut Options) -> Element {
-        let mut balloon = Element::new("memballoon").attr("model", model);
-        for (key, name) in [("deflate-on-oom", "autodeflate"), ("free-page-reporting", "freePageReporting")] {
-            if let Some(state) = device.take_on_off(key) {
-                balloon.set(name, state);
+    /// Reads what a device has besides what all virtio devices have: switches, each an attribute.
+    fn with_switches(&mut self, mut element: Element, switches: Switches, device: &mut Options) -> Element {
+        for (property, attribute) in switches {
+            if let Some(state) = device.take_on_off(property) {
+                element.set(*attribute, state);
             }
         }
-        self.virtio_driver(&mut balloon, device);
-        balloon
+        self.virtio_driver(&mut element, device);
+        element
     }
 
     fn rng(&mut self, model: &str, device: &mut Options) -> Option<Element> {

@@ -1,7 +1,8 @@
 //! From a resolved domain to the Plan.
 //!
-//! The order of QEMU's arguments is libvirt's; [`lower`] is that order, written down. Families add their
-//! parts with the methods of [`Lower`]: an argument with its cause, an access, a limit.
+//! The order of QEMU's arguments is libvirt's; [`lower`] is that order, written down, and the column `lower` of the table of
+//! families is the order within a moment. Families add their parts with the methods of [`Lower`]: an argument with its
+//! cause, an access, a limit.
 
 pub mod account;
 mod clock;
@@ -19,8 +20,9 @@ mod security;
 
 use crate::device::Devices;
 use crate::device::disk;
-use crate::device::family::Family;
+use crate::device::family::{Family, Moment, lower_at};
 use crate::device::interface::InterfaceType;
+use crate::device::iommu::Iommu;
 use crate::device::storage::Location;
 use crate::domain::{Domain, DomainKind};
 use crate::plan::{Accelerator, Instance, LentDevice, Lifecycle, Need, Plan, Process, Ready, Role, Text, Use};
@@ -75,56 +77,30 @@ pub fn lower(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) -> Lowered {
     firmware::boot(&mut lx);
     let before_controllers = lx.env.behaves(Quirk::IommuBeforeControllers);
     if before_controllers {
-        lower_all(&devices.iommus, &mut lx);
+        Iommu::lower_all(&devices.iommus, &mut lx);
     }
     crate::device::controller::lower::all(&mut lx);
     if !before_controllers {
-        lower_all(&devices.iommus, &mut lx);
+        Iommu::lower_all(&devices.iommus, &mut lx);
     }
     crate::device::iommu::family::behind_controllers(&mut lx);
-    lower_all(&devices.memories, &mut lx);
-    lower_all(&devices.hubs, &mut lx);
+    lower_at(Moment::First, &mut lx);
     crate::device::controller::lower::smartcard_readers(&mut lx);
     disk::lower::floppy_controller(&mut lx);
-    lower_all(&devices.disks, &mut lx);
-    lower_all(&devices.filesystems, &mut lx);
-    lower_all(&devices.interfaces, &mut lx);
-    lower_all(&devices.smartcards, &mut lx);
-    lower_all(&devices.serials, &mut lx);
-    lower_all(&devices.parallels, &mut lx);
-    lower_all(&devices.channels, &mut lx);
-    lower_all(&devices.consoles, &mut lx);
-    lower_all(&devices.tpms, &mut lx);
-    lower_all(&devices.inputs, &mut lx);
-    lower_all(&devices.audios, &mut lx);
-    lower_all(&devices.graphics, &mut lx);
-    lower_all(&devices.videos, &mut lx);
-    lower_all(&devices.sounds, &mut lx);
-    crate::device::watchdog::family::lower_all(&mut lx);
-    lower_all(&devices.redirdevs, &mut lx);
-    crate::device::hostdev::lower::lower_all(&mut lx);
+    lower_at(Moment::Devices, &mut lx);
     machine::incoming(&mut lx);
-    lower_all(&devices.memballoons, &mut lx);
-    lower_all(&devices.rngs, &mut lx);
-    lower_all(&devices.nvrams, &mut lx);
+    lower_at(Moment::Late, &mut lx);
     machine::vmcoreinfo(&mut lx);
     security::launch(&mut lx);
     crate::device::hostdev::lower::initiators(&mut lx);
     handed::arguments(&mut lx);
     machine::sandbox(&mut lx);
-    lower_all(&devices.panics, &mut lx);
-    lower_all(&devices.shmems, &mut lx);
-    lower_all(&devices.vsocks, &mut lx);
-    lower_all(&devices.cryptos, &mut lx);
+    lower_at(Moment::Last, &mut lx);
     machine::async_teardown(&mut lx);
-    lower_all(&devices.pstores, &mut lx);
+    lower_at(Moment::End, &mut lx);
     machine::msg(&mut lx);
     let secret_values = std::mem::take(&mut lx.secret_values);
     Lowered { plan: finish(lx), secret_values }
-}
-
-fn lower_all<F: Family>(family: &[F], lx: &mut Lower<'_>) {
-    family.iter().for_each(|d| d.lower(lx));
 }
 
 /// The general part of the Plan.

@@ -3,7 +3,7 @@
 use crate::device::address::Address;
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::disk::{Disk, DiskBus};
-use crate::device::{Device, Devices};
+use crate::device::{Device, Devices, families};
 use crate::domain::Domain;
 use crate::stage::{Board, Machine};
 
@@ -30,15 +30,8 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
             set(controller, id);
         }
     }
-    number_unnamed(&mut devices.filesystems, "fs", |_| true);
     number_unnamed(&mut devices.interfaces, "net", |i| !i.is_host_device());
-    number(&mut devices.smartcards, "smartcard");
-    number(&mut devices.redirdevs, "redir");
-    number(&mut devices.serials, "serial");
-    number(&mut devices.parallels, "parallel");
-    number(&mut devices.consoles, "console");
-    number(&mut devices.channels, "channel");
-    number(&mut devices.inputs, "input");
+    numbered(devices);
     let nics = devices.interfaces.iter_mut().filter(|i| i.is_host_device());
     let nics = nics.map(|i| i as &mut dyn Device).chain(devices.hostdevs.iter_mut().map(|h| h as &mut dyn Device));
     // A name of the user's takes no number.
@@ -48,26 +41,32 @@ pub fn assign(domain: &mut Domain, machine: &Machine) {
         set(device, format!("hostdev{next}"));
         next += u32::from(!own);
     }
-    number(&mut devices.sounds, "sound");
-    number(&mut devices.videos, "video");
-    number(&mut devices.memballoons, "balloon");
-    number(&mut devices.tpms, "tpm");
-    number(&mut devices.hubs, "hub");
-    number(&mut devices.watchdogs, "watchdog");
-    number_unnamed(&mut devices.rngs, "rng", |_| true);
-    number(&mut devices.nvrams, "nvram");
-    number(&mut devices.panics, "panic");
-    number(&mut devices.shmems, "shmem");
-    number_unnamed(&mut devices.cryptos, "crypto", |_| true);
-    number(&mut devices.iommus, "iommu");
-    number(&mut devices.vsocks, "vsock");
-    number(&mut devices.pstores, "pstore");
     let ids = crate::device::memory::ids(&devices.memories);
     for (device, id) in devices.memories.iter_mut().zip(ids) {
         set(device, id);
     }
     keep(devices);
 }
+
+macro_rules! numbers {
+    (@ (each $prefix:literal), $devices:expr) => {
+        number($devices, $prefix)
+    };
+    (@ (unnamed $prefix:literal), $devices:expr) => {
+        number_unnamed($devices, $prefix, |_| true)
+    };
+    (@ (own), $devices:expr) => {};
+    (@ (none), $devices:expr) => {};
+    ($($field:ident: $module:ident::$model:ident {
+        lower: $lower:tt, id: $id:tt, plug: $plug:tt, lock: $lock:tt, import: $import:tt
+    })*) => {
+        /// Numbers the families for which the table says no more than that.
+        fn numbered(devices: &mut Devices) {
+            $(numbers!(@ $id, &mut devices.$field);)*
+        }
+    };
+}
+families!(numbers);
 
 /// Gives devices the names that a lock has for them; the others get numbers that are free. Names of disks and controllers
 /// say where they are, and stay.

@@ -46,4 +46,8 @@ impl Family for Hostdev {
     fn lower(&self, lx: &mut Lower<'_>) {
         lower::hostdev(self, lx);
     }
+
+    fn lower_all(_: &[Hostdev], lx: &mut Lower<'_>) {
+        lower::lower_all(lx);
+    }
 }

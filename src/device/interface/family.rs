@@ -1,8 +1,8 @@
 //! Network interfaces: what the passes ask of the family.
 
-use super::{CONVENTIONAL, Interface, defaults, lower, rules};
+use super::{CONVENTIONAL, Interface, InterfaceType, defaults, lower, rules};
 use crate::device::family::Family;
-use crate::device::plug::{Plug, VirtioModel};
+use crate::device::plug::{Plug, Round, VirtioModel};
 use crate::domain::Domain;
 use crate::stage::Lower;
 use crate::stage::{Cx, Env, Machine, Quirk};
@@ -26,6 +26,16 @@ impl Family for Interface {
             "lan9118" | "smc91c111" => Plug::Nowhere,
             model if CONVENTIONAL.contains(&model) => Plug::Pci,
             _ => Plug::Pcie,
+        }
+    }
+
+    fn is_served_in(&self, round: Round) -> bool {
+        // Those that are devices of the host stand among the host devices.
+        let of_host = self.kind() == InterfaceType::Hostdev;
+        match round {
+            Round::Before => !of_host,
+            Round::Behind => of_host,
+            Round::Transports | Round::Usb => true,
         }
     }
 

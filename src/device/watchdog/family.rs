@@ -90,22 +90,21 @@ impl Family for Watchdog {
         lx.address(&mut props, &self.info);
         lx.device(props, self);
     }
-}
 
-/// Adds all watchdogs, and what QEMU does when one of them barks.
-pub fn lower_all(lx: &mut Lower<'_>) {
-    let watchdogs = &lx.devices.watchdogs;
-    watchdogs.iter().for_each(|w| w.lower(lx));
-    for of_board in watchdogs.iter().filter(|w| w.model == Some(WatchdogModel::Itco)) {
-        lx.text("-global", "ICH9-LPC.noreboot=off", of_board.site, "watchdog of the chipset");
+    /// Adds all watchdogs, and what QEMU does when one of them barks.
+    fn lower_all(watchdogs: &[Watchdog], lx: &mut Lower<'_>) {
+        watchdogs.iter().for_each(|w| w.lower(lx));
+        for of_board in watchdogs.iter().filter(|w| w.model == Some(WatchdogModel::Itco)) {
+            lx.text("-global", "ICH9-LPC.noreboot=off", of_board.site, "watchdog of the chipset");
+        }
+        let Some(first) = watchdogs.first() else { return };
+        let action = match first.action {
+            // QEMU pauses; taking the dump is the controller's part.
+            Some(WatchdogAction::Dump) => "pause",
+            Some(action) => action.as_str(),
+            None => "reset",
+        };
+        let site: Site = first.site;
+        lx.text("-watchdog-action", action, site, "watchdog");
     }
-    let Some(first) = watchdogs.first() else { return };
-    let action = match first.action {
-        // QEMU pauses; taking the dump is the controller's part.
-        Some(WatchdogAction::Dump) => "pause",
-        Some(action) => action.as_str(),
-        None => "reset",
-    };
-    let site: Site = first.site;
-    lx.text("-watchdog-action", action, site, "watchdog");
 }

@@ -3,7 +3,7 @@
 use super::{held, order};
 use crate::device::Device;
 use crate::device::address::{Address, CcwAddress};
-use crate::device::plug::Plug;
+use crate::device::plug::{Plug, Round};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
 use crate::stage::{Cx, Machine};
@@ -34,7 +34,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     used.sort_unstable();
     let env = cx.env;
     let mut next = 0;
-    order::other_transports(devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
+    order::serve(Round::Transports, devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
         let wanted = match device.info().address.address {
             None => matches!(plug, Plug::Virtio(_) | Plug::Ccw) && device.info().address.wanted.is_none(),
             Some(Address::Ccw(None)) => true,

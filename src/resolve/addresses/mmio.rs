@@ -4,7 +4,7 @@ use super::order;
 use crate::caps::Cap;
 use crate::device::Device;
 use crate::device::address::Address;
-use crate::device::plug::Plug;
+use crate::device::plug::{Plug, Round};
 use crate::domain::Domain;
 use crate::stage::{Board, Cx, Machine};
 
@@ -21,7 +21,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         return;
     }
     let env = cx.env;
-    order::other_transports(devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
+    order::serve(Round::Transports, devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
         if matches!(plug, Plug::Virtio(_)) && !device.info().has_address() {
             device.info_mut().place(Address::VirtioMmio);
         }

@@ -1,19 +1,16 @@
-//! The order in which devices are given their places.
-//!
-//! Where a device ends up depends on who was served before it, so this order is part of what a guest
-//! sees. It is libvirt's: behind the controllers come file systems, interfaces, sounds, …
+//! The order in which devices are given their places: the column `plug` of the table of families.
 
 use crate::device::family::Family;
-use crate::device::interface::{Interface, InterfaceType};
-use crate::device::plug::Plug;
-use crate::device::{Device, Devices};
+use crate::device::plug::{Plug, Round};
+use crate::device::turn::{Turn, in_order};
+use crate::device::{Device, Devices, FamilyId, families};
 use crate::stage::{Env, Machine};
 
 /// A visitor of devices and what they are to be plugged into.
 pub type Visit<'a> = &'a mut dyn FnMut(&mut dyn Device, Plug);
 
-fn all<F: Family>(devices: &mut [F], machine: &Machine, env: &Env<'_>, visit: Visit<'_>) {
-    for device in devices {
+fn all<F: Family>(devices: &mut [F], round: Round, machine: &Machine, env: &Env<'_>, visit: Visit<'_>) {
+    for device in devices.iter_mut().filter(|device| device.is_served_in(round)) {
         let plug = device.plug(machine, env);
         if plug != Plug::Nowhere {
             visit(device, plug);
@@ -21,74 +18,20 @@ fn all<F: Family>(devices: &mut [F], machine: &Machine, env: &Env<'_>, visit: Vi
     }
 }
 
-/// Interfaces, those that are devices of the host or the others: the former stand among the host devices.
-fn interfaces(interfaces: &mut [Interface], of_host: bool, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
-    for interface in interfaces.iter_mut().filter(|i| (i.kind() == InterfaceType::Hostdev) == of_host) {
-        let plug = interface.plug(m, env);
-        if plug != Plug::Nowhere {
-            visit(interface, plug);
+macro_rules! turns {
+    ($($field:ident: $module:ident::$model:ident {
+        lower: $lower:tt, id: $id:tt, plug: [$($round:ident $number:literal),*], lock: $lock:tt, import: $import:tt
+    })*) => {
+        const TURNS: &[Turn] = &in_order([$($(Turn::new(Round::$round as u8, $number, FamilyId::$model),)*)*]);
+
+        /// Visits the devices that are served in a round, in order.
+        pub fn serve(round: Round, devices: &mut Devices, machine: &Machine, env: &Env<'_>, visit: Visit<'_>) {
+            for turn in TURNS.iter().filter(|turn| turn.is_in(round as u8)) {
+                match turn.family {
+                    $(FamilyId::$model => all(&mut devices.$field, round, machine, env, visit),)*
+                }
+            }
         }
-    }
+    };
 }
-
-/// PCI: what comes before the controllers other than PCI's own.
-pub fn pci_before_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
-    all(&mut d.filesystems, m, env, visit);
-    interfaces(&mut d.interfaces, false, m, env, visit);
-    all(&mut d.sounds, m, env, visit);
-}
-
-/// PCI: what comes behind the controllers.
-pub fn pci_behind_controllers(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
-    all(&mut d.disks, m, env, visit);
-    interfaces(&mut d.interfaces, true, m, env, visit);
-    all(&mut d.hostdevs, m, env, visit);
-    all(&mut d.memballoons, m, env, visit);
-    all(&mut d.rngs, m, env, visit);
-    all(&mut d.watchdogs, m, env, visit);
-    all(&mut d.videos, m, env, visit);
-    all(&mut d.shmems, m, env, visit);
-    all(&mut d.inputs, m, env, visit);
-    all(&mut d.serials, m, env, visit);
-    all(&mut d.iommus, m, env, visit);
-    all(&mut d.vsocks, m, env, visit);
-    all(&mut d.memories, m, env, visit);
-    all(&mut d.panics, m, env, visit);
-    all(&mut d.cryptos, m, env, visit);
-    all(&mut d.pstores, m, env, visit);
-}
-
-/// Virtio devices on the channel subsystem, on MMIO transports, or in virtual I/O registers.
-pub fn other_transports(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
-    all(&mut d.disks, m, env, visit);
-    all(&mut d.interfaces, m, env, visit);
-    all(&mut d.sounds, m, env, visit);
-    all(&mut d.hostdevs, m, env, visit);
-    all(&mut d.videos, m, env, visit);
-    all(&mut d.controllers, m, env, visit);
-    all(&mut d.serials, m, env, visit);
-    all(&mut d.consoles, m, env, visit);
-    all(&mut d.inputs, m, env, visit);
-    all(&mut d.filesystems, m, env, visit);
-    all(&mut d.memballoons, m, env, visit);
-    all(&mut d.rngs, m, env, visit);
-    all(&mut d.nvrams, m, env, visit);
-    all(&mut d.tpms, m, env, visit);
-    all(&mut d.iommus, m, env, visit);
-    all(&mut d.vsocks, m, env, visit);
-    all(&mut d.memories, m, env, visit);
-    all(&mut d.cryptos, m, env, visit);
-}
-
-/// USB ports, without hubs.
-pub fn usb(d: &mut Devices, m: &Machine, env: &Env<'_>, visit: Visit<'_>) {
-    all(&mut d.disks, m, env, visit);
-    all(&mut d.interfaces, m, env, visit);
-    all(&mut d.sounds, m, env, visit);
-    all(&mut d.hostdevs, m, env, visit);
-    all(&mut d.controllers, m, env, visit);
-    all(&mut d.serials, m, env, visit);
-    all(&mut d.inputs, m, env, visit);
-    all(&mut d.filesystems, m, env, visit);
-    all(&mut d.redirdevs, m, env, visit);
-}
+families!(turns);

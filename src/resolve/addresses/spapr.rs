@@ -4,7 +4,7 @@ use super::{held, order};
 use crate::device::Device;
 use crate::device::address::Address;
 use crate::device::controller::Controller;
-use crate::device::plug::Plug;
+use crate::device::plug::{Plug, Round};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
 use crate::stage::{Board, Cx, Machine};
@@ -32,7 +32,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     });
     used.extend(held::places(devices, |a| if let Address::SpaprVio { reg } = a { *reg } else { None }));
     let env = cx.env;
-    order::other_transports(devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
+    order::serve(Round::Transports, devices, machine, &env, &mut |device: &mut dyn Device, plug: Plug| {
         // Whatever controller the XML puts there gets a place.
         let asked =
             device.is::<Controller>() && matches!(device.info().address.address, Some(Address::SpaprVio { .. }));

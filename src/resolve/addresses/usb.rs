@@ -6,7 +6,7 @@ use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::hub::Hub;
 use crate::device::info::DeviceInfo;
 use crate::device::input::Input;
-use crate::device::plug::Plug;
+use crate::device::plug::{Plug, Round};
 use crate::device::redirdev::Redirdev;
 use crate::device::{Device, Devices};
 use crate::diag::codes::address as codes;
@@ -77,7 +77,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
         hub.info.address.address.take_if(|a| !matches!(a, Address::Usb(_)));
     }
     let mut count = 0;
-    order::usb(devices, machine, &env, &mut |d, plug| {
+    order::serve(Round::Usb, devices, machine, &env, &mut |d, plug| {
         let elsewhere = d.info().address.address.as_ref().map(Address::kind).or(d.info().address.wanted);
         // The rest libvirt lets pass, to QEMU's dismay.
         let checked = d.is::<Input>() || d.is::<Redirdev>() || !env.behaves(Quirk::UsbAddressUnchecked);
@@ -88,7 +88,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
                 .help("remove the <address>, and virtc chooses one");
         }
     });
-    order::usb(devices, machine, &env, &mut |d, plug| count += u32::from(usb(d, plug)));
+    order::serve(Round::Usb, devices, machine, &env, &mut |d, plug| count += u32::from(usb(d, plug)));
     if count == 0 && devices.hubs.is_empty() {
         return;
     }
@@ -135,7 +135,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
         if hubs {
             devices.hubs.iter_mut().for_each(|hub| visit(hub, Plug::Usb));
         } else {
-            order::usb(devices, machine, &env, &mut visit);
+            order::serve(Round::Usb, devices, machine, &env, &mut visit);
         }
     }
 }
@@ -256,7 +256,7 @@ impl Bus<'_, '_> {
 fn has_open_port(devices: &mut Devices, machine: &Machine, env: &Env<'_>) -> bool {
     let open = |info: &DeviceInfo| !matches!(&info.address.address, Some(Address::Usb(at)) if !at.port.is_empty());
     let mut found = devices.hubs.iter().any(|hub| open(&hub.info));
-    order::usb(devices, machine, env, &mut |d, plug| found |= plug == Plug::Usb && open(d.info()));
+    order::serve(Round::Usb, devices, machine, env, &mut |d, plug| found |= plug == Plug::Usb && open(d.info()));
     found
 }
 
@@ -281,7 +281,7 @@ fn report_disabled(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
         cx.error(&codes::USB, hub.site, format!("there is a USB hub, in a domain {why}; can't add it")).help(help);
     }
     let env = cx.env;
-    order::usb(devices, machine, &env, &mut |d, plug| {
+    order::serve(Round::Usb, devices, machine, &env, &mut |d, plug| {
         if plug == Plug::Usb && !d.is::<Hub>() {
             let message = format!("a USB {} device, in a domain {why}", d.family());
             cx.error(&codes::USB, d.site(), message).help(help);

@@ -16,7 +16,7 @@ use crate::device::Devices;
 use crate::device::address::{Address, PciAddress};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::family::Family;
-use crate::device::plug::{Plug, VirtioModel};
+use crate::device::plug::{Plug, Round, VirtioModel};
 use crate::diag::codes::address as codes;
 use crate::domain::Domain;
 use crate::stage::Quirk;
@@ -70,8 +70,8 @@ fn report_busless(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
         let plug = controller.plug(machine, &env);
         look(controller, plug);
     }
-    order::pci_before_controllers(devices, machine, &env, &mut look);
-    order::pci_behind_controllers(devices, machine, &env, &mut look);
+    order::serve(Round::Before, devices, machine, &env, &mut look);
+    order::serve(Round::Behind, devices, machine, &env, &mut look);
     // Boards of ARM and RISC-V without PCI have devices of their own, in places of which nothing is known.
     let unknown = machine.arch.is_arm() || machine.arch.is_riscv();
     homeless.retain(|_| !unknown || !env.behaves(Quirk::PciIsNotChecked));
@@ -143,9 +143,9 @@ impl<'r, 'c> Run<'r, 'c> {
         }
         self.pci_controllers(devices);
         let (machine, env) = (self.machine, self.cx.env);
-        order::pci_before_controllers(devices, machine, &env, &mut |d, plug| self.endpoint(d, plug));
+        order::serve(Round::Before, devices, machine, &env, &mut |d, plug| self.endpoint(d, plug));
         self.other_controllers(devices);
-        order::pci_behind_controllers(devices, machine, &env, &mut |d, plug| self.endpoint(d, plug));
+        order::serve(Round::Behind, devices, machine, &env, &mut |d, plug| self.endpoint(d, plug));
         if spare
             && self.dry
             && self.topology.root() == Some(ControllerModel::PcieRoot)
@@ -198,8 +198,8 @@ impl<'r, 'c> Run<'r, 'c> {
                 self.take(*at, connect, d);
             }
         };
-        order::pci_before_controllers(devices, machine, &env, &mut take);
-        order::pci_behind_controllers(devices, machine, &env, &mut take);
+        order::serve(Round::Before, devices, machine, &env, &mut take);
+        order::serve(Round::Behind, devices, machine, &env, &mut take);
         // A lock keeps the places of devices that are gone, where nobody has taken them.
         for at in held::places(devices, |a| if let Address::Pci(at) = a { Some(*at) } else { None }) {
             self.topology.keep(at);
