@@ -1,6 +1,7 @@
 //! How the values of host facts are written: sizes, paths, lists of CPUs, times.
 
 use super::kdl::Fact;
+use super::rows::{Tell, Written};
 use super::*;
 use crate::vocab::{NumberSet, Value, iso_time, parse_iec, seconds_since_1970};
 use ::kdl::KdlValue;
@@ -16,6 +17,12 @@ macro_rules! word_facts {
             fn read(value: &KdlValue) -> Result<Self, String> {
                 let word = text(value, "a string in quotes")?;
                 <$ty as Value>::parse(&word)
+            }
+        }
+
+        impl Tell for $ty {
+            fn written(&self) -> Written {
+                Written::Text(self.to_text())
             }
         }
     )+ };
@@ -70,6 +77,16 @@ impl Fact for Mac {
         } else {
             Err(expected.to_string())
         }
+    }
+}
+
+/// A level of detail from 0 to 9.
+pub struct Level(pub u8);
+
+impl Fact for Level {
+    fn read(value: &KdlValue) -> Result<Self, String> {
+        let level = value.as_integer().and_then(|n| u8::try_from(n).ok()).filter(|n| *n <= 9);
+        level.map(Level).ok_or_else(|| "a number from 0 to 9".to_string())
     }
 }
 

@@ -337,10 +337,14 @@ impl Entries<'_, '_, '_> {
         self.convert(at, &format!("'{name}'"))
     }
 
+    /// Whether the property is there.
+    pub fn has_property(&self, name: &str) -> bool {
+        self.node.entries().iter().any(|e| e.name().is_some_and(|n| n.value() == name))
+    }
+
     /// The property, which has to be there.
     pub fn required_prop<T: Fact>(&mut self, name: &str) -> Option<T> {
-        let there = self.node.entries().iter().any(|e| e.name().is_some_and(|n| n.value() == name));
-        if !there {
+        if !self.has_property(name) {
             self.reader.missing(name_span(self.node), &format!("the property '{name}'"), self.node.name().value());
         }
         self.prop(name)

@@ -8,12 +8,15 @@ mod fact;
 mod facts;
 mod files;
 pub(crate) mod kdl;
+mod machine;
 mod pci;
 mod plain_kdl;
 pub mod qemu_conf;
 mod read;
 pub mod reference;
+mod rows;
 mod security;
+mod settings;
 mod shipped;
 mod storage;
 mod write;
@@ -22,9 +25,14 @@ pub use default::{DEFAULT_USER, DEVICE_ACL};
 pub use fact::Fact;
 pub use facts::{parse_numbers, print_numbers};
 pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};
+pub use machine::{HostCpu, Machine, Tpm, VhostNetPolicy};
 pub use pci::PciAddress;
 pub use read::read;
 pub use security::{Categories, Security, SelinuxPolicy};
+pub use settings::{
+    DeprecatedFeatures, Deprecation, Directories, Instance, InstanceMode, Ports, Process, Seccomp, SecurityDriver,
+    Service,
+};
 pub use shipped::Distribution;
 pub use storage::{Image, Link, Mount};
 pub use write::{Lines, print_size, write};
@@ -131,86 +139,6 @@ pub struct Clock {
     pub timezone: String,
 }
 
-/// First free port of each range.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Ports {
-    /// VNC.
-    pub vnc: u16,
-    /// VNC over WebSocket.
-    pub vnc_websocket: u16,
-    /// SPICE.
-    pub spice: u16,
-    /// SPICE over TLS.
-    pub spice_tls: u16,
-    /// RDP.
-    pub rdp: u16,
-}
-
-/// The hardware of the host.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Machine {
-    /// Architecture.
-    pub arch: Arch,
-    /// Base page size, bytes.
-    pub page_size: u64,
-    /// Size of a transparent huge page, bytes.
-    pub transparent_hugepage_size: u64,
-    /// The CPU; none where the architecture has no model names.
-    pub cpu: Option<HostCpu>,
-    /// Bits of a physical address; 0: not reported.
-    pub physical_address_bits: u32,
-    /// The most vCPUs that KVM takes.
-    pub kvm_max_vcpus: u32,
-    /// Whether NICs get a vhost descriptor.
-    pub vhost_net: VhostNetPolicy,
-    /// Context ID for `<cid auto='yes'/>`.
-    pub vsock_next_cid: u32,
-    /// Render node for GL when the XML names none.
-    pub drm_render_node: Option<String>,
-    /// Block devices that are optical drives.
-    pub cdrom: Vec<String>,
-    /// A TPM device.
-    pub tpm: Option<Tpm>,
-}
-
-/// The CPU of the host, in libvirt's terms.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct HostCpu {
-    /// Model.
-    pub model: String,
-    /// Vendor.
-    pub vendor: Option<String>,
-    /// Sockets.
-    pub sockets: u32,
-    /// Cores of a socket.
-    pub cores: u32,
-    /// Threads of a core.
-    pub threads: u32,
-    /// Features on top of the model.
-    pub features: Vec<String>,
-}
-
-keywords! {
-    /// Whether virtio NICs on a tap get a vhost descriptor.
-    pub enum VhostNetPolicy {
-        /// Every one.
-        Always = "always",
-        /// As libvirt does: KVM guests, unless `<driver name='qemu'>`.
-        Auto = "auto",
-        /// None.
-        Never = "never",
-    }
-}
-
-/// A TPM device of the host.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Tpm {
-    /// Its node.
-    pub path: String,
-    /// The file that cancels a command.
-    pub cancel_path: Option<String>,
-}
-
 /// NUMA of the host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Numa {
@@ -244,152 +172,6 @@ pub struct HugepageMount {
     pub page_size: u64,
     /// Whether it is used when the XML names no size.
     pub default: bool,
-}
-
-/// The instance and its switches.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Instance {
-    /// System-wide or a user's.
-    pub mode: InstanceMode,
-    /// Number in per-domain paths; -1: none given.
-    pub domain_id: i32,
-    /// Which driver confines the guests.
-    pub security_driver: SecurityDriver,
-    /// Time stamps in QEMU's log.
-    pub log_timestamp: bool,
-    /// Whether guest memory goes into core dumps.
-    pub dump_guest_core: bool,
-    /// QEMU's own system call filter.
-    pub seccomp_sandbox: Seccomp,
-    /// What QEMU does with deprecated options.
-    pub deprecation_behavior: Deprecation,
-    /// Whether a guest without graphics may use the host's sound.
-    pub nographics_allow_host_audio: bool,
-    /// 0 to 9.
-    pub gluster_debug_level: u8,
-    /// What becomes of features that newer machines will not have, in a `host-model` CPU of IBM Z.
-    pub cpu_deprecated_features: DeprecatedFeatures,
-}
-
-keywords! {
-    /// What becomes of features that newer machines will not have.
-    pub enum DeprecatedFeatures {
-        /// The guest has them.
-        On = "on",
-        /// The guest does not see them.
-        Off = "off",
-        /// As the host's model has them.
-        None = "none",
-    }
-}
-
-keywords! {
-    /// Which instance of libvirt is stood in for.
-    pub enum InstanceMode {
-        System = "system",
-        Session = "session",
-    }
-}
-
-keywords! {
-    /// Which driver confines the guests.
-    pub enum SecurityDriver {
-        None = "none",
-        Selinux = "selinux",
-        Apparmor = "apparmor",
-        Dac = "dac",
-    }
-}
-
-keywords! {
-    /// QEMU's own system call filter.
-    pub enum Seccomp {
-        /// When QEMU can.
-        Auto = "auto",
-        On = "on",
-        Off = "off",
-    }
-}
-
-keywords! {
-    /// What QEMU does with deprecated options.
-    pub enum Deprecation {
-        None = "none",
-        Omit = "omit",
-        Reject = "reject",
-        Crash = "crash",
-    }
-}
-
-/// How QEMU's process is run, by the keys of qemu.conf.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Process {
-    /// Account of swtpm.
-    pub swtpm_user: Option<String>,
-    /// Group of swtpm.
-    pub swtpm_group: Option<String>,
-    /// Whether the title of the process is set to the name of the domain.
-    pub set_process_name: bool,
-    /// Limit of processes; 0: that of the host.
-    pub max_processes: u32,
-    /// Limit of open files; 0: that of the host.
-    pub max_files: u32,
-    /// Limit of tasks of the machine's scope; 0: that of the host.
-    pub max_threads: u32,
-    /// Limit of core dumps, bytes; none: unlimited.
-    pub max_core: Option<u64>,
-    /// Device nodes that every guest may use.
-    pub device_acl: Vec<String>,
-    /// Helper programs that are not the usual ones: `pr`, `dbus`; name and path.
-    pub helpers: Vec<(String, String)>,
-}
-
-/// Where per-domain files go.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Directories {
-    /// Parent of the per-domain directories.
-    pub lib: String,
-    /// Sockets of virtio channels without a path.
-    pub channel_target: String,
-    /// Files of file-backed memory.
-    pub memory_backing: String,
-    /// UEFI variable stores.
-    pub nvram: String,
-    /// UEFI variable stores that QEMU keeps itself.
-    pub varstore: String,
-    /// Sockets of passt.
-    pub passt: String,
-    /// Sockets of the display bus.
-    pub dbus: String,
-    /// State of the RDP server.
-    pub rdp: String,
-}
-
-/// What a network service does when the XML does not say.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Service {
-    /// Address to listen on.
-    pub listen: String,
-    /// TLS.
-    pub tls: bool,
-    /// Ask the peer for a certificate.
-    pub tls_verify: bool,
-    /// X.509 credentials.
-    pub tls_dir: String,
-    /// Secret with the passphrase of the key.
-    pub tls_secret: Option<Uuid>,
-    /// Which algorithms are taken, in the words of GnuTLS.
-    pub tls_priority: Option<String>,
-    /// SASL.
-    pub sasl: bool,
-    /// Configuration of SASL.
-    pub sasl_dir: Option<String>,
-    /// Default password.
-    pub password: Option<String>,
-    /// A Unix socket instead of TCP.
-    pub auto_unix_socket: bool,
-    /// Keep the host's sound (VNC).
-    pub allow_host_audio: bool,
 }
 
 /// Where firmware is found.

@@ -1,12 +1,11 @@
 //! Reads `host.kdl`.
 
 use super::facts::{Bytes, Cidr, Mac, Numbers, Path, Time};
-use super::kdl::{self, Reader, Times, Times::*, name_span};
+use super::kdl::{self, Reader, Times::*};
+use super::rows::{Facts, Table};
 use super::*;
 use crate::diag::{Diagnostics, Span};
 use ::kdl::KdlNode;
-
-type Table = &'static [(&'static str, Times)];
 
 /// The nodes of the document.
 const TOP: Table = &[
@@ -47,81 +46,17 @@ const TOP: Table = &[
     ("mount", Many),
 ];
 
-const MACHINE: Table = &[
-    ("arch", Once),
-    ("page-size", Once),
-    ("transparent-hugepage-size", Once),
-    ("cpu", Once),
-    ("physical-address-bits", Once),
-    ("kvm", Once),
-    ("vhost-net", Once),
-    ("vhost-vsock", Once),
-    ("drm-render-node", Once),
-    ("cdrom", Many),
-    ("tpm", Once),
-];
-
-const INSTANCE: Table = &[
-    ("mode", Once),
-    ("domain-id", Once),
-    ("security-driver", Once),
-    ("log-timestamp", Once),
-    ("dump-guest-core", Once),
-    ("seccomp-sandbox", Once),
-    ("deprecation-behavior", Once),
-    ("nographics-allow-host-audio", Once),
-    ("gluster-debug-level", Once),
-    ("default-cpu-deprecated-features", Once),
-];
-
-const PROCESS: Table = &[
-    ("swtpm-user", Once),
-    ("swtpm-group", Once),
-    ("set-process-name", Once),
-    ("max-processes", Once),
-    ("max-files", Once),
-    ("max-threads", Once),
-    ("max-core", Once),
-    ("device-acl", Many),
-    ("helper", Many),
-];
-
-const DIRECTORIES: Table = &[
-    ("lib", Once),
-    ("channel-target", Once),
-    ("memory-backing", Once),
-    ("nvram", Once),
-    ("varstore", Once),
-    ("passt", Once),
-    ("dbus", Once),
-    ("rdp", Once),
-];
-
-const SERVICE: Table = &[
-    ("listen", Once),
-    ("tls", Once),
-    ("tls-verify", Once),
-    ("tls-dir", Once),
-    ("tls-secret", Once),
-    ("tls-priority", Once),
-    ("sasl", Once),
-    ("sasl-dir", Once),
-    ("password", Once),
-    ("auto-unix-socket", Once),
-    ("allow-host-audio", Once),
-];
-
 /// The names that are known, by the node that they stand in.
 #[cfg(test)]
 pub(super) fn tables() -> [(&'static str, Table); 7] {
     [
         ("", TOP),
-        ("machine", MACHINE),
-        ("instance", INSTANCE),
-        ("process", PROCESS),
-        ("directories", DIRECTORIES),
-        ("vnc", SERVICE),
-        ("spice", SERVICE),
+        ("machine", Machine::NAMES),
+        ("instance", Instance::NAMES),
+        ("process", Process::NAMES),
+        ("directories", Directories::NAMES),
+        ("vnc", Service::NAMES),
+        ("spice", Service::NAMES),
     ]
 }
 
@@ -159,23 +94,23 @@ fn top(r: &mut Reader, node: &KdlNode, host: &mut Host) {
         "root" => r.value(node, &mut host.root),
         "random" => r.value(node, &mut host.random),
         "clock" => clock(r, node, &mut host.clock),
-        "ports" => ports(r, node, &mut host.ports),
+        "ports" => host.ports.read_properties(r, node),
         "machine" => machine(r, node, &mut host.machine),
         "numa" => numa(r, node, &mut host.numa),
         "hugepages" => hugepages(r, node, &mut host.hugepages),
         "environment" => environment(r, node, host),
-        "instance" => instance(r, node, &mut host.instance),
-        "process" => process(r, node, &mut host.process),
-        "security" => super::security::read(r, node, &mut host.security),
-        "directories" => directories(r, node, &mut host.directories),
-        "vnc" => service(r, node, &mut host.vnc),
-        "spice" => service(r, node, &mut host.spice),
-        "rdp" => service(r, node, &mut host.rdp),
-        "chardev" => service(r, node, &mut host.chardev),
-        "nbd" => service(r, node, &mut host.nbd),
-        "vxhs" => service(r, node, &mut host.vxhs),
-        "migration" => service(r, node, &mut host.migration),
-        "backup" => service(r, node, &mut host.backup),
+        "instance" => host.instance.read_block(r, node),
+        "process" => host.process.read_block(r, node),
+        "security" => host.security.read_block(r, node),
+        "directories" => host.directories.read_block(r, node),
+        "vnc" => host.vnc.read_either(r, node),
+        "spice" => host.spice.read_either(r, node),
+        "rdp" => host.rdp.read_either(r, node),
+        "chardev" => host.chardev.read_either(r, node),
+        "nbd" => host.nbd.read_either(r, node),
+        "vxhs" => host.vxhs.read_either(r, node),
+        "migration" => host.migration.read_either(r, node),
+        "backup" => host.backup.read_either(r, node),
         "firmware" => firmware(r, node, &mut host.firmware),
         "vhost-user" => vhost_user(r, node, &mut host.vhost_user),
         "swtpm" => host.swtpm = Some(swtpm(r, node)),
@@ -223,14 +158,6 @@ fn top(r: &mut Reader, node: &KdlNode, host: &mut Host) {
     }
 }
 
-fn path(r: &mut Reader, node: &KdlNode, into: &mut String) {
-    let mut value = None;
-    r.option::<Path>(node, &mut value);
-    if let Some(Path(path)) = value {
-        *into = path;
-    }
-}
-
 fn optional_path(r: &mut Reader, node: &KdlNode, into: &mut Option<String>) {
     let mut value = None;
     r.option::<Path>(node, &mut value);
@@ -245,14 +172,6 @@ fn paths(r: &mut Reader, node: &KdlNode, into: &mut Vec<String>) {
     into.extend(list.into_iter().map(|p| p.0));
 }
 
-fn size(r: &mut Reader, node: &KdlNode, into: &mut u64) {
-    let mut value = None;
-    r.option::<Bytes>(node, &mut value);
-    if let Some(Bytes(bytes)) = value {
-        *into = bytes;
-    }
-}
-
 fn clock(r: &mut Reader, node: &KdlNode, clock: &mut Clock) {
     let mut e = r.entries(node);
     if let Some(Time(now)) = e.prop("now") {
@@ -263,79 +182,12 @@ fn clock(r: &mut Reader, node: &KdlNode, clock: &mut Clock) {
     r.no_children(node);
 }
 
-fn ports(r: &mut Reader, node: &KdlNode, ports: &mut Ports) {
-    let mut e = r.entries(node);
-    e.set("vnc", &mut ports.vnc);
-    e.set("vnc-websocket", &mut ports.vnc_websocket);
-    e.set("spice", &mut ports.spice);
-    e.set("spice-tls", &mut ports.spice_tls);
-    e.set("rdp", &mut ports.rdp);
-    e.finish();
-    r.no_children(node);
-}
-
 fn machine(r: &mut Reader, node: &KdlNode, machine: &mut Machine) {
-    let mut has_arch = false;
-    for child in r.block(node, MACHINE) {
-        match child.name().value() {
-            "arch" => {
-                has_arch = true;
-                r.value(child, &mut machine.arch);
-            }
-            "page-size" => size(r, child, &mut machine.page_size),
-            "transparent-hugepage-size" => size(r, child, &mut machine.transparent_hugepage_size),
-            "cpu" => machine.cpu = cpu(r, child),
-            "physical-address-bits" => r.value(child, &mut machine.physical_address_bits),
-            "kvm" => {
-                let mut e = r.entries(child);
-                e.set("max-vcpus", &mut machine.kvm_max_vcpus);
-                e.finish();
-                r.no_children(child);
-            }
-            "vhost-net" => {
-                let mut e = r.entries(child);
-                e.set("policy", &mut machine.vhost_net);
-                e.finish();
-                r.no_children(child);
-            }
-            "vhost-vsock" => {
-                let mut e = r.entries(child);
-                e.set("next-cid", &mut machine.vsock_next_cid);
-                e.finish();
-                r.no_children(child);
-            }
-            "drm-render-node" => optional_path(r, child, &mut machine.drm_render_node),
-            "cdrom" => paths(r, child, &mut machine.cdrom),
-            "tpm" => {
-                let mut e = r.entries(child);
-                let device = e.required_arg::<Path>("the path of the device");
-                let cancel = e.prop::<Path>("cancel-path");
-                e.finish();
-                r.no_children(child);
-                machine.tpm = device.map(|Path(path)| Tpm { path, cancel_path: cancel.map(|p| p.0) });
-            }
-            _ => {}
-        }
-    }
+    machine.read_block(r, node);
+    let has_arch = node.iter_children().any(|child| child.name().value() == "arch");
     if !has_arch {
         r.missing(kdl::name_span(node), "'arch'", "machine");
     }
-}
-
-fn cpu(r: &mut Reader, node: &KdlNode) -> Option<HostCpu> {
-    let mut cpu = HostCpu { sockets: 1, cores: 1, threads: 1, ..HostCpu::default() };
-    let mut e = r.entries(node);
-    let model = e.required_prop("model");
-    e.set_option("vendor", &mut cpu.vendor);
-    e.set("sockets", &mut cpu.sockets);
-    e.set("cores", &mut cpu.cores);
-    e.set("threads", &mut cpu.threads);
-    e.finish();
-    for child in r.children(node, &[("feature", Many)]) {
-        r.list(child, &mut cpu.features);
-    }
-    cpu.model = model?;
-    Some(cpu)
 }
 
 fn numa(r: &mut Reader, node: &KdlNode, numa: &mut Numa) {
@@ -404,121 +256,6 @@ fn environment(r: &mut Reader, node: &KdlNode, host: &mut Host) {
         let mut value = String::new();
         r.value(child, &mut value);
         host.set_env(name, &value);
-    }
-}
-
-fn instance(r: &mut Reader, node: &KdlNode, instance: &mut Instance) {
-    for child in r.block(node, INSTANCE) {
-        match child.name().value() {
-            "mode" => r.value(child, &mut instance.mode),
-            "domain-id" => r.value(child, &mut instance.domain_id),
-            "security-driver" => r.value(child, &mut instance.security_driver),
-            "log-timestamp" => r.value(child, &mut instance.log_timestamp),
-            "dump-guest-core" => r.value(child, &mut instance.dump_guest_core),
-            "seccomp-sandbox" => r.value(child, &mut instance.seccomp_sandbox),
-            "deprecation-behavior" => r.value(child, &mut instance.deprecation_behavior),
-            "nographics-allow-host-audio" => r.value(child, &mut instance.nographics_allow_host_audio),
-            "default-cpu-deprecated-features" => r.value(child, &mut instance.cpu_deprecated_features),
-            "gluster-debug-level" => {
-                r.value(child, &mut instance.gluster_debug_level);
-                if instance.gluster_debug_level > 9 {
-                    r.bad_value(kdl::name_span(child), "'gluster-debug-level'", "a number from 0 to 9");
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
-fn process(r: &mut Reader, node: &KdlNode, process: &mut Process) {
-    let mut acl = None;
-    for child in r.block(node, PROCESS) {
-        match child.name().value() {
-            "swtpm-user" => r.option(child, &mut process.swtpm_user),
-            "swtpm-group" => r.option(child, &mut process.swtpm_group),
-            "set-process-name" => r.value(child, &mut process.set_process_name),
-            "max-processes" => r.value(child, &mut process.max_processes),
-            "max-files" => r.value(child, &mut process.max_files),
-            "max-threads" => r.value(child, &mut process.max_threads),
-            "max-core" => {
-                let mut limit = None;
-                r.option::<Bytes>(child, &mut limit);
-                process.max_core = limit.map(|b| b.0);
-            }
-            "device-acl" => paths(r, child, acl.get_or_insert_default()),
-            "helper" => {
-                let mut e = r.entries(child);
-                let name = e.required_arg("its name");
-                let program = e.required_prop::<Path>("path");
-                e.finish();
-                r.no_children(child);
-                let name: Option<String> = name;
-                let known = name.as_deref().is_none_or(|name| matches!(name, "pr" | "dbus" | "rdp"));
-                if !known {
-                    r.bad_value(name_span(child), "helper", "'pr', 'dbus' or 'rdp'");
-                } else if let (Some(name), Some(Path(path))) = (name, program) {
-                    process.helpers.push((name, path));
-                }
-            }
-            _ => {}
-        }
-    }
-    if let Some(nodes) = acl {
-        process.device_acl = nodes;
-    }
-}
-
-fn directories(r: &mut Reader, node: &KdlNode, directories: &mut Directories) {
-    for child in r.block(node, DIRECTORIES) {
-        let into = match child.name().value() {
-            "lib" => &mut directories.lib,
-            "channel-target" => &mut directories.channel_target,
-            "memory-backing" => &mut directories.memory_backing,
-            "nvram" => &mut directories.nvram,
-            "varstore" => &mut directories.varstore,
-            "passt" => &mut directories.passt,
-            "dbus" => &mut directories.dbus,
-            "rdp" => &mut directories.rdp,
-            _ => continue,
-        };
-        path(r, child, into);
-    }
-}
-
-/// The settings of a service stand as children or as properties.
-fn service(r: &mut Reader, node: &KdlNode, service: &mut Service) {
-    let mut e = r.entries(node);
-    e.set("listen", &mut service.listen);
-    e.set("tls", &mut service.tls);
-    e.set("tls-verify", &mut service.tls_verify);
-    if let Some(Path(path)) = e.prop("tls-dir") {
-        service.tls_dir = path;
-    }
-    e.set_option("tls-secret", &mut service.tls_secret);
-    e.set_option("tls-priority", &mut service.tls_priority);
-    e.set("sasl", &mut service.sasl);
-    if let Some(Path(path)) = e.prop("sasl-dir") {
-        service.sasl_dir = Some(path);
-    }
-    e.set_option("password", &mut service.password);
-    e.set("auto-unix-socket", &mut service.auto_unix_socket);
-    e.set("allow-host-audio", &mut service.allow_host_audio);
-    e.finish();
-    for child in r.children(node, SERVICE) {
-        match child.name().value() {
-            "listen" => r.value(child, &mut service.listen),
-            "tls" => r.value(child, &mut service.tls),
-            "tls-verify" => r.value(child, &mut service.tls_verify),
-            "tls-dir" => path(r, child, &mut service.tls_dir),
-            "tls-secret" => r.option(child, &mut service.tls_secret),
-            "tls-priority" => r.option(child, &mut service.tls_priority),
-            "sasl" => r.value(child, &mut service.sasl),
-            "sasl-dir" => optional_path(r, child, &mut service.sasl_dir),
-            "password" => r.option(child, &mut service.password),
-            "auto-unix-socket" => r.value(child, &mut service.auto_unix_socket),
-            "allow-host-audio" => r.value(child, &mut service.allow_host_audio),
-            _ => {}
-        }
     }
 }
 

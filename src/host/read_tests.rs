@@ -52,7 +52,7 @@ clock now="yesterday"
             "\"/m\"",
             "\"both\"",
             "\"yes\"",
-            "gluster-debug-level",
+            "10",
             "secret",
             "\"0:0:0.9\"",
             "\"1.2.3.4\"",

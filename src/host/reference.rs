@@ -1,5 +1,8 @@
 //! The reference of `host.kdl`: every node with an example that reads, and what its parts mean. The manual and
-//! virtc-host(5) are written from it; tests hold it against the reader.
+//! virtc-host(5) are written from it; tests hold it against the reader. What is declared in rows describes itself.
+
+use super::rows::Facts;
+use super::{Directories, Instance, Machine, Ports, Process, Security, Service};
 
 /// A node of the document.
 #[derive(Debug)]
@@ -13,20 +16,6 @@ pub struct Entry {
     /// Children and properties with what they mean, units and defaults.
     pub parts: &'static [(&'static str, &'static str)],
 }
-
-const SERVICE: &[(&str, &str)] = &[
-    ("listen", "address when the domain names none; 127.0.0.1"),
-    ("tls", "whether it speaks TLS; #false"),
-    ("tls-verify", "whether a client has to show a certificate; #false"),
-    ("tls-dir", "folder of the certificates"),
-    ("tls-secret", "UUID of the secret with the passphrase of the key"),
-    ("tls-priority", "which algorithms are taken, in the words of GnuTLS"),
-    ("sasl", "whether users are asked for by SASL; #false"),
-    ("sasl-dir", "folder of the configuration of SASL"),
-    ("password", "password of domains that set none"),
-    ("auto-unix-socket", "a socket in place of a port; #false"),
-    ("allow-host-audio", "whether the sound of the host stays on with VNC; #false"),
-];
 
 /// The settings of a service that only has certificates.
 const CERTIFICATES: &[(&str, &str)] = &[
@@ -49,22 +38,7 @@ pub const NODES: &[Entry] = &[
         name: "machine",
         about: "The hardware. The only node that has to be there, with arch.",
         example: "machine {\n    arch \"x86_64\"\n    page-size \"4KiB\"\n    physical-address-bits 46\n    vhost-net policy=\"auto\"\n    cpu model=\"Skylake-Server\" vendor=\"Intel\" sockets=1 cores=8 threads=2 {\n        feature \"vmx\"\n    }\n    kvm max-vcpus=1024\n    tpm \"/dev/tpm0\" cancel-path=\"/sys/class/tpm/tpm0/device/cancel\"\n}",
-        parts: &[
-            ("arch", "architecture, as x86_64, aarch64; always needed"),
-            ("page-size", "size of a page of memory; \"4KiB\""),
-            ("transparent-hugepage-size", "size of a transparent huge page; \"2MiB\""),
-            (
-                "cpu",
-                "model, vendor, sockets, cores, threads, and feature for what it has beyond the model; for host-model",
-            ),
-            ("physical-address-bits", "bits of a physical address; 0: not known"),
-            ("kvm", "max-vcpus: the most virtual CPUs that KVM takes"),
-            ("vhost-net", "policy: always, never, or auto, as libvirt does"),
-            ("vhost-vsock", "next-cid: the address that <cid auto='yes'/> gets"),
-            ("drm-render-node", "render node of GPUs when the domain names none"),
-            ("cdrom", "block devices that are optical drives"),
-            ("tpm", "TPM of the host, and cancel-path: the file that ends a command"),
-        ],
+        parts: Machine::PARTS,
     },
     Entry {
         name: "root",
@@ -88,13 +62,7 @@ pub const NODES: &[Entry] = &[
         name: "ports",
         about: "The first free port of each range, for displays that choose one.",
         example: "ports vnc=5900 vnc-websocket=5700 spice=5900 spice-tls=5900 rdp=3389",
-        parts: &[
-            ("vnc", "5900"),
-            ("vnc-websocket", "VNC in a browser; 5700"),
-            ("spice", "5900"),
-            ("spice-tls", "SPICE with TLS"),
-            ("rdp", "3389"),
-        ],
+        parts: Ports::PARTS,
     },
     Entry {
         name: "numa",
@@ -121,92 +89,44 @@ pub const NODES: &[Entry] = &[
         name: "instance",
         about: "Which instance of libvirt is stood in for, and its switches. In brackets: the key of qemu.conf.",
         example: "instance {\n    mode \"system\"\n    security-driver \"apparmor\"\n    seccomp-sandbox \"auto\"\n}",
-        parts: &[
-            ("mode", "system, or session: machines of a user"),
-            ("domain-id", "number in paths of libvirt; -1: none"),
-            ("security-driver", "none, selinux, apparmor, dac (security_driver)"),
-            ("log-timestamp", "time stamps in QEMU's log (log_timestamp)"),
-            ("dump-guest-core", "whether the guest's memory goes into core dumps (dump_guest_core)"),
-            ("seccomp-sandbox", "QEMU's own filter of system calls: auto, on, off (seccomp_sandbox)"),
-            (
-                "deprecation-behavior",
-                "what QEMU does with options that will go: none, omit, reject, crash (deprecation_behavior)",
-            ),
-            (
-                "nographics-allow-host-audio",
-                "sound of the host for guests without a display (nographics_allow_host_audio)",
-            ),
-            ("gluster-debug-level", "0 to 9 (gluster_debug_level)"),
-            (
-                "default-cpu-deprecated-features",
-                "on, off, none: features of IBM Z that will go (default_cpu_deprecated_features)",
-            ),
-        ],
+        parts: Instance::PARTS,
     },
     Entry {
         name: "process",
         about: "How the processes are run. In brackets: the key of qemu.conf.",
         example: "process {\n    max-files 32768\n    device-acl \"/dev/null\" \"/dev/full\" \"/dev/zero\" \"/dev/random\" \"/dev/urandom\" \"/dev/ptmx\" \"/dev/kvm\"\n    helper \"pr\" path=\"/usr/bin/qemu-pr-helper\"\n}",
-        parts: &[
-            ("swtpm-user", "account of swtpm (swtpm_user)"),
-            ("swtpm-group", "its group (swtpm_group)"),
-            ("set-process-name", "the process is called after the domain (set_process_name)"),
-            ("max-processes", "limit of processes; 0: the host's (max_processes)"),
-            ("max-files", "limit of open files; 0: the host's (max_files)"),
-            ("max-threads", "limit of threads; 0: the host's (max_threads_per_process)"),
-            ("max-core", "limit of core dumps, a size (max_core)"),
-            ("device-acl", "device nodes that every guest may use (cgroup_device_acl)"),
-            ("helper", "pr, dbus or rdp, and path: the program, where it is not at its usual place"),
-        ],
+        parts: Process::PARTS,
     },
     Entry {
         name: "security",
         about: "Accounts, ownership, contexts, and what guests may have although it is the system's. In brackets: the key of qemu.conf.",
         example: "security {\n    dynamic-ownership #true\n    selinux range=\"s0-s0:c0.c1023\"\n    allow-path \"/etc/vm-secrets\"\n}",
-        parts: &[
-            ("user", "account that machines of the system run as; one for each machine (user)"),
-            ("group", "its group (group)"),
-            ("dynamic-ownership", "files are given to the account before the start; #true (dynamic_ownership)"),
-            ("default-confined", "domains without a label are confined; #true (security_default_confined)"),
-            ("require-confined", "domains that refuse a label are refused; #false (security_require_confined)"),
-            (
-                "selinux",
-                "contexts process, tcg-process, image, content, and range: where pairs of categories come from",
-            ),
-            ("apparmor", "complain: profiles only report; #false"),
-            ("allow-path", "paths that a guest may have although they are the system's (else VC1404)"),
-            ("allow-program", "programs, or folders of them, that a domain may name (else VC1901)"),
-            ("allow-unconfined", "static labels may name unconfined types and root (else VC1403); #false"),
-        ],
+        parts: Security::PARTS,
     },
     Entry {
         name: "directories",
         about: "Where the files of each domain go.",
         example: "directories {\n    nvram \"/var/lib/libvirt/qemu/nvram\"\n}",
-        parts: &[
-            ("lib", "parent of the folders of the domains"),
-            ("channel-target", "sockets of channels without a path"),
-            ("memory-backing", "files that are the guest's memory"),
-            ("nvram", "variable stores of UEFI"),
-            ("varstore", "variable stores that QEMU keeps itself"),
-            ("passt", "sockets of passt"),
-            ("dbus", "sockets of the bus of a display"),
-            ("rdp", "state of the RDP server"),
-        ],
+        parts: Directories::PARTS,
     },
     Entry {
         name: "vnc",
         about: "What VNC does when the domain does not say. Settings stand as children or as properties.",
         example: "vnc listen=\"127.0.0.1\" tls=#false",
-        parts: SERVICE,
+        parts: Service::PARTS,
     },
     Entry {
         name: "spice",
         about: "The same of SPICE.",
         example: "spice {\n    listen \"127.0.0.1\"\n    tls #true\n    tls-dir \"/etc/pki/libvirt-spice\"\n}",
-        parts: SERVICE,
+        parts: Service::PARTS,
     },
-    Entry { name: "rdp", about: "The same of RDP.", example: "rdp tls-dir=\"/etc/pki/libvirt-rdp\"", parts: SERVICE },
+    Entry {
+        name: "rdp",
+        about: "The same of RDP.",
+        example: "rdp tls-dir=\"/etc/pki/libvirt-rdp\"",
+        parts: Service::PARTS,
+    },
     Entry {
         name: "chardev",
         about: "TLS of character devices that are TCP sockets.",

@@ -1,126 +1,67 @@
 //! Host facts about confinement: the node `security`.
 
-use super::kdl::{self, Reader, Times::*};
+use super::facts::Path;
+use super::kdl::{self, Reader};
+use super::rows::{Facts, Own, Plain, facts};
+use super::write::Lines;
 use ::kdl::KdlNode;
 
-/// How the host confines its guests. In brackets: the key of libvirt's qemu.conf.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Security {
-    /// Account that system machines run as (user); none: one for each machine, which the tree brings along.
-    pub user: Option<String>,
-    /// Its group (group); none: the group of the same name.
-    pub group: Option<String>,
-    /// Whether files are given to the account before the start (dynamic_ownership).
-    pub dynamic_ownership: bool,
-    /// Whether domains without a label are confined (security_default_confined).
-    pub default_confined: bool,
-    /// Whether domains that refuse a label are refused (security_require_confined).
-    pub require_confined: bool,
-    /// The contexts of the host's SELinux policy.
-    pub selinux: SelinuxPolicy,
-    /// Paths that guests may have although they belong to the system.
-    pub allow_paths: Vec<String>,
-    /// Programs, or folders of programs, that domains may name although no package of the host has installed them.
-    pub allow_programs: Vec<String>,
-    /// Whether generated AppArmor profiles only report what they would refuse.
-    pub apparmor_complain: bool,
-    /// Whether static labels may name unconfined types and the root user.
-    pub allow_unconfined: bool,
-}
-
-/// Contexts of a SELinux policy (its files `virtual_domain_context` and `virtual_image_context`) and the
-/// range that guests' categories are taken from.
-#[derive(Clone, PartialEq, Debug)]
-pub struct SelinuxPolicy {
-    /// Of QEMU with KVM.
-    pub process: String,
-    /// Of QEMU that emulates; Debian's policy has none, then it is that with KVM.
-    pub tcg_process: String,
-    /// Of images that are written.
-    pub image: String,
-    /// Of what is only read.
-    pub content: String,
-    /// `s0-s0:c0.c1023`: level and categories.
-    pub range: String,
-}
-
-impl Default for Security {
-    fn default() -> Security {
-        Security {
-            user: None,
-            group: None,
-            dynamic_ownership: true,
-            default_confined: true,
-            require_confined: false,
-            selinux: SelinuxPolicy {
-                process: "system_u:system_r:svirt_t:s0".to_string(),
-                tcg_process: "system_u:system_r:svirt_tcg_t:s0".to_string(),
-                image: "system_u:object_r:svirt_image_t:s0".to_string(),
-                content: "system_u:object_r:virt_content_t:s0".to_string(),
-                range: Categories::ALL.to_string(),
-            },
-            allow_paths: Vec::new(),
-            allow_programs: Vec::new(),
-            apparmor_complain: false,
-            allow_unconfined: false,
-        }
+facts! {
+    /// How the host confines its guests, and what they may have although it is the system's. In brackets: the key of
+    /// qemu.conf.
+    #[derive(Clone, PartialEq, Debug)]
+    pub struct Security {
+        "user" user: Option<String> = None => maybe Plain other,
+            "account that machines of the system run as; one for each machine (user)";
+        "group" group: Option<String> = None => maybe Plain other, "its group (group)";
+        "dynamic-ownership" dynamic_ownership: bool = true => one Plain other,
+            "files are given to the account before the start; #true (dynamic_ownership)";
+        "default-confined" default_confined: bool = true => one Plain other,
+            "domains without a label are confined; #true (security_default_confined)";
+        "require-confined" require_confined: bool = false => one Plain other,
+            "domains that refuse a label are refused; #false (security_require_confined)";
+        "allow-unconfined" allow_unconfined: bool = false => one Plain other,
+            "static labels may name unconfined types and root (else VC1403); #false";
+        "allow-path" allow_paths: Vec<String> = Vec::new() => list Path other,
+            "paths that a guest may have although they are the system's (else VC1404)";
+        "allow-program" allow_programs: Vec<String> = Vec::new() => list Path other,
+            "programs, or folders of them, that a domain may name (else VC1901)";
+        "apparmor"."complain" apparmor_complain: bool = false => one Plain other,
+            "complain: profiles only report; #false";
+        "selinux" selinux: SelinuxPolicy = SelinuxPolicy::default() => own PolicyNode other,
+            "contexts process, tcg-process, image, content, and range: where pairs of categories come from";
     }
 }
 
-/// Reads the node `security`.
-pub(super) fn read(r: &mut Reader, node: &KdlNode, security: &mut Security) {
-    let table = &[
-        ("user", Once),
-        ("group", Once),
-        ("dynamic-ownership", Once),
-        ("default-confined", Once),
-        ("require-confined", Once),
-        ("selinux", Once),
-        ("apparmor", Once),
-        ("allow-path", Many),
-        ("allow-program", Many),
-        ("allow-unconfined", Once),
-    ];
-    for child in r.block(node, table) {
-        match child.name().value() {
-            "user" => r.option(child, &mut security.user),
-            "group" => r.option(child, &mut security.group),
-            "dynamic-ownership" => r.value(child, &mut security.dynamic_ownership),
-            "default-confined" => r.value(child, &mut security.default_confined),
-            "require-confined" => r.value(child, &mut security.require_confined),
-            "allow-unconfined" => r.value(child, &mut security.allow_unconfined),
-            "allow-path" => paths(r, child, &mut security.allow_paths),
-            "allow-program" => paths(r, child, &mut security.allow_programs),
-            "apparmor" => {
-                let mut e = r.entries(child);
-                e.set("complain", &mut security.apparmor_complain);
-                e.finish();
-                r.no_children(child);
-            }
-            "selinux" => selinux(r, child, &mut security.selinux),
-            _ => {}
-        }
+facts! {
+    /// Contexts of a SELinux policy (its files `virtual_domain_context` and `virtual_image_context`) and the
+    /// range that guests' categories are taken from.
+    #[derive(Clone, PartialEq, Debug)]
+    pub struct SelinuxPolicy {
+        "process" process: String = "system_u:system_r:svirt_t:s0".to_string() => one Plain told, "of QEMU with KVM";
+        "tcg-process" tcg_process: String = "system_u:system_r:svirt_tcg_t:s0".to_string() => one Plain told,
+            "of QEMU that emulates; Debian's policy has none, then it is that with KVM";
+        "image" image: String = "system_u:object_r:svirt_image_t:s0".to_string() => one Plain told,
+            "of images that are written";
+        "content" content: String = "system_u:object_r:virt_content_t:s0".to_string() => one Plain told,
+            "of what is only read";
+        "range" range: String = Categories::ALL.to_string() => one Plain told, "level and categories: s0-s0:c0.c1023";
     }
 }
 
-/// Paths, added to those of earlier nodes of the name.
-fn paths(r: &mut Reader, node: &KdlNode, to: &mut Vec<String>) {
-    let mut paths: Vec<super::facts::Path> = Vec::new();
-    r.list(node, &mut paths);
-    to.extend(paths.into_iter().map(|p| p.0));
-}
+/// The node of the policy: properties, of which the range has to be one.
+struct PolicyNode;
 
-fn selinux(r: &mut Reader, node: &KdlNode, policy: &mut SelinuxPolicy) {
-    let mut e = r.entries(node);
-    e.set("process", &mut policy.process);
-    e.set("tcg-process", &mut policy.tcg_process);
-    e.set("image", &mut policy.image);
-    e.set("content", &mut policy.content);
-    e.set("range", &mut policy.range);
-    e.finish();
-    r.no_children(node);
-    if let Err(why) = Categories::parse(&policy.range) {
-        r.bad_value(kdl::name_span(node), "'range'", &format!("a range such as \"s0-s0:c0.c1023\": {why}"));
+impl Own<SelinuxPolicy> for PolicyNode {
+    fn read(r: &mut Reader<'_>, node: &KdlNode, into: &mut SelinuxPolicy) {
+        into.read_properties(r, node);
+        if let Err(why) = Categories::parse(&into.range) {
+            r.bad_value(kdl::name_span(node), "'range'", &format!("a range such as \"s0-s0:c0.c1023\": {why}"));
+        }
+    }
+
+    fn write(w: &mut Lines, name: &str, value: &SelinuxPolicy) {
+        value.write_properties(w.node(name));
     }
 }
 

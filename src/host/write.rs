@@ -1,5 +1,6 @@
 //! Writes `host.kdl`.
 
+use super::rows::{Facts, Written};
 use super::*;
 use std::fmt::Write;
 
@@ -112,6 +113,24 @@ impl Lines {
         self
     }
 
+    /// A value as an argument.
+    pub fn argument(&mut self, value: Written) -> &mut Lines {
+        match value {
+            Written::Text(text) => self.text(&text),
+            Written::Number(number) => self.number(number),
+            Written::Truth(truth) => self.truth(truth),
+        }
+    }
+
+    /// A value as a property.
+    pub fn property(&mut self, name: &str, value: Written) -> &mut Lines {
+        match value {
+            Written::Text(text) => self.prop(name, &text),
+            Written::Number(number) => self.prop_number(name, number),
+            Written::Truth(truth) => self.prop_truth(name, truth),
+        }
+    }
+
     /// A boolean as a property.
     pub fn prop_truth(&mut self, name: &str, value: bool) -> &mut Lines {
         let _ = write!(self.out, " {name}=#{value}");
@@ -221,19 +240,10 @@ pub fn write(host: &Host, title: &str) -> String {
         w.prop("timezone", &host.clock.timezone);
     }
     if host.ports != default.ports {
-        let p = &host.ports;
         w.node("ports");
-        for (name, port) in [
-            ("vnc", p.vnc),
-            ("vnc-websocket", p.vnc_websocket),
-            ("spice", p.spice),
-            ("spice-tls", p.spice_tls),
-            ("rdp", p.rdp),
-        ] {
-            w.prop_number(name, port);
-        }
+        host.ports.write_properties(&mut w);
     }
-    machine(&mut w, &host.machine);
+    w.gap().node("machine").block(|w| host.machine.write_children(&default.machine, w));
     numa(&mut w, &host.numa);
     if !host.hugepages.is_empty() {
         hugepage_mounts(&mut w, &host.hugepages);
@@ -245,27 +255,10 @@ pub fn write(host: &Host, title: &str) -> String {
             }
         });
     }
-    instance(&mut w, &host.instance, &default.instance);
-    process(&mut w, &host.process, &default.process);
-    security(&mut w, &host.security, &default.security);
-    if host.directories != default.directories {
-        let d = &host.directories;
-        w.gap().node("directories").block(|w| {
-            let all = [
-                ("lib", &d.lib),
-                ("channel-target", &d.channel_target),
-                ("memory-backing", &d.memory_backing),
-                ("nvram", &d.nvram),
-                ("varstore", &d.varstore),
-                ("passt", &d.passt),
-                ("dbus", &d.dbus),
-                ("rdp", &d.rdp),
-            ];
-            for (name, path) in all {
-                w.node(name).text(path);
-            }
-        });
-    }
+    block(&mut w, "instance", &host.instance, &default.instance);
+    block(&mut w, "process", &host.process, &default.process);
+    block(&mut w, "security", &host.security, &default.security);
+    block(&mut w, "directories", &host.directories, &default.directories);
     for (name, service, usual) in [
         ("vnc", &host.vnc, &default.vnc),
         ("spice", &host.spice, &default.spice),
@@ -276,9 +269,7 @@ pub fn write(host: &Host, title: &str) -> String {
         ("migration", &host.migration, &default.migration),
         ("backup", &host.backup, &default.backup),
     ] {
-        if service != usual {
-            w.gap().node(name).block(|w| self::service(w, service, usual));
-        }
+        block(&mut w, name, service, usual);
     }
     firmware(&mut w, host, &default);
     helpers(&mut w, host);
@@ -293,36 +284,11 @@ pub fn write(host: &Host, title: &str) -> String {
     w.finish()
 }
 
-fn machine(w: &mut Lines, machine: &Machine) {
-    w.gap().node("machine").block(|w| {
-        w.node("arch").text(machine.arch.as_str());
-        w.node("page-size").text(&print_size(machine.page_size));
-        w.node("transparent-hugepage-size").text(&print_size(machine.transparent_hugepage_size));
-        if let Some(cpu) = &machine.cpu {
-            w.node("cpu").prop("model", &cpu.model).prop_if("vendor", cpu.vendor.as_deref());
-            w.prop_number("sockets", cpu.sockets).prop_number("cores", cpu.cores).prop_number("threads", cpu.threads);
-            if !cpu.features.is_empty() {
-                w.block(|w| {
-                    for some in cpu.features.chunks(8) {
-                        w.node("feature").texts(some);
-                    }
-                });
-            }
-        }
-        w.node("physical-address-bits").number(machine.physical_address_bits);
-        w.node("kvm").prop_number("max-vcpus", machine.kvm_max_vcpus);
-        w.node("vhost-net").prop("policy", machine.vhost_net.as_str());
-        w.node("vhost-vsock").prop_number("next-cid", machine.vsock_next_cid);
-        if let Some(node) = &machine.drm_render_node {
-            w.node("drm-render-node").text(node);
-        }
-        if !machine.cdrom.is_empty() {
-            w.node("cdrom").texts(&machine.cdrom);
-        }
-        if let Some(tpm) = &machine.tpm {
-            w.node("tpm").text(&tpm.path).prop_if("cancel-path", tpm.cancel_path.as_deref());
-        }
-    });
+/// Writes a node with what differs from what is usual, if anything does.
+fn block<F: Facts + PartialEq>(w: &mut Lines, name: &str, facts: &F, usual: &F) {
+    if facts != usual {
+        w.gap().node(name).block(|w| facts.write_children(usual, w));
+    }
 }
 
 pub(super) fn hugepage_mounts(w: &mut Lines, mounts: &[HugepageMount]) {
@@ -357,128 +323,6 @@ pub(super) fn numa(w: &mut Lines, numa: &Numa) {
             w.node("placement-advice").text(&print_numbers(advice));
         }
     });
-}
-
-fn instance(w: &mut Lines, i: &Instance, default: &Instance) {
-    if i == default {
-        return;
-    }
-    w.gap().node("instance").block(|w| {
-        w.node("mode").text(i.mode.as_str());
-        if i.domain_id != default.domain_id {
-            w.node("domain-id").number(i.domain_id);
-        }
-        w.node("security-driver").text(i.security_driver.as_str());
-        w.node("log-timestamp").truth(i.log_timestamp);
-        w.node("dump-guest-core").truth(i.dump_guest_core);
-        w.node("seccomp-sandbox").text(i.seccomp_sandbox.as_str());
-        w.node("deprecation-behavior").text(i.deprecation_behavior.as_str());
-        w.node("nographics-allow-host-audio").truth(i.nographics_allow_host_audio);
-        w.node("gluster-debug-level").number(i.gluster_debug_level);
-        if i.cpu_deprecated_features != default.cpu_deprecated_features {
-            w.node("default-cpu-deprecated-features").text(i.cpu_deprecated_features.as_str());
-        }
-    });
-}
-
-fn process(w: &mut Lines, p: &Process, default: &Process) {
-    if p == default {
-        return;
-    }
-    w.gap().node("process").block(|w| {
-        for (name, value) in [("swtpm-user", &p.swtpm_user), ("swtpm-group", &p.swtpm_group)] {
-            if let Some(value) = value {
-                w.node(name).text(value);
-            }
-        }
-        if p.set_process_name != default.set_process_name {
-            w.node("set-process-name").truth(p.set_process_name);
-        }
-        for (name, value) in
-            [("max-processes", p.max_processes), ("max-files", p.max_files), ("max-threads", p.max_threads)]
-        {
-            if value != 0 {
-                w.node(name).number(value);
-            }
-        }
-        if let Some(limit) = p.max_core {
-            w.node("max-core").text(&print_size(limit));
-        }
-        if p.device_acl != default.device_acl {
-            w.node("device-acl").texts(&p.device_acl);
-        }
-        for (name, path) in &p.helpers {
-            w.node("helper").text(name).prop("path", path);
-        }
-    });
-}
-
-fn security(w: &mut Lines, s: &Security, default: &Security) {
-    if s == default {
-        return;
-    }
-    w.gap().node("security").block(|w| {
-        for (name, value) in [("user", &s.user), ("group", &s.group)] {
-            if let Some(value) = value {
-                w.node(name).text(value);
-            }
-        }
-        for (name, value, usual) in [
-            ("dynamic-ownership", s.dynamic_ownership, default.dynamic_ownership),
-            ("default-confined", s.default_confined, default.default_confined),
-            ("require-confined", s.require_confined, default.require_confined),
-            ("allow-unconfined", s.allow_unconfined, default.allow_unconfined),
-        ] {
-            if value != usual {
-                w.node(name).truth(value);
-            }
-        }
-        if !s.allow_paths.is_empty() {
-            w.node("allow-path").texts(&s.allow_paths);
-        }
-        if !s.allow_programs.is_empty() {
-            w.node("allow-program").texts(&s.allow_programs);
-        }
-        if s.apparmor_complain {
-            w.node("apparmor").prop_truth("complain", true);
-        }
-        if s.selinux != default.selinux {
-            let p = &s.selinux;
-            w.node("selinux").prop("process", &p.process).prop("tcg-process", &p.tcg_process);
-            w.prop("image", &p.image).prop("content", &p.content).prop("range", &p.range);
-        }
-    });
-}
-
-fn service(w: &mut Lines, service: &Service, usual: &Service) {
-    if service.listen != usual.listen {
-        w.node("listen").text(&service.listen);
-    }
-    let switch = |w: &mut Lines, name: &str, value: bool| {
-        if value {
-            w.node(name).truth(true);
-        }
-    };
-    switch(w, "tls", service.tls);
-    switch(w, "tls-verify", service.tls_verify);
-    if service.tls_dir != usual.tls_dir {
-        w.node("tls-dir").text(&service.tls_dir);
-    }
-    if let Some(uuid) = service.tls_secret {
-        w.node("tls-secret").text(&uuid.to_string());
-    }
-    if let Some(priority) = &service.tls_priority {
-        w.node("tls-priority").text(priority);
-    }
-    switch(w, "sasl", service.sasl);
-    if let Some(path) = &service.sasl_dir {
-        w.node("sasl-dir").text(path);
-    }
-    if let Some(password) = &service.password {
-        w.node("password").text(password);
-    }
-    switch(w, "auto-unix-socket", service.auto_unix_socket);
-    switch(w, "allow-host-audio", service.allow_host_audio);
 }
 
 fn firmware(w: &mut Lines, host: &Host, default: &Host) {
