@@ -267,8 +267,9 @@ pub fn uuid(lx: &mut Lower<'_>) {
 
 /// `-device vmgenid`
 pub fn genid(lx: &mut Lower<'_>) {
-    let Some(genid) = &lx.domain.genid else { return };
-    let guid = genid.uuid.map(|u| u.to_string()).unwrap_or_default();
+    let domain = lx.domain;
+    let Some(genid) = &domain.genid else { return };
+    let guid = lx.must(genid.uuid.map(|u| u.to_string()), "the id of this generation", genid.site);
     let mut props = Props::driver("vmgenid");
     props.set("guid", guid).set("id", "vmgenid0");
     let site = genid.site;

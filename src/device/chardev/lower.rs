@@ -39,7 +39,7 @@ pub fn chardev(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) -> S
     match kind {
         SourceKind::Null | SourceKind::Vc | SourceKind::Pty | SourceKind::Stdio | SourceKind::Nmdm => {}
         SourceKind::Dev | SourceKind::Pipe => {
-            props.set("path", source.path.clone().unwrap_or_default());
+            props.set("path", lx.must(source.path.clone(), "the path of a character device", of.site));
         }
         SourceKind::File => file(source, of, &mut props, lx),
         SourceKind::Udp => {
@@ -55,7 +55,7 @@ pub fn chardev(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) -> S
             props.set("name", of.spicevmc);
         }
         SourceKind::Spiceport | SourceKind::Dbus => {
-            props.set("name", source.channel.clone().unwrap_or_default());
+            props.set("name", lx.must(source.channel.clone(), "the channel of a character device", of.site));
         }
         SourceKind::QemuVdagent => {
             props.set("name", "vdagent");
@@ -84,7 +84,7 @@ fn file(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Low
         let path = lx.fd_set(format!("{}-source", of.id), of.site);
         props.set("path", path).set("append", true);
     } else {
-        props.set("path", source.path.clone().unwrap_or_default());
+        props.set("path", lx.must(source.path.clone(), "the path of a character device", of.site));
         props.maybe("append", source.append.map(OnOff::is_on));
     }
 }
@@ -135,7 +135,8 @@ fn listens(at: &Peer, udp: bool, of: Chardev<'_>, lx: &mut Lower<'_>) {
 }
 
 fn unix(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
-    let path = source.path.as_deref().or(of.generated).unwrap_or("").to_string();
+    let path = source.path.as_deref().or(of.generated).map(str::to_string);
+    let path = lx.must(path, "the path of a socket", of.site);
     if !source.listens() {
         props.set("path", path);
     } else if lx.hands_over_chardevs() {

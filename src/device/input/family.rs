@@ -189,7 +189,7 @@ impl Input {
     /// An input device of the host that both share.
     fn evdev(&self, lx: &mut Lower<'_>) {
         let source = self.source.clone().unwrap_or_default();
-        let dev = source.dev.unwrap_or_default();
+        let dev = lx.must(source.dev, "the device of the input", self.site);
         self.access(&dev, lx);
         let mut props = Props::with("qom-type", "input-linux");
         props.set("id", self.info.id.clone()).set("evdev", dev);

@@ -95,7 +95,7 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
     Some(match interface.kind() {
         InterfaceType::User if !interface.uses_passt() => user(interface),
         InterfaceType::Network => {
-            let name = source.network.clone().unwrap_or_default();
+            let name = lx.must(source.network.clone(), "the network of the interface", interface.site);
             let network = network(&name, lx.env)?;
             let bridge = network.port.as_ref().and_then(|p| p.bridge.clone()).or_else(|| network.bridge.clone());
             match network.port.as_ref().map(|p| p.plug) {
@@ -313,7 +313,7 @@ fn node(path: &str, interface: &Interface, what: &str, lx: &mut Lower<'_>) {
 /// A vhost-user switch behind a socket.
 fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
     let source = &interface.source.fields;
-    let path = source.path.clone().unwrap_or_default();
+    let path = lx.must(source.path.clone(), "the socket of the interface", interface.site);
     let id = format!("char{}", interface.info.id);
     let mut chardev = Props::new();
     chardev.bare("socket").set("id", id.clone()).set("path", path.clone());
@@ -344,7 +344,7 @@ fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
 
 /// A vDPA device of the host.
 fn vdpa(interface: &Interface, lx: &mut Lower<'_>) -> Props {
-    let path = interface.source.fields.dev.clone().unwrap_or_default();
+    let path = lx.must(interface.source.fields.dev.clone(), "the device of the interface", interface.site);
     // Nobody but root may open it by itself.
     lx.touch(&path, Grant::HOST_DEVICE, Use::Interface, interface.site, format!("interface {}", interface.info.id));
     let path = if lx.hands_over_descriptors() {

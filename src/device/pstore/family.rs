@@ -61,11 +61,12 @@ impl Family for Pstore {
     }
 
     fn lower(&self, lx: &mut Lower<'_>) {
-        let path = self.path.clone().unwrap_or_default();
+        let path = lx.must(self.path.clone(), "the path of the pstore", self.site);
         let id = &self.info.id;
         let mut object = Props::with("qom-type", "memory-backend-file");
         object.set("id", format!("mem{id}")).set("mem-path", path.clone());
-        object.set("size", self.size.as_ref().map_or(0, |s| s.kib() * 1024)).set("share", true);
+        let size = lx.must(self.size.as_ref().map(|s| s.kib() * 1024), "the size of the pstore", self.site);
+        object.set("size", size).set("share", true);
         lx.object(object, self.site, "pstore");
         lx.touch(&path, Grant::MEMORY_FILE, Use::ErrorLog, self.site, "pstore");
         let cause = lx.cause(self.site, "pstore");

@@ -83,7 +83,8 @@ impl Family for Rng {
             props.set("id", object.clone());
         }
         if self.source() == RngSource::Random {
-            let path = self.backend.as_ref().and_then(|b| b.path.clone()).unwrap_or_default();
+            let path = self.backend.as_ref().and_then(|b| b.path.clone());
+            let path = lx.must(path, "the source of random numbers", self.site);
             props.set("filename", path.clone());
             // Anybody may read the kernel's own; a generator in hardware is root's, which a libvirt leaves as it is.
             let open = ["/dev/random", "/dev/urandom"].contains(&path.as_str()) || lx.env.has_parent();

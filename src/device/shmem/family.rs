@@ -78,7 +78,7 @@ impl Family for Shmem {
             lx.error(&address::KIND, self.info.address_site(), message);
         }
         let id = self.info.id.clone();
-        let name = self.name.clone().unwrap_or_default();
+        let name = lx.must(self.name.clone(), "the name of the shared memory", self.site);
         let plain = self.kind() == ShmemModel::IvshmemPlain || self.server.is_none();
         let mut props = Props::driver(if plain { "ivshmem-plain" } else { "ivshmem-doorbell" });
         props.set("id", id.clone());

@@ -35,7 +35,7 @@ impl Family for Tpm {
     fn lower(&self, lx: &mut Lower<'_>) {
         if self.model == Some(TpmModel::SpaprTpmProxy) {
             let path = self.backend.as_ref().and_then(|b| b.device.as_ref()).and_then(|d| d.path.clone());
-            let path = path.unwrap_or_default();
+            let path = lx.must(path, "the device of the TPM", self.site);
             device_access(self, &path, lx);
             let mut props = Props::driver("spapr-tpm-proxy");
             props.set("id", self.info.id.clone()).set("host-path", path);
@@ -74,7 +74,8 @@ impl Family for Tpm {
 
 /// The host's TPM. libvirt opens it and passes the descriptors.
 pub(super) fn passthrough(tpm: &Tpm, id: &str, tpmdev: &mut Props, lx: &mut Lower<'_>) {
-    let device = tpm.backend.as_ref().and_then(|b| b.device.as_ref()).and_then(|d| d.path.clone()).unwrap_or_default();
+    let device = tpm.backend.as_ref().and_then(|b| b.device.as_ref()).and_then(|d| d.path.clone());
+    let device = lx.must(device, "the device of the TPM", tpm.site);
     device_access(tpm, &device, lx);
     let host = lx.env.host.machine.tpm.as_ref();
     let cancel = host.filter(|h| h.path == device).and_then(|h| h.cancel_path.clone()).unwrap_or_else(|| {
@@ -99,7 +100,7 @@ pub(super) fn device_access(tpm: &Tpm, path: &str, lx: &mut Lower<'_>) {
 /// An emulator that somebody else runs.
 pub(super) fn external(tpm: &Tpm, lx: &mut Lower<'_>) -> String {
     let source = tpm.backend.as_ref().and_then(|b| b.source.as_ref());
-    let path = source.and_then(|s| s.path.clone()).unwrap_or_default();
+    let path = lx.must(source.and_then(|s| s.path.clone()), "the socket of the TPM", tpm.site);
     lx.touch(&path, Grant::PEER_SOCKET, Use::Tpm, tpm.site, "tpm: socket of the emulator");
     path
 }

@@ -10,7 +10,7 @@ use crate::vocab::YesNo;
 /// Adds the `-chardev` of the backend's socket; gives its id.
 pub fn chardev(disk: &Disk, socket: &SocketSource, lx: &mut Lower<'_>) -> String {
     let id = format!("chr-vu-{}", disk.info.id);
-    let path = socket.path.clone().unwrap_or_default();
+    let path = lx.must(socket.path.clone(), "the socket of the disk", disk.site);
     let mut props = Props::new();
     props.bare("socket").set("id", id.clone()).set("path", path.clone());
     if let Some(reconnect) = &socket.reconnect {

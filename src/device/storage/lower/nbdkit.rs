@@ -79,7 +79,8 @@ impl Fetched<'_> {
     }
 
     fn process(&self, network: &Network, socket: String, lx: &mut Lower<'_>) {
-        let program = lx.env.host.nbdkit.as_ref().map(|n| n.path.clone()).unwrap_or_default();
+        let program = lx.env.host.nbdkit.as_ref().map(|n| n.path.clone());
+        let program = lx.must(program, "the path of nbdkit", self.source.site);
         let protocol = network.protocol.unwrap_or(Protocol::Http);
         let what = format!("disk {}", self.disk);
         let cause = lx.cause(self.source.site, what.clone());

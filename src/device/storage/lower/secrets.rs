@@ -113,7 +113,8 @@ fn tls(network: &Network, node: &str, lx: &mut Lower<'_>) {
 fn reservations(source: &StorageSource, node: &str, lx: &mut Lower<'_>) {
     let Some(id) = pr_manager(source, node) else { return };
     let Some(reservations) = source.reservations.as_ref().filter(|r| !r.is_managed()) else { return };
-    let path = reservations.source.as_ref().and_then(|s| s.path.clone()).unwrap_or_default();
+    let path = reservations.source.as_ref().and_then(|s| s.path.clone());
+    let path = lx.must(path, "the socket of the helper for reservations", reservations.site);
     let mut props = Props::with("qom-type", "pr-manager-helper");
     props.set("id", id).set("path", path.clone());
     let site = reservations.site;
