@@ -15,7 +15,19 @@ use std::collections::BTreeSet;
 fn belongs(kind: ControllerKind, model: ControllerModel) -> bool {
     type M = ControllerModel;
     match kind {
-        ControllerKind::Pci => model <= M::PcieExpanderBus,
+        ControllerKind::Pci => matches!(
+            model,
+            M::PciRoot
+                | M::PcieRoot
+                | M::PciBridge
+                | M::DmiToPciBridge
+                | M::PcieToPciBridge
+                | M::PcieRootPort
+                | M::PcieSwitchUpstreamPort
+                | M::PcieSwitchDownstreamPort
+                | M::PciExpanderBus
+                | M::PcieExpanderBus
+        ),
         ControllerKind::Usb => {
             matches!(
                 model,
@@ -223,10 +235,9 @@ fn usb(c: &Controller, domain: &Domain, cx: &mut Cx<'_>) {
     // Before, it was said when the command line was made.
     let model = c.model.filter(|m| !xhci && *m != ControllerModel::None && !cx.env.behaves(Quirk::UsbPortsOfUhciLater));
     if let (Some(model), true) = (model, c.ports.is_some()) {
-        let message = format!(
-            "ports: the USB controller type '{model}' has a fixed number, this QEMU binary doesn't support 'ports' with it"
-        );
-        cx.error_at(&general::NOT_BY_QEMU, c.site, "ports", message).help("remove 'ports', or use model='qemu-xhci'");
+        let message =
+            format!("ports: a USB controller of model '{model}' has a fixed number of them, which cannot be set");
+        cx.error_at(&general::USB_PORTS, c.site, "ports", message).help("remove 'ports', or use model='qemu-xhci'");
     }
     if let (true, Some(model), Some(ports)) = (xhci, c.model, c.ports)
         && ports > 15
