@@ -88,8 +88,6 @@ fn blkio(tune: &mut Blkiotune) {
 /// Zero stands for no limit, and only two of the schedulers have priorities.
 fn cputune(tune: &mut Cputune) {
     for group in &mut tune.cachetunes {
-        // Only a running domain has one.
-        group.id = None;
         for cache in &mut group.caches {
             let size = Size::of(cache.size.unwrap_or(0), cache.unit.as_deref().unwrap_or("KiB"));
             if let Some((value, unit)) = size.map(Size::in_largest_unit) {
