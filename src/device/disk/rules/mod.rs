@@ -2,6 +2,7 @@
 
 mod across;
 mod frontend;
+mod options;
 mod throttle;
 mod vhost_user;
 
