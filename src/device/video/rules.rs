@@ -1,12 +1,13 @@
 //! Checks of a complete video adapter.
 
-use super::{Video, VideoDevice, VideoType};
+use super::{Video, VideoDevice, VideoModel, VideoType};
 use crate::caps::Cap;
 use crate::device::address::Address;
 use crate::diag::codes::{display as codes, general as support};
 use crate::domain::Domain;
 use crate::stage::{Cx, Machine};
 use crate::vocab::{OnOff, YesNo};
+use crate::xml::Site;
 
 /// Checks one adapter.
 pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -40,6 +41,20 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
         cx.error(&codes::VIDEO, site, format!("a video device of type '{kind}' has to be the primary one"))
             .help("use model 'qxl' or 'virtio' for further adapters");
     }
+    attributes(video, model, kind, site, cx);
+    of_virtio(video, kind, domain, machine, cx);
+    memory(model, kind, site, cx);
+    if kind == VideoType::Ramfb
+        && video.info.has_address()
+        && !matches!(video.info.address.address, Some(Address::Unassigned))
+    {
+        cx.error(&codes::VIDEO, video.info.address_site(), "ramfb is a video type without a bus: it has no address")
+            .help("remove the <address>: ramfb is no device on a bus");
+    }
+}
+
+/// What only some models have.
+fn attributes(video: &Video, model: &VideoModel, kind: VideoType, site: Site, cx: &mut Cx<'_>) {
     if model.ram.is_some() && kind != VideoType::Qxl {
         cx.error_at(&codes::VIDEO, site, "ram", "ram: this is for the video type qxl; the memory of others is vram");
     }
@@ -73,6 +88,15 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     if model.resolution.as_ref().is_some_and(|r| r.x == Some(0) || r.y == Some(0)) {
         cx.error(&codes::VIDEO, site, "<resolution> of a video device: x and y begin at 1 (greater than 0)");
     }
+    if model.acceleration.as_ref().and_then(|a| a.accel2d) == Some(YesNo::Yes) {
+        cx.error(&codes::VIDEO, site, "accel2d: qemu accelerates no 2D drawing");
+    }
+}
+
+/// What virtio adapters have, and what they need.
+fn of_virtio(video: &Video, kind: VideoType, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    let Some(model) = &video.model else { return };
+    let site = if model.site.is_none() { video.site } else { model.site };
     if let Some(driver) = &video.driver {
         driver.virtio.refuse_unless(kind == VideoType::Virtio, cx);
     }
@@ -88,9 +112,25 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
         cx.error_at(&codes::VIDEO, site, "blob", message)
             .help("add <memoryBacking><source type='memfd'/></memoryBacking>");
     }
-    if model.acceleration.as_ref().and_then(|a| a.accel2d) == Some(YesNo::Yes) {
-        cx.error(&codes::VIDEO, site, "accel2d: qemu accelerates no 2D drawing");
+    if kind != VideoType::Virtio && (model.blob.is_some() || video.is_vhost_user()) {
+        let what = if model.blob.is_some() { "'blob'" } else { "driver 'vhostuser'" };
+        cx.error(
+            &codes::VIDEO,
+            site,
+            format!("{what}: only a video card of model 'virtio' has it, and this one is '{kind}'"),
+        );
     }
+    if model.blob == Some(OnOff::On) && !cx.has(Cap::VirtioGpuBlob) {
+        cx.error_at(&support::NOT_BY_QEMU, site, "blob", "the virtio-gpu of this QEMU has no 'blob'");
+    }
+    if video.has_3d() && kind != VideoType::Virtio {
+        cx.error(&codes::VIDEO, site, format!("accel3d: {kind} has no 3d acceleration"))
+            .help("use model 'virtio' for accelerated 3D");
+    }
+}
+
+/// Sizes of the adapter's memory.
+fn memory(model: &VideoModel, kind: VideoType, site: Site, cx: &mut Cx<'_>) {
     if kind == VideoType::Qxl {
         for (name, value) in [("vram", model.vram), ("ram", model.ram)] {
             if value.unwrap_or(0) > u32::MAX / 1024 {
@@ -112,28 +152,6 @@ pub fn video(video: &Video, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>)
     }
     if matches!(kind, VideoType::Vga | VideoType::Vmvga) && model.vram.is_some_and(|v| v < 1024) {
         cx.error_at(&codes::VIDEO, site, "vram", "'vram': the smallest value is 1 MiB (1024 KiB)");
-    }
-    if kind != VideoType::Virtio && (model.blob.is_some() || video.is_vhost_user()) {
-        let what = if model.blob.is_some() { "'blob'" } else { "driver 'vhostuser'" };
-        cx.error(
-            &codes::VIDEO,
-            site,
-            format!("{what}: only a video card of model 'virtio' has it, and this one is '{kind}'"),
-        );
-    }
-    if model.blob == Some(OnOff::On) && !cx.has(Cap::VirtioGpuBlob) {
-        cx.error_at(&support::NOT_BY_QEMU, site, "blob", "the virtio-gpu of this QEMU has no 'blob'");
-    }
-    if video.has_3d() && kind != VideoType::Virtio {
-        cx.error(&codes::VIDEO, site, format!("accel3d: {kind} has no 3d acceleration"))
-            .help("use model 'virtio' for accelerated 3D");
-    }
-    if kind == VideoType::Ramfb
-        && video.info.has_address()
-        && !matches!(video.info.address.address, Some(Address::Unassigned))
-    {
-        cx.error(&codes::VIDEO, video.info.address_site(), "ramfb is a video type without a bus: it has no address")
-            .help("remove the <address>: ramfb is no device on a bus");
     }
 }
 
