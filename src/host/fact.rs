@@ -1,6 +1,6 @@
 //! One fact about the host: what is assumed where nobody has told, and the line of `host.kdl` that would tell it.
 
-use super::write::{Lines, firmware_shipped_by, hugepage_mounts, network, numa, storage_pool};
+use super::write::{Lines, firmware_shipped_by, hugepage_mounts, numa};
 use super::{Distribution, Host, HugepageMount, Network, Numa, StoragePool};
 use crate::vocab::Arch;
 
@@ -48,8 +48,8 @@ impl Fact {
             }
             Fact::Hugepages(mounts) => hugepage_mounts(&mut w, mounts),
             Fact::Numa(nodes) => numa(&mut w, nodes),
-            Fact::Network(one) => network(&mut w, one),
-            Fact::Pool(pool) => storage_pool(&mut w, pool),
+            Fact::Network(one) => super::network::write(&mut w, one),
+            Fact::Pool(pool) => super::pool::write(&mut w, pool),
             Fact::Firmware(distribution) => {
                 w.node("firmware").block(|w| firmware_shipped_by(w, *distribution));
             }

@@ -9,8 +9,10 @@ mod facts;
 mod files;
 pub(crate) mod kdl;
 mod machine;
+mod network;
 mod pci;
 mod plain_kdl;
+mod pool;
 pub mod qemu_conf;
 mod read;
 pub mod reference;
@@ -26,7 +28,9 @@ pub use fact::Fact;
 pub use facts::{parse_numbers, print_numbers};
 pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};
 pub use machine::{HostCpu, Machine, Tpm, VhostNetPolicy};
+pub use network::{DhcpRange, Forward, ForwardMode, Network, NetworkPort, Plug};
 pub use pci::PciAddress;
+pub use pool::{PoolAuth, PoolKind, StoragePool, Volume, VolumeKind};
 pub use read::read;
 pub use security::{Categories, Security, SelinuxPolicy};
 pub use settings::{
@@ -283,160 +287,6 @@ keywords! {
     }
 }
 
-/// A virtual network.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Network {
-    /// Name.
-    pub name: String,
-    /// Forwarding; none: isolated.
-    pub forward: Option<Forward>,
-    /// Bridge.
-    pub bridge: Option<String>,
-    /// Addresses of the host on it, in CIDR form; the first serves `<listen type='network'/>`.
-    pub addresses: Vec<String>,
-    /// The addresses that are given to machines; virtc declares the network to the host then.
-    pub dhcp: Option<DhcpRange>,
-    /// Type of its virtual port.
-    pub virtualport: Option<String>,
-    /// What a NIC becomes that is plugged in.
-    pub port: Option<NetworkPort>,
-}
-
-/// Addresses that a virtual network gives to machines.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct DhcpRange {
-    /// The first.
-    pub first: std::net::Ipv4Addr,
-    /// The last.
-    pub last: std::net::Ipv4Addr,
-    /// MAC addresses whose machines always get the same.
-    pub hosts: Vec<(String, std::net::Ipv4Addr)>,
-}
-
-/// Forwarding of a virtual network.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Forward {
-    /// Mode.
-    pub mode: ForwardMode,
-    /// Whether host devices of the network are managed.
-    pub managed: bool,
-    /// Interfaces of the host.
-    pub interfaces: Vec<String>,
-}
-
-keywords! {
-    /// Forwarding mode of a virtual network.
-    pub enum ForwardMode {
-        None = "none",
-        Nat = "nat",
-        Route = "route",
-        Open = "open",
-        Bridge = "bridge",
-        Private = "private",
-        Vepa = "vepa",
-        Passthrough = "passthrough",
-        Hostdev = "hostdev",
-    }
-}
-
-/// What a NIC becomes that is plugged into a network.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NetworkPort {
-    /// How it is plugged.
-    pub plug: Plug,
-    /// The bridge.
-    pub bridge: Option<String>,
-    /// The host device.
-    pub address: Option<PciAddress>,
-    /// Whether the host device is managed; none: not said.
-    pub managed: Option<bool>,
-    /// Whether the guest's receive filters are trusted; none: not said.
-    pub trust_guest_rx_filters: Option<bool>,
-}
-
-keywords! {
-    /// How a NIC is plugged into a network.
-    pub enum Plug {
-        Network = "network",
-        Bridge = "bridge",
-        Direct = "direct",
-        HostdevPci = "hostdev-pci",
-    }
-}
-
-/// A storage pool.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct StoragePool {
-    /// Name.
-    pub name: String,
-    /// Type of the pool; none: not known.
-    pub kind: Option<PoolKind>,
-    /// Whether it is started.
-    pub active: bool,
-    /// Source host.
-    pub host: Option<String>,
-    /// Source device or target name.
-    pub device: Option<String>,
-    /// Target directory.
-    pub target: Option<String>,
-    /// Credentials.
-    pub auth: Option<PoolAuth>,
-    /// Volumes.
-    pub volumes: Vec<Volume>,
-}
-
-keywords! {
-    /// Type of a storage pool, in libvirt's words.
-    pub enum PoolKind {
-        Dir = "dir",
-        Fs = "fs",
-        Netfs = "netfs",
-        Logical = "logical",
-        Disk = "disk",
-        Iscsi = "iscsi",
-        IscsiDirect = "iscsi-direct",
-        Scsi = "scsi",
-        Mpath = "mpath",
-        Rbd = "rbd",
-        Sheepdog = "sheepdog",
-        Gluster = "gluster",
-        Zfs = "zfs",
-        Vstorage = "vstorage",
-    }
-}
-
-/// Credentials of a storage pool.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct PoolAuth {
-    /// `chap`, `ceph`.
-    pub kind: String,
-    /// User.
-    pub username: String,
-    /// Secret.
-    pub secret: Uuid,
-}
-
-/// A volume of a storage pool.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Volume {
-    /// Name.
-    pub name: String,
-    /// What it is.
-    pub kind: VolumeKind,
-    /// Where it is.
-    pub path: String,
-}
-
-keywords! {
-    /// What a volume is.
-    pub enum VolumeKind {
-        File = "file",
-        Block = "block",
-        Dir = "dir",
-        Network = "network",
-    }
-}
-
 /// A PCI device of the host.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PciDevice {
@@ -584,13 +434,6 @@ impl Numa {
     /// The nodes that `placement='auto'` yields.
     pub fn advice(&self) -> Vec<u32> {
         self.placement_advice.clone().unwrap_or_else(|| self.nodes.iter().map(|n| n.id).collect())
-    }
-}
-
-impl StoragePool {
-    /// The volume with this name.
-    pub fn volume(&self, name: &str) -> Option<&Volume> {
-        self.volumes.iter().find(|v| v.name == name)
     }
 }
 

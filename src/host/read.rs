@@ -1,6 +1,6 @@
 //! Reads `host.kdl`.
 
-use super::facts::{Bytes, Cidr, Mac, Numbers, Path, Time};
+use super::facts::{Bytes, Numbers, Path, Time};
 use super::kdl::{self, Reader, Times::*};
 use super::rows::{Facts, Table};
 use super::*;
@@ -125,7 +125,7 @@ fn top(r: &mut Reader, node: &KdlNode, host: &mut Host) {
             }
         }
         "network" => {
-            if let Some(network) = network(r, node) {
+            if let Some(network) = super::network::read(r, node) {
                 if host.network(&network.name).is_some() {
                     r.twice(kdl::name_span(node), &format!("the network '{}'", network.name));
                 }
@@ -133,7 +133,7 @@ fn top(r: &mut Reader, node: &KdlNode, host: &mut Host) {
             }
         }
         "storage-pool" => {
-            if let Some(pool) = storage_pool(r, node) {
+            if let Some(pool) = super::pool::read(r, node) {
                 if host.pool(&pool.name).is_some() {
                     r.twice(kdl::name_span(node), &format!("the storage pool '{}'", pool.name));
                 }
@@ -359,133 +359,6 @@ fn secret(r: &mut Reader, node: &KdlNode) -> Option<Secret> {
         }
     };
     Some(Secret { key, value: value? })
-}
-
-fn network(r: &mut Reader, node: &KdlNode) -> Option<Network> {
-    let mut network = Network::default();
-    let mut e = r.entries(node);
-    let name = e.required_arg("its name");
-    e.finish();
-    let table: Table = &[
-        ("forward", Once),
-        ("bridge", Once),
-        ("address", Many),
-        ("dhcp", Once),
-        ("virtualport", Once),
-        ("port", Once),
-    ];
-    for child in r.children(node, table) {
-        match child.name().value() {
-            "forward" => {
-                let mut e = r.entries(child);
-                let mode = e.required_arg("the mode");
-                let managed = e.prop("managed").unwrap_or(false);
-                e.finish();
-                let mut interfaces = Vec::new();
-                for list in r.children(child, &[("interface", Many)]) {
-                    r.list(list, &mut interfaces);
-                }
-                network.forward = mode.map(|mode| Forward { mode, managed, interfaces });
-            }
-            "bridge" => r.option(child, &mut network.bridge),
-            "address" => {
-                let mut list = Vec::new();
-                r.list::<Cidr>(child, &mut list);
-                network.addresses.extend(list.into_iter().map(|a| a.0));
-            }
-            "dhcp" => {
-                let mut e = r.entries(child);
-                let (first, last) = (e.required_prop("first"), e.required_prop("last"));
-                e.finish();
-                let mut hosts = Vec::new();
-                for host in r.children(child, &[("host", Many)]) {
-                    let mut e = r.entries(host);
-                    let (mac, address) = (e.required_prop::<Mac>("mac"), e.required_prop("address"));
-                    e.finish();
-                    r.no_children(host);
-                    hosts.extend(mac.zip(address).map(|(mac, address)| (mac.0, address)));
-                }
-                network.dhcp = first.zip(last).map(|(first, last)| DhcpRange { first, last, hosts });
-            }
-            "virtualport" => r.option(child, &mut network.virtualport),
-            "port" => {
-                let mut e = r.entries(child);
-                let plug = e.required_prop("plug");
-                let bridge = e.prop("bridge");
-                let address = e.prop("address");
-                let managed = e.prop("managed");
-                let trust_guest_rx_filters = e.prop("trust-guest-rx-filters");
-                e.finish();
-                r.no_children(child);
-                network.port = plug.map(|plug| NetworkPort { plug, bridge, address, managed, trust_guest_rx_filters });
-            }
-            _ => {}
-        }
-    }
-    network.name = name?;
-    Some(network)
-}
-
-fn storage_pool(r: &mut Reader, node: &KdlNode) -> Option<StoragePool> {
-    let mut e = r.entries(node);
-    let name = e.required_arg("its name");
-    let kind = e.prop("type");
-    let state = e.prop::<String>("state");
-    e.finish();
-    let active = match state.as_deref() {
-        None | Some("active") => true,
-        Some("inactive") => false,
-        Some(_) => {
-            r.bad_value(kdl::name_span(node), "'state'", "\"active\" or \"inactive\"");
-            true
-        }
-    };
-    let mut pool = StoragePool {
-        name: String::new(),
-        kind,
-        active,
-        host: None,
-        device: None,
-        target: None,
-        auth: None,
-        volumes: Vec::new(),
-    };
-    let table: Table = &[("host", Once), ("device", Once), ("target", Once), ("auth", Once), ("volume", Many)];
-    for child in r.children(node, table) {
-        match child.name().value() {
-            "host" => r.option(child, &mut pool.host),
-            "device" => r.option(child, &mut pool.device),
-            "target" => r.option(child, &mut pool.target),
-            "auth" => {
-                let mut e = r.entries(child);
-                let kind = e.required_prop("type");
-                let username = e.required_prop("username");
-                let secret = e.required_prop("secret");
-                e.finish();
-                r.no_children(child);
-                if let (Some(kind), Some(username), Some(secret)) = (kind, username, secret) {
-                    pool.auth = Some(PoolAuth { kind, username, secret });
-                }
-            }
-            "volume" => {
-                let mut e = r.entries(child);
-                let name = e.required_arg::<String>("its name");
-                let kind = e.required_prop("type");
-                let path = e.required_prop("path");
-                e.finish();
-                r.no_children(child);
-                if let (Some(name), Some(kind), Some(path)) = (name, kind, path) {
-                    if pool.volume(&name).is_some() {
-                        r.twice(kdl::name_span(child), &format!("the volume '{name}'"));
-                    }
-                    pool.volumes.push(Volume { name, kind, path });
-                }
-            }
-            _ => {}
-        }
-    }
-    pool.name = name?;
-    Some(pool)
 }
 
 fn pci_device(r: &mut Reader, node: &KdlNode) -> Option<PciDevice> {

@@ -275,10 +275,10 @@ pub fn write(host: &Host, title: &str) -> String {
     helpers(&mut w, host);
     secrets(&mut w, &host.secrets);
     for network in &host.networks {
-        self::network(&mut w, network);
+        super::network::write(&mut w, network);
     }
     for pool in &host.pools {
-        storage_pool(&mut w, pool);
+        super::pool::write(&mut w, pool);
     }
     devices(&mut w, host);
     w.finish()
@@ -393,70 +393,6 @@ fn secrets(w: &mut Lines, secrets: &[Secret]) {
         };
         w.prop("value", &secret.value);
     }
-}
-
-pub(super) fn network(w: &mut Lines, network: &Network) {
-    w.gap().node("network").text(&network.name).block(|w| {
-        if let Some(forward) = &network.forward {
-            w.node("forward").text(forward.mode.as_str());
-            if forward.managed {
-                w.prop_truth("managed", true);
-            }
-            if !forward.interfaces.is_empty() {
-                w.block(|w| {
-                    w.node("interface").texts(&forward.interfaces);
-                });
-            }
-        }
-        if let Some(bridge) = &network.bridge {
-            w.node("bridge").text(bridge);
-        }
-        for address in &network.addresses {
-            w.node("address").text(address);
-        }
-        if let Some(dhcp) = &network.dhcp {
-            w.node("dhcp").prop("first", &dhcp.first.to_string()).prop("last", &dhcp.last.to_string());
-            if !dhcp.hosts.is_empty() {
-                w.block(|w| {
-                    for (mac, address) in &dhcp.hosts {
-                        w.node("host").prop("mac", mac).prop("address", &address.to_string());
-                    }
-                });
-            }
-        }
-        if let Some(kind) = &network.virtualport {
-            w.node("virtualport").text(kind);
-        }
-        if let Some(port) = &network.port {
-            w.node("port").prop("plug", port.plug.as_str()).prop_if("bridge", port.bridge.as_deref());
-            w.prop_if("address", port.address.map(|a| a.to_string()).as_deref());
-            if let Some(managed) = port.managed {
-                w.prop_truth("managed", managed);
-            }
-            if let Some(trusted) = port.trust_guest_rx_filters {
-                w.prop_truth("trust-guest-rx-filters", trusted);
-            }
-        }
-    });
-}
-
-pub(super) fn storage_pool(w: &mut Lines, pool: &StoragePool) {
-    w.gap().node("storage-pool").text(&pool.name).prop_if("type", pool.kind.map(PoolKind::as_str));
-    w.prop("state", if pool.active { "active" } else { "inactive" });
-    w.block(|w| {
-        for (name, value) in [("host", &pool.host), ("device", &pool.device), ("target", &pool.target)] {
-            if let Some(value) = value {
-                w.node(name).text(value);
-            }
-        }
-        if let Some(auth) = &pool.auth {
-            w.node("auth").prop("type", &auth.kind).prop("username", &auth.username);
-            w.prop("secret", &auth.secret.to_string());
-        }
-        for volume in &pool.volumes {
-            w.node("volume").text(&volume.name).prop("type", volume.kind.as_str()).prop("path", &volume.path);
-        }
-    });
 }
 
 fn devices(w: &mut Lines, host: &Host) {
