@@ -357,13 +357,6 @@ impl Entries<'_, '_, '_> {
         }
     }
 
-    /// The property, put where it belongs when it is there.
-    pub fn set_option<T: Fact>(&mut self, name: &str, into: &mut Option<T>) {
-        if let Some(value) = self.prop(name) {
-            *into = Some(value);
-        }
-    }
-
     /// Reports what nobody asked for.
     pub fn finish(self) {
         let node_name = self.node.name().value();
