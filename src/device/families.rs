@@ -112,7 +112,7 @@ macro_rules! families {
                 lock: [strong [] kind ["bus"] weak ["type", "source.host", "source.service"] keeps []], import: (own)
             }
             redirfilters: redirdev::RedirFilter {
-                lower: [], id: (none), plug: [], lock: [], import: (never)
+                lower: [], id: (none), plug: [], lock: [], import: (own)
             }
             hubs: hub::Hub {
                 lower: [First 20], id: (each "hub"), plug: [],
