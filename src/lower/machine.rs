@@ -66,11 +66,39 @@ pub fn machine(lx: &mut Lower<'_>) {
     let mut props = Props::new();
     props.bare(lx.machine.name.clone()).set("usb", false);
     let features = lx.domain.features.as_ref();
-    fn switch(props: &mut Props, key: &'static str, switch: Option<&Switch>) {
-        props.maybe(key, switch.map(Switch::state));
-    }
     switch(&mut props, "vmport", features.and_then(|f| f.vmport.as_ref()));
     switch(&mut props, "smm", features.and_then(|f| f.smm.as_ref()).map(|s| &s.switch));
+    key_wrapping(lx, &mut props);
+    if let Some(features) = features {
+        of_features(lx, features, &mut props);
+    }
+    let whole = |i: &crate::device::iommu::Iommu| i.driver.as_ref().is_none_or(|d| d.pci_bus.is_none());
+    if lx.devices.iommus.iter().any(|i| i.model == Some(crate::device::iommu::IommuModel::Smmuv3) && whole(i)) {
+        props.set("iommu", "smmuv3");
+    }
+    of_memory(lx, &mut props);
+    if let Some(cpu) = lx.domain.cpu.as_ref().filter(|c| c.mode() == CpuMode::HostModel && lx.machine.arch.is_ppc64()) {
+        props.maybe("max-cpu-compat", cpu.model_name().map(str::to_string));
+    }
+    props.maybe("loadparm", lx.loadparm());
+    super::firmware::machine_options(lx, &mut props);
+    if lx.has_numa() && lx.has_hmat() {
+        props.set("hmat", true);
+    }
+    if lx.domain.os.as_ref().and_then(|os| os.bios.as_ref()).is_some_and(|b| b.use_serial == Some(YesNo::Yes)) {
+        props.set("graphics", false);
+    }
+    of_board(lx, &mut props);
+    let site = lx.domain.os.as_ref().and_then(|os| os.kind.as_ref()).map_or(lx.domain.site, |t| t.site);
+    lx.options("-machine", props, site, "machine");
+}
+
+fn switch(props: &mut Props, key: &'static str, switch: Option<&Switch>) {
+    props.maybe(key, switch.map(Switch::state));
+}
+
+/// Keys of the guest that IBM Z wraps.
+fn key_wrapping(lx: &mut Lower<'_>, props: &mut Props) {
     if !lx.machine.arch.is_s390()
         && let Some(keywrap) = lx.domain.keywrap.as_ref().filter(|k| !k.ciphers.is_empty())
     {
@@ -82,38 +110,40 @@ pub fn machine(lx: &mut Lower<'_>) {
             props.set(format!("{name}-key-wrap"), state);
         }
     }
-    if let Some(f) = features {
-        switch(&mut props, "i8042", f.ps2.as_ref());
-        match f.ioapic.as_ref().and_then(|i| i.driver) {
-            Some(IoapicDriver::Qemu) => {
-                props.set("kernel_irqchip", "split");
-            }
-            Some(IoapicDriver::Kvm) => {
-                props.set("kernel_irqchip", true);
-            }
-            None => {}
+}
+
+/// What `<features>` says of the machine.
+fn of_features(lx: &mut Lower<'_>, f: &Features, props: &mut Props) {
+    switch(props, "i8042", f.ps2.as_ref());
+    match f.ioapic.as_ref().and_then(|i| i.driver) {
+        Some(IoapicDriver::Qemu) => {
+            props.set("kernel_irqchip", "split");
         }
-        if lx.machine.board == Board::Virt && lx.machine.arch.is_arm() {
-            props.maybe("gic-version", gic_version(lx, f));
+        Some(IoapicDriver::Kvm) => {
+            props.set("kernel_irqchip", true);
         }
-        if let Some(hpt) = &f.hpt {
-            props.maybe("resize-hpt", hpt.resizing.map(|r| r.as_str()));
-            props.maybe("cap-hpt-max-page-size", hpt.max_page_size.as_ref().map(|s| format!("{}k", s.kib())));
-        }
-        switch(&mut props, "cap-htm", f.htm.as_ref());
-        switch(&mut props, "cap-nested-hv", f.nested_hv.as_ref());
-        switch(&mut props, "cap-ccf-assist", f.ccf_assist.as_ref());
-        props.maybe("cap-cfpc", f.cfpc.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
-        props.maybe("cap-sbbc", f.sbbc.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
-        props.maybe("cap-ibs", f.ibs.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
-        switch(&mut props, "ras", f.ras.as_ref());
-        switch(&mut props, "virtualization", f.virtualization.as_ref());
-        props.maybe("aia", f.aia.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
+        None => {}
     }
-    let whole = |i: &crate::device::iommu::Iommu| i.driver.as_ref().is_none_or(|d| d.pci_bus.is_none());
-    if lx.devices.iommus.iter().any(|i| i.model == Some(crate::device::iommu::IommuModel::Smmuv3) && whole(i)) {
-        props.set("iommu", "smmuv3");
+    if lx.machine.board == Board::Virt && lx.machine.arch.is_arm() {
+        props.maybe("gic-version", gic_version(lx, f));
     }
+    if let Some(hpt) = &f.hpt {
+        props.maybe("resize-hpt", hpt.resizing.map(|r| r.as_str()));
+        props.maybe("cap-hpt-max-page-size", hpt.max_page_size.as_ref().map(|s| format!("{}k", s.kib())));
+    }
+    switch(props, "cap-htm", f.htm.as_ref());
+    switch(props, "cap-nested-hv", f.nested_hv.as_ref());
+    switch(props, "cap-ccf-assist", f.ccf_assist.as_ref());
+    props.maybe("cap-cfpc", f.cfpc.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
+    props.maybe("cap-sbbc", f.sbbc.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
+    props.maybe("cap-ibs", f.ibs.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
+    switch(props, "ras", f.ras.as_ref());
+    switch(props, "virtualization", f.virtualization.as_ref());
+    props.maybe("aia", f.aia.as_ref().and_then(|c| c.value).map(|v| v.as_str()));
+}
+
+/// Dumps, merging, and memory of special kinds.
+fn of_memory(lx: &mut Lower<'_>, props: &mut Props) {
     let dump = lx.domain.memory.as_ref().and_then(|m| m.dump_core);
     props.set("dump-guest-core", dump.map_or(lx.env.host.instance.dump_guest_core, OnOff::is_on));
     if lx.domain.memory_backing.as_ref().is_some_and(|b| b.nosharepages) {
@@ -132,17 +162,10 @@ pub fn machine(lx: &mut Lower<'_>) {
     {
         props.set("memory-backend", id);
     }
-    if let Some(cpu) = lx.domain.cpu.as_ref().filter(|c| c.mode() == CpuMode::HostModel && lx.machine.arch.is_ppc64()) {
-        props.maybe("max-cpu-compat", cpu.model_name().map(str::to_string));
-    }
-    props.maybe("loadparm", lx.loadparm());
-    super::firmware::machine_options(lx, &mut props);
-    if lx.has_numa() && lx.has_hmat() {
-        props.set("hmat", true);
-    }
-    if lx.domain.os.as_ref().and_then(|os| os.bios.as_ref()).is_some_and(|b| b.use_serial == Some(YesNo::Yes)) {
-        props.set("graphics", false);
-    }
+}
+
+/// Timers, the speaker, ACPI and windows of the board.
+fn of_board(lx: &mut Lower<'_>, props: &mut Props) {
     let hpet = lx.domain.clock.as_ref().and_then(|c| c.timer(crate::domain::clock::TimerName::Hpet));
     if lx.machine.arch.is_x86()
         && let Some(present) = hpet.and_then(|t| t.present)
@@ -152,15 +175,13 @@ pub fn machine(lx: &mut Lower<'_>) {
     }
     props.maybe("pcspk-audiodev", crate::device::sound::lower::speaker(lx.devices));
     if lx.machine_acpi() == Some(true) {
-        props.set("acpi", features.is_some_and(|f| f.acpi));
+        props.set("acpi", lx.domain.features.as_ref().is_some_and(|f| f.acpi));
     }
     if lx.machine.board == Board::Virt && lx.has(Cap::MachineVirtHighmemMmioSize) {
         let root = lx.devices.controllers.iter().find(|c| c.model == Some(ControllerModel::PcieRoot));
         let hole = root.and_then(|c| c.hole.0.as_ref());
         props.maybe("highmem-mmio-size", hole.map(|hole| format!("{}K", hole.kib())));
     }
-    let site = lx.domain.os.as_ref().and_then(|os| os.kind.as_ref()).map_or(lx.domain.site, |t| t.site);
-    lx.options("-machine", props, site, "machine");
 }
 
 /// The version of the interrupt controller. libvirt takes it that QEMU's program for 32 bits has no choice.
