@@ -240,6 +240,7 @@ impl<'t> Parser<'t, '_> {
         })
     }
 
+    /// What an element stands for, by where it stands; what its attributes say is taken.
     fn open(&mut self, e: &BytesStart<'_>, span: Span) -> Tag {
         let parent = self.stack.last().copied().unwrap_or(Tag::Document);
         let name = e.name();
@@ -250,31 +251,8 @@ impl<'t> Parser<'t, '_> {
                 self.error(span, format!("the root element is <{name}>, expected <qemuCaps>"));
                 Tag::Leaf
             }
-            (Tag::Root, "flag") => {
-                let mut attrs = self.attrs(e, span);
-                let name = self.required(&mut attrs, "flag", "name");
-                // A newer libvirt has flags that say nothing here.
-                if let Some(cap) = Cap::parse(&name) {
-                    self.caps.flags.set(cap, true);
-                }
-                Tag::Leaf
-            }
-            (Tag::Root, "hostCPU") => {
-                let mut attrs = self.attrs(e, span);
-                let at = self.accel(&mut attrs, "hostCPU");
-                let model = self.required(&mut attrs, "hostCPU", "model");
-                let migratability = attrs.take("migratability");
-                let migratability = self.yes(migratability, span, "'migratability'").unwrap_or(false);
-                self.accels[at].host_cpu = Some(HostCpu {
-                    model,
-                    migratability,
-                    properties: Cow::Borrowed(&[]),
-                    deprecated_features: Cow::Borrowed(&[]),
-                    host_deprecated_features: Cow::Borrowed(&[]),
-                });
-                self.current = (at, span.start as usize);
-                Tag::HostCpu
-            }
+            (Tag::Root, "flag") => self.flag(e, span),
+            (Tag::Root, "hostCPU") => self.host_cpu(e, span),
             (Tag::HostCpu, "property") => {
                 let property = self.property(e, span);
                 let at = self.current.0;
@@ -283,116 +261,171 @@ impl<'t> Parser<'t, '_> {
             }
             (Tag::HostCpu, "deprecatedFeatures") => Tag::DeprecatedFeatures,
             (Tag::HostCpu, "hostDeprecatedFeatures") => Tag::HostDeprecatedFeatures,
-            (Tag::DeprecatedFeatures | Tag::HostDeprecatedFeatures, "property") => {
-                let mut attrs = self.attrs(e, span);
-                let name = self.required(&mut attrs, "property", "name");
-                let entry = &mut self.accels[self.current.0];
-                match parent {
-                    Tag::DeprecatedFeatures => entry.deprecated.push(name),
-                    _ => entry.host_deprecated.push(name),
-                }
-                Tag::Leaf
-            }
-            (Tag::Root, "cpu") => {
-                let mut attrs = self.attrs(e, span);
-                let at = self.accel(&mut attrs, "cpu");
-                let name = self.required(&mut attrs, "cpu", "name");
-                let type_name = attrs.take("typename").unwrap_or_default();
-                let usable = attrs.take("usable");
-                let usable = match self.yes(usable, span, "'usable'") {
-                    None => Usable::Unknown,
-                    Some(true) => Usable::Yes,
-                    Some(false) => Usable::No,
-                };
-                let deprecated = attrs.take("deprecated");
-                let deprecated = self.yes(deprecated, span, "'deprecated'").unwrap_or(false);
-                self.accels[at].cpus.push(CpuModel { name, type_name, usable, blockers: Names::NONE, deprecated });
-                self.current = (at, span.start as usize);
-                Tag::Cpu
-            }
-            (Tag::Cpu, "blocker") => {
-                let mut attrs = self.attrs(e, span);
-                let name = self.required(&mut attrs, "blocker", "name");
-                let at = self.current.0;
-                let blockers = &mut self.accels[at].blockers;
-                if !blockers.is_empty() {
-                    blockers.push(',');
-                }
-                blockers.push_str(&name);
-                Tag::Leaf
-            }
+            (Tag::DeprecatedFeatures | Tag::HostDeprecatedFeatures, "property") => self.deprecated(parent, e, span),
+            (Tag::Root, "cpu") => self.cpu(e, span),
+            (Tag::Cpu, "blocker") => self.blocker(e, span),
             (Tag::Root, "machine") => {
                 self.machine(e, span);
                 Tag::Leaf
             }
-            (Tag::Root, "gic") => {
-                let mut attrs = self.attrs(e, span);
-                let version = self.required(&mut attrs, "gic", "version");
-                let version = self.parsed(&version, span, "'version'");
-                let (kernel, emulated) = (attrs.take("kernel"), attrs.take("emulated"));
-                let kernel = self.yes(kernel, span, "'kernel'").unwrap_or(false);
-                let emulated = self.yes(emulated, span, "'emulated'").unwrap_or(false);
-                self.gic.push(Gic { version, kernel, emulated });
-                Tag::Leaf
-            }
-            (Tag::Root, "sev") => {
-                self.caps.sev = Some(Sev {
-                    cbitpos: 0,
-                    reduced_phys_bits: 0,
-                    pdh: Cow::Borrowed(""),
-                    cert_chain: Cow::Borrowed(""),
-                    cpu0_id: None,
-                    max_guests: None,
-                });
-                Tag::Sev
-            }
-            (Tag::Root, "sgx") => {
-                let mut attrs = self.attrs(e, span);
-                let supported = attrs.take("supported");
-                if self.yes(supported, span, "'supported'") != Some(false) {
-                    let sections = Cow::Borrowed(&[][..]);
-                    self.caps.sgx = Some(Sgx { flc: false, sgx1: false, sgx2: false, section_size: 0, sections });
-                }
-                Tag::Sgx
-            }
+            (Tag::Root, "gic") => self.interrupt_controller(e, span),
+            (Tag::Root, "sev") => self.sev(),
+            (Tag::Root, "sgx") => self.sgx(e, span),
             (Tag::Sgx, "sections") => Tag::SgxSections,
-            (Tag::SgxSections, "section") => {
-                let mut attrs = self.attrs(e, span);
-                let node = self.required(&mut attrs, "section", "node");
-                let size = self.required(&mut attrs, "section", "size");
-                let unit = attrs.take("unit");
-                let node = self.parsed(&node, span, "'node'");
-                let size = self.size(&size, unit.as_deref(), span);
-                self.sections.push((node, size));
-                Tag::Leaf
-            }
-            (Tag::Root, "hypervCapabilities") => {
-                let mut attrs = self.attrs(e, span);
-                let supported = attrs.take("supported");
-                let supported = self.yes(supported, span, "'supported'").unwrap_or(false);
-                self.caps.hyperv =
-                    Some(Hyperv { supported, caps: Cow::Borrowed(&[]), values: HypervValues::default() });
-                Tag::Hyperv
-            }
+            (Tag::SgxSections, "section") => self.section(e, span),
+            (Tag::Sgx, "section_size") => self.section_size(e, span),
+            (Tag::Root, "hypervCapabilities") => self.hyperv(e, span),
             (Tag::Hyperv, "cap") => {
                 let mut attrs = self.attrs(e, span);
                 let name = self.required(&mut attrs, "cap", "name");
                 self.hyperv.push(name);
                 Tag::Leaf
             }
-            (Tag::Sgx, "section_size") => {
-                let mut attrs = self.attrs(e, span);
-                // The unit is needed when the element closes, and nothing else can stand between.
-                if attrs.take("unit").is_some_and(|unit| unit != "KiB") {
-                    self.error(span, "<section_size> has a unit other than 'KiB'".to_string());
-                }
-                Tag::Field(Field::SectionSize)
-            }
             (Tag::Root | Tag::Sev | Tag::Sgx | Tag::Hyperv, _) => field(parent, name).map_or(Tag::Leaf, Tag::Field),
             // What a newer libvirt writes, and <cpudata>: the processor as the kernel sees it; what QEMU makes of it
             // stands in <hostCPU>.
             _ => Tag::Leaf,
         }
+    }
+
+    /// Something that QEMU can do.
+    fn flag(&mut self, e: &BytesStart<'_>, span: Span) -> Tag {
+        let mut attrs = self.attrs(e, span);
+        let name = self.required(&mut attrs, "flag", "name");
+        // A newer libvirt has flags that say nothing here.
+        if let Some(cap) = Cap::parse(&name) {
+            self.caps.flags.set(cap, true);
+        }
+        Tag::Leaf
+    }
+
+    /// The processor of the host, as one accelerator offers it.
+    fn host_cpu(&mut self, e: &BytesStart<'_>, span: Span) -> Tag {
+        let mut attrs = self.attrs(e, span);
+        let at = self.accel(&mut attrs, "hostCPU");
+        let model = self.required(&mut attrs, "hostCPU", "model");
+        let migratability = attrs.take("migratability");
+        let migratability = self.yes(migratability, span, "'migratability'").unwrap_or(false);
+        self.accels[at].host_cpu = Some(HostCpu {
+            model,
+            migratability,
+            properties: Cow::Borrowed(&[]),
+            deprecated_features: Cow::Borrowed(&[]),
+            host_deprecated_features: Cow::Borrowed(&[]),
+        });
+        self.current = (at, span.start as usize);
+        Tag::HostCpu
+    }
+
+    /// A feature that is on its way out, of QEMU or of the host.
+    fn deprecated(&mut self, parent: Tag, e: &BytesStart<'_>, span: Span) -> Tag {
+        let mut attrs = self.attrs(e, span);
+        let name = self.required(&mut attrs, "property", "name");
+        let entry = &mut self.accels[self.current.0];
+        match parent {
+            Tag::DeprecatedFeatures => entry.deprecated.push(name),
+            _ => entry.host_deprecated.push(name),
+        }
+        Tag::Leaf
+    }
+
+    /// A CPU model.
+    fn cpu(&mut self, e: &BytesStart<'_>, span: Span) -> Tag {
+        let mut attrs = self.attrs(e, span);
+        let at = self.accel(&mut attrs, "cpu");
+        let name = self.required(&mut attrs, "cpu", "name");
+        let type_name = attrs.take("typename").unwrap_or_default();
+        let usable = attrs.take("usable");
+        let usable = match self.yes(usable, span, "'usable'") {
+            None => Usable::Unknown,
+            Some(true) => Usable::Yes,
+            Some(false) => Usable::No,
+        };
+        let deprecated = attrs.take("deprecated");
+        let deprecated = self.yes(deprecated, span, "'deprecated'").unwrap_or(false);
+        self.accels[at].cpus.push(CpuModel { name, type_name, usable, blockers: Names::NONE, deprecated });
+        self.current = (at, span.start as usize);
+        Tag::Cpu
+    }
+
+    /// A feature for whose lack a CPU model cannot be used.
+    fn blocker(&mut self, e: &BytesStart<'_>, span: Span) -> Tag {
+        let mut attrs = self.attrs(e, span);
+        let name = self.required(&mut attrs, "blocker", "name");
+        let at = self.current.0;
+        let blockers = &mut self.accels[at].blockers;
+        if !blockers.is_empty() {
+            blockers.push(',');
+        }
+        blockers.push_str(&name);
+        Tag::Leaf
+    }
+
+    /// A version of the interrupt controller of Arm.
+    fn interrupt_controller(&mut self, e: &BytesStart<'_>, span: Span) -> Tag {
+        let mut attrs = self.attrs(e, span);
+        let version = self.required(&mut attrs, "gic", "version");
+        let version = self.parsed(&version, span, "'version'");
+        let (kernel, emulated) = (attrs.take("kernel"), attrs.take("emulated"));
+        let kernel = self.yes(kernel, span, "'kernel'").unwrap_or(false);
+        let emulated = self.yes(emulated, span, "'emulated'").unwrap_or(false);
+        self.gic.push(Gic { version, kernel, emulated });
+        Tag::Leaf
+    }
+
+    /// Encrypted memory of AMD.
+    fn sev(&mut self) -> Tag {
+        self.caps.sev = Some(Sev {
+            cbitpos: 0,
+            reduced_phys_bits: 0,
+            pdh: Cow::Borrowed(""),
+            cert_chain: Cow::Borrowed(""),
+            cpu0_id: None,
+            max_guests: None,
+        });
+        Tag::Sev
+    }
+
+    /// Enclaves of Intel.
+    fn sgx(&mut self, e: &BytesStart<'_>, span: Span) -> Tag {
+        let mut attrs = self.attrs(e, span);
+        let supported = attrs.take("supported");
+        if self.yes(supported, span, "'supported'") != Some(false) {
+            let sections = Cow::Borrowed(&[][..]);
+            self.caps.sgx = Some(Sgx { flc: false, sgx1: false, sgx2: false, section_size: 0, sections });
+        }
+        Tag::Sgx
+    }
+
+    /// Memory of enclaves on one node.
+    fn section(&mut self, e: &BytesStart<'_>, span: Span) -> Tag {
+        let mut attrs = self.attrs(e, span);
+        let node = self.required(&mut attrs, "section", "node");
+        let size = self.required(&mut attrs, "section", "size");
+        let unit = attrs.take("unit");
+        let node = self.parsed(&node, span, "'node'");
+        let size = self.size(&size, unit.as_deref(), span);
+        self.sections.push((node, size));
+        Tag::Leaf
+    }
+
+    /// The size of all memory of enclaves, where no sections are listed.
+    fn section_size(&mut self, e: &BytesStart<'_>, span: Span) -> Tag {
+        let mut attrs = self.attrs(e, span);
+        // The unit is needed when the element closes, and nothing else can stand between.
+        if attrs.take("unit").is_some_and(|unit| unit != "KiB") {
+            self.error(span, "<section_size> has a unit other than 'KiB'".to_string());
+        }
+        Tag::Field(Field::SectionSize)
+    }
+
+    /// What Hyper-V guests can be offered.
+    fn hyperv(&mut self, e: &BytesStart<'_>, span: Span) -> Tag {
+        let mut attrs = self.attrs(e, span);
+        let supported = attrs.take("supported");
+        let supported = self.yes(supported, span, "'supported'").unwrap_or(false);
+        self.caps.hyperv = Some(Hyperv { supported, caps: Cow::Borrowed(&[]), values: HypervValues::default() });
+        Tag::Hyperv
     }
 
     fn size(&mut self, number: &str, unit: Option<&str>, span: Span) -> u64 {
