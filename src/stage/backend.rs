@@ -109,7 +109,6 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
         .discard
         .or_else(|| cell.and_then(|c| c.discard))
         .or_else(|| backing.filter(|b| b.discard).map(|_| YesNo::Yes));
-    let mut prealloc = request.prealloc.unwrap_or_else(|| backing.is_some_and(|b| b.is_immediate()));
     let source = backing.and_then(|b| b.source());
 
     // Page size: the device's own, else that of <hugepages> for the node.
@@ -122,43 +121,11 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
     if let Some(kib) = huge {
         takes_huge_pages(lx, request.kib, kib);
     }
-    let node_source = request.nodes.clone();
 
     let mut props = Props::with("qom-type", "");
     props.set("id", request.id.clone());
-    let mut canonical = false;
-    let kind = if request.epc {
-        "memory-backend-epc"
-    } else if source == Some(MemorySource::Memfd) && request.path.is_none() {
-        if let Some(kib) = huge {
-            lx.need(Need::HugePages, request.site, "memory");
-            props.set("hugetlb", true).set("hugetlbsize", kib * 1024);
-            prealloc = request.prealloc.unwrap_or(true);
-        }
-        canonical = request.is_main;
-        "memory-backend-memfd"
-    } else if huge.is_some() || request.path.is_some() || access.is_some() || source == Some(MemorySource::File) {
-        let path = if let Some(path) = &request.path {
-            prealloc = request.prealloc.unwrap_or(!request.pmem || prealloc);
-            path.clone()
-        } else if let Some(kib) = huge {
-            prealloc = request.prealloc.unwrap_or(true);
-            huge_page_path(lx, kib, request.site)?
-        } else {
-            let name = request.file.as_ref().unwrap_or(&request.id);
-            format!("{}/{name}", file_directory(lx, request.site))
-        };
-        file_access(lx, &path, request);
-        props.set("mem-path", path);
-        if request.path.is_none() {
-            props.maybe("discard-data", discard.map(YesNo::is_yes));
-            canonical = request.is_main;
-        }
-        "memory-backend-file"
-    } else {
-        "memory-backend-ram"
-    };
-    props.replace("qom-type", kind);
+    let Kind { name, canonical, prealloc } = kind(lx, request, &Wanted { source, huge, access, discard }, &mut props)?;
+    props.replace("qom-type", name);
     props.maybe("share", access.map(|a| a == AccessMode::Shared));
     if canonical {
         // The old name of the RAM block: guests could not be migrated to and from older QEMUs without it.
@@ -177,32 +144,94 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
     if request.pmem {
         props.set("pmem", true);
     }
-    let HostNodes { mode, nodes } = sizes::host_nodes(domain, &lx.env, request.node);
-    let from_device = node_source.is_some();
-    let nodes = node_source.or(nodes);
-    if let Some(nodes) = &nodes {
-        if let Some(absent) = nodes.iter().find(|n| !lx.env.host.numa.has(*n)) {
-            lx.error(&codes::HOST_NODE, request.site, format!("NUMA node {absent} is unavailable on the host"))
-                .help("the host facts list the nodes of the host");
-            return None;
-        }
-        if mode != NumaMode::Restrictive || from_device {
-            let mode = if mode == NumaMode::Restrictive { NumaMode::Strict } else { mode };
-            props.set("host-nodes", list(nodes)).set("policy", mode.policy());
-        }
-    }
-    let bound = nodes.filter(|_| mode != NumaMode::Restrictive || from_device);
+    let nodes = bound(lx, request, &mut props)?;
     // Pages for all nodes are told by -mem-path where machines have that; those of one node are not.
     let own_pages = request.page_kib.is_some() || sizes::has_own_pages(domain, request.node);
     let is_plain = (huge.is_none() || !own_pages)
-        && !from_device
+        && request.nodes.is_none()
         && !sizes::has_memnode(domain, request.node)
         && request.path.is_none()
         && access.is_none()
         && !matches!(source, Some(MemorySource::File | MemorySource::Memfd))
         && !request.force
         && !request.epc;
-    Some(Backend { props, nodes: bound, is_plain })
+    Some(Backend { props, nodes, is_plain })
+}
+
+/// What the domain wants of memory.
+struct Wanted {
+    source: Option<MemorySource>,
+    /// The size of its huge pages, KiB.
+    huge: Option<u64>,
+    access: Option<AccessMode>,
+    discard: Option<YesNo>,
+}
+
+/// The kind of a backend.
+struct Kind {
+    /// Its type in QEMU.
+    name: &'static str,
+    /// Whether its RAM block would get another name than in older QEMUs.
+    canonical: bool,
+    /// Whether its pages are touched at the start.
+    prealloc: bool,
+}
+
+/// Chooses the kind, and sets what only backends of the kind have. None after an error.
+fn kind(lx: &mut Lower<'_>, request: &BackendRequest, wanted: &Wanted, props: &mut Props) -> Option<Kind> {
+    let backing = lx.domain.memory_backing.as_ref();
+    let prealloc = request.prealloc.unwrap_or_else(|| backing.is_some_and(|b| b.is_immediate()));
+    if request.epc {
+        return Some(Kind { name: "memory-backend-epc", canonical: false, prealloc });
+    }
+    if wanted.source == Some(MemorySource::Memfd) && request.path.is_none() {
+        if let Some(kib) = wanted.huge {
+            lx.need(Need::HugePages, request.site, "memory");
+            props.set("hugetlb", true).set("hugetlbsize", kib * 1024);
+        }
+        let prealloc = if wanted.huge.is_some() { request.prealloc.unwrap_or(true) } else { prealloc };
+        return Some(Kind { name: "memory-backend-memfd", canonical: request.is_main, prealloc });
+    }
+    let in_file = wanted.huge.is_some()
+        || request.path.is_some()
+        || wanted.access.is_some()
+        || wanted.source == Some(MemorySource::File);
+    if !in_file {
+        return Some(Kind { name: "memory-backend-ram", canonical: false, prealloc });
+    }
+    let (path, prealloc) = if let Some(path) = &request.path {
+        (path.clone(), request.prealloc.unwrap_or(!request.pmem || prealloc))
+    } else if let Some(kib) = wanted.huge {
+        (huge_page_path(lx, kib, request.site)?, request.prealloc.unwrap_or(true))
+    } else {
+        let name = request.file.as_ref().unwrap_or(&request.id);
+        (format!("{}/{name}", file_directory(lx, request.site)), prealloc)
+    };
+    file_access(lx, &path, request);
+    props.set("mem-path", path);
+    if request.path.is_none() {
+        props.maybe("discard-data", wanted.discard.map(YesNo::is_yes));
+    }
+    let canonical = request.path.is_none() && request.is_main;
+    Some(Kind { name: "memory-backend-file", canonical, prealloc })
+}
+
+/// Binds a backend to nodes of the host; those to which it is bound. None after an error.
+fn bound(lx: &mut Lower<'_>, request: &BackendRequest, props: &mut Props) -> Option<Option<NumberSet>> {
+    let HostNodes { mode, nodes } = sizes::host_nodes(lx.domain, &lx.env, request.node);
+    let from_device = request.nodes.is_some();
+    let Some(nodes) = request.nodes.clone().or(nodes) else { return Some(None) };
+    if let Some(absent) = nodes.iter().find(|n| !lx.env.host.numa.has(*n)) {
+        lx.error(&codes::HOST_NODE, request.site, format!("NUMA node {absent} is unavailable on the host"))
+            .help("the host facts list the nodes of the host");
+        return None;
+    }
+    if mode == NumaMode::Restrictive && !from_device {
+        return Some(None);
+    }
+    let mode = if mode == NumaMode::Restrictive { NumaMode::Strict } else { mode };
+    props.set("host-nodes", list(&nodes)).set("policy", mode.policy());
+    Some(Some(nodes))
 }
 
 /// The page size for a node in KiB, and whether it is a huge one. None after an error.
