@@ -8,7 +8,7 @@
 //! supported yet: a feature is either bound (and then lowered) or refused, never dropped.
 
 use crate::diag::codes::schema as codes;
-use crate::diag::{Diagnostics, Span};
+use crate::diag::{Diagnostics, Edit, Span};
 use crate::vocab::Value;
 use crate::xml::{Attr, El, XmlWriter};
 
@@ -132,6 +132,17 @@ impl Binder<'_> {
             Err(expected) => {
                 let message =
                     format!("'{}' is no value of the attribute '{}' of <{}>", attr.value(), attr.name(), el.name());
+                // `046d`, as lsusb prints it.
+                let hex = format!("0x{}", attr.value());
+                let bare = attr.value().bytes().all(|b| b.is_ascii_hexdigit()) && T::parse(&hex).is_ok();
+                if bare {
+                    let edit = Edit::new(attr.value_span(), hex.as_str());
+                    self.diags
+                        .error(&codes::WRONG_VALUE, attr.span(), message)
+                        .help(format!("a hexadecimal number begins with 0x: write {}='{hex}'", attr.name()))
+                        .fix(vec![edit]);
+                    return None;
+                }
                 self.wrong_value(attr.span(), message, &expected);
                 None
             }

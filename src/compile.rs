@@ -92,6 +92,11 @@ pub fn compile_locked<'a>(
     let mut diags = Diagnostics::new();
     let mut doc = xml::parse(text, &mut diags);
     if diags.has_errors() {
+        let broken = diags.len();
+        if !too_many(&doc, &mut diags) {
+            check_format(&mut doc, options, &mut diags);
+            consequences::broken(&doc, broken, &mut diags);
+        }
         return Compiled::faulty(diags);
     }
     if too_many(&doc, &mut diags) {
@@ -137,7 +142,7 @@ pub fn compile_locked<'a>(
         let resolved = cx.diags.len();
         resolve::settle(&mut domain, &machine, &mut cx);
         let lowered = lower::lower(&domain, &machine, &mut cx);
-        lint::complete(&domain, &machine, &mut cx);
+        lint::complete(&domain, &machine, &lowered.plan.listens, &mut cx);
         consequences::drop(&doc, resolved, &flagged, machine.guess, cx.diags);
         plan = Some(Plan { qemu: qemu::made_for(&chosen), ..lowered.plan });
         secret_values = lowered.secret_values;
@@ -155,6 +160,7 @@ pub fn compile_locked<'a>(
         secret_values.clear();
         consequences::tidy(&doc, &mut diags);
     }
+    diags.advise();
     Compiled { domain: Some(domain), plan, locking: Locking { supplied, fresh }, diags, secret_values }
 }
 

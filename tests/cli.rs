@@ -280,6 +280,54 @@ fn a_macvtap_is_for_the_runner() {
     let output = virtc(&["build", &input, "-o", out.to_str().expect("UTF-8")]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("virtc run"), "{}", stderr(&output));
+    // The domain itself is right.
+    let output = virtc(&["check", &input]);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("VC0940"), "{text}");
+}
+
+#[test]
+fn certain_fixes_are_made_and_nothing_else_changes() {
+    let before = "<!-- mine -->
+<domain type='kvm'>
+  <name>vm</name>
+  <memroy   unit='GiB'>1</memroy> <!-- kept -->
+\t<vcpu placment=\"static\">1</vcpu>
+  <os><type arch='amd64' machine='q35'>hvm</type></os>
+  <features><acpi/></features>
+
+  <devices>
+    <disk type='file' bus='virtio'>
+      <source file='/srv/a.img'/>
+      <target dev='vda'/>
+    </disk>
+    <console type='pty'/>
+  </devices>
+</domain>
+";
+    let after = before
+        .replace("memroy", "memory")
+        .replace("placment", "placement")
+        .replace("amd64", "x86_64")
+        .replace("<disk type='file' bus='virtio'>", "<disk type='file'>")
+        .replace("<target dev=", "<target bus='virtio' dev=");
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let input = file(&dir, "vm.xml", before.as_bytes());
+    let read = || std::fs::read_to_string(&input).expect("a text");
+    for (format, word) in [("json", "\"fix\":[{"), ("sarif", "\"fixes\":")] {
+        let output = virtc(&["check", "--message-format", format, &input]);
+        let text = String::from_utf8_lossy(&output.stdout).replace(": [", ":[");
+        assert!(text.contains(word), "{text}");
+    }
+    let shown = virtc(&["check", "--fix", "--diff", &input]);
+    let shown = String::from_utf8_lossy(&shown.stdout).into_owned();
+    assert!(shown.contains("-  <memroy") && shown.contains("+  <memory"), "{shown}");
+    assert_eq!(read(), before);
+    virtc(&["check", "--fix", &input]);
+    assert_eq!(read(), after);
+    // What is right stays as it is.
+    assert!(virtc(&["check", "--fix", &input]).status.success());
+    assert_eq!(read(), after);
 }
 
 /// What only the format minds: a warning for libvirt's target.

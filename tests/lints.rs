@@ -202,6 +202,113 @@ const CASES: &[(&str, &str, &str)] = &[
         "DEVICES=<interface type='bridge'><source bridge='br0'/><model type='virtio'/><filterref filter='clean-traffic'/></interface>",
         "DEVICES=<interface type='bridge'><source bridge='br0'/><model type='virtio'/></interface>",
     ),
+    ("VC1380", "OS=<boot dev='cdrom'/>", "OS=<boot dev='hd'/>|DEVICES=DISK"),
+    (
+        "VC1380",
+        "OS=<boot dev='network'/>",
+        "OS=<boot dev='network'/>|DEVICES=<interface type='user'><model type='virtio'/></interface>",
+    ),
+    (
+        "VC1381",
+        "HEAD=<memtune><hard_limit unit='MiB'>256</hard_limit></memtune>",
+        "HEAD=<memtune><hard_limit unit='GiB'>2</hard_limit></memtune>",
+    ),
+    (
+        "VC1382",
+        "DEVICES=<interface type='bridge'><source bridge='enp3s0'/><model type='virtio'/></interface>",
+        "DEVICES=<interface type='bridge'><source bridge='ethernet'/><model type='virtio'/></interface>",
+    ),
+    (
+        "VC1383",
+        "DEVICES=<interface type='direct'><source dev='wlp2s0' mode='bridge'/><model type='virtio'/></interface>",
+        "DEVICES=<interface type='direct'><source dev='enp3s0' mode='bridge'/><model type='virtio'/></interface>",
+    ),
+    (
+        "VC1384",
+        "DEVICES=<interface type='bridge'><source bridge='br0'/><target dev='tap0'/><model type='virtio'/></interface><interface type='bridge'><source bridge='br0'/><target dev='tap0'/><model type='virtio'/></interface>",
+        "DEVICES=<interface type='bridge'><source bridge='br0'/><target dev='tap0'/><model type='virtio'/></interface><interface type='bridge'><source bridge='br0'/><target dev='tap1'/><model type='virtio'/></interface>",
+    ),
+    (
+        "VC1385",
+        "DEVICES=<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel><channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel>",
+        "DEVICES=<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel><channel type='unix'><target type='virtio' name='org.qemu.guest_agent.1'/></channel>",
+    ),
+    (
+        "VC1386",
+        "DEVICES=<graphics type='vnc' port='5901'/><graphics type='spice' port='5901'/>",
+        "DEVICES=<graphics type='vnc' port='5901'/><graphics type='spice' port='5902'/>",
+    ),
+    (
+        "VC1387",
+        "CONSOLE=<serial type='tcp'><source mode='bind' host='0.0.0.0' service='4555'/></serial>",
+        "CONSOLE=<serial type='tcp'><source mode='bind' host='127.0.0.1' service='4555'/></serial>",
+    ),
+    (
+        "VC1387",
+        "TAIL=<qemu:commandline><qemu:arg value='-monitor'/><qemu:arg value='tcp:0.0.0.0:4444,server,nowait'/></qemu:commandline>",
+        "TAIL=<qemu:commandline><qemu:arg value='-monitor'/><qemu:arg value='tcp:127.0.0.1:4444,server,nowait'/></qemu:commandline>",
+    ),
+    (
+        "VC1387",
+        "TAIL=<qemu:commandline><qemu:arg value='-s'/></qemu:commandline>",
+        "TAIL=<qemu:commandline><qemu:arg value='-S'/></qemu:commandline>",
+    ),
+    ("VC1388", "TAIL=<seclabel type='none'/>", "TAIL=<seclabel type='none' model='dac'/>"),
+    (
+        "VC1389",
+        "OS=<cmdline>console=ttyS0</cmdline>",
+        "OS=<kernel>/srv/vmlinuz</kernel><cmdline>console=ttyS0</cmdline>",
+    ),
+    (
+        "VC1390",
+        "OS=<loader>/usr/share/OVMF/OVMF_CODE.fd</loader>",
+        "OS=<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader><nvram template='/usr/share/OVMF/OVMF_VARS.fd'>/srv/vm_VARS.fd</nvram>",
+    ),
+    (
+        "VC1391",
+        "DEVICES=<graphics type='vnc'/><video><model type='none'/></video>",
+        "DEVICES=<graphics type='vnc'/><video><model type='virtio'/></video>",
+    ),
+    (
+        "VC1392",
+        "DEVICES=<disk type='file'><source file='/srv/a.iso'/><target dev='vda' bus='virtio'/></disk>",
+        "DEVICES=<disk type='file'><source file='/srv/a.iso'/><target dev='vda' bus='virtio'/><readonly/></disk>",
+    ),
+    (
+        "VC1393",
+        "DEVICES=<disk type='file'><source file='/srv/a.img'/><target dev='vda' bus='virtio'/><serial>123456789012345678901</serial></disk>",
+        "DEVICES=<disk type='file'><source file='/srv/a.img'/><target dev='vda' bus='virtio'/><serial>12345678901234567890</serial></disk>",
+    ),
+    (
+        "VC1394",
+        "DEVICES=<disk type='file'><source file='/srv/a.img'/><target dev='vda' bus='virtio'/><blockio logical_block_size='1000'/></disk>",
+        "DEVICES=<disk type='file'><source file='/srv/a.img'/><target dev='vda' bus='virtio'/><blockio logical_block_size='4096'/></disk>",
+    ),
+    (
+        "VC1395",
+        "TAIL=<qemu:commandline><qemu:arg value='-device virtio-rng-pci'/></qemu:commandline>",
+        "TAIL=<qemu:commandline><qemu:arg value='-device'/><qemu:arg value='virtio-rng-pci,bus=pcie.0,addr=0x1d'/></qemu:commandline>",
+    ),
+    (
+        "VC1395",
+        "TAIL=<qemu:commandline><qemu:arg value='-no-rebot'/></qemu:commandline>",
+        "TAIL=<qemu:commandline><qemu:arg value='-no-reboot'/></qemu:commandline>",
+    ),
+    (
+        "VC1395",
+        "TAIL=<qemu:commandline><qemu:arg value='-netdev'/></qemu:commandline>",
+        "TAIL=<qemu:commandline><qemu:arg value='-netdev'/><qemu:arg value='user,id=n'/></qemu:commandline>",
+    ),
+    (
+        "VC1396",
+        "TAIL=<qemu:commandline><qemu:arg value='-m'/><qemu:arg value='4096'/></qemu:commandline>",
+        "TAIL=<qemu:commandline><qemu:arg value='-rtc'/><qemu:arg value='base=utc'/></qemu:commandline>",
+    ),
+    (
+        "VC1397",
+        "DEVICES=<disk type='file'><source file='/srv/a.img'/><target dev='vda' bus='virtio'/><serial>A1</serial></disk><disk type='file'><source file='/srv/b.img'/><target dev='vdb' bus='virtio'/><serial>A1</serial></disk>",
+        "DEVICES=<disk type='file'><source file='/srv/a.img'/><target dev='vda' bus='virtio'/><serial>A1</serial></disk><disk type='file'><source file='/srv/b.img'/><target dev='vdb' bus='virtio'/><serial>A2</serial></disk>",
+    ),
 ];
 
 /// Two functions of one card, with a bridge above them that may stay behind.
@@ -302,7 +409,19 @@ fn qemu_refuses_what_the_lints_say() {
         return;
     }
     let vga = "{\"driver\":\"VGA\",\"id\":\"ua-v\",\"bus\":\"pcie.0\",\"addr\":\"0x1\"}";
-    let refused: [&[&str]; 6] = [
+    let ports = ["-device", "virtio-serial-pci", "-chardev", "null,id=a", "-chardev", "null,id=b"];
+    let port = |id: &str| format!("virtserialport,chardev={id},name=org.qemu.guest_agent.0");
+    let (one, two) = (port("a"), port("b"));
+    let twice = [&ports[..], &["-device", &one, "-device", &two]].concat();
+    let disk = ["-blockdev", "driver=null-co,node-name=n", "-device", "virtio-blk-pci,drive=n,logical_block_size=1000"];
+    let refused: [&[&str]; 13] = [
+        &twice,
+        &disk,
+        &["-append", "console=ttyS0"],
+        &["-initrd", "/etc/passwd"],
+        &["-device virtio-rng-pci"],
+        &["-netdev"],
+        &["-object", "memory-backend-ram,id=ram,size=64M", "-machine", "memory-backend=ram", "-m", "64", "-m", "128"],
         &["-device", "virtio-vga-gl"],
         &["-device", "virtoi"],
         &["-device", vga, "-set", "device.ua-v.edid=off"],

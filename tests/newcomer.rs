@@ -89,6 +89,24 @@ fn clean_files_are_silent() {
 }
 
 #[test]
+fn every_fault_says_what_to_do() {
+    let rules = std::fs::read_dir(crate::common::root().join("tests/rules")).expect("the folder is there");
+    let rules = rules.map(|e| e.expect("an entry").path()).filter(|p| {
+        let name = p.file_name().unwrap_or_default().to_string_lossy();
+        name.ends_with(".xml") && !name.ends_with(".host.xml")
+    });
+    let rules = rules.filter_map(|p| Some((p.clone(), std::fs::read_to_string(p).ok()?)));
+    let choice = Choice::profile("qemu-7.2").expect("a profile");
+    let choose = |wanted: &Wanted<'_>| choice.for_domain(wanted);
+    for (path, text) in files("faulty").into_iter().chain(files("traps")).chain(rules) {
+        let compiled = compile_for(text.as_bytes(), &Host::default(), &choose, &Options::default(), Until::Planned);
+        for d in compiled.diags.iter().filter(|d| d.severity >= Severity::Warning) {
+            assert!(d.help.is_some(), "{}: {} {}", path.display(), d.code.id, d.message);
+        }
+    }
+}
+
+#[test]
 fn a_duplicate_shows_the_first_place() {
     for (_, text) in files("faulty") {
         let choice = Choice::profile("qemu-7.2").expect("a profile");

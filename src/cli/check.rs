@@ -5,6 +5,7 @@ use super::fix;
 use super::inputs::{Source, World, attempt, report_all};
 use super::{Exit, LockArgs, Shared, complain};
 use crate::compile::Until;
+use crate::diag::codes::general::ONLY_BY_RUN;
 use crate::diag::{Diagnostic, Diagnostics, Severity};
 use crate::plan::{Plan, Target};
 use crate::run::preflight::preflight;
@@ -110,6 +111,9 @@ fn whole(args: &Args, world: &World<'_>, shared: &Shared) -> Found {
         if let Err(failed) = compiled::emit(&mut batch.units, world, &naming, Purpose::Faults) {
             exit = exit.and(failed);
         }
+        // The machine can be had in another way.
+        let grade = |d: &Diagnostic| if d.code == &ONLY_BY_RUN { Severity::Warning } else { d.severity };
+        batch.units.iter_mut().for_each(|unit| unit.compiled.diags.grade(|d| Some(grade(d))));
     }
     let mut reports = std::mem::take(&mut batch.unreadable);
     // Programs read their own stream; a person hears of it, too.

@@ -1,18 +1,18 @@
 //! One fault, one report: what follows from a fault that is reported already is dropped.
 
 use crate::diag::codes::general::{NOT_BY_QEMU, NOT_YET};
-use crate::diag::codes::{address, display, lint, machine as machine_codes, schema, storage};
+use crate::diag::codes::{address, display, hostdev, lint, machine as machine_codes, schema, storage};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity, Span};
-use crate::schema::Flagged;
+use crate::schema::{Flagged, nearest};
 use crate::stage::Guess;
-use crate::xml::Document;
+use crate::xml::{Document, El};
 
 /// Where the causes are, and where what is said is most likely their consequence.
 struct Shadow {
     /// Nothing in these says anything new: a cause stands in the tag, or is the attribute itself.
     within: Vec<Span>,
-    /// Nor in these, as long as it depends on what the element is.
-    inside: Vec<Span>,
+    /// Nor in these, as long as it depends on what the element is: the attributes that are wrong (none: any may be).
+    inside: Vec<(Span, Vec<String>)>,
     /// Tags of elements with a cause inside: what a rule says of the element (that it lacks something, say).
     tags: Vec<Span>,
     /// These elements: what is left unread in them was not come to.
@@ -39,6 +39,46 @@ pub(super) fn drop(doc: &Document<'_>, first: usize, flagged: &Flagged, guess: G
     diags.retain(|at, d| at < first || !follows(d) || !shadow.covers(d));
 }
 
+/// Of a text that is not well-formed, keeps the faults of the format, from number `first` on, that hold however the text is mended.
+pub(super) fn broken(doc: &Document<'_>, first: usize, diags: &mut Diagnostics) {
+    let faults: Vec<Span> = diags.iter().take(first).map(|d| d.span).collect();
+    let source = doc.source();
+    // An end tag that was most likely not meant for the element that it closed may move all that follows.
+    let stray = |span: &&Span| {
+        let end = source.get(span.range()).and_then(|t| t.strip_prefix("</")).map(|t| t.trim_end_matches('>').trim());
+        let closed = || doc.elements().find(|e| e.whole().end == span.end);
+        end.is_some_and(|end| !closed().is_some_and(|el| nearest(end, [el.name()]).is_some()))
+    };
+    let until = faults.iter().filter(stray).map(|s| s.start).min().unwrap_or(u32::MAX);
+    let nowhere = faults.iter().any(|s| s.is_none());
+    let mut unsure: Vec<Span> = Vec::new();
+    let mut unfinished: Vec<Span> = Vec::new();
+    for el in doc.elements() {
+        let (tag, whole) = (el.span(), el.whole());
+        let inside = |s: &Span, of: Span| of.start <= s.start && s.end <= of.end;
+        let closed = source.get(tag.range()).is_some_and(|t| t.ends_with("/>")) || whole.end > tag.end;
+        if faults.iter().any(|s| inside(s, tag)) {
+            unsure.push(whole);
+        }
+        if !closed || faults.iter().any(|s| inside(s, whole)) {
+            unfinished.push(tag);
+        }
+    }
+    let keep = |d: &Diagnostic| {
+        let touches = |s: &Span| s.start <= d.span.end && d.span.start <= s.end;
+        let lacks = [&schema::MISSING_ELEMENT, &schema::MISSING_ATTRIBUTE].contains(&d.code);
+        let within = |all: &[Span]| all.iter().any(|s| s.start <= d.span.start && d.span.end <= s.end);
+        d.severity == Severity::Error
+            && !d.span.is_none()
+            && d.span.start < until
+            && !faults.iter().any(|s| touches(s))
+            && !within(&unsure)
+            && !(lacks && within(&unfinished))
+    };
+    let kept: Vec<bool> = diags.iter().map(|d| !nowhere && keep(d)).collect();
+    diags.retain(|at, _| at < first || kept.get(at).is_some_and(|k| *k));
+}
+
 /// `<type>` of `<os>`, or the domain's own tag.
 fn machine(doc: &Document<'_>) -> Span {
     let root = doc.root();
@@ -53,7 +93,7 @@ fn shadow(doc: &Document<'_>, causes: &[Span], flagged: &Flagged) -> Shadow {
     };
     let mut shadow = Shadow {
         within: causes.to_vec(),
-        inside: flagged.unsure().to_vec(),
+        inside: flagged.unsure().iter().map(|s| (*s, Vec::new())).collect(),
         tags: Vec::new(),
         unread: Vec::new(),
         places: false,
@@ -66,19 +106,38 @@ fn shadow(doc: &Document<'_>, causes: &[Span], flagged: &Flagged) -> Shadow {
         shadow.unread.push(el.whole());
         if hit(el.span()) {
             shadow.within.push(el.span());
-            shadow.inside.push(el.whole());
+            shadow.inside.push((el.whole(), wrong_attributes(el, causes)));
         }
     }
     shadow
 }
 
+/// The attributes that the causes in a tag are about; none where one is about the tag as a whole (it lacks something, say).
+fn wrong_attributes(el: El<'_>, causes: &[Span]) -> Vec<String> {
+    let tag = el.span();
+    let mut names = Vec::new();
+    for cause in causes.iter().filter(|c| tag.start <= c.start && c.end <= tag.end) {
+        let about = el.attrs().find(|a| a.span().start <= cause.start && cause.end <= a.span().end);
+        match about {
+            Some(attr) => names.push(attr.name().to_string()),
+            None => return Vec::new(),
+        }
+    }
+    names
+}
+
 impl Shadow {
     fn covers(&self, d: &Diagnostic) -> bool {
-        let inside = |all: &[Span]| all.iter().any(|s| s.start <= d.span.start && d.span.end <= s.end);
+        let holds = |s: &Span| s.start <= d.span.start && d.span.end <= s.end;
+        let inside = |all: &[Span]| all.iter().any(holds);
+        let depends = |wrong: &[String]| match d.code.depends_on() {
+            Some(on) => wrong.is_empty() || wrong.iter().any(|name| on.contains(&name.as_str())),
+            None => true,
+        };
         d.span.is_none()
-            || self.tags.contains(&d.span)
+            || self.tags.contains(&d.span) && !d.code.stands_alone()
             || inside(&self.within)
-            || !d.code.stands_alone() && inside(&self.inside)
+            || !d.code.stands_alone() && self.inside.iter().any(|(s, wrong)| holds(s) && depends(wrong))
             || d.code == &NOT_YET && inside(&self.unread)
             || self.places && d.code.is_of_addresses()
             || self.guess == Guess::Any && d.code.is_of_machine() && !inside(&[self.machine])
@@ -86,7 +145,13 @@ impl Shadow {
 }
 
 /// Where both are said of one place, the first follows from the second.
-static OF_ONE_PLACE: &[(&Code, &Code)] = &[(&address::USB, &display::INPUT), (&NOT_BY_QEMU, &storage::BUS)];
+static OF_ONE_PLACE: &[(&Code, &Code)] = &[
+    (&address::USB, &display::INPUT),
+    (&NOT_BY_QEMU, &storage::BUS),
+    // What no such machine has, its QEMU has not either.
+    (&NOT_BY_QEMU, &hostdev::UNSUPPORTED_MODEL),
+    (&NOT_BY_QEMU, &hostdev::TPM),
+];
 
 /// Drops what another error says better, although it stands elsewhere or was found at the same time.
 fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
@@ -101,8 +166,23 @@ fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
         .filter(|e| errors.contains(&(e.span(), &schema::WRONG_PLACE)))
         .map(|e| format!("lacks <{}>", e.name()))
         .collect();
+    // What stands as an attribute is missing as an element: `<vlan tag='1'/>`.
+    let as_attribute: Vec<(Span, String)> = (doc.elements())
+        .flat_map(|el| el.attrs().map(move |attr| (el.span(), attr)))
+        .filter(|(_, attr)| errors.contains(&(attr.span(), &schema::UNKNOWN_ATTRIBUTE)))
+        .map(|(tag, attr)| (tag, format!("lacks <{}>", attr.name())))
+        .collect();
+    // What an element lacks that is one too many is in the first one.
+    let twice: Vec<Span> = errors.iter().filter(|(_, c)| **c == schema::DUPLICATE).map(|(s, _)| *s).collect();
+    let lacks = [&schema::MISSING_ELEMENT, &schema::MISSING_ATTRIBUTE];
     diags.retain(|_, d| {
-        let follows = OF_ONE_PLACE.iter().any(|(one, other)| d.code == *one && errors.contains(&(d.span, *other)));
+        let second = lacks.contains(&d.code) && twice.iter().any(|s| s.start <= d.span.start && d.span.end <= s.end);
+        let moved_in = |(tag, lacks): &(Span, String)| {
+            tag.start <= d.span.start && d.span.end <= tag.end && d.message.ends_with(lacks.as_str())
+        };
+        let follows = second
+            || d.code == &schema::MISSING_ELEMENT && as_attribute.iter().any(moved_in)
+            || OF_ONE_PLACE.iter().any(|(one, other)| d.code == *one && errors.contains(&(d.span, *other)));
         let missed = strange && d.code == &machine_codes::MEMORY && d.span == root.span();
         let moved = d.code == &schema::MISSING_ELEMENT && misplaced.iter().any(|m| d.message.ends_with(m.as_str()));
         !(follows || missed || moved)

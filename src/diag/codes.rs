@@ -35,7 +35,7 @@ impl Code {
         self.is_of_addresses() || OF_MACHINE.contains(&self)
     }
 
-    /// Whether this is a lint (VC1301 to VC1349).
+    /// Whether this is a lint (VC1301 to VC1397).
     pub fn is_lint(&self) -> bool {
         lint::ALL.contains(&self)
     }
@@ -43,6 +43,11 @@ impl Code {
     /// Whether the fault is one whatever the device is in which it stands.
     pub fn stands_alone(&self) -> bool {
         ALONE.contains(&self)
+    }
+
+    /// The attributes of the elements around the fault on which it depends; none where it may depend on any.
+    pub fn depends_on(&self) -> Option<&'static [&'static str]> {
+        DEPENDS_ON.iter().find(|(code, _)| *code == self).map(|(_, on)| *on)
     }
 
     /// Whether the code speaks of the format itself (VC01xx).
@@ -76,8 +81,27 @@ static OF_MACHINE: &[&Code] = &[
 ];
 
 /// Codes of faults that do not depend on what a device is: its name, its files, its place.
-static ALONE: &[&Code] =
-    &[&storage::DUPLICATE, &storage::BOOT_ORDER, &address::CONFLICT, &network::BAD_NAME, &security::FORBIDDEN_PATH];
+static ALONE: &[&Code] = &[
+    &storage::DUPLICATE,
+    &storage::BOOT_ORDER,
+    &storage::NETWORK,
+    &storage::IOTHREAD,
+    &machine::UNKNOWN_MACHINE,
+    &machine::IOTHREAD,
+    &general::OS_TYPE,
+    &address::CONFLICT,
+    &address::ALIAS,
+    &network::BAD_NAME,
+    &security::FORBIDDEN_PATH,
+];
+
+/// Codes of faults that depend on some attributes of the elements around them, and on no other.
+static DEPENDS_ON: &[(&Code, &[&str])] = &[
+    (&storage::BUS, &["device"]),
+    (&storage::NAME, &["device"]),
+    (&storage::LUN, &["device", "type"]),
+    (&storage::FORMAT, &["type"]),
+];
 
 macro_rules! codes {
     ($(#[$meta:meta])* $topic:ident { $($konst:ident = $id:literal $name:literal $explain:literal;)* }) => {

@@ -1,4 +1,4 @@
-//! The table of lints (VC1301 to VC1351): a code, its group, and how serious it is taken unless somebody says otherwise with
+//! The table of lints (VC1301 to VC1397): a code, its group, and how serious it is taken unless somebody says otherwise with
 //! `--allow`, `--warn`, `--deny` or in the project file.
 
 use super::codes::{self, Code, lint};
@@ -86,6 +86,24 @@ lints! {
     SHARED_FILES_VFIO HostDevices Warn;
     NOT_CARRIED_OUT Surprise Warn;
     NETWORK_FILTER Security Warn;
+    BOOT_OF_NOTHING Surprise Warn;
+    HARD_LIMIT Surprise Warn;
+    BRIDGE_IS_CARD WillNotStart Warn;
+    WIRELESS Surprise Warn;
+    INTERFACE_TWICE WillNotStart Warn;
+    CHANNEL_TWICE WillNotStart Warn;
+    PORT_TWICE WillNotStart Warn;
+    OPEN_CONSOLE Security Warn;
+    UNCONFINED Security Warn;
+    NO_KERNEL WillNotStart Warn;
+    FIRMWARE_ROM WillNotStart Warn;
+    NO_SCREEN Surprise Warn;
+    ISO_AS_DISK Data Warn;
+    LONG_SERIAL Surprise Warn;
+    BLOCK_SIZE WillNotStart Warn;
+    BAD_ARGUMENT WillNotStart Warn;
+    ARGUMENT_TWICE WillNotStart Warn;
+    SERIAL_TWICE Surprise Warn;
 }
 
 /// What happens where a lint fires.

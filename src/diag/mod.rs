@@ -4,6 +4,7 @@
 //! file in one run. A diagnostic carries a stable [`Code`] (`virtc explain CODE`), a message in the
 //! words of the domain format, the [`Span`] of the culprit and, where there is one, a help text.
 
+mod advice;
 pub mod codes;
 pub mod lints;
 pub mod printable;
@@ -251,6 +252,13 @@ impl Diagnostics {
             d.severity = severity.unwrap_or(d.severity);
         }
         self.retain(|at, _| grades.get(at).is_some_and(Option::is_some));
+    }
+
+    /// Says what to do about each fault of which that is not said yet, as far as its code knows it.
+    pub fn advise(&mut self) {
+        for d in self.list.iter_mut().filter(|d| d.severity != Severity::Note && d.help.is_none()) {
+            d.help = advice::of(d.code).map(str::to_string);
+        }
     }
 
     /// Keeps those for which `keep` holds, which is told how many were recorded before each.

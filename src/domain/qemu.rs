@@ -78,6 +78,22 @@ fn qemu_children<'d>(el: El<'d>, name: &'static str) -> impl Iterator<Item = El<
     el.children().filter(move |e| e.namespace() == Namespace::Qemu && e.name() == name).inspect(|e| e.mark())
 }
 
+/// A value is of the type that is given beside it.
+fn check_value(property: El<'_>, kind: Option<OverrideType>, value: Option<&str>, cx: &mut Binder<'_>) {
+    let Some(value) = value else { return };
+    let (fits, expected) = match kind {
+        Some(OverrideType::Unsigned) => (value.trim().parse::<u64>().is_ok(), "a number, 0 or more"),
+        Some(OverrideType::Signed) => (value.trim().parse::<i64>().is_ok(), "a number"),
+        Some(OverrideType::Bool) => (matches!(value, "true" | "false"), "'true' or 'false'"),
+        _ => return,
+    };
+    if !fits {
+        let message = format!("<qemu:property>: '{value}' is no value of the type that is given beside it");
+        let span = property.document().span_of_attr(property.site(), "value");
+        cx.diags.error(&codes::WRONG_VALUE, span, message).help(format!("expected {expected}"));
+    }
+}
+
 impl Part for QemuNamespace {
     fn bind(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         for commandline in qemu_children(el, "commandline") {
@@ -119,7 +135,8 @@ impl Part for QemuNamespace {
                 let alias: Option<String> = cx.need(device, "alias");
                 for property in qemu_children(device, "frontend").flat_map(|f| qemu_children(f, "property")) {
                     let (name, kind) = (cx.need(property, "name"), cx.need(property, "type"));
-                    let value = cx.attr(property, "value");
+                    let value: Option<String> = cx.attr(property, "value");
+                    check_value(property, kind, value.as_deref(), cx);
                     if let (Some(alias), Some(name), Some(kind)) = (&alias, name, kind) {
                         let alias = alias.clone();
                         self.overrides.push(PropertyOverride { alias, name, kind, value, site: property.site() });

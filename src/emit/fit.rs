@@ -45,6 +45,11 @@ impl<'a> Fitter<'a> {
         }
     }
 
+    /// Reports what `virtc run` can do, and this output cannot.
+    pub fn only_by_run(&mut self, cause: &Cause, message: &str, help: &str) {
+        self.diags.error(&crate::diag::codes::general::ONLY_BY_RUN, cause.span, message).help(help);
+    }
+
     /// Reports what no output applies yet.
     pub fn not_applied(&mut self, cause: &Cause, message: String) {
         if self.said.insert(message.clone()) {

@@ -1,5 +1,6 @@
 //! What `<qemu:commandline>` asks for besides the machine.
 
+use crate::caps::switches;
 use crate::device::address::Address;
 use crate::diag::codes::lint as codes;
 use crate::domain::Domain;
@@ -10,6 +11,8 @@ use crate::stage::{Cx, Machine};
 const PCI_DEVICES: &str = include_str!("../import/pci-devices.txt");
 
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    words(domain, cx);
+    open_to_all(domain, cx);
     for (at, arg) in domain.qemu.args.iter().enumerate() {
         let value = domain.qemu.args.get(at + 1);
         match (arg.value.trim_start_matches('-'), value) {
@@ -21,6 +24,87 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             _ => {}
         }
     }
+}
+
+/// Whether the words are switches, each with the value that it takes.
+fn words(domain: &Domain, cx: &mut Cx<'_>) {
+    let args = &domain.qemu.args;
+    let mut at = 0;
+    while let Some(arg) = args.get(at) {
+        at += 1;
+        // An image to boot from, or a value that belongs to nothing: QEMU says which.
+        let Some(switch) = arg.value.strip_prefix('-').filter(|s| !s.is_empty()) else { continue };
+        let switch = switch.strip_prefix('-').unwrap_or(switch);
+        let name = switch.split([' ', '=']).next().unwrap_or(switch);
+        match switches::takes_value(switch) {
+            Some(true) if args.get(at).is_none() => {
+                let message = format!("'{}' takes a value, and none follows", arg.value);
+                cx.warn(&codes::BAD_ARGUMENT, arg.site, message)
+                    .help("add the value as a <qemu:arg> of its own, right behind this one");
+            }
+            Some(true) => {
+                repeated(arg, switch, cx);
+                at += 1;
+            }
+            Some(false) => {}
+            None if name != switch && switches::takes_value(name) == Some(true) => {
+                let value = switch.get(name.len() + 1..).unwrap_or("").trim();
+                let message = format!("'{}' is one word: QEMU looks for a switch of this name", arg.value);
+                cx.warn(&codes::BAD_ARGUMENT, arg.site, message)
+                    .help(format!("write <qemu:arg value='-{name}'/><qemu:arg value='{value}'/>"));
+            }
+            None => {
+                let message = format!("QEMU has no switch '{}'", arg.value);
+                let known: Vec<&str> = switches::rows().map(|(name, ..)| name).collect();
+                let help = match crate::schema::meant(name, known) {
+                    like if like.is_empty() => "`qemu-system-x86_64 --help` lists them".to_string(),
+                    like => format!("did you mean '-{}'?", like.join("' or '-")),
+                };
+                cx.warn(&codes::BAD_ARGUMENT, arg.site, message).help(help);
+            }
+        }
+    }
+}
+
+/// Switches that virtc writes from what the domain says, and whose values no longer fit each other if they come twice.
+fn repeated(arg: &QemuArg, switch: &str, cx: &mut Cx<'_>) {
+    let instead = match switch {
+        "m" => "<memory unit='MiB'>…</memory>",
+        "smp" => "<vcpu>…</vcpu>, and <cpu><topology …/></cpu>",
+        _ => return,
+    };
+    let message = format!("'{}' is given already, by what the domain says: QEMU mixes the two, and stops", arg.value);
+    cx.warn(&codes::ARGUMENT_TWICE, arg.site, message).help(format!("remove it, and write {instead}"));
+}
+
+/// Monitors and debuggers on all addresses.
+fn open_to_all(domain: &Domain, cx: &mut Cx<'_>) {
+    let args = &domain.qemu.args;
+    for (at, arg) in args.iter().enumerate() {
+        let Some(switch) = arg.value.strip_prefix('-') else { continue };
+        let value = args.get(at + 1).map_or("", |a| a.value.as_str());
+        let (address, instead) = match switch.trim_start_matches('-') {
+            "s" => ("tcp::1234", "-gdb tcp:127.0.0.1:1234".to_string()),
+            "monitor" | "qmp" | "qmp-pretty" | "serial" | "parallel" | "debugcon" | "gdb" => (value, String::new()),
+            _ => continue,
+        };
+        let Some(host) = address.strip_prefix("tcp:").or_else(|| address.strip_prefix("telnet:")) else { continue };
+        let listens = switch == "s" || switch.ends_with("gdb") || switch_is_on(value, "server");
+        let open = host.starts_with(':') || host.starts_with("0.0.0.0:") || host.starts_with("[::]:");
+        if listens && open {
+            let message = format!("'{}' listens on all addresses, and lets in whoever comes", arg.value);
+            let help = match instead.as_str() {
+                "" => "write tcp:127.0.0.1:PORT, or unix:PATH".to_string(),
+                instead => format!("write {instead}"),
+            };
+            cx.warn(&codes::OPEN_CONSOLE, arg.site, message).help(help);
+        }
+    }
+}
+
+/// Whether a list of options has `name` or `name=on`.
+fn switch_is_on(text: &str, name: &str) -> bool {
+    text.split(',').any(|part| part == name || part.strip_prefix(name) == Some("=on"))
 }
 
 /// An option of a list `a,b=c`. Doubled commas, which stand for one in a value, are not looked into.

@@ -18,8 +18,7 @@ pub fn images(domain: &Domain, cx: &mut Cx<'_>) {
         let layered = cx.env.host.images.iter().any(|i| i.path == path && i.backing.is_some());
         let Some(told) = by_name(path).or(layered.then_some(Format::Qcow2)) else { continue };
         let opened = given.unwrap_or(Format::Raw);
-        // Raw is what is taken where nothing is said, and qcow is a slip.
-        if !matches!(opened, Format::Raw | Format::Qcow) || told == opened {
+        if told == opened {
             continue;
         }
         let message = match given {
@@ -40,14 +39,29 @@ pub fn images(domain: &Domain, cx: &mut Cx<'_>) {
 
 /// The format that the name of an image tells.
 fn by_name(path: &str) -> Option<Format> {
-    let end = path.rsplit('/').next()?.rsplit_once('.')?.1;
-    let format = Format::parse(&end.to_ascii_lowercase())?;
-    matches!(format, Format::Qcow2 | Format::Qed | Format::Vmdk | Format::Vdi).then_some(format)
+    let end = path.rsplit('/').next()?.rsplit_once('.')?.1.to_ascii_lowercase();
+    if end == "iso" {
+        return Some(Format::Raw);
+    }
+    let format = Format::parse(&end)?;
+    matches!(format, Format::Raw | Format::Qcow2 | Format::Qed | Format::Vmdk | Format::Vdi).then_some(format)
+}
+
+/// The image of a CD as a disk that can be written.
+fn medium(disk: &Disk, cx: &mut Cx<'_>) {
+    let Some(path) = disk.source.path() else { return };
+    let is_disk = disk.device() == DiskDevice::Disk && !disk.is_readonly() && disk.transient.is_none();
+    if is_disk && path.to_ascii_lowercase().ends_with(".iso") {
+        let message = format!("'{path}' is the image of a CD, and the guest has it as a disk that it may write");
+        cx.warn(&codes::ISO_AS_DISK, disk.source.site, message)
+            .help("write <disk … device='cdrom'> with <target dev='sda' bus='sata'/>, or add <readonly/>");
+    }
 }
 
 pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
     let disks = domain.devices.as_ref().map_or(&[][..], |d| &d.disks);
     twice(disks, cx);
+    disks.iter().for_each(|disk| medium(disk, cx));
     for disk in disks.iter().filter(|d| d.driver(|d| d.cache) == Some(Cache::Unsafe) && !d.is_readonly()) {
         // What is thrown away anyway need not be safe.
         if disk.transient.is_some() {

@@ -14,6 +14,7 @@ mod undone;
 pub use start::NIC_MODELS;
 
 use crate::domain::Domain;
+use crate::plan::Listen;
 use crate::stage::{Cx, Machine};
 
 /// Looks at what the domain says, before anything is filled in.
@@ -22,6 +23,9 @@ pub fn given(domain: &Domain, cx: &mut Cx<'_>) {
         return;
     }
     surprise::memory(domain, cx);
+    surprise::limit(domain, cx);
+    surprise::boot(domain, cx);
+    surprise::serials(domain, cx);
     surprise::pins(domain, cx);
     surprise::ports(domain, cx);
     surprise::addresses(domain, cx);
@@ -29,11 +33,12 @@ pub fn given(domain: &Domain, cx: &mut Cx<'_>) {
     data::images(domain, cx);
 }
 
-/// Looks at the complete domain.
-pub fn complete(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+/// Looks at the complete domain, and at the ports on which it listens.
+pub fn complete(domain: &Domain, machine: &Machine, listens: &[Listen], cx: &mut Cx<'_>) {
     if !cx.env.is_guardian() {
         return;
     }
+    start::ports(listens, cx);
     start::check(domain, machine, cx);
     arguments::check(domain, machine, cx);
     data::check(domain, cx);

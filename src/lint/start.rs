@@ -4,12 +4,15 @@ use crate::caps::Accel;
 use crate::device::Devices;
 use crate::device::disk::Disk;
 use crate::device::graphics::GraphicsKind;
+use crate::device::interface::{Interface, InterfaceType};
 use crate::device::storage::StorageKind;
 use crate::diag::codes::lint as codes;
 use crate::domain::Domain;
-use crate::domain::os::FirmwareFormat;
+use crate::domain::os::{FirmwareFormat, LoaderKind};
+use crate::plan::Listen;
 use crate::stage::{Cx, Machine};
 use crate::vocab::Arch;
+use crate::xml::Site;
 
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     accelerator(domain, machine, cx);
@@ -21,8 +24,109 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let Some(devices) = &domain.devices else { return };
     emulator(devices, machine, cx);
     gl(devices, cx);
-    devices.disks.iter().for_each(|disk| kind(disk, cx));
+    devices.disks.iter().for_each(|disk| {
+        kind(disk, cx);
+        block_size(disk, cx);
+    });
     network(devices, cx);
+    names(devices, cx);
+    kernel(domain, cx);
+    rom(domain, machine, cx);
+}
+
+/// Names of which there can be one only: of interfaces on the host, of channels in the guest.
+fn names(devices: &Devices, cx: &mut Cx<'_>) {
+    // The name of a template (`vnet%d`) is made into one.
+    let own = |dev: &&str| !dev.contains('%');
+    let taps = devices.interfaces.iter().filter_map(|i| i.target.as_ref());
+    let taps = taps.filter_map(|t| Some((t.dev.as_deref().filter(own)?, t.site)));
+    for (name, first, second) in twice(taps) {
+        let message = format!("another interface of the machine is named '{name}' on the host already");
+        let place = cx.doc.span_of_attr(second, "dev");
+        cx.diags
+            .warning(&codes::INTERFACE_TWICE, place, message)
+            .related(cx.doc.span_of_attr(first, "dev"), "the first is here")
+            .help("give it another name, or remove <target>: then a free name is taken");
+    }
+    let ports = devices.channels.iter().filter_map(|c| Some((c.name()?, c.target.as_ref()?.site)));
+    for (name, first, second) in twice(ports) {
+        let message = format!("another channel has the name '{name}' already: QEMU has each name once");
+        let place = cx.doc.span_of_attr(second, "name");
+        cx.diags
+            .warning(&codes::CHANNEL_TWICE, place, message)
+            .related(cx.doc.span_of_attr(first, "name"), "the first is here")
+            .help("remove one of the two channels, or give it a name of its own");
+    }
+}
+
+/// Ports on which the machine would listen twice.
+pub fn ports(listens: &[Listen], cx: &mut Cx<'_>) {
+    for (at, second) in listens.iter().enumerate() {
+        let Some(first) = listens.iter().take(at).find(|first| first.collides(second)) else { continue };
+        // The later in the file is the one that cannot have it.
+        let (first, second) = if second.cause.span < first.cause.span { (second, first) } else { (first, second) };
+        if first.cause.span == second.cause.span {
+            continue;
+        }
+        let message =
+            format!("port {} is that of another part of the machine already ({})", second.port, first.cause.what);
+        cx.diags
+            .warning(&codes::PORT_TWICE, second.cause.span, message)
+            .related(first.cause.span, "the first is here")
+            .help("choose another port; with autoport='yes', a display finds one that is free");
+    }
+}
+
+/// Names that come twice: the name, the first place, the second.
+fn twice<'n>(all: impl Iterator<Item = (&'n str, Site)>) -> Vec<(&'n str, Site, Site)> {
+    let mut seen = std::collections::BTreeMap::new();
+    all.filter_map(|(name, site)| {
+        let first = *seen.entry(name).or_insert(site);
+        (first != site).then_some((name, first, site))
+    })
+    .collect()
+}
+
+/// What goes with a kernel, and there is none.
+fn kernel(domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(os) = domain.os.as_ref().filter(|os| os.kernel.is_none()) else { return };
+    for (name, there) in [("initrd", os.initrd.is_some()), ("cmdline", os.cmdline.is_some())] {
+        let Some(span) = cx.doc.element(os.site).and_then(|el| el.child(name)).map(|el| el.span()) else { continue };
+        if there {
+            let message = format!("<{name}> goes with a <kernel>, and there is none: QEMU does not start");
+            cx.diags.warning(&codes::NO_KERNEL, span, message).help(format!(
+                "add <kernel>, or remove <{name}>: a machine that boots from its disk finds its own there"
+            ));
+        }
+    }
+}
+
+/// An image for flash memory that would be a ROM.
+fn rom(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    let loader = domain.os.as_ref().and_then(|os| os.loader.as_ref()).filter(|l| l.kind != Some(LoaderKind::Pflash));
+    let Some((loader, path)) = loader.and_then(|l| Some((l, l.path.as_deref()?))) else { return };
+    let name = path.rsplit('/').next().unwrap_or("");
+    let is_code = ["OVMF_CODE", "AAVMF_CODE", "edk2-"].iter().any(|begin| name.starts_with(begin))
+        && name.to_ascii_lowercase().contains("code");
+    if is_code && (machine.arch.is_x86() || machine.arch.is_arm()) {
+        let message = format!("'{name}' is the code of UEFI, for flash memory, and without type='pflash' it is a ROM");
+        cx.warn(&codes::FIRMWARE_ROM, loader.site, message).help(format!(
+            "write <os firmware='efi'> and remove <loader>, or write <loader readonly='yes' type='pflash'>{path}</loader>"
+        ));
+    }
+}
+
+/// Sizes of blocks that QEMU does not take.
+fn block_size(disk: &Disk, cx: &mut Cx<'_>) {
+    let Some(blocks) = &disk.blockio else { return };
+    for (size, name) in [(blocks.logical, "logical_block_size"), (blocks.physical, "physical_block_size")] {
+        let fits = |size: u32| size == 0 || size.is_power_of_two() && (512..=2 << 20).contains(&size);
+        if let Some(size) = size.filter(|size| !fits(*size)) {
+            let near = size.clamp(512, 2 << 20).next_power_of_two();
+            let message = format!("{name}='{size}': a block has 512 bytes to 2 MiB, and a power of 2 of them");
+            cx.warn_at(&codes::BLOCK_SIZE, blocks.site, name, message).help(format!("write {name}='{near}'"));
+        }
+    }
 }
 
 /// KVM for a guest of another architecture than the host's.
@@ -193,15 +297,57 @@ pub static NIC_MODELS: &[&str] = &[
     "npcm-gmac",
 ];
 
+/// The bridge or the card that an interface is on.
+fn interface_of_host(interface: &Interface, cx: &mut Cx<'_>) {
+    let source = &interface.source;
+    let direct = interface.kind() == InterfaceType::Direct;
+    let card = source.fields.dev.as_deref().filter(|_| direct);
+    for (name, attribute, list) in
+        [(source.fields.bridge.as_deref(), "bridge", "ip link show type bridge"), (card, "dev", "ip link")]
+    {
+        let strange = |name: &str| name.contains(['/', ':']) || name.contains(char::is_whitespace);
+        let message = match name {
+            Some(name) if name.len() > 15 => {
+                format!("'{name}' has {} characters: no network interface of Linux has more than 15", name.len())
+            }
+            Some(name) if strange(name) => {
+                format!("'{name}': no network interface of Linux has '/', ':' or a blank in its name")
+            }
+            _ => continue,
+        };
+        cx.warn_at(&codes::LONG_BRIDGE, source.site, attribute, message)
+            .help(format!("`{list}` lists those that are there"));
+    }
+    if let Some(bridge) = source.fields.bridge.as_deref().filter(|name| is_card(name)) {
+        let message = format!("'{bridge}' is the name of a network card, not of a bridge");
+        cx.warn_at(&codes::BRIDGE_IS_CARD, source.site, "bridge", message).help(format!(
+            "make a bridge with {bridge} as its port and name that, or write <interface type='direct'> with \
+             <source dev='{bridge}' mode='bridge'/>"
+        ));
+    }
+    if let Some(card) = card.filter(|name| is_wireless(name)) {
+        let message = format!("'{card}' is a wireless card, which sends nothing under the MAC address of a guest");
+        cx.warn_at(&codes::WIRELESS, source.site, "dev", message)
+            .help("use <interface type='network'> or type='user', which send under the address of the host");
+    }
+}
+
+/// Names that the kernel and systemd give to cards on a bus: `eth0`, `enp3s0`, `eno1`, `ens18`, `wlan0`, `wlp2s0`.
+fn is_card(name: &str) -> bool {
+    let digits = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    let numbered = |prefix: &str| name.strip_prefix(prefix).is_some_and(digits);
+    ["eth", "eno", "ens", "enp", "enP"].into_iter().any(numbered) || is_wireless(name)
+}
+
+fn is_wireless(name: &str) -> bool {
+    let digits = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    ["wlan", "wlp", "wlo", "wls"].into_iter().any(|prefix| name.strip_prefix(prefix).is_some_and(digits))
+}
+
 /// Names that neither Linux nor QEMU has.
 fn network(devices: &Devices, cx: &mut Cx<'_>) {
     for interface in &devices.interfaces {
-        if let Some(bridge) = interface.source.fields.bridge.as_ref().filter(|b| b.len() > 15) {
-            let message =
-                format!("'{bridge}' has {} characters: no network interface of Linux has more than 15", bridge.len());
-            cx.warn_at(&codes::LONG_BRIDGE, interface.source.site, "bridge", message)
-                .help("`ip link show type bridge` lists those that are there");
-        }
+        interface_of_host(interface, cx);
         let model = interface.model();
         let Some(site) = interface.model.as_ref().map(|m| m.site).filter(|s| !s.is_none()) else { continue };
         if !NIC_MODELS.contains(&model) {

@@ -2,12 +2,17 @@
 
 use crate::caps::Accel;
 use crate::device::disk::{DiskBus, DiskDevice};
+use crate::device::graphics::GraphicsKind;
 use crate::device::hostdev::HostdevType;
+use crate::device::video::{Video, VideoType};
 use crate::diag::codes::lint as codes;
 use crate::domain::Domain;
+use crate::domain::os::BootDevice;
 use crate::stage::{Board, Cx, Machine};
 use std::collections::BTreeMap;
 
+/// So much of a serial number a virtio disk shows (VIRTIO_BLK_ID_BYTES).
+const VIRTIO_SERIAL: usize = 20;
 /// With less, nothing that anybody runs boots.
 const LEAST_KIB: u64 = 16 * 1024;
 
@@ -36,6 +41,77 @@ pub fn memory(domain: &Domain, cx: &mut Cx<'_>) {
         );
         cx.warn(&codes::CURRENT_MEMORY, current.site, message)
             .help("raise <memory>, which is the most that the guest can have, or lower <currentMemory>");
+    }
+}
+
+/// A limit of QEMU's memory that is below that of the guest.
+pub fn limit(domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(memory) = domain.memory.as_ref().map(|m| m.amount.kib()) else { return };
+    let Some(limit) = domain.memtune.as_ref().and_then(|t| t.hard_limit.as_ref()) else { return };
+    if limit.kib() > 0 && limit.kib() <= memory {
+        let message = format!(
+            "<hard_limit> lets QEMU have {} KiB, and the guest alone has {memory} KiB: the kernel kills it when it uses them",
+            limit.kib()
+        );
+        cx.warn(&codes::HARD_LIMIT, limit.site, message)
+            .help("remove <hard_limit>, or raise it well above <memory>: QEMU itself needs some hundred MiB");
+    }
+}
+
+/// Devices to boot from that are not there.
+pub fn boot(domain: &Domain, cx: &mut Cx<'_>) {
+    let (Some(os), Some(devices)) = (&domain.os, &domain.devices) else { return };
+    // What comes besides (direct boot, arguments of one's own) is not looked into.
+    if os.kernel.is_some() || !domain.qemu.args.is_empty() {
+        return;
+    }
+    let disk = |kind: DiskDevice| devices.disks.iter().any(|d| d.device() == kind);
+    for boot in &os.boot {
+        let (there, what) = match boot.dev {
+            Some(BootDevice::Hd) => {
+                let block = devices.hostdevs.iter().any(|h| !matches!(h.kind(), HostdevType::Mdev));
+                (disk(DiskDevice::Disk) || disk(DiskDevice::Lun) || block, "disk")
+            }
+            Some(BootDevice::Cdrom) => (disk(DiskDevice::Cdrom), "CD-ROM drive"),
+            Some(BootDevice::Fd) => (disk(DiskDevice::Floppy), "floppy drive"),
+            Some(BootDevice::Network) => {
+                let card = devices.hostdevs.iter().any(|h| matches!(h.kind(), HostdevType::Pci));
+                (!devices.interfaces.is_empty() || card, "network card")
+            }
+            None => continue,
+        };
+        if !there {
+            let dev = boot.dev.map_or("", |d| d.as_str());
+            let message = format!("<boot dev='{dev}'/>: the machine has no {what}");
+            cx.warn(&codes::BOOT_OF_NOTHING, boot.site, message).help(format!("remove it, or add a {what}"));
+        }
+    }
+}
+
+/// Serial numbers of disks.
+pub fn serials(domain: &Domain, cx: &mut Cx<'_>) {
+    let mut seen = BTreeMap::new();
+    for disk in domain.devices.iter().flat_map(|d| &d.disks) {
+        let Some(serial) = disk.serial.as_deref().filter(|s| !s.is_empty()) else { continue };
+        let Some(span) = cx.doc.element(disk.site).and_then(|el| el.child("serial")).map(|el| el.span()) else {
+            continue;
+        };
+        let on_virtio = disk.bus() == Some(DiskBus::Virtio) || disk.bus().is_none() && disk.dev().starts_with("vd");
+        if on_virtio && serial.len() > VIRTIO_SERIAL {
+            let short: String = serial.chars().take(VIRTIO_SERIAL).collect();
+            let message = format!("the guest sees '{short}' only: a virtio disk shows {VIRTIO_SERIAL} characters");
+            cx.diags
+                .warning(&codes::LONG_SERIAL, span, message)
+                .help(format!("write <serial>{short}</serial>, or another that is as short"));
+        }
+        let first = *seen.entry(serial.to_string()).or_insert(span);
+        if first != span {
+            let message = format!("another disk has the serial number '{serial}' already");
+            cx.diags
+                .warning(&codes::SERIAL_TWICE, span, message)
+                .related(first, "the first is here")
+                .help("give each disk a number of its own, or remove <serial>");
+        }
     }
 }
 
@@ -99,6 +175,7 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             .help("add <features><acpi/></features>");
     }
     console(domain, cx);
+    screen(domain, cx);
     // Where the processor is emulated, speed is not what anybody is after.
     if machine.accel != Accel::Tcg {
         emulated(domain, cx);
@@ -116,6 +193,22 @@ fn console(domain: &Domain, cx: &mut Cx<'_>) {
     if !shown && !domain.qemu.is_present() {
         cx.warn(&codes::NO_CONSOLE, devices.site, "the machine has no display, serial port or console")
             .help("add <console type='pty'/>, or <graphics type='vnc'/>");
+    }
+}
+
+/// A display on which nothing draws.
+fn screen(domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(devices) = &domain.devices else { return };
+    let dark = |video: &&Video| video.kind() == Some(VideoType::None);
+    let (Some(video), false) = (devices.videos.iter().find(dark), devices.videos.iter().any(|v| !dark(&v))) else {
+        return;
+    };
+    let shown = devices.graphics.iter().any(|g| matches!(g.kind, Some(GraphicsKind::Vnc | GraphicsKind::Sdl)));
+    let card = devices.hostdevs.iter().any(|h| matches!(h.kind(), HostdevType::Pci | HostdevType::Mdev));
+    if shown && !card && domain.qemu.args.is_empty() {
+        let message = "the machine has a display, and no video adapter that would draw on it";
+        cx.warn(&codes::NO_SCREEN, video.site, message)
+            .help("write <video><model type='virtio'/></video>, or remove <graphics>");
     }
 }
 

@@ -204,6 +204,13 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
                 smm.switch.state.get_or_insert(OnOff::On);
             }
         }
+        None if automatic && is_taken_on_trust(os, cx) => {
+            by_custom(os, how, cx);
+            if os.loader.as_ref().is_some_and(|l| l.secure == Some(YesNo::Yes)) {
+                let features = domain.features.get_or_insert_with(Default::default);
+                features.smm.get_or_insert_with(Smm::default).switch.state.get_or_insert(OnOff::On);
+            }
+        }
         None if automatic => {
             os.loader.get_or_insert_default().format.get_or_insert(FirmwareFormat::Raw);
             os.no_firmware = true;
@@ -246,6 +253,20 @@ fn assumed(domain: &Domain, fits: impl Fn(&Descriptor) -> bool, cx: &mut Cx<'_>)
     let help = crate::assume::in_host_kdl(&Fact::Firmware(shipped_by));
     cx.diags.note(&crate::diag::codes::assume::FIRMWARE, span, message).help(help);
     Some(found)
+}
+
+/// Whether the domain names the files of its firmware, and nobody has told which ones the host has: then they are taken to be
+/// there. `virsh dumpxml` shows firmware that was chosen once in this way, of releases that no distribution ships any more.
+fn is_taken_on_trust(os: &Os, cx: &mut Cx<'_>) -> bool {
+    let Some(loader) = os.loader.as_ref().filter(|l| l.kind == Some(LoaderKind::Pflash)) else { return false };
+    let host = cx.env.host;
+    let told = !host.open || host.firmware.shipped_by.is_some() || !host.files.firmware.is_empty();
+    let Some(path) = loader.path.as_ref().filter(|_| !told && !cx.env.options.define) else { return false };
+    let message = format!("the firmware is taken to be where the domain says, and as it says: {path}");
+    cx.diags
+        .note(&crate::diag::codes::assume::FIRMWARE, cx.doc.span_of(loader.site), message)
+        .help("where there is none, remove <loader> and <nvram>: then one is chosen from those that the host has");
+    true
 }
 
 /// How descriptors are compared with a domain.

@@ -2,9 +2,9 @@
 
 use super::fix;
 use super::phrases::{and, and_plain, brackets, first_lower, list, or, or_plain, plural, shown};
-use super::suggest::{meant, size_unit, switch};
+use super::suggest::{meant, nearest, size_unit, switch};
 use super::tables::{self, AttrSlot, ChildSlot, Element, Name, Part, Type, name_text};
-use super::validate::{Parent, Reporter, State};
+use super::validate::{Parent, Reporter, State, is_attribute_of};
 use super::variants::{alternatives, asks_for, closed, slots_of, wrong_variant};
 use crate::diag::codes::schema as codes;
 use crate::diag::{Diagnostic, Edit, Span};
@@ -45,10 +45,15 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 "keep the <domain> element inside it, as a file of its own".to_string()
             }
             _ if name.eq_ignore_ascii_case("domain") => "names are case-sensitive: write <domain>".to_string(),
+            _ if root.child("domain").is_some() => format!("remove <{name}> and </{name}>: keep one <domain> a file"),
+            _ if nearest(name, ["domain"]).is_some() => "did you mean <domain>?".to_string(),
             _ => "a domain begins with <domain type='kvm'>".to_string(),
         };
         self.out.flagged.add(root.whole());
-        self.out.report(&codes::WRONG_ROOT, root.span(), message).help(help);
+        let own = root.namespace() == Namespace::None && root.child("domain").is_none();
+        let meant = own && nearest(name, ["domain"]).is_some();
+        let certain = if meant { fix::renamed(root, "domain") } else { Vec::new() };
+        self.out.report(&codes::WRONG_ROOT, root.span(), message).help(help).fix(certain);
     }
 
     /// Reports attributes that the element has not at all (`unknown`) or not in this variant (`foreign`). Takes out of `missing`
@@ -381,10 +386,25 @@ impl<'r, 'd> Explainer<'r, 'd> {
             lacks = or(&names);
             lines.extend(others.iter().map(|s| format!("or {}", add(s))));
         }
-        self.out
-            .report(&codes::MISSING_ATTRIBUTE, me.el.span(), format!("{el} lacks {what} {lacks}"))
-            .help(lines.join("\n"))
-            .fix(if names.len() == missing.len() { fix::missing_attributes(me, missing) } else { Vec::new() });
+        let message = format!("{el} lacks {what} {lacks}");
+        let told = match (missing, missing.iter().find_map(|s| taken_for(me.el, s)).filter(|_| missing.len() == 1)) {
+            ([one], Some("")) => self.out.passed_over(
+                &codes::MISSING_ATTRIBUTE,
+                me.el.span(),
+                format!("{message}: without '{}' it says nothing, and libvirt passes over it", name_text(one.name)),
+            ),
+            ([_], Some(taken)) => self.out.passed_over(
+                &codes::MISSING_ATTRIBUTE,
+                me.el.span(),
+                format!("{message}: libvirt takes '{taken}' for it"),
+            ),
+            _ => self.out.report(&codes::MISSING_ATTRIBUTE, me.el.span(), message),
+        };
+        told.help(lines.join("\n")).fix(if names.len() == missing.len() {
+            fix::missing_attributes(me, missing)
+        } else {
+            Vec::new()
+        });
     }
 
     pub fn missing_elements(&mut self, me: &Parent<'_, '_>, missing: &[&ChildSlot]) {
@@ -408,7 +428,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
             true => self.out.passed_over(&codes::MISSING_ELEMENT, span, message),
             false => self.out.report(&codes::MISSING_ELEMENT, span, message),
         };
-        told.help(lines.join("\n"));
+        told.help(lines.join("\n")).fix(fix::missing_elements(me.el, missing));
     }
 
     pub fn duplicate(&mut self, me: &Parent<'_, '_>, el: El<'_>, slot: &ChildSlot, first: Option<Span>) {
@@ -438,7 +458,13 @@ impl<'r, 'd> Explainer<'r, 'd> {
             let takes = |n: &&str| above.def.children().iter().any(|s| name_text(s.name) == *n && holds(s, text));
             meant(name, open_children(above).into_iter().filter(takes)).first().copied()
         });
+        // `<os><firmware>efi</firmware>` for `<os firmware='efi'>`.
+        let above = me.above.filter(|_| is_attribute_of(me));
         let help = match (attrs.as_slice(), children.as_slice(), fitting.as_slice()) {
+            _ if above.is_some() => {
+                let above = above.map_or("", |above| above.el.name());
+                format!("write <{above} {name}='{shown}'>, and remove <{name}>")
+            }
             (.., [one]) => format!("write <{name} {}='{shown}'/>", name_text(one.name)),
             _ if sibling.is_some_and(|s| !s.is_empty()) => {
                 let sibling = sibling.unwrap_or_default();
@@ -480,7 +506,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
         let known = open_children(me);
         let plain = el.namespace() == Namespace::None;
         if plain
-            && let like = meant_child(me, el.name(), &known)
+            && let like = meant_for(me, el, &known)
             && let [first, ..] = like.as_slice()
             && !paths_of_child(el.name()).iter().any(|p| p == &path(me))
         {
@@ -491,7 +517,9 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 Some(place) => format!("did you mean {like}? ({child} belongs under {place})"),
                 None => format!("did you mean {like}?"),
             };
-            let certain = if tags.len() == 1 { fix::renamed(el, first) } else { Vec::new() };
+            // A word of another tool may need more than another name.
+            let slip = tags.len() == 1 && nearest(el.name(), [*first]).is_some();
+            let certain = if slip { fix::renamed(el, first) } else { Vec::new() };
             self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), message).help(help).fix(certain);
             return Some(tables::find_name(Namespace::None, first));
         }
@@ -512,7 +540,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
         if el.namespace() == Namespace::Foreign {
             let message = format!("{child} is of another namespace, which {parent} does not keep");
             self.out
-                .report(&codes::FOREIGN, el.span(), message)
+                .passed_over(&codes::FOREIGN, el.span(), message)
                 .help("move it into <metadata>, where applications keep their own elements, or remove it");
             return None;
         }
@@ -553,6 +581,25 @@ impl<'r, 'd> Explainer<'r, 'd> {
         self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), format!("{parent} has no element {child}")).help(help);
         None
     }
+}
+
+/// Attributes that the grammar asks for and libvirt does without: element, attribute, and the value that it takes for a missing
+/// one (empty where the element then says nothing).
+const LEFT_OUT: &[(&str, &str, &str)] = &[
+    ("interface", "type", "user"),
+    ("serial", "type", "pty"),
+    ("parallel", "type", "pty"),
+    ("channel", "type", "pty"),
+    ("clock", "offset", "utc"),
+    ("feature", "policy", "require"),
+    ("link", "state", ""),
+    ("access", "mode", ""),
+];
+
+/// What libvirt takes for an attribute that is missing.
+fn taken_for(el: El<'_>, slot: &AttrSlot) -> Option<&'static str> {
+    let name = name_text(slot.name);
+    LEFT_OUT.iter().find(|(of, attr, _)| *of == el.name() && *attr == name).map(|(.., taken)| *taken)
 }
 
 /// The span of an element's text without the blanks around it.
@@ -652,6 +699,19 @@ fn crossed(ty: &Type, number: i128) -> Option<String> {
 /// Whether an element of this slot holds such a text.
 fn holds(slot: &ChildSlot, text: &str) -> bool {
     slot.element().text().is_some_and(|ty| ty.accepts(text))
+}
+
+/// The children that an element was probably meant for: of those that are alike in name, one that holds text if it holds text.
+fn meant_for(me: &Parent<'_, '_>, el: El<'_>, known: &[&'static str]) -> Vec<&'static str> {
+    let text = el.text().trim_ascii();
+    if !text.is_empty() && el.children().next().is_none() {
+        let takes = |n: &&'static str| me.def.children().iter().any(|s| name_text(s.name) == *n && holds(s, text));
+        let like = meant(el.name(), known.iter().copied().filter(takes));
+        if !like.is_empty() {
+            return like;
+        }
+    }
+    meant_child(me, el.name(), known)
 }
 
 /// The children that a name was probably meant for: those that belong here, or else any that it has in another variant.

@@ -1,7 +1,7 @@
 //! The changes that mend faults of the format, where it is certain what is meant. Only what is wrong changes: comments and
 //! layout stay.
 
-use super::tables::{AttrSlot, name_text};
+use super::tables::{AttrSlot, ChildSlot, name_text};
 use super::validate::Parent;
 use crate::diag::{Edit, Span};
 use crate::xml::{Attr, El};
@@ -70,6 +70,55 @@ pub(super) fn missing_attributes(me: &Parent<'_, '_>, missing: &[&AttrSlot]) -> 
         }
     }
     vec![Edit::insert(behind_name(me.el), text)]
+}
+
+/// Elements that are missing and can be written in one way only: before the end tag, each on a line of its own where the others
+/// are.
+pub(super) fn missing_elements(el: El<'_>, missing: &[&ChildSlot]) -> Vec<Edit> {
+    let Some(elements) = missing.iter().map(|slot| only_form(slot)).collect::<Option<Vec<String>>>() else {
+        return Vec::new();
+    };
+    let source = el.document().source();
+    let whole = el.whole();
+    let text = source.get(whole.range()).unwrap_or("");
+    if el.span() == whole {
+        // `<name/>`
+        let Some(start) = text.strip_suffix("/>") else { return Vec::new() };
+        let name = start.get(1..).unwrap_or("").split(|c: char| c.is_ascii_whitespace()).next().unwrap_or("");
+        let end = Span { start: whole.end - "/>".len() as u32, end: whole.end };
+        return vec![Edit::new(end, format!(">{}</{name}>", elements.concat()))];
+    }
+    let Some(end) = text.rfind("</") else { return Vec::new() };
+    let at = whole.start + end as u32;
+    // The blanks before the first child, if it stands on a line of its own.
+    let first = el.children().next().map(|c| source.get(..c.span().start as usize).unwrap_or(""));
+    let indent = first.and_then(|before| before.rsplit_once('\n')).map(|(_, blanks)| blanks);
+    match indent.filter(|blanks| blanks.chars().all(|c| c == ' ' || c == '\t')) {
+        Some(blanks) => {
+            let before = source.get(..at as usize).unwrap_or("");
+            let place = before.rfind('\n').map_or(at, |line| line as u32);
+            vec![Edit::insert(place, elements.iter().map(|e| format!("\n{blanks}{e}")).collect::<String>())]
+        }
+        None => vec![Edit::insert(at, elements.concat())],
+    }
+}
+
+/// An element whose required attributes have one value each, and that holds nothing that is required.
+fn only_form(slot: &ChildSlot) -> Option<String> {
+    let def = slot.element();
+    let needs_more = def.text().is_some() || def.children().iter().any(|c| c.min > 0) || slot.min > 1;
+    let mut attrs = def.attrs().iter().filter(|a| a.required);
+    if needs_more || def.attrs().iter().any(|a| a.required && a.guard != 0) {
+        return None;
+    }
+    let written = attrs.try_fold(String::new(), |text, attr| match attr.ty().words() {
+        [one] if !attr.ty().has_other_than_words() => {
+            Some(format!("{text} {}='{}'", name_text(attr.name), one.word.get()))
+        }
+        _ => None,
+    });
+    // One that says nothing would be added for nothing.
+    written.filter(|text| !text.is_empty()).map(|text| format!("<{}{text}/>", name_text(slot.name)))
 }
 
 /// Behind the name in the start tag.

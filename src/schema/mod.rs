@@ -16,6 +16,6 @@ mod variants;
 pub mod words;
 mod younger;
 
-pub use suggest::meant;
+pub use suggest::{meant, nearest};
 pub use validate::{Flagged, Grade, Watch, validate, validate_watched};
 pub use younger::Younger;

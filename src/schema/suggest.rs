@@ -37,6 +37,33 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("reboot", "restart"),
     ("prealloc", "immediate"),
     ("bind", "strict"),
+    // Elements.
+    ("cpus", "vcpu"),
+    ("cpu", "vcpu"),
+    ("cores", "vcpu"),
+    ("ram", "memory"),
+    ("mem", "memory"),
+    ("nic", "interface"),
+    ("ethernet", "interface"),
+    ("hdd", "disk"),
+    ("harddisk", "disk"),
+    ("drive", "disk"),
+    ("cdrom", "disk"),
+    ("floppy", "disk"),
+    ("display", "graphics"),
+    ("screen", "graphics"),
+    ("monitor", "graphics"),
+    ("vnc", "graphics"),
+    ("spice", "graphics"),
+    ("gpu", "video"),
+    ("vga", "video"),
+    ("keyboard", "input"),
+    ("mouse", "input"),
+    ("tablet", "input"),
+    ("balloon", "memballoon"),
+    ("random", "rng"),
+    ("soundcard", "sound"),
+    ("tty", "serial"),
     // Attributes.
     ("port", "service"),
     ("netmask", "prefix"),
@@ -63,6 +90,11 @@ pub fn meant<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> V
         return same;
     }
     // `xhci` for `qemu-xhci`.
+    // `v3` for a version.
+    let version = lower.strip_prefix('v').filter(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    if let Some(version) = version.and_then(|rest| all.iter().copied().find(|c| *c == rest)) {
+        return vec![version];
+    }
     let part = those(&|c| lower.len() > 2 && c.split(['-', '_', '.']).any(|part| part == lower));
     if !part.is_empty() {
         return part;

@@ -1,7 +1,7 @@
 //! The check of a document: one walk, a table look-up an element and an attribute.
 
 use super::explain::Explainer;
-use super::suggest::meant;
+use super::suggest::{meant, nearest};
 use super::tables::{self, AttrSlot, ChildSlot, Element, Guard, MOST_GUARDS, NO_NAME, Name};
 use super::variants::guards_up;
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity, Span};
@@ -80,8 +80,29 @@ pub fn validate_watched<W: Watch>(doc: &Document<'_>, grade: Grade, diags: &mut 
         v.element(root, domain, None);
     } else {
         Explainer::new(&mut v.out).wrong_root(root);
+        // What was meant for a domain, or holds one, is looked at as one: its other faults are told in the same run.
+        let mut inner = root.children().filter(|e| e.is("domain"));
+        match (inner.next(), inner.next()) {
+            (Some(one), None) => v.element(one, domain, None),
+            (None, _) if is_meant_for_domain(root) => v.element(root, domain, None),
+            _ => {}
+        }
     }
     v.out.flagged
+}
+
+/// Whether the text of an element that holds none is the value of an attribute of its parent: `<os><firmware>efi</firmware>`.
+pub(super) fn is_attribute_of(me: &Parent<'_, '_>) -> bool {
+    let text = me.el.text().trim_ascii();
+    let takes = |s: &AttrSlot| tables::name_text(s.name) == me.el.name() && !s.ty().is_free() && s.ty().accepts(text);
+    !text.is_empty()
+        && me.def.text().is_none()
+        && me.above.is_some_and(|above| above.el.peek(me.el.name()).is_none() && above.def.attrs().iter().any(takes))
+}
+
+/// Whether a root element is `<domain>`, but for a slip of the keyboard.
+fn is_meant_for_domain(root: El<'_>) -> bool {
+    root.namespace() == Namespace::None && nearest(root.name(), ["domain"]).is_some()
 }
 
 /// After this many faults the rest of the file is not looked at: it is no domain.
@@ -367,12 +388,14 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
                 }
             }
         }
+        let text_told = is_attribute_of(me);
         let missing: Vec<&ChildSlot> = (slots.iter().enumerate())
             .filter(|(i, s)| self.counts[base + i] < u32::from(s.min) && me.states.of(s.guard) == State::Yes)
             .map(|(_, s)| s)
             .filter(|s| !guessed.contains(&s.name))
-            // The report of the stranger says what belongs there.
+            // The report of the stranger says what belongs there, and that of the text where it belongs.
             .filter(|_| !strange || slots.len() > 1)
+            .filter(|_| !text_told)
             .collect();
         if !missing.is_empty() {
             Explainer::new(&mut self.out).missing_elements(me, &missing);

@@ -80,6 +80,7 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
     }
     match c.kind {
         Some(ControllerKind::Ide) => ide(c, domain, machine, cx),
+        Some(ControllerKind::Sata) => sata(c, domain, machine, cx),
         Some(ControllerKind::Scsi) => scsi(c, machine, cx),
         Some(ControllerKind::Usb) => usb(c, domain, cx),
         Some(ControllerKind::Pci) => pci(c, domain, machine, cx),
@@ -101,6 +102,18 @@ fn ide(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         let message = "a second IDE controller: the board has one, with index='0', and QEMU has none to add";
         cx.diags.error(&general::ON_BOARD, span, message).help("use bus='sata' or bus='virtio' for more disks");
     }
+}
+
+/// QEMU for IBM Z has no SATA, for example; on `q35` it is a part of the board.
+fn sata(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    if cx.has(Cap::Ich9Ahci) || machine.board == Board::Q35 && c.index() == 0 {
+        return;
+    }
+    let mut disks = domain.devices.iter().flat_map(|d| &d.disks).filter(|d| d.bus() == Some(DiskBus::Sata));
+    let disk = disks.next().filter(|_| c.site.is_none()).and_then(|d| d.target.as_ref());
+    let span = disk.map_or_else(|| cx.doc.span_of(c.site), |t| cx.doc.span_of_attr(t.site, "bus"));
+    let message = "a SATA controller: this QEMU binary has none";
+    cx.diags.error(&general::NOT_BY_QEMU, span, message).help("use bus='virtio' or bus='scsi' for the disks");
 }
 
 /// The serial number of an NVMe controller is that of its namespaces.

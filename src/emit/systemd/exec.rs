@@ -77,9 +77,11 @@ fn command_line(
     fit: &mut Fitter<'_>,
 ) -> Option<(Escaped<ExecArg>, Vec<Mark>)> {
     let program = fit.fit::<ExecProgram>(&process.program, &process.cause)?;
-    if let Some(link) = process.descriptors.iter().find_map(|d| d.link.as_deref()) {
-        let message = format!("a unit cannot open the macvtap {link} for QEMU, whose number is only known at run time");
-        fit.out_of_range(&process.cause, message, "start it with `virtc run`, or join the device to a bridge");
+    for name in process.descriptors.iter().filter_map(|d| d.link.as_deref()) {
+        let link = plan.links.iter().find(|l| l.name == name);
+        let message = "a unit cannot open a macvtap for QEMU: its number is only known at run time";
+        let help = "start the machine with `virtc run`, or use <interface type='bridge'>";
+        fit.only_by_run(link.map_or(&process.cause, |l| &l.cause), message, help);
     }
     let mut line = Escaped::command("", program, []);
     let mut parts = vec![Mark { range: 0..line.as_str().len(), cause: process.cause.clone() }];

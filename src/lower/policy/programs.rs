@@ -10,8 +10,19 @@ use crate::diag::codes::security as codes;
 use crate::host::Host;
 use crate::xml::Site;
 
-/// Where only root installs programs: `/usr`, and what is a link into it.
-const INSTALLED: &[&str] = &["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"];
+/// Where only root installs programs: `/usr`, and what is a link into it; and where NixOS has them.
+const INSTALLED: &[&str] = &[
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/nix/store",
+    "/run/current-system/sw/bin",
+    "/run/libvirt/nix-emulators",
+];
 
 /// What is in the name of an emulator.
 const EMULATOR: &[&str] = &["qemu", "kvm"];
@@ -124,9 +135,13 @@ mod tests {
     #[test]
     fn programs_of_packages_run() {
         let qemu: &[&str] = &["qemu", "kvm"];
-        for path in
-            ["/usr/bin/qemu-system-x86_64", "/usr/libexec/qemu-kvm", "/bin/kvm", "/usr/local/bin/qemu-system-arm"]
-        {
+        for path in [
+            "/usr/bin/qemu-system-x86_64",
+            "/usr/libexec/qemu-kvm",
+            "/bin/kvm",
+            "/usr/local/bin/qemu-system-arm",
+            "/run/libvirt/nix-emulators/qemu-system-x86_64",
+        ] {
             assert_eq!(why(path, qemu), None, "{path}");
         }
         for path in ["/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/lib64/virtiofsd"] {

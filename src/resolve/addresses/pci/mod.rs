@@ -102,6 +102,8 @@ struct Run<'r, 'c> {
     /// Whether addresses are only counted.
     dry: bool,
     ok: bool,
+    /// Addresses that the XML gives, with the place and the kind of the device that has each.
+    owners: Vec<(PciAddress, Site, &'static str)>,
 }
 
 impl<'r, 'c> Run<'r, 'c> {
@@ -124,7 +126,7 @@ impl<'r, 'c> Run<'r, 'c> {
         }
         let mut topology = Topology::new(models.into_iter(), dry, cx.has(Cap::PciePciBridge));
         topology.host_bridges = machine.board == Board::Pseries;
-        Run { topology, machine, cx, dry, ok: true }
+        Run { topology, machine, cx, dry, ok: true, owners: Vec::new() }
     }
 
     /// Serves everybody. `spare`: one port more than needed, if ports had to be added at all, so that a
@@ -208,9 +210,30 @@ impl<'r, 'c> Run<'r, 'c> {
 
     /// Takes one given address, or reports why it cannot be had.
     fn take(&mut self, at: PciAddress, connect: Connect, device: &dyn Device) {
-        if let Err(fault) = self.topology.reserve(at, connect, device.info().isolation) {
-            self.report(fault, device.info().address_site(), device.family());
+        let (site, what) = (device.info().address_site(), device.family());
+        match self.topology.reserve(at, connect, device.info().isolation) {
+            Ok(()) => self.owners.push((at, site, what)),
+            Err(Fault::InUse(at)) => self.report_shared(at, site, what),
+            Err(fault) => self.report(fault, site, what),
         }
+    }
+
+    /// Reports an address that two devices have, at the one that comes later in the file.
+    fn report_shared(&mut self, at: PciAddress, site: Site, what: &'static str) {
+        let place = |a: &PciAddress| (a.domain, a.bus, a.slot, a.function);
+        let owner = self.owners.iter().find(|(of, ..)| place(of) == place(&at)).copied();
+        let Some((_, other, of)) = owner else { return self.report(Fault::InUse(at), site, what) };
+        self.ok = false;
+        let (this, that) = (self.cx.span(site), self.cx.span(other));
+        let ((first, first_what), (second, second_what)) =
+            if this < that { ((this, what), (that, of)) } else { ((that, of), (this, what)) };
+        let message =
+            format!("the {second_what} has the PCI address {at} of another device, the {first_what} (double use)");
+        self.cx
+            .diags
+            .error(&codes::CONFLICT, second, message)
+            .related(first, "the first is here")
+            .help("give one of the devices another address, or remove the <address> and virtc chooses one");
     }
 
     /// Gives a device an address.
