@@ -317,7 +317,7 @@ fn emit_unit(
 ) -> (Vec<Artifact>, Diagnostics) {
     let mut diags = Diagnostics::new();
     let (Some(plan), Some(domain)) = (unit.plan(), &unit.compiled.domain) else { return (Vec::new(), diags) };
-    let domain_xml = crate::domain::print(domain);
+    let domain_xml = if templates.are_unfilled() { String::new() } else { crate::domain::print(domain) };
     let mut inputs = vec![naming.input(Path::new(&unit.source.name))];
     let lock = lock_file(&unit.source).filter(|lock| lock.is_file());
     inputs.extend(lock.iter().chain(&world.read).chain(template_files).map(|p| naming.input(p)));

@@ -36,6 +36,8 @@ use crate::plan::Plan;
 /// The tree of a domain, by path. Incomplete if `diags` holds errors.
 pub fn all(plan: &Plan, extras: &Extras<'_>, templates: &Templates, diags: &mut Diagnostics) -> Vec<Artifact> {
     let Some(names) = Names::of(plan, &mut Fitter::new(diags)) else { return Vec::new() };
+    // Then nobody reads what cannot have any: only that it is there counts.
+    let only_faults = templates.are_unfilled();
     let mut tree = systemd::emit(plan, &names, templates, diags);
     tree.extend(sysusers::emit(plan, &names, templates, diags));
     tree.extend(tmpfiles::emit(plan, &names, templates, diags));
@@ -47,10 +49,12 @@ pub fn all(plan: &Plan, extras: &Extras<'_>, templates: &Templates, diags: &mut 
     for process in &plan.processes {
         let file = names.helper(process).map_or("argv".to_string(), |helper| format!("argv.{helper}"));
         let mut text = String::new();
-        argv::write(&mut text, process, argv::Format::Lines);
+        if !only_faults {
+            argv::write(&mut text, process, argv::Format::Lines);
+        }
         tree.push(Artifact::new(names.share(&file), text));
     }
-    tree.push(Artifact::new(names.share("plan.json"), plan_json(plan)));
+    tree.push(Artifact::new(names.share("plan.json"), if only_faults { String::new() } else { plan_json(plan) }));
     tree.push(Artifact::new(names.share("domain.xml"), extras.domain_xml.to_string()));
     if let Some(depfile) = depfile::emit(&tree, &names, extras, diags) {
         tree.push(depfile);
@@ -58,6 +62,9 @@ pub fn all(plan: &Plan, extras: &Extras<'_>, templates: &Templates, diags: &mut 
     tree.push(Artifact::new(names.share("files"), String::new()));
     tree.push(Artifact::new(names.share(manifest::FILE), String::new()));
     tree.sort_by(|a, b| a.path.cmp(&b.path));
+    if only_faults {
+        return tree;
+    }
     // The list of all files, for packages and for removing the tree.
     let list = tree.iter().map(|a| format!("{}\n", a.path)).collect();
     if let Some(files) = tree.iter_mut().find(|a| a.path == names.share("files")) {

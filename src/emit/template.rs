@@ -45,6 +45,11 @@ impl Templates {
         Templates { unfilled: true, ..Templates::default() }
     }
 
+    /// Whether only faults are looked for.
+    pub fn are_unfilled(&self) -> bool {
+        self.unfilled
+    }
+
     /// The built-in templates, some replaced: name (`service`) and text. Reports unknown names and faults.
     pub fn with(own: Vec<(String, String)>, diags: &mut Diagnostics) -> Templates {
         let mut parser = empty();
