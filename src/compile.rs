@@ -44,7 +44,8 @@ pub struct Locking {
 
 impl Compiled {
     /// Nothing but what is wrong.
-    fn faulty(diags: Diagnostics) -> Compiled {
+    fn faulty(mut diags: Diagnostics) -> Compiled {
+        diags.advise();
         let locking = Locking::default();
         Compiled { domain: None, plan: None, locking, diags, secret_values: Vec::new() }
     }

@@ -2,7 +2,7 @@
 //! example.
 
 use super::codes::{
-    Code, address, chardev, display, general, hostdev, machine, network, schema, security, storage, xml,
+    Code, address, chardev, display, emit, general, hostdev, machine, network, schema, security, storage, xml,
 };
 
 macro_rules! advice {
@@ -84,6 +84,7 @@ advice! {
     general EXPANDER "remove it, or choose a machine type that has such a root bus";
     general PCI_HOLE "remove it";
     general NOT_BOOTABLE "remove <boot order='…'/> from this device";
+    emit NOT_EXPRESSIBLE "choose a value without such a character";
     security SECLABEL "remove <seclabel>: each machine then gets a label of its own";
     security BAD_LABEL "remove the <seclabel>, or write a label of the form that the message names";
 }
