@@ -45,6 +45,10 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
     }
     let mut faults: Vec<Diagnostics> = members.iter().map(|_| Diagnostics::new()).collect();
     for ((kind, value), owners) in claims.iter().filter(|(_, owners)| owners.len() > 1) {
+        // Those that are compiled together have been given pairs of their own.
+        if *kind == claims::CATEGORIES && !owners.iter().any(|(at, _)| members[*at].there.is_some()) {
+            continue;
+        }
         let (first, others) = told(members, owners);
         for &(at, cause) in others {
             let place = place(members, first);
@@ -57,7 +61,11 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
             }
             let message = format!("the {kind} '{value}' is also that of {place}");
             let error = faults[at].error(&codes::FLEET, span_of(cause), message);
-            point(error, members, first).help(format!("give one of the domains another {kind}"));
+            let help = match *kind {
+                claims::CATEGORIES => "build the two together, so that each gets a pair of its own: virtc build a.xml b.xml".to_string(),
+                _ => format!("give one of the domains another {kind}"),
+            };
+            point(error, members, first).help(help);
         }
     }
     for owners in ports.values().filter(|owners| owners.len() > 1) {

@@ -429,7 +429,7 @@ fn no_input_keeps_the_compiler() {
 fn time_grows_with_the_input() {
     use std::time::{Duration, Instant};
     type Shape = fn(usize) -> String;
-    let shapes: [(&str, Shape); 4] = [
+    let shapes: [(&str, Shape); 24] = [
         ("namespaces", |n| {
             let all: String = (0..n).map(|i| format!("<x:a xmlns:x='urn:{i}'/>")).collect();
             domain(QEMU, "", &format!("<metadata>{all}</metadata>"))
@@ -449,6 +449,55 @@ fn time_grows_with_the_input() {
                 &format!("<sysinfo type='smbios'><oemStrings>{}</oemStrings></sysinfo>", "<entry>x</entry>".repeat(n)),
             )
         }),
+        ("arguments with paths", |n| {
+            let one = |i| format!("<qemu:arg value='-drive'/><qemu:arg value='file=/srv/{i},if=none'/>");
+            let all: String = (0..n / 4).map(one).collect();
+            domain(QEMU, "", &format!("<qemu:commandline>{all}</qemu:commandline>"))
+        }),
+        ("one long argument", |n| {
+            let value = "a=/b,".repeat(n);
+            domain(QEMU, "", &format!("<qemu:commandline><qemu:arg value='-x'/><qemu:arg value='{value}'/></qemu:commandline>"))
+        }),
+        ("nested JSON", |n| {
+            let value = format!("{}1{}", "{&quot;a&quot;:".repeat(n), "}".repeat(n));
+            let args = format!("<qemu:arg value='-blockdev'/><qemu:arg value='{value}'/>");
+            domain(QEMU, "", &format!("<qemu:commandline>{args}</qemu:commandline>"))
+        }),
+        ("a long path", |n| {
+            domain(QEMU, &format!("<disk type='file'><source file='{}'/><target dev='vda'/></disk>", "/a".repeat(n)), "")
+        }),
+        ("slashes and dots", |n| {
+            domain(QEMU, &format!("<disk type='file'><source file='/srv{}x'/><target dev='vda'/></disk>", "/./".repeat(n)), "")
+        }),
+        ("commas", |n| {
+            domain(QEMU, &format!("<disk type='file'><source file='/srv/{}'/><target dev='vda'/></disk>", ",".repeat(n)), "")
+        }),
+        ("nesting", |n| domain(QEMU, &format!("{}{}", "<a>".repeat(n), "</a>".repeat(n)), "")),
+        ("elements that never end", |n| domain(QEMU, &"<a>".repeat(n), "")),
+        ("comments", |n| domain(QEMU, &"<!-- c -->".repeat(n), "")),
+        ("pieces of text", |n| domain(QEMU, "", &format!("<description>{}</description>", "<![CDATA[x]]>&amp;".repeat(n)))),
+        ("attributes", |n| {
+            let all: String = (0..n).map(|i| format!(" a{i}='x'")).collect();
+            domain(QEMU, &format!("<disk type='file'{all}/>"), "")
+        }),
+        ("the same attribute", |n| domain(QEMU, &format!("<disk type='file'{}/>", " a='x'".repeat(n)), "")),
+        ("a long unknown name", |n| domain(QEMU, &format!("<{}/>", "d".repeat(n * 8)), "")),
+        ("unknown names", |n| domain(QEMU, &(0..n).map(|i| format!("<dsik{i}/>")).collect::<String>(), "")),
+        ("faults of one line", |n| domain(QEMU, &"<disk type='flie'/>".repeat(n), "")),
+        ("the same PCI address", |n| {
+            let one = "<interface type='user'><address type='pci' domain='0' bus='0' slot='5' function='0'/></interface>";
+            domain(QEMU, &one.repeat(n / 4), "")
+        }),
+        ("the same alias", |n| domain(QEMU, &"<serial type='pty'><alias name='ua-x'/></serial>".repeat(n / 4), "")),
+        ("variables", |n| {
+            let all: String = (0..n / 4).map(|i| format!("<qemu:env name='A{i}' value='x'/>")).collect();
+            domain(QEMU, "", &format!("<qemu:commandline>{all}</qemu:commandline>"))
+        }),
+        ("features of the CPU", |n| {
+            let all: String = (0..n / 4).map(|i| format!("<feature policy='require' name='f{i}'/>")).collect();
+            domain(QEMU, "", &format!("<cpu mode='custom'><model>qemu64</model>{all}</cpu>"))
+        }),
+        ("labels", |n| domain(QEMU, "", &"<seclabel type='none' model='m'/>".repeat(n / 4))),
     ];
     for (name, shape) in shapes {
         let time = |n: usize| {
@@ -605,4 +654,232 @@ fn layouts_of_keyboards_are_no_paths() {
     for keymap in ["de", "en-us", "pt-br", "de-ch"] {
         assert_eq!(errors("", &display(keymap)), [""; 0], "{keymap}");
     }
+}
+
+/// Arguments that are handed through, an option of QEMU with its value.
+fn handed(switch: &str, value: &str) -> String {
+    let value = value.replace('&', "&amp;").replace('\'', "&apos;").replace('<', "&lt;");
+    let end = format!("<qemu:commandline><qemu:arg value='{switch}'/><qemu:arg value='{value}'/></qemu:commandline>");
+    domain(QEMU, "", &end)
+}
+
+/// A user's own machine sees what the user sees: what is not granted is not out of reach there.
+#[test]
+fn no_argument_names_what_is_closed() {
+    let attempts = [
+        ("-drive", "file.driver=file,file.filename=@,if=virtio"),
+        ("-drive", "file=json:{\"driver\":\"file\",\"filename\":\"@\"},if=virtio"),
+        ("-drive", "driver=qcow2,file.driver=file,file.filename=/srv/a,backing.file.filename=@"),
+        ("-blockdev", "{\"driver\":\"raw\",\"node-name\":\"n\",\"file\":{\"driver\":\"file\",\"filename\":\"@\"}}"),
+        ("-blockdev", "driver=host_device,node-name=n,filename=@"),
+        ("-chardev", "file,id=z,path=/srv/o,input-path=@"),
+        ("-chardev", "serial,id=z,path=@"),
+        ("-option-rom", "@"),
+        ("-L", "@"),
+        ("-mem-path", "@"),
+        ("-device", "loader,file=@,addr=0"),
+        ("--device", "{\"driver\":\"usb-mtp\",\"rootdir\":\"@\"}"),
+        ("-object", "authz-list-file,id=s,filename=@"),
+        ("-netdev", "user,id=n,smb=@"),
+        ("-netdev", "user,id=n,tftp=@"),
+        ("-netdev", "stream,id=n,server=off,addr.type=unix,addr.path=@"),
+        ("-serial", "@"),
+        ("-trace", "events=@"),
+        ("-dump-vmstate", "@"),
+        ("-spice", "unix=on,addr=@"),
+        ("-vnc", "unix:@"),
+        ("-fsdev", "proxy,id=f,socket=@"),
+        ("-incoming", "file:@"),
+        ("-icount", "shift=1,rr=record,rrfile=@"),
+        ("-machine", "dumpdtb=@"),
+        ("-set", "drive.x.file=@"),
+        ("-global", "e1000.romfile=@"),
+        ("-boot", "splash=@"),
+        ("-drive", "file=fat:rw:@"),
+    ];
+    for path in ["/etc/shadow", "/home/me/.ssh/id_rsa", "/srv/../etc/shadow", "etc/shadow", "/proc/1/root/etc/shadow"] {
+        for (switch, value) in attempts {
+            let text = handed(switch, &value.replace('@', path));
+            assert_eq!(errors("", &text).first(), Some(&"VC1404"), "{switch} {value} with {path}");
+        }
+        let end = format!(
+            "<qemu:override><qemu:device alias='ua-n'><qemu:frontend><qemu:property name='romfile' type='string' \
+             value='{path}'/></qemu:frontend></qemu:device></qemu:override>"
+        );
+        let card = "<interface type='user'><model type='virtio'/><alias name='ua-n'/></interface>";
+        assert_eq!(errors("", &domain(QEMU, card, &end)), ["VC1404"], "qemu:override {path}");
+    }
+    for (switch, value) in [
+        ("-L", "/usr/share/seabios"),
+        ("-append", "root=/dev/vda init=/etc/rc"),
+        ("-device", "vfio-pci,sysfsdev=/sys/bus/mdev/devices/5a1b0c9d-2e3f-4a5b-8c6d-0123456789ab"),
+        ("-object", "input-linux,id=k,evdev=/dev/input/by-id/usb-x-event-kbd"),
+        ("-netdev", "user,id=n,tftp=/srv/tftp,bootfile=/pxelinux.0"),
+        ("-audiodev", "pa,id=a,server=/run/user/1000/pulse/native"),
+        ("-smbios", "type=1,serial=/etc/x"),
+        ("-drive", "file=nbd://etc/shadow,if=virtio"),
+        ("-device", "loader,file=/srv/boot.bin"),
+    ] {
+        assert_eq!(errors("", &handed(switch, value)), [""; 0], "{switch} {value}");
+    }
+}
+
+#[test]
+fn names_of_sound_and_buses_start_nothing() {
+    let alsa = |dev: &str| domain(QEMU, &format!("<audio id='1' type='alsa'><output dev='{dev}'/></audio>"), "");
+    for dev in [
+        "file:FILE=/home/me/.bashrc,FORMAT=raw",
+        "file:|id,raw",
+        "tee:hw:0,/srv/x,raw",
+        "plug:&quot;file:/x&quot;",
+        "{type file file /x}",
+        "/etc/shadow",
+    ] {
+        assert_eq!(errors("", &alsa(dev)), ["VC1101"], "{dev}");
+    }
+    for dev in ["default", "hw:0,0", "plughw:CARD=PCH,DEV=0", "sysdefault:CARD=x"] {
+        assert_eq!(errors("", &alsa(dev)), [""; 0], "{dev}");
+    }
+    let oss = |dev: &str| domain(QEMU, &format!("<audio id='1' type='oss'><output dev='{dev}'/></audio>"), "");
+    for dev in ["/dev/mem", "/dev/uinput", "/dev/char/10:223", "/dev/input/event0", "/dev/sda"] {
+        assert_eq!(errors("", &oss(dev)), ["VC1404"], "{dev}");
+    }
+    assert_eq!(errors("", &oss("/dev/dsp1")), [""; 0]);
+    let bus = |address: &str| domain(QEMU, &format!("<graphics type='dbus' address='{address}'/>"), "");
+    for (address, code) in [
+        ("unix:path=/run/dbus/system_bus_socket", "VC1404"),
+        ("unix:path=%2frun%2fdocker.sock", "VC1404"),
+        ("nonce-tcp:host=h,port=1,noncefile=/etc/shadow", "VC1404"),
+        ("unixexec:path=/bin/sh,argv1=-c", "VC1101"),
+        ("unix:path=/srv/bus;autolaunch:", "VC1101"),
+    ] {
+        assert_eq!(errors("", &bus(address)).last(), Some(&code), "{address}");
+    }
+    assert_eq!(errors("", &bus("unix:path=/srv/bus")), [""; 0]);
+    for (device, open) in [
+        ("<audio id='1' type='pulseaudio' serverName='unix:/etc/shadow'/>", false),
+        ("<audio id='1' type='pulseaudio' serverName='unix:/run/user/1000/pulse/native'/>", true),
+        ("<audio id='1' type='pipewire' runtimeDir='/etc'/>", false),
+        ("<graphics type='sdl' display='/run/docker.sock'/>", false),
+        ("<graphics type='sdl' display=':0'/>", true),
+    ] {
+        let found = errors("", &domain(QEMU, device, ""));
+        assert_eq!(found.contains(&"VC1404"), !open, "{device}: {found:?}");
+    }
+}
+
+#[test]
+fn variables_load_no_code() {
+    for name in
+        ["LD_AUDIT", "ALSA_CONFIG_PATH", "SDL_DYNAMIC_API", "GTK_MODULES", "VK_ICD_FILENAMES", "OPENSSL_CONF", "CEPH_CONF"]
+    {
+        let end = format!("<qemu:commandline><qemu:env name='{name}' value='/srv/x'/></qemu:commandline>");
+        assert_eq!(errors("", &domain(QEMU, "", &end)), ["VC1405"], "{name}");
+    }
+}
+
+/// Firmware, configuration and ports that only read are no way to a node.
+#[test]
+fn nodes_are_no_files() {
+    for node in ["/dev/mem", "/dev/uinput", "/dev/char/1:1", "/dev/input/event0", "/dev/net/tun", "/dev/kvm"] {
+        let rom = domain(QEMU, "", "").replace("<type arch", &format!("<loader type='rom'>{node}</loader><type arch"));
+        assert_eq!(errors("", &rom), ["VC1404"], "{node} as firmware");
+        let rbd = format!(
+            "<disk type='network'><driver name='qemu' type='raw'/><source protocol='rbd' name='p/x'><host name='h'/>\
+             <config file='{node}'/></source><target dev='vda' bus='virtio'/></disk>"
+        );
+        assert_eq!(errors("", &domain(QEMU, &rbd, "")), ["VC1404"], "{node} as configuration");
+    }
+    let socket = "<serial type='unix'><source mode='bind' path='/dev/sda'/></serial>";
+    assert_eq!(errors("", &domain(QEMU, socket, "")), ["VC1404"]);
+    assert_eq!(errors("", &domain(QEMU, &share("").replace("/srv/share", "/dev/sda"), "")), ["VC1404"]);
+}
+
+#[test]
+fn labels_cover_no_other_machine() {
+    let labelled = |model: &str, label: &str| {
+        domain(QEMU, "", &format!("<seclabel type='static' model='{model}'><label>{label}</label></seclabel>"))
+    };
+    for (range, refused) in [("s0:c1,c2", false), ("s0:c1,c2,c3", true), ("s0-s0:c1,c2,c3,c4", true), ("s0:c0.c1023", true)]
+    {
+        let found = errors("", &labelled("selinux", &format!("system_u:system_r:svirt_t:{range}")));
+        assert_eq!(found == ["VC1403"], refused, "{range}: {found:?}");
+    }
+    for (label, refused) in
+        [("+64999:+64999", false), ("+1001:+6", true), ("1001:42", true), ("vm:+27", true), ("vm:staff", true), ("vm:vm", false)]
+    {
+        let found = errors("", &labelled("dac", label));
+        assert_eq!(found == ["VC1403"], refused, "{label}: {found:?}");
+    }
+}
+
+#[test]
+fn names_of_interfaces_are_names() {
+    let of = |text: &str| errors("", &domain(QEMU, text, ""));
+    for name in ["-x", "--help", "a/b", "../../x", "a:b", "0123456789abcdef", ".", ".."] {
+        let bridge = format!("<interface type='bridge'><source bridge='{name}'/></interface>");
+        assert_eq!(of(&bridge), ["VC0504"], "bridge {name}");
+        let target = format!("<interface type='bridge'><source bridge='br0'/><target dev='{name}'/></interface>");
+        assert_eq!(of(&target), ["VC0504"], "target {name}");
+        let passt = format!("<interface type='user'><backend type='passt'/><source dev='{name}'/></interface>");
+        assert_eq!(of(&passt), ["VC0504"], "passt {name}");
+    }
+    for name in ["lo", "all", "default"] {
+        let target = format!("<interface type='bridge'><source bridge='br0'/><target dev='{name}'/></interface>");
+        assert_eq!(of(&target), ["VC0504"], "{name}");
+    }
+}
+
+/// A UUID can be chosen so that its pair of categories is that of a machine which is on the host: 563,087 tries found this one.
+#[test]
+fn nobody_takes_the_label_of_a_machine_that_is_there() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let facts = "host-facts version=1\nmachine { arch \"x86_64\"; }\ninstance { security-driver \"selinux\"; }\n";
+    std::fs::write(dir.path().join("host.kdl"), facts).expect("written");
+    let run = |words: &[&str]| virtc().current_dir(dir.path()).args(words).output().expect("virtc");
+    for (name, uuid) in
+        [("bob", "5a1b0c9d-2e3f-4a5b-8c6d-0000000000b0"), ("alice", "5a1b0c9d-2e3f-4a5b-8c6d-00000018978e")]
+    {
+        let text = domain(QEMU, "", "").replace("5a1b0c9d-2e3f-4a5b-8c6d-0123456789ab", uuid);
+        let file = format!("{name}.xml");
+        std::fs::write(dir.path().join(&file), text.replace("<name>vm</name>", &format!("<name>{name}</name>")))
+            .expect("written");
+        let out = run(&["build", "--host", "host.kdl", &file, "-o", name]);
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    }
+    let label = |name: &str| {
+        let labels = dir.path().join(format!("{name}/usr/share/virtc/{name}/selinux/labels"));
+        let text = std::fs::read_to_string(labels).expect("labels");
+        text.lines().find(|l| l.contains("(the processes)")).and_then(|l| l.split('\t').next()).map(str::to_string)
+    };
+    assert_eq!(label("alice"), label("bob"), "the attack has a pair to take");
+    std::fs::create_dir(dir.path().join("root")).expect("made");
+    let deploy = |tree: &str| run(&["deploy", "--no-reload", "--keep", "--root", "root", tree]);
+    assert_eq!(deploy("bob").status.code(), Some(0));
+    let out = run(&["deploy", "--no-reload", "--name", "alice", "--root", "root", "alice"]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.code() == Some(1) && said.contains("pair of SELinux categories"), "{said}");
+    assert!(!dir.path().join("root/usr/share/virtc/alice").exists());
+    // So does a package, before a file of it is there.
+    let out = run(&["package", "--deb", "alice", "-o", "alice.deb"]);
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    let unpack = std::process::Command::new("sh")
+        .args(["-c", "ar x alice.deb && tar xf control.tar*"])
+        .current_dir(dir.path())
+        .status();
+    if !unpack.is_ok_and(|status| status.success()) {
+        crate::common::skip("ar, tar");
+        return;
+    }
+    let preinst = |root: &str| {
+        let mut command = std::process::Command::new("sh");
+        command.args(["preinst", "install"]).current_dir(dir.path()).env("DPKG_ROOT", dir.path().join(root));
+        command.output().expect("sh")
+    };
+    let out = preinst("root");
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(!out.status.success() && said.contains("label of bob"), "{said}");
+    let out = preinst("elsewhere");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(deploy("bob").status.success(), "what is there stays");
 }

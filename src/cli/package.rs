@@ -120,6 +120,16 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     }
 }
 
+/// The SELinux contexts of machines, by their folders, as the table of labels has them.
+fn contexts(files: &[Artifact]) -> Vec<(String, String)> {
+    let of = |file: &Artifact| {
+        let folder = file.path.strip_prefix(SHARE)?.strip_prefix('/')?.strip_suffix("/selinux/labels")?;
+        let line = file.contents.lines().find(|line| line.contains("\t(the processes)\t"))?;
+        Some((folder.to_string(), line.split('\t').next()?.to_string()))
+    };
+    files.iter().filter_map(of).collect()
+}
+
 fn target(args: &Args, between: &str, end: &str) -> PathBuf {
     let name = || PathBuf::from(format!("{}{between}{}{end}", args.name, args.package_version));
     args.output.clone().unwrap_or_else(name)
@@ -151,8 +161,15 @@ fn machines(args: &Args, mut files: Vec<Artifact>, plans: &[Plan]) -> Result<Vec
     files.extend(copies.into_iter().map(|(_, copy)| copy));
     files.extend(override_of_lintian(&args.name, &units));
     files.sort_by(|a, b| a.path.cmp(&b.path));
-    let parts =
-        scripts::Parts { files: &files, units: &units, services: &services, shared: &shared, profiles: &profiles };
+    let contexts = contexts(&files);
+    let parts = scripts::Parts {
+        files: &files,
+        units: &units,
+        services: &services,
+        shared: &shared,
+        profiles: &profiles,
+        contexts: &contexts,
+    };
     let scripts =
         scripts::all(&parts, &scripts::Choices { restart: args.on_upgrade == OnUpgrade::Restart, start: args.start });
     let list: String = plans.iter().map(|plan| format!("  * {}\n", one_line(&plan.name))).collect();
@@ -297,7 +314,7 @@ fn common(args: &Args, shared: &Shared) -> Exit {
     let mut files: Vec<(String, u32, Vec<u8>)> =
         targets.iter().map(|t| (t.path.clone(), t.mode, t.contents.clone().into_bytes())).collect();
     files.push((helper::PLACE.to_string(), 0o755, helper));
-    let parts = scripts::Parts { files: &targets, units: &units, services: &[], shared: &[], profiles: &[] };
+    let parts = scripts::Parts { files: &targets, units: &units, services: &[], shared: &[], profiles: &[], contexts: &[] };
     let scripts = scripts::all(&parts, &scripts::Choices { restart: false, start: false });
     let package = Package {
         name: helper::PACKAGE,

@@ -10,6 +10,7 @@ pub fn claim<'a>(plan: &'a Plan, f: &mut dyn FnMut(&'static str, String, &'a Cau
     if let Some(user) = plan.confinement.user.as_ref().filter(|_| plan.confinement.own_account) {
         f("account", user.clone(), &qemu.cause);
     }
+    labels(plan, f);
     accesses(plan, f);
     for socket in &plan.sockets {
         f("socket", socket.path.clone(), &socket.cause);
@@ -42,5 +43,22 @@ fn accesses<'a>(plan: &'a Plan, f: &mut dyn FnMut(&'static str, String, &'a Caus
             _ => continue,
         };
         f(kind, access.path.clone(), &access.cause);
+    }
+}
+
+/// The pair of categories, compared with machines that are there already.
+pub(super) const CATEGORIES: &str = "pair of SELinux categories";
+
+/// What keeps the files of machines apart: who has the label of another has its files, too.
+fn labels<'a>(plan: &'a Plan, f: &mut dyn FnMut(&'static str, String, &'a Cause)) {
+    let cause = |own: &'a Cause| plan.qemu().map_or(own, |q| if own.line > 0 { own } else { &q.cause });
+    if let Some(selinux) = &plan.confinement.selinux
+        && let Some(pair) = super::categories::pair(&selinux.process)
+    {
+        f(CATEGORIES, pair, cause(&selinux.cause));
+    }
+    // Profiles of the host may serve several machines.
+    if let Some(own) = plan.confinement.apparmor.as_ref().filter(|a| a.generated || a.profile.starts_with("libvirt-")) {
+        f("AppArmor profile", own.profile.clone(), cause(&own.cause));
     }
 }

@@ -106,7 +106,8 @@ fn owner(lx: &mut Lower<'_>, label: Option<&Seclabel>, out: &mut Confinement) {
         let access = &lx.plan.access;
         let any = |prefix: &str| access.iter().any(|a| a.path.starts_with(prefix));
         let of = |class: Class| access.iter().any(|a| Class::of(&a.path) == Some(class));
-        let kvm = lx.plan.accelerator == Accelerator::Kvm || any("/dev/vhost-") || any(nodes::KVM);
+        let of_kvm = [nodes::KVM, nodes::UDMABUF, "/dev/vhost-"].into_iter().any(any);
+        let kvm = lx.plan.accelerator == Accelerator::Kvm || of_kvm;
         for (needed, group) in [(kvm, "kvm"), (of(Class::Gpu), "render"), (of(Class::Sound), "audio")] {
             if needed {
                 out.groups.push(group.to_string());
@@ -134,14 +135,23 @@ fn split_owner(label: &str) -> Option<(&str, &str)> {
 }
 
 /// Groups whose members can become root, or read what all guests hold.
-const MIGHTY_GROUPS: &[&str] = &["root", "shadow", "disk", "kmem", "sudo", "wheel", "adm", "docker", "lxd", "libvirt"];
+const MIGHTY_GROUPS: &[&str] = &[
+    "root", "shadow", "disk", "kmem", "sudo", "wheel", "adm", "docker", "lxd", "libvirt", "incus-admin", "podman", "staff",
+    "backup",
+];
+
+/// The same by number, where distributions have fixed it (Debian's base-passwd, Fedora's setup): root and those of its
+/// programs, adm, disk, kmem, wheel, sudo, backup, shadow, staff.
+const MIGHTY_NUMBERS: &[u32] = &[0, 1, 2, 3, 4, 6, 9, 10, 15, 27, 34, 42, 50];
 
 /// Refuses root, unless the host allows it.
 fn allowed_owner(lx: &mut Lower<'_>, user: &str, group: &str, label: &Seclabel) -> bool {
-    let root = |name: &str| name == "root" || name.trim_start_matches('+').parse() == Ok(0u32);
+    let number = |name: &str| name.trim_start_matches('+').parse::<u32>().ok();
+    let root = |name: &str| name == "root" || number(name) == Some(0);
+    let mighty = MIGHTY_GROUPS.contains(&group) || number(group).is_some_and(|n| MIGHTY_NUMBERS.contains(&n));
     if lx.env.host.security.allow_unconfined
         || !lx.env.is_guardian()
-        || !(root(user) || root(group) || MIGHTY_GROUPS.contains(&group))
+        || !(root(user) || root(group) || mighty)
     {
         return true;
     }
@@ -243,6 +253,11 @@ fn unconfined(context: &str, own: &[&str]) -> Option<&'static str> {
     });
     if wide {
         return Some("has a range of categories, which covers those of other guests");
+    }
+    // A process may use what has some of its categories: with two pairs it has the files of two machines.
+    let sets = range.split('-').filter_map(|level| level.split_once(':'));
+    if sets.map(|(_, set)| set.split(',').count()).max() > Some(2) {
+        return Some("has more than a pair of categories, which covers those of other guests");
     }
     if range.split([':', ',', '-', '.']).any(|c| c.strip_prefix('c').and_then(|n| n.parse::<u32>().ok()) > Some(1023)) {
         return Some("has a category above c1023");

@@ -47,6 +47,8 @@ pub enum Entry {
         /// Its number and start.
         process: ProcessRef,
     },
+    /// The file of an AppArmor profile that was loaded.
+    Profile(PathBuf),
     /// The SELinux context that its processes get.
     Context(String),
     /// The machine runs: everything before has worked.

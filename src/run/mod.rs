@@ -22,6 +22,7 @@ mod own;
 pub mod preflight;
 mod prepare;
 mod process;
+mod profiles;
 pub mod programs;
 mod proxy;
 pub mod qmp;

@@ -5,7 +5,7 @@ use super::journal::{Entry, Journal};
 use super::own::{self, Account};
 use super::process::{self, ProcessRef};
 use super::registry::Registry;
-use super::{Options, groups, links, shaping};
+use super::{Options, groups, links, profiles, shaping};
 use crate::diag::codes::run as codes;
 use crate::plan::{DirectoryRole, Overlay, Plan, Secret};
 use base64::Engine;
@@ -276,6 +276,10 @@ pub(super) fn undo(journal: Journal, registry: &Registry) -> Vec<String> {
             }
             Entry::Shaping(name) => {
                 shaping::remove(name);
+                Ok(())
+            }
+            Entry::Profile(file) => {
+                profiles::unload(file);
                 Ok(())
             }
             Entry::Group(dir) => {

@@ -286,7 +286,8 @@ impl Starter {
         words.push(process.program.clone().into());
         let mut words = words.into_iter();
         let mut command = Command::new(words.next().unwrap_or_default());
-        command.args(words).args(args);
+        // As in a unit: a relative path means the same wherever virtc was started.
+        command.args(words).args(args).current_dir("/");
         let is_passt = process.role == plan::Role::Passt && process.program.ends_with("/passt");
         if is_passt && confine.account.is_none() && rustix::process::geteuid().is_root() {
             // Else it changes to `nobody`, who cannot make a socket in the machine's directory.

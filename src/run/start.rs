@@ -9,7 +9,7 @@ use super::qmp::{Qmp, QmpError};
 use super::registry::Registry;
 use super::signals::Signals;
 use super::trampoline::Confine;
-use super::{Options, categories, groups, kvm, links, prepare, programs, shaping};
+use super::{Options, categories, groups, kvm, links, prepare, profiles, programs, shaping};
 use crate::diag::codes::run as codes;
 use crate::emit::argv;
 use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Loss, Need, Plan, Ready, Role};
@@ -132,15 +132,17 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
         programs::trusted(Path::new(&process.program)).map_err(|why| untrusted(process, &why))?;
     }
     let user = plan.confinement.user.as_deref().filter(|_| account.is_some());
-    let mut notes = not_applied(plan);
+    let mut notes = Vec::new();
     let groups = {
         let Some(journal) = &mut machine.journal else { return Err(interrupted()) };
+        profiles::load(plan, journal)?;
         links::make(plan, user, journal)?;
         shaping::apply(plan, journal, &mut notes)?;
         prepare::prepare(plan, options, account.as_ref(), journal)?;
         notes.extend(own::give(plan, account.as_ref(), journal, &options.registry)?);
         groups::make(plan, journal, &mut notes)?
     };
+    notes.extend(not_applied(plan));
     notes.iter().for_each(|note| say(note));
     let starter = Starter {
         virtc: options.virtc.clone(),
@@ -383,7 +385,8 @@ fn not_applied(plan: &Plan) -> Vec<String> {
         && own::has_apparmor()
         && !profile_is_loaded(&apparmor.profile)
     {
-        notes.push(format!("not confined by AppArmor: the profile {} is not loaded", apparmor.profile));
+        let why = if rustix::process::geteuid().is_root() { "is not loaded" } else { "is not loaded, and only root can" };
+        notes.push(format!("not confined by AppArmor: the profile {} {why}", apparmor.profile));
     }
     notes
 }

@@ -13,6 +13,8 @@ pub const VHOST_NET: &str = "/dev/vhost-net";
 pub const VHOST_VSOCK: &str = "/dev/vhost-vsock";
 /// Where SCSI targets of the kernel are reached.
 pub const VHOST_SCSI: &str = "/dev/vhost-scsi";
+/// Where memory becomes buffers of the graphics stack.
+pub const UDMABUF: &str = "/dev/udmabuf";
 /// The container of VFIO.
 pub const VFIO: &str = "/dev/vfio/vfio";
 /// Where pseudo-terminals are made.
@@ -64,6 +66,7 @@ nodes! {
     VHOST_VSOCK, Some((10, 241)), module "vhost_vsock";
     VHOST_SCSI, None, module "vhost_scsi";
     VFIO, Some((10, 196)), there;
+    UDMABUF, None, there;
     SGX_VEPC, None, there;
     SGX_PROVISION, None, there;
 }

@@ -47,6 +47,8 @@ pub struct Parts<'a> {
     pub shared: &'a [SharedFile],
     /// Profiles, by their places and their copies below `/usr`.
     pub profiles: &'a [(String, String)],
+    /// The SELinux contexts of its machines, by the folders of the machines.
+    pub contexts: &'a [(String, String)],
 }
 
 /// All scripts.
@@ -59,12 +61,42 @@ pub fn all(parts: &Parts<'_>, choices: &Choices) -> Vec<Artifact> {
     ]
 }
 
+/// Refuses a machine whose label another one of the host has: it would have the files of that one, too.
+fn same_label(parts: &Parts<'_>) -> String {
+    let mut out = String::new();
+    let own: String = parts.contexts.iter().map(|(folder, _)| format!(" {}", quoted(folder))).collect();
+    for (folder, context) in parts.contexts {
+        let (folder, context) = (quoted(folder), quoted(context));
+        out += &format!("same_label {folder} {context}{own}\n");
+    }
+    if out.is_empty() { out } else { format!("{SAME_LABEL}{out}") }
+}
+
+/// The machine, its context, and all machines of the package.
+const SAME_LABEL: &str = "\
+same_label() {
+    new=$1 context=$2
+    shift 2
+    for labels in \"$root\"/usr/share/virtc/*/selinux/labels; do
+        [ -e \"$labels\" ] || continue
+        there=${labels%/selinux/labels}
+        there=${there##*/}
+        for own in \"$@\"; do if [ \"$own\" = \"$there\" ]; then continue 2; fi; done
+        if grep -Fq -- \"$(printf '%s\\t-\\t(the processes)' \"$context\")\" \"$labels\"; then
+            echo \"$new has the SELinux label of $there, which is on this host: build the two together\" >&2
+            exit 1
+        fi
+    done
+}
+";
+
 /// Before the files of an upgrade: what the version before has and this one has not is stopped and forgotten.
 fn preinst(parts: &Parts<'_>) -> String {
     let kept = words(parts.services);
+    let labels = same_label(parts);
     format!(
         "\
-if [ \"$1\" = upgrade ]; then
+{labels}if [ \"$1\" = upgrade ]; then
     dpkg-query -L \"$DPKG_MAINTSCRIPT_PACKAGE\" 2>/dev/null |
     sed -n 's#^/usr/lib/systemd/system/\\(virtc-[^/]*\\.service\\)$#\\1#p' |
     while IFS= read -r unit; do

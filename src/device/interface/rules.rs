@@ -56,18 +56,39 @@ pub fn interface(interface: &Interface, domain: &Domain, _: &Machine, cx: &mut C
             "add to the host facts: network \"{name}\" {{ bridge \"virbr0\"; port plug=\"network\" bridge=\"virbr0\" }}"
         ));
     }
-    if let Some(name) = interface.target.as_ref().and_then(|t| t.dev.as_ref())
-        && cx.env.is_guardian()
-        && (name.len() > 15 || name.contains(['/', ' ', ':']) || name == "." || name == "..")
-    {
-        cx.error_at(
-            &codes::BAD_NAME,
-            interface.target.as_ref().map_or(interface.site, |t| t.site),
-            "dev",
-            format!("'{name}' is no name for a network interface"),
-        )
-        .help("use at most 15 characters, without '/', ':' and blanks");
+    if cx.env.is_guardian() {
+        names(interface, cx);
     }
+}
+
+/// Names of interfaces of the host, wherever an interface has them.
+fn names(interface: &Interface, cx: &mut Cx<'_>) {
+    let (kind, source) = (interface.kind(), &interface.source);
+    let target = interface.target.as_ref().and_then(|t| Some((t.site, "dev", t.dev.as_ref()?)));
+    let bridge = source.fields.bridge.as_ref().map(|name| (source.site, "bridge", name));
+    // A vDPA device is named by its node.
+    let plain = kind == InterfaceType::Direct || interface.uses_passt();
+    let device = source.fields.dev.as_ref().filter(|_| plain).map(|name| (source.site, "dev", name));
+    let forwards = interface.port_forwards.iter().filter_map(|f| Some((f.site, "dev", f.dev.as_ref()?)));
+    let all = [target, bridge, device].into_iter().flatten().chain(forwards);
+    for (site, attribute, name) in all.filter(|(_, _, name)| !is_link_name(name)) {
+        let message = format!("'{}' is no name for a network interface", name.escape_debug());
+        cx.error_at(&codes::BAD_NAME, site, attribute, message)
+            .help("use at most 15 characters, without '/', ':' and blanks, that do not begin with '-'");
+    }
+    if let Some((site, attribute, name)) = target.filter(|(_, _, name)| RESERVED.contains(&name.as_str())) {
+        let message = format!("'{name}' is the name of no single interface that could be made");
+        cx.error_at(&codes::BAD_NAME, site, attribute, message).help("leave it out, and the interface gets a name of its own");
+    }
+}
+
+/// Names that the kernel and its tools have for other things: the loopback, all interfaces, those to come.
+const RESERVED: &[&str] = &["lo", "all", "default"];
+
+/// Whether the kernel takes a name for an interface (`dev_valid_name` of Linux), and no tool takes it for an option.
+fn is_link_name(name: &str) -> bool {
+    let odd = |c: char| c.is_whitespace() || c.is_control() || matches!(c, '/' | ':');
+    !name.is_empty() && name.len() <= 15 && !name.contains(odd) && !matches!(name, "." | "..") && !name.starts_with('-')
 }
 
 /// What only the start shows: whether the host's side of the interface can be had.

@@ -3,9 +3,9 @@
 use super::{Video, VideoType, vhost_user};
 use crate::caps::Cap;
 use crate::device::plug::VirtioModel;
-use crate::plan::{Need, Props};
-use crate::stage::Lower;
-use crate::vocab::OnOff;
+use crate::plan::{Need, Props, Use};
+use crate::stage::{Grant, Lower};
+use crate::vocab::{OnOff, nodes};
 
 /// Adds one adapter.
 pub fn video(video: &Video, lx: &mut Lower<'_>) {
@@ -39,6 +39,10 @@ pub fn video(video: &Video, lx: &mut Lower<'_>) {
         VideoType::Virtio => {
             props.set("max_outputs", heads).maybe("blob", model.blob.map(OnOff::is_on));
             props.maybe("chardev", chardev);
+            // QEMU does not start without: it hands pages of the guest over as buffers.
+            if model.blob == Some(OnOff::On) {
+                lx.touch(nodes::UDMABUF, Grant::SYSTEM_NODE, Use::Video, video.site, "video: blob");
+            }
         }
         VideoType::Vga | VideoType::Vmvga => {
             props.set("vgamem_mb", mib(model.vram));

@@ -245,7 +245,7 @@ impl<'a> Options<'a> {
 }
 
 /// An option list in parts; a doubled comma is one in a value.
-fn parts(text: &str) -> Vec<String> {
+pub(in crate::lower) fn parts(text: &str) -> Vec<String> {
     let mut out = vec![String::new()];
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {

@@ -63,20 +63,21 @@ pub fn closed(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
     let [first, rest @ ..] = parts.as_slice() else { return Some(FOLDER) };
     let of = usage.of;
     // No name of a host device is the XML's own: its node follows from its address. So do those that virtc adds itself.
-    let named = matches!(of, Use::Gpu | Use::Display | Use::Interface | Use::Video);
-    if of == Use::HostDevice || (usage.sharing == Sharing::System && !named) {
+    let added = matches!(of, Use::Accelerator | Use::LaunchSecurity | Use::Vsock | Use::HostFacts);
+    if of == Use::HostDevice || (usage.sharing == Sharing::System && added) {
         return None;
     }
     if matches!(*first, "char" | "block") {
         return Some("it is named by its number, and could be any device");
     }
     if rest.is_empty() && (FOLDERS.contains(first) || DISK_FOLDERS.contains(first)) {
-        return (of != Use::Gpu).then_some(FOLDER);
+        let searched = of == Use::Gpu || (of == Use::Audio && *first == "snd" && usage.sharing == Sharing::System);
+        return (!searched).then_some(FOLDER);
     }
-    let disk = matches!(
-        of,
-        Use::Disk | Use::Share | Use::Memory | Use::Reservations | Use::ErrorLog | Use::Nvram | Use::Firmware
-    );
+    // Nobody listens on a disk, and it has no files of its own.
+    let disk = matches!(of, Use::Disk | Use::Memory | Use::Reservations | Use::ErrorLog | Use::Nvram | Use::Firmware)
+        && !usage.whole()
+        && !matches!(usage.kind, PathKind::Socket | PathKind::Pipe);
     match (*first, rest) {
         ("null" | "full" | "zero" | "random" | "urandom", []) => disk.then_some("it is no disk"),
         ("hwrng" | "hw_random", []) => (of != Use::Random).then_some(OTHER),
@@ -100,6 +101,7 @@ pub fn closed(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
             let own = of == Use::Interface || (of == Use::Disk && usage.kind == PathKind::CharDevice);
             (!own).then_some(OTHER)
         }
+        ("udmabuf", []) => (of != Use::Video).then_some(OTHER),
         // The IOMMU group of an NVMe disk.
         ("vfio", [_]) => (of != Use::Disk || usage.kind != PathKind::CharDevice).then_some(OTHER),
         (name, []) if name.starts_with("sgx_") => (!matches!(of, Use::Enclave | Use::Memory)).then_some(OTHER),

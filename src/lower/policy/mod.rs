@@ -8,6 +8,7 @@ mod options;
 mod places;
 mod programs;
 mod secrets;
+mod texts;
 mod values;
 
 use crate::diag::codes::{emit, security as codes};
@@ -34,6 +35,7 @@ pub fn check(lx: &mut Lower<'_>) {
             .help("give the guest a copy in a place of its own, or allow it in the host facts: security { allow-path \"…\"; }");
     }
     options::check(lx);
+    texts::check(lx);
     values::check(lx);
 }
 

@@ -5,7 +5,59 @@ use crate::stage::Lower;
 use crate::xml::Site;
 
 /// Environment variables that make QEMU load other code, or that another part of virtc sets.
-const LOADERS: &[&str] = &["GCONV_PATH", "GLIBC_TUNABLES", "PATH", "QEMU_MODULE_DIR", "PYTHONPATH", "BASH_ENV", "ENV"];
+const LOADERS: &[&str] = &[
+    "BASH_ENV",
+    "CEPH_ARGS",
+    "CEPH_CONF",
+    "ENV",
+    "GBM_BACKENDS_PATH",
+    "GBM_BACKEND",
+    "GCONV_PATH",
+    "GDK_PIXBUF_MODULE_FILE",
+    "GIO_EXTRA_MODULES",
+    "GIO_MODULE_DIR",
+    "GLIBC_TUNABLES",
+    "GST_PLUGIN_PATH",
+    "GTK_MODULES",
+    "GTK_PATH",
+    "JACK_DRIVER_DIR",
+    "LADSPA_PATH",
+    "LIBGL_DRIVERS_PATH",
+    "LIBVA_DRIVERS_PATH",
+    "LOCPATH",
+    "OCL_ICD_VENDORS",
+    "OPENSSL_CONF",
+    "OPENSSL_ENGINES",
+    "OPENSSL_MODULES",
+    "PATH",
+    "PERL5LIB",
+    "PIPEWIRE_CONFIG_DIR",
+    "PIPEWIRE_CONFIG_NAME",
+    "PIPEWIRE_MODULE_DIR",
+    "PKCS11_MODULE_PATH",
+    "PYTHONPATH",
+    "QEMU_MODULE_DIR",
+    "SASL_CONF_PATH",
+    "SASL_PATH",
+    "SDL3_DYNAMIC_API",
+    "SDL_DYNAMIC_API",
+    "SPA_PLUGIN_DIR",
+    "VDPAU_DRIVER_PATH",
+    "VK_ADD_DRIVER_FILES",
+    "VK_ADD_LAYER_PATH",
+    "VK_DRIVER_FILES",
+    "VK_ICD_FILENAMES",
+    "VK_IMPLICIT_LAYER_PATH",
+    "VK_LAYER_PATH",
+    "__EGL_EXTERNAL_PLATFORM_CONFIG_DIRS",
+    "__EGL_EXTERNAL_PLATFORM_CONFIG_FILENAMES",
+    "__EGL_VENDOR_LIBRARY_DIRS",
+    "__EGL_VENDOR_LIBRARY_FILENAMES",
+    "__GLX_VENDOR_LIBRARY_NAME",
+];
+
+/// Beginnings of such names: the loader of libraries, the configuration of ALSA, which names libraries of plug-ins.
+const LOADER_FRONTS: &[&str] = &["LD_", "ALSA_CONFIG", "ALSA_PLUGIN"];
 
 /// What would take the confinement apart, or break the unit.
 pub fn check(lx: &mut Lower<'_>) {
@@ -18,7 +70,7 @@ pub fn check(lx: &mut Lower<'_>) {
         let value = env.value.as_deref().unwrap_or_default();
         if !fits {
             faults.push((env.site, format!("'{name}' is no name of an environment variable")));
-        } else if name.starts_with("LD_") || LOADERS.contains(&name) {
+        } else if LOADERS.contains(&name) || LOADER_FRONTS.iter().any(|front| name.starts_with(front)) {
             faults.push((env.site, format!("the environment variable '{name}' makes QEMU load other code")));
         } else if value.chars().any(|c| c.is_control()) {
             faults

@@ -212,8 +212,9 @@ pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
         let (of, domain) = (file.usage, &*plan.name);
         let usage = |writes| Usage { kind: PathKind::File, writes, sharing: Sharing::Exclusive, of, domain };
         look(&file.path, usage(true), &file.cause);
+        // Root reads it: it is a file, no disk.
         if let Some(template) = &file.template {
-            look(template, usage(false), &file.cause);
+            look(template, Usage { of: Use::Boot, ..usage(false) }, &file.cause);
         }
     }
     for inherited in &plan.inherited {
@@ -226,6 +227,15 @@ pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
     let strange = plan.inherited.iter().filter(|i| !legacy(&i.from));
     faults.extend(strange.map(|i| (i.cause.clone(), format!("no guest may inherit '{}'", i.from))));
     faults
+}
+
+/// Why a path is closed that stands in a text which is handed on as it is, and which nothing is granted for.
+pub(super) fn mentioned(plan: &Plan, path: &str, of: Use, kind: PathKind, allowed: &[String]) -> Option<&'static str> {
+    if allowed.iter().any(|a| is_below(path, a)) || own(plan, path) {
+        return None;
+    }
+    // Whether it is written nobody can tell; who only reads gets in further.
+    forbidden(path, &Usage { kind, writes: false, sharing: Sharing::Exclusive, of, domain: &plan.name })
 }
 
 /// What a default rule grants is not the XML's to choose.
