@@ -883,3 +883,31 @@ fn nobody_takes_the_label_of_a_machine_that_is_there() {
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     assert!(deploy("bob").status.success(), "what is there stays");
 }
+
+/// Who says that an image is not relabelled, or gives it a label, says so of the images below, too.
+#[test]
+fn labels_of_an_image_hold_for_those_below() {
+    use virtc::plan::{LabelRole, OwnerRule};
+    let plan = |labels: &str, below: &str| {
+        let disk = format!(
+            "<disk type='file'><driver name='qemu' type='qcow2'/><source file='/srv/a'>{labels}</source>\
+             <backingStore type='file'><format type='qcow2'/><source file='/srv/b'>{below}</source>\
+             <backingStore type='file'><format type='raw'/><source file='/srv/c'/><backingStore/></backingStore>\
+             </backingStore><target dev='vda' bus='virtio'/></disk>"
+        );
+        on("", &domain(QEMU, &disk, "")).plan.expect("a plan")
+    };
+    let of = |plan: &virtc::plan::Plan, path: &str| {
+        let access = plan.access.iter().find(|a| a.path == path).expect("an access");
+        (access.label.clone(), access.owner.clone())
+    };
+    let left = plan("<seclabel model='selinux' relabel='no'/><seclabel model='dac' relabel='no'/>", "");
+    for path in ["/srv/a", "/srv/b", "/srv/c"] {
+        assert_eq!(of(&left, path), (LabelRole::Keep, OwnerRule::Keep), "{path}");
+    }
+    let label = "system_u:object_r:svirt_image_t:s0:c7,c8";
+    let given = format!("<seclabel model='selinux' relabel='yes'><label>{label}</label></seclabel>");
+    let given = plan(&given, "<seclabel model='selinux' relabel='no'/>");
+    let explicit = LabelRole::Explicit(label.to_string());
+    assert_eq!(["/srv/a", "/srv/b", "/srv/c"].map(|path| of(&given, path).0), [explicit.clone(), LabelRole::Keep, explicit]);
+}

@@ -36,6 +36,7 @@ mod supervise;
 mod terminal;
 mod threads;
 mod trampoline;
+mod view;
 
 pub use errors::{Fault, fault};
 pub use start::{Machine, debian_package, start};

@@ -6,6 +6,7 @@ use super::own;
 use super::qmp::readable;
 use super::terminal::{self, Terminal};
 use super::trampoline::Confine;
+use super::view;
 use crate::diag::codes::run as codes;
 use crate::plan::{self, Need};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
@@ -281,6 +282,7 @@ impl Starter {
         // Each program of these becomes the next, so that the process keeps its number.
         let mut words: Vec<OsString> = groups.map(Groups::prefix).unwrap_or_default().iter().map(Into::into).collect();
         if !confine.is_nothing() {
+            words.extend(view::prefix(&confine.covered).iter().map(Into::into));
             words.extend([self.virtc.clone().into_os_string(), super::EXEC.into(), confine.to_json().into()]);
         }
         words.push(process.program.clone().into());

@@ -9,7 +9,7 @@ use super::qmp::{Qmp, QmpError};
 use super::registry::Registry;
 use super::signals::Signals;
 use super::trampoline::Confine;
-use super::{Options, categories, groups, kvm, links, prepare, profiles, programs, shaping};
+use super::{Options, categories, groups, kvm, links, prepare, profiles, programs, shaping, view};
 use crate::diag::codes::run as codes;
 use crate::emit::argv;
 use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Loss, Need, Plan, Ready, Role};
@@ -356,6 +356,7 @@ fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
         keep: Vec::new(),
         descriptors: Vec::new(),
         locks_memory: plan.limits.locked.is_some(),
+        covered: view::of(plan, account, confinement.selinux.is_some() && own::has_selinux()),
         selinux: confinement.selinux.as_ref().filter(|_| own::has_selinux()).map(|s| s.process.clone()),
         apparmor: confinement
             .apparmor

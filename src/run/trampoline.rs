@@ -3,6 +3,7 @@
 //! The runner starts `virtc __exec SETTINGS PROGRAM ARGS…`, which applies the settings to itself and then
 //! becomes the program. This needs no code between fork and exec, and hence no unsafe code.
 
+use super::view::{self, Covered};
 use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, CpuSet, remove_capability_from_bounding_set, sched_setaffinity, set_capabilities,
@@ -36,6 +37,9 @@ pub(super) struct Confine {
     /// Files that the program gets open, by number. They are opened before the account changes.
     #[serde(default)]
     pub descriptors: Vec<(u32, String)>,
+    /// Folders of others that it does not see; it has been given a mount namespace of its own.
+    #[serde(default)]
+    pub covered: Vec<Covered>,
     /// Files of control groups (`cgroup.procs`) into which it writes itself.
     pub groups: Vec<String>,
 }
@@ -60,6 +64,7 @@ impl Confine {
         for (number, path) in &self.descriptors {
             pass(*number, path)?;
         }
+        view::apply(&self.covered)?;
         if !self.cpus.is_empty() {
             let mut set = CpuSet::new();
             for cpu in self.cpus.iter().filter(|c| **c < CpuSet::MAX_CPU) {

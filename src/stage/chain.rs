@@ -3,6 +3,7 @@
 use super::{Grant, Lower};
 use crate::device::storage::Format;
 use crate::diag::codes::security as codes;
+use crate::domain::seclabel::SourceSeclabel;
 use crate::plan::{Access, Use};
 use crate::xml::Site;
 
@@ -11,7 +12,15 @@ const MAX_CHAIN: usize = 200;
 
 /// Grants what headers of images name, where the host facts hold the headers (`--probe-backing`): from an
 /// image downwards, as QEMU opens them when the XML does not end the chain.
-pub fn chain(path: &str, format: Format, what: &str, site: Site, lx: &mut Lower<'_>) {
+/// `labels` are those of the image on top.
+pub fn chain(
+    path: &str,
+    format: Format,
+    what: &str,
+    labels: &[SourceSeclabel],
+    site: Site,
+    lx: &mut Lower<'_>,
+) {
     let host = lx.env.host;
     if host.images.is_empty() || !format.has_backing() {
         return;
@@ -22,6 +31,7 @@ pub fn chain(path: &str, format: Format, what: &str, site: Site, lx: &mut Lower<
     while let Some(image) = host.image(&now).or_else(|| host.image(&host.resolve(&now)?)) {
         if let Some(data) = &image.data_file {
             let grant = if seen.len() == 1 { Grant::IMAGE } else { Grant::BACKING };
+            let grant = grant.overridden(labels);
             touch(data, grant, &now, what, site, &mut named, lx);
         }
         let Some(backing) = &image.backing else { break };
@@ -31,7 +41,7 @@ pub fn chain(path: &str, format: Format, what: &str, site: Site, lx: &mut Lower<
             lx.error(&codes::PROBED, site, message).help("name the layers of the chain in <backingStore>");
             return;
         }
-        touch(backing, Grant::BACKING, &now, what, site, &mut named, lx);
+        touch(backing, Grant::BACKING.overridden(labels), &now, what, site, &mut named, lx);
         if image.backing_format.as_deref() == Some("raw") {
             break;
         }

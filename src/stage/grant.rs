@@ -130,6 +130,15 @@ grants! {
     SHARED_MEMORY: File, RW, Shared, Shared false, KEEP;
 }
 
+/// The labels of an image in a chain: its own, and where it has none for a model those of the image on top.
+pub fn labels_of_layer(own: &[SourceSeclabel], top: &[SourceSeclabel]) -> Vec<SourceSeclabel> {
+    let says = |label: &&SourceSeclabel| label.relabel == Some(YesNo::No) || label.label.is_some();
+    let model = |label: &SourceSeclabel| label.model.clone().unwrap_or_else(|| "selinux".to_string());
+    let own: Vec<&SourceSeclabel> = own.iter().filter(says).collect();
+    let above = top.iter().filter(says).filter(|label| own.iter().all(|o| model(o) != model(label)));
+    own.iter().copied().chain(above).cloned().collect()
+}
+
 impl Grant {
     /// The same for another kind of thing (an image on a block device).
     pub fn on(self, kind: PathKind) -> Grant {

@@ -16,7 +16,7 @@ pub mod tls;
 mod virtio;
 
 pub use backend::{Backend, BackendRequest};
-pub use grant::Grant;
+pub use grant::{Grant, labels_of_layer};
 pub use lower::{BlockNodes, Lower};
 pub use machine::{Board, Guess, Machine};
 pub use paths::Paths;

@@ -547,3 +547,26 @@ fn what_others_have_open_does_not_reach_the_guest() {
     bed.ok(&["stop", "--force", "fds"]);
     bed.assert_nothing_left();
 }
+
+#[test]
+fn folders_of_others_are_covered() {
+    if !has_qemu() || !is_root() {
+        return;
+    }
+    let unshare = ["--mount", "--propagation", "private", "--", "true"];
+    if !std::process::Command::new("/usr/bin/unshare").args(unshare).status().is_ok_and(|status| status.success()) {
+        skip("root that may make namespaces of mounts");
+        return;
+    }
+    // Something to see, in a folder that is there everywhere.
+    let secret = tempfile::Builder::new().prefix("virtc-secret-").tempfile_in("/root").expect("root's own folder");
+    let bed = confined("cover");
+    bed.start();
+    let root = format!("/proc/{}/root", bed.qemu_pid());
+    assert!(Path::new(&format!("{root}/root")).is_dir());
+    let seen = format!("{root}{}", secret.path().display());
+    assert!(secret.path().exists() && !Path::new(&seen).exists(), "{seen} is seen");
+    assert!(Path::new(&format!("{root}{}", bed.path("disk"))).exists(), "what it needs is there");
+    bed.ok(&["stop", "--force", "cover"]);
+    bed.assert_nothing_left();
+}

@@ -25,6 +25,7 @@ pub fn drive(disk: &Disk, chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mu
         readonly: options.readonly,
         shareable: options.shareable,
         top: true,
+        labels: &chain.source.seclabels,
         what: disk.dev(),
         site: disk.site,
     };

@@ -2,9 +2,10 @@
 
 use crate::device::storage::{Location, Protocol, StorageKind, StorageSource, Transport};
 use crate::diag::codes::storage as codes;
+use crate::domain::seclabel::SourceSeclabel;
 use crate::host::PciAddress;
 use crate::plan::{ClaimKind, LentDevice, PathKind, Use};
-use crate::stage::{Grant, Lower};
+use crate::stage::{Grant, Lower, labels_of_layer};
 use crate::vocab::YesNo;
 use crate::xml::Site;
 
@@ -16,6 +17,8 @@ pub struct ImageUse<'a> {
     pub shareable: bool,
     /// The topmost image of its chain.
     pub top: bool,
+    /// The labels of the topmost image of its chain.
+    pub labels: &'a [SourceSeclabel],
     /// Name of the disk.
     pub what: &'a str,
     /// What asks for it.
@@ -25,6 +28,7 @@ pub struct ImageUse<'a> {
 /// Records the paths of a source.
 pub fn source(source: &StorageSource, how: &ImageUse<'_>, lx: &mut Lower<'_>) {
     let what = || format!("disk {}", how.what);
+    let labels = labels_of_layer(&source.seclabels, how.labels);
     match &source.location {
         Location::Path(path) => {
             let grant = match source.kind {
@@ -34,7 +38,7 @@ pub fn source(source: &StorageSource, how: &ImageUse<'_>, lx: &mut Lower<'_>) {
                 StorageKind::Dir => Grant::SHARE,
                 _ => image(how),
             };
-            lx.touch(path, grant.overridden(&source.seclabels), Use::Disk, how.site, what());
+            lx.touch(path, grant.overridden(&labels), Use::Disk, how.site, what());
         }
         Location::Nvme(nvme) => {
             let at = nvme.address;
@@ -54,7 +58,7 @@ pub fn source(source: &StorageSource, how: &ImageUse<'_>, lx: &mut Lower<'_>) {
         Location::Network(network) => {
             for host in network.parts.hosts.iter().filter(|h| h.transport == Some(Transport::Unix)) {
                 if let Some(path) = &host.socket {
-                    lx.touch(path, Grant::PEER_SOCKET.overridden(&source.seclabels), Use::Disk, how.site, what());
+                    lx.touch(path, Grant::PEER_SOCKET.overridden(&labels), Use::Disk, how.site, what());
                 }
             }
             let colon = network.name.as_deref().filter(|name| name.contains(':'));

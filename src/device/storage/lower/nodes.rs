@@ -7,6 +7,7 @@ use crate::caps::Cap;
 use crate::device::storage::{
     Auth, Encryption, EncryptionEngine, EncryptionFormat, Format, Layer, Location, StorageKind, StorageSource,
 };
+use crate::domain::seclabel::SourceSeclabel;
 use crate::plan::{Prop, Props};
 use crate::stage::Lower;
 
@@ -64,6 +65,8 @@ struct Image<'a> {
     metadata_cache: Option<u64>,
     number: u32,
     top: bool,
+    /// Labels of the topmost image.
+    labels: &'a [SourceSeclabel],
     readonly: bool,
     /// Node of the data file.
     data: Option<String>,
@@ -118,6 +121,7 @@ pub fn chain(chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mut Lower<'_>) 
             metadata_cache: format.and_then(|f| f.cache.as_ref()).and_then(|c| c.max_size.as_ref()).map(|s| s.bytes),
             number,
             top: false,
+            labels: &chain.source.seclabels,
             readonly: true,
             data: None,
         };
@@ -132,13 +136,14 @@ pub fn chain(chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mut Lower<'_>) 
         metadata_cache: options.metadata_cache,
         number: chain.number,
         top: true,
+        labels: &chain.source.seclabels,
         readonly: options.readonly,
         data: None,
     };
     top.data = data_file(&top, options, lx);
     let node = self::image(&top, below, options, lx);
     if let Some((path, format, site)) = headers {
-        crate::stage::chain::chain(&path, format, options.disk, site, lx);
+        crate::stage::chain::chain(&path, format, options.disk, &chain.source.seclabels, site, lx);
     }
     node
 }
@@ -154,6 +159,7 @@ fn data_file(of: &Image<'_>, options: &ChainOptions<'_>, lx: &mut Lower<'_>) -> 
         metadata_cache: None,
         number: of.number + 1,
         top: false,
+        labels: of.labels,
         readonly: of.readonly,
         data: None,
     };
@@ -186,6 +192,7 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
         readonly: image.readonly,
         shareable: options.shareable && image.top,
         top: image.top,
+        labels: image.labels,
         what: options.disk,
         site,
     };
