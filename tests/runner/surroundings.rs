@@ -1,7 +1,7 @@
 //! What is made before the start and given back after the stop: owners, secrets, helpers, interfaces.
 
 use super::bed::{Bed, cause, finish, kill, until};
-use crate::common::{has, has_qemu, has_tun, is_root};
+use crate::common::{has, has_qemu, has_tun, is_root, skip};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use virtc::plan::{
