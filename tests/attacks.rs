@@ -911,3 +911,61 @@ fn labels_of_an_image_hold_for_those_below() {
     let explicit = LabelRole::Explicit(label.to_string());
     assert_eq!(["/srv/a", "/srv/b", "/srv/c"].map(|path| of(&given, path).0), [explicit.clone(), LabelRole::Keep, explicit]);
 }
+
+/// A repository that was cloned is looked at: that runs nothing of it, shows nothing of the host, and writes nowhere else.
+#[test]
+fn projects_of_strangers_are_only_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().expect("a folder");
+    let outer = dir.path().join("outer");
+    let repository = outer.join("repository");
+    std::fs::create_dir_all(repository.join("vms")).expect("made");
+    let put = |name: &str, text: &str| std::fs::write(repository.join(name), text).expect("written");
+    let evil = repository.join("qemu-evil");
+    put("qemu-evil", &format!("#!/bin/sh\ntouch {}\n", dir.path().join("PWNED").display()));
+    std::fs::set_permissions(&evil, PermissionsExt::from_mode(0o755)).expect("a mode");
+    std::fs::write(dir.path().join("secret"), "a secret of the host\n").expect("written");
+    std::os::unix::fs::symlink(dir.path().join("secret"), repository.join("link.kdl")).expect("a link");
+    std::fs::create_dir(repository.join("vms/sub")).expect("made");
+    put("vms/vm.xml", &domain(QEMU, "", ""));
+    put("vms/evil.xml", &domain(evil.to_str().expect("text"), "", ""));
+    let allows = format!("security {{ allow-program \"{}\"; }}\n", repository.display());
+    put("host.kdl", &format!("host-facts version=1\nmachine {{ arch \"x86_64\"; }}\n{allows}"));
+    let secret = dir.path().join("secret");
+    let elsewhere = dir.path().join("elsewhere");
+    let run = |project: &str, words: &[&str]| {
+        put("virtc.kdl", project);
+        let out = virtc().current_dir(&repository).args(words).output().expect("virtc");
+        assert!(!dir.path().join("PWNED").exists(), "{project}: a program of the repository has run");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+        assert!(!said.contains("a secret of the host"), "{project}: {said}");
+        (out.status.code(), said)
+    };
+    for project in [
+        "caps \"./qemu-evil\"".to_string(),
+        format!("caps \"{}\"", evil.display()),
+        format!("caps \"{}\"", secret.display()),
+        format!("host \"{}\"", secret.display()),
+        "host \"link.kdl\"".to_string(),
+        "caps \"link.kdl\"".to_string(),
+        "caps \"../../secret\"".to_string(),
+    ] {
+        let (code, said) = run(&project, &["check", "vms/vm.xml"]);
+        assert!(code == Some(1) && said.contains("VC1921"), "{project}: {said}");
+    }
+    // Facts that come with the domains let nothing be asked.
+    run("host \"host.kdl\"\ncaps \"here\"", &["check", "vms/evil.xml"]);
+    for output in [elsewhere.to_str().expect("text"), "../../elsewhere", "../.hidden", "/"] {
+        let (code, said) = run(&format!("output \"{output}\""), &["build", "vms/vm.xml"]);
+        assert!(code == Some(1) && said.contains("VC1921"), "{output}: {said}");
+        assert!(!elsewhere.exists() && !outer.join(".hidden").exists());
+    }
+    for output in ["out", "../out"] {
+        let (code, said) = run(&format!("output \"{output}\""), &["build", "vms/vm.xml"]);
+        assert!(code == Some(0) && repository.join(output).is_dir(), "{output}: {said}");
+    }
+    let (code, said) = run("host \"host.kdl\"", &["check", "vms/vm.xml"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (code, said) = run(&format!("host \"{}\"", secret.display()), &["check", "--host", "host.kdl", "vms/vm.xml"]);
+    assert_eq!(code, Some(0), "the command line says it: {said}");
+}

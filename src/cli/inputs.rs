@@ -32,7 +32,7 @@ impl Caps {
     pub fn load(given: Option<&Path>, shared: &Shared, files: &mut Vec<PathBuf>) -> Result<Caps, Exit> {
         let Some(path) = given else { return Ok(Caps::Choice(Choice::Fitting)) };
         if path.as_os_str() == HERE {
-            return Ok(Caps::Here(Emulators::default()));
+            return Ok(Caps::Here(Emulators::new(!shared.facts_of_project)));
         }
         if let Some(profile) = path.to_str().and_then(Choice::profile) {
             return Ok(Caps::Choice(profile));
@@ -67,7 +67,7 @@ impl Caps {
 }
 
 /// Whether the file is a program rather than a text about one: machine code, or a script.
-fn is_program(path: &Path) -> bool {
+pub fn is_program(path: &Path) -> bool {
     let mut start = [0; 4];
     let read = std::fs::File::open(path).and_then(|mut file| file.read(&mut start));
     read.is_ok_and(|n| start[..n].starts_with(b"\x7fELF") || start[..n].starts_with(b"#!"))

@@ -100,6 +100,9 @@ pub struct Shared {
     /// With `--no-lock`: locks are not looked at.
     #[arg(skip)]
     pub unlocked: bool,
+    /// Whether the host facts are those that a project file names.
+    #[arg(skip)]
+    pub facts_of_project: bool,
     /// Where `build` writes when its options do not say it: the project file's word.
     #[arg(skip)]
     pub output: Option<PathBuf>,

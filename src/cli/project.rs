@@ -1,15 +1,17 @@
 //! `virtc.kdl`: what one would else type each time, for all domains below a folder. It is looked for from the folder of
 //! the input upwards.
 
-use super::inputs::{HERE, HostName, Source, report};
+use super::inputs::{HERE, HostName, Source, is_program, report};
 use super::{Exit, Shared, complain};
 use crate::caps::Choice;
 use crate::diag::codes::qemu;
-use crate::diag::{Diagnostics, Level, Levels};
+use crate::diag::{Diagnostics, Level, Levels, Span};
+use crate::host::Host;
 use crate::host::kdl::{self, Reader, Times, Times::*, name_span};
 use crate::host::reference::Entry;
+use crate::lower::policy::refused_emulator;
 use crate::plan::Target;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The name of the file.
 const NAME: &str = "virtc.kdl";
@@ -84,9 +86,11 @@ pub fn complete(mut shared: Shared, input: Option<&Path>, target: bool) -> Resul
     }
     let Some(file) = input.and_then(find) else { return Ok(shared) };
     let project = load(&file, &shared)?;
+    project.judge(&file, &shared)?;
     if shared.verbose > 0 {
         complain(&format!("project file: {}", file.display()));
     }
+    shared.facts_of_project = shared.host.is_none() && project.host.is_some();
     shared.host = shared.host.or(project.host);
     shared.caps = shared.caps.or(project.caps);
     shared.connect = shared.connect.or(project.connect);
@@ -100,6 +104,76 @@ pub fn complete(mut shared: Shared, input: Option<&Path>, target: bool) -> Resul
         shared.target = named;
     }
     Ok(shared)
+}
+
+impl Project {
+    /// A project file comes with the domains, from whoever wrote them, and is read where somebody only looks at them. So it has
+    /// no program run, no file of others shown, and nothing written outside the project. What the command line says does not count.
+    fn judge(&self, file: &Path, shared: &Shared) -> Result<(), Exit> {
+        let base = file.parent().unwrap_or(Path::new("/"));
+        let mut faults = Vec::new();
+        if let Some(caps) = self.caps.as_ref().filter(|_| shared.caps.is_none()) {
+            let of_package = caps.to_str().is_some_and(|path| refused_emulator(path, &Host::default()).is_none());
+            if is_program(caps) && !of_package {
+                faults.push(("caps", caps, "it is a program, and a project file has none run but those below /usr", "--caps"));
+            } else if !is_text_of(base, caps, &["kdl", "xml"]) {
+                faults.push(("caps", caps, "it is neither in the project nor a .kdl or .xml file", "--caps"));
+            }
+        }
+        if let Some(host) = self.host.as_ref().filter(|_| shared.host.is_none())
+            && !is_text_of(base, host, &["kdl"])
+        {
+            faults.push(("host", host, "it is neither in the project nor a .kdl file", "--host"));
+        }
+        if let Some(output) = self.output.as_ref()
+            && !is_inside(base, output)
+            && !is_beside(base, output)
+        {
+            faults.push(("output", output, "it is neither in the project nor beside it", "-o"));
+        }
+        let mut diags = Diagnostics::new();
+        for (node, path, why, option) in &faults {
+            let message = format!("{node}: '{}' is not taken from a project file: {why}", path.display());
+            diags
+                .error(&qemu::PROJECT_REACH, Span::NONE, message)
+                .help(format!("say it on the command line, where it is you who says it: {option}"));
+        }
+        report(&diags, &Source { name: file.display().to_string(), bytes: Vec::new() }, shared);
+        if faults.is_empty() { Ok(()) } else { Err(Exit::Input) }
+    }
+}
+
+/// Where a path leads, as far as it is there.
+fn real(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|part| Some((part, part.canonicalize().ok()?)));
+    match there {
+        Some((part, real)) => real.join(path.strip_prefix(part).unwrap_or(Path::new(""))),
+        None => path.to_path_buf(),
+    }
+}
+
+/// Whether a path lies in a folder, also when links are followed.
+fn is_inside(folder: &Path, path: &Path) -> bool {
+    let path = real(path);
+    // The part that is not there yet has no links, and may have `..`.
+    path.starts_with(real(folder)) && !path.components().any(|part| part == Component::ParentDir)
+}
+
+/// Whether a path lies in a folder beside another, as `../out` does; no hidden one, and nothing of the root folder's.
+fn is_beside(folder: &Path, path: &Path) -> bool {
+    let above = folder.parent().filter(|above| above.parent().is_some()).map(real);
+    let path = real(path);
+    let inner = above.as_ref().and_then(|above| path.strip_prefix(above).ok());
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(name) if !name.as_encoded_bytes().starts_with(b"."));
+    inner.is_some_and(|inner| inner.components().all(plain) && inner.components().count() > 0)
+}
+
+/// Whether a file may be shown in messages: one of the project, or one that is such a text by its name.
+fn is_text_of(base: &Path, path: &Path, ends: &[&str]) -> bool {
+    // Words such as `here` and names of profiles are no files.
+    let named = path.components().count() == 1 && path.is_relative();
+    let end = real(path).extension().and_then(|end| end.to_str()).map(str::to_string);
+    named || is_inside(base, path) || end.is_some_and(|end| ends.contains(&end.as_str()))
 }
 
 /// The project file nearest to an input; for standard input, to the working directory.
