@@ -969,3 +969,22 @@ fn projects_of_strangers_are_only_read() {
     let (code, said) = run(&format!("host \"{}\"", secret.display()), &["check", "--host", "host.kdl", "vms/vm.xml"]);
     assert_eq!(code, Some(0), "the command line says it: {said}");
 }
+
+#[test]
+fn links_to_other_kinds_of_files_are_not_shown() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| dir.path().join(name);
+    std::fs::write(at("shadow"), "a secret of the host\n").expect("written");
+    std::fs::write(at("real.xml"), domain(QEMU, "", "")).expect("written");
+    std::fs::create_dir(at("vms")).expect("made");
+    std::os::unix::fs::symlink(at("shadow"), at("vms/vm.xml")).expect("a link");
+    std::os::unix::fs::symlink(at("real.xml"), at("good.xml")).expect("a link");
+    std::os::unix::fs::symlink(at("shadow"), at("host.kdl")).expect("a link");
+    for words in [vec!["check", "vms"], vec!["check", "vms/vm.xml"], vec!["check", "--host", "host.kdl", "good.xml"]] {
+        let out = virtc().current_dir(dir.path()).args(&words).output().expect("virtc");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned() + &String::from_utf8_lossy(&out.stdout);
+        assert!(!out.status.success() && !said.contains("a secret of the host"), "{words:?}: {said}");
+    }
+    let out = virtc().current_dir(dir.path()).args(["check", "good.xml"]).output().expect("virtc");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+}

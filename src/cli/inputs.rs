@@ -127,6 +127,15 @@ pub fn read(path: &Path) -> Result<Source, Exit> {
     })
 }
 
+/// Where a link leads, if its name promises another kind of file: messages would show a file that nobody meant, in the log of
+/// whoever checks what a stranger made.
+fn disguised(path: &Path) -> Option<PathBuf> {
+    let promised = path.extension()?;
+    let link = path.symlink_metadata().is_ok_and(|meta| meta.is_symlink());
+    let real = link.then(|| path.canonicalize().ok()).flatten()?;
+    (!real.extension().is_some_and(|end| end.eq_ignore_ascii_case(promised))).then_some(real)
+}
+
 /// Reads a file; `-` is standard input. Otherwise why not, for a person.
 pub fn attempt(path: &Path) -> Result<Source, String> {
     let mut bytes = Vec::new();
@@ -135,6 +144,10 @@ pub fn attempt(path: &Path) -> Result<Source, String> {
             Ok(_) => Ok(Source { name: STDIN.to_string(), bytes }),
             Err(e) => Err(format!("cannot read standard input: {e}")),
         };
+    }
+    if let Some(real) = disguised(path) {
+        let (link, real) = (path.display(), real.display());
+        return Err(format!("cannot read {link}: it is a link to '{real}', which is no such file by its name; name that one"));
     }
     match contents(path) {
         Ok(mut bytes) => {
