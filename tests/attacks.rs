@@ -367,6 +367,9 @@ fn what_people_have_compiles() {
         assert_eq!(errors("", &used_as("unix", path)), [""; 0], "{path}");
     }
     let facts = "security { allow-path \"/var/lib/mysql\" \"/dev/hidraw3\"; }";
+    for path in ["/var/lib/mysql/../../../etc/shadow", "/dev/hidraw3/../mem"] {
+        assert_eq!(errors(facts, &used_as("disk", path)), ["VC1404"], "{path}");
+    }
     assert_eq!(errors(facts, &used_as("disk", "/var/lib/mysql/vm.img")), [""; 0]);
     assert_eq!(errors(facts, &used_as("dev", "/dev/hidraw3")), [""; 0]);
 }

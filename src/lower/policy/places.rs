@@ -194,7 +194,7 @@ impl<'a> Usage<'a> {
 pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
     let mut faults = Vec::new();
     let mut look = |path: &str, usage: Usage, cause: &Cause| {
-        if allowed.iter().any(|a| is_below(path, a)) || own(plan, path) {
+        if consented(path, allowed) || own(plan, path) {
             return;
         }
         if let Some(why) = forbidden(path, &usage) {
@@ -231,11 +231,16 @@ pub fn paths(plan: &Plan, allowed: &[String]) -> Vec<(Cause, String)> {
 
 /// Why a path is closed that stands in a text which is handed on as it is, and which nothing is granted for.
 pub(super) fn mentioned(plan: &Plan, path: &str, of: Use, kind: PathKind, allowed: &[String]) -> Option<&'static str> {
-    if allowed.iter().any(|a| is_below(path, a)) || own(plan, path) {
+    if consented(path, allowed) || own(plan, path) {
         return None;
     }
     // Whether it is written nobody can tell; who only reads gets in further.
     forbidden(path, &Usage { kind, writes: false, sharing: Sharing::Exclusive, of, domain: &plan.name })
+}
+
+/// Whether the host facts open a path. Nobody knows where one with `..` leads.
+fn consented(path: &str, allowed: &[String]) -> bool {
+    !path.split('/').any(|part| part == "..") && allowed.iter().any(|a| is_below(path, a))
 }
 
 /// What a default rule grants is not the XML's to choose.
@@ -256,7 +261,7 @@ fn own(plan: &Plan, path: &str) -> bool {
 /// Why a guest may not have what a path really leads to (`target`, without links) on some host; none if it may.
 #[cfg(feature = "host")]
 pub fn closed(plan: &Plan, access: &Access, target: &str, allowed: &[String]) -> Option<&'static str> {
-    let open = |path: &str| allowed.iter().any(|a| is_below(path, a));
+    let open = |path: &str| consented(path, allowed);
     if ours(access) || open(target) || open(&access.path) || own(plan, target) {
         return None;
     }
