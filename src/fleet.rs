@@ -49,6 +49,11 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
         if *kind == claims::CATEGORIES && !owners.iter().any(|(at, _)| members[*at].there.is_some()) {
             continue;
         }
+        // Of two with one UUID that is told.
+        let uuids: BTreeSet<&str> = owners.iter().map(|(at, _)| members[*at].plan.uuid.as_str()).collect();
+        if *kind == claims::PROFILE && uuids.len() < owners.len() {
+            continue;
+        }
         let (first, others) = told(members, owners);
         for &(at, cause) in others {
             let place = place(members, first);

@@ -49,6 +49,9 @@ fn accesses<'a>(plan: &'a Plan, f: &mut dyn FnMut(&'static str, String, &'a Caus
 /// The pair of categories, compared with machines that are there already.
 pub(super) const CATEGORIES: &str = "pair of SELinux categories";
 
+/// The profile of AppArmor, which is named after the UUID.
+pub(super) const PROFILE: &str = "AppArmor profile";
+
 /// What keeps the files of machines apart: who has the label of another has its files, too.
 fn labels<'a>(plan: &'a Plan, f: &mut dyn FnMut(&'static str, String, &'a Cause)) {
     let cause = |own: &'a Cause| plan.qemu().map_or(own, |q| if own.line > 0 { own } else { &q.cause });
@@ -59,6 +62,6 @@ fn labels<'a>(plan: &'a Plan, f: &mut dyn FnMut(&'static str, String, &'a Cause)
     }
     // Profiles of the host may serve several machines.
     if let Some(own) = plan.confinement.apparmor.as_ref().filter(|a| a.generated || a.profile.starts_with("libvirt-")) {
-        f("AppArmor profile", own.profile.clone(), cause(&own.cause));
+        f(PROFILE, own.profile.clone(), cause(&own.cause));
     }
 }
