@@ -51,9 +51,15 @@ if virtc=/mnt/share/virtc; "$virtc" --version >/tmp/check.log 2>&1; then
   useradd --system --no-create-home --shell /usr/sbin/nologin virtc-lab-r
   check "virtc run -d" "$virtc" run -d /mnt/share/runner.xml
   check "its guest is ready" soon 60 grep -aq 'lab-guest: ready' $R/serial
+  r=$("$virtc" list | awk '$1 == "lab-r" { print $2 }')
+  check "it has a profile that was loaded for it" grep -q '^libvirt-.* (enforce)' /proc/$r/attr/current
+  check "it sees nothing of root's own folder" bash -c "[ -n \"\$(ls -A /root)\" ] && [ -d /proc/$r/root/root ] && [ -z \"\$(ls -A /proc/$r/root/root)\" ]"
+  check "it sees no other machine's folder" bash -c "[ \"\$(ls /proc/$r/root/run/virtc)\" = lab-r ]"
+  profile=$(sed 's/ .*//' /proc/$r/attr/current)
   check "its scope has the device rules of the Plan" bash -c 'u=$(systemctl list-units --plain --no-legend "virtc-run-lab-r-*" | cut -d" " -f1); [ "$(systemctl show -P DevicePolicy $u)" = strict ] && [ "$(systemctl show -P DeviceAllow $u | cut -d" " -f1 | sort | tr "\n" " ")" = "/dev/full /dev/null /dev/random /dev/urandom /dev/zero " ]'
   check "virtc stop" "$virtc" stop lab-r
   check "it was shut down by ACPI" grep -aq 'powering off' $R/serial
+  check "its profile has gone with it" bash -c "! grep -q '^$profile ' /sys/kernel/security/apparmor/profiles"
   chmod 0666 /dev/hpet
   sed 's#</domain>#<qemu:commandline><qemu:arg value="-object"/><qemu:arg value="rng-random,id=x,filename=/dev/hpet"/></qemu:commandline></domain>#' /mnt/share/runner.xml >$R/more.xml
   check "a device that nobody asked for is refused" bash -c "! $virtc run -d $R/more.xml >$R/said 2>&1 && cat $R/said && tr -d '\n │' <$R/said | grep -q '/dev/hpet.*Operationnotpermitted'"
