@@ -1,7 +1,7 @@
 //! The page of `virtc explain --html`: every link leads somewhere and back, nothing is fetched, and no text of a domain
 //! becomes a tag.
 
-use crate::common::{root, virtc};
+use crate::common::{root, skip, tool, virtc};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -238,4 +238,139 @@ fn a_fleet_has_a_page_of_its_own() {
     for told in ["the UUID", "the writable disk", "Shared files", "does not compile"] {
         assert!(index.contains(told), "{told}: {index}");
     }
+}
+
+/// What the live page is told for a question.
+fn live(question: &serde_json::Value) -> serde_json::Value {
+    serde_json::from_str(&virtc::explorer::live::answer(&question.to_string())).expect("JSON")
+}
+
+#[test]
+fn the_live_page_is_told_what_the_page_shows() {
+    for file in examples() {
+        let out =
+            virtc().args(["explain", "--html", "-", "-q", "--no-config"]).arg(&file).output().expect("virtc runs");
+        let page = String::from_utf8(out.stdout).expect("UTF-8");
+        let source = std::fs::read_to_string(&file).expect("a text");
+        let told = live(&serde_json::json!({ "source": source }));
+        assert_eq!(told["fine"], true, "{}", file.display());
+        for part in ["source", "defaults", "facts"] {
+            let html = told[part].as_str().expect("a text");
+            assert!(page.contains(html), "{}: {part}: {html}", file.display());
+        }
+        let panels = told["panels"].as_array().expect("panels");
+        assert!(panels.len() > 6, "{panels:?}");
+        for panel in panels {
+            assert!(page.contains(panel["html"].as_str().expect("a text")), "{}: {}", file.display(), panel["id"]);
+        }
+    }
+}
+
+#[test]
+fn the_live_page_compiles_for_what_is_chosen() {
+    let source = std::fs::read_to_string(root().join("examples/server.xml")).expect("a text");
+    let facts = |question: &serde_json::Value| live(question)["facts"].as_str().expect("facts").to_string();
+    let ask = |key: &str, value: &str| serde_json::json!({ "source": source, key: value });
+    assert!(facts(&ask("qemu", "qemu-9.2")).contains("QEMU 9.2"));
+    assert!(facts(&ask("target", "libvirt@11.3")).contains("for libvirt@11.3"));
+    let kernel = "/- kdl-version 2\nfirmware { nosuch }\n";
+    let said = live(&ask("facts", kernel));
+    assert_eq!(said["fine"], false);
+    let panels = said["panels"].as_array().expect("panels");
+    assert!(panels[0]["html"].as_str().is_some_and(|html| html.contains("facts of the host, line 2:")), "{panels:?}");
+    for (key, value, word) in [
+        ("qemu", "qemu-0.1", "profile"),
+        ("host", "nowhere", "host"),
+        ("target", "xen", "standalone"),
+        ("no", "x", "field"),
+    ] {
+        let refused = live(&ask(key, value));
+        assert!(refused["refused"].as_str().is_some_and(|why| why.contains(word)), "{refused}");
+    }
+    let distributions = virtc::host::Distribution::ALL;
+    assert!(distributions.iter().all(|d| live(&ask("host", d.as_str()))["fine"] == true));
+    for broken in ["", "<domain", "<domain type='kvm'/>", "\u{1}"] {
+        assert_eq!(live(&serde_json::json!({ "source": broken }))["fine"], false, "{broken:?}");
+    }
+}
+
+#[test]
+fn the_live_page_is_whole_without_a_domain() {
+    let example = ("a \"b\"".to_string(), "<domain>\n</domain>".to_string());
+    let shell = virtc::explorer::live::shell("QUJD", &[example]);
+    let all = sound(&shell);
+    let option = all.iter().find(|e| e.tag == "option" && e.get("value").starts_with("<domain"));
+    assert!(option.is_some_and(|o| o.text == "a \"b\"" && o.get("value") == "<domain>\n</domain>"));
+    let names: Vec<&str> = all.iter().filter(|e| e.tag == "option").map(|e| e.get("value")).collect();
+    for name in ["qemu-11.1", "debian-13", "libvirt@11.3", "standalone"] {
+        assert!(names.contains(&name), "{name} of {names:?}");
+    }
+    assert!(all.iter().any(|e| e.tag == "script" && e.text.contains("QUJD")));
+}
+
+#[test]
+fn a_lock_knows_its_elements() {
+    let all = sound(&page("locked", &std::fs::read_to_string(root().join("examples/desktop.xml")).expect("a text")));
+    let panel = all.iter().find(|e| e.get("id") == "tab-lock").expect("the lock");
+    assert!(panel.text.contains("virtc-lock version=1"), "{}", panel.text);
+    let part = |start: &str| all.iter().find(|e| e.get("class") == "o" && e.text.starts_with(start)).cloned();
+    assert!(part("machine \"pc-q35-").is_some_and(|p| p.get("title").contains("<type>")));
+    assert!(part("disk \"virtio-disk0\"").is_some_and(|p| p.get("title").contains("<disk>")));
+    assert!(part("controller \"pci.1\"").is_some_and(|p| p.get("title").contains("what virtc adds")));
+}
+
+/// A browser without a window, and what runs its script; none, told, where one is missing.
+fn browser() -> Option<(PathBuf, String)> {
+    let chromium = tool("chromium", "chromium")?;
+    tool("node", "nodejs")?;
+    // The judge of accessibility, if somebody has fetched it.
+    let axe = std::env::var("VIRTC_AXE").ok().filter(|file| std::path::Path::new(file).exists());
+    if axe.is_none() {
+        skip("axe-core (npm): the page is not judged for accessibility");
+    }
+    Some((chromium, axe.unwrap_or("-".to_string())))
+}
+
+/// Runs a script of tests/browser; what it prints is faults, but for lines of measurements.
+fn in_browser(script: &str, pages: &[PathBuf]) {
+    let Some((chromium, axe)) = browser() else { return };
+    let pictures = std::env::var("VIRTC_PICTURES").unwrap_or("-".to_string());
+    let run = std::process::Command::new("node")
+        .arg(root().join("tests/browser").join(script))
+        .arg(chromium)
+        .args([axe, pictures])
+        .args(pages)
+        .output()
+        .expect("node runs");
+    let said = String::from_utf8_lossy(&run.stdout).into_owned() + &String::from_utf8_lossy(&run.stderr);
+    eprint!("{said}");
+    assert!(run.status.success(), "{said}");
+}
+
+#[test]
+fn pages_hold_in_a_browser() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let mut pages = Vec::new();
+    for file in examples() {
+        let page = dir.path().join(file.file_name().expect("a name")).with_extension("html");
+        let run = virtc().args(["explain", "-q", "--no-config", "--html"]).arg(&page).arg(&file).output();
+        assert!(run.is_ok_and(|out| out.status.success()), "{}", file.display());
+        pages.push(page);
+    }
+    assert_eq!(pages.len(), 8);
+    in_browser("pages.mjs", &pages);
+}
+
+#[test]
+fn the_live_page_holds_in_a_browser() {
+    // docs/explorer/build takes minutes, and a Rust that writes WebAssembly.
+    let Some(page) = std::env::var_os("VIRTC_LIVE_PAGE").map(PathBuf::from) else {
+        return skip("the live page (docs/explorer/build, for which there is no WebAssembly)");
+    };
+    let bytes = std::fs::read(&page).expect("the page");
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    std::io::Write::write_all(&mut packed, &bytes).expect("memory");
+    let size = packed.finish().expect("memory").len();
+    assert!(size <= 3 << 20, "the page has {size} bytes as a server sends it");
+    in_browser("live.mjs", &[page]);
 }

@@ -25,8 +25,11 @@ pub struct Args {
     #[arg(last = true)]
     path: Option<PathBuf>,
     /// How to print what differs
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, value_enum, default_value_t, conflicts_with = "html")]
     format: Format,
+    /// Write a page for a browser: what differs, and the outputs side by side; for several machines a folder. - is standard output
+    #[arg(long, value_name = "OUT")]
+    html: Option<PathBuf>,
     /// Exit with status 3 only for differences of this class and of graver ones (the gravest is guest-visible)
     #[arg(long, value_enum, value_name = "CLASS")]
     fail_on: Option<FailOn>,
@@ -101,6 +104,8 @@ pub(super) struct Machine {
     pub file: String,
     /// What differs.
     pub found: Vec<Classed>,
+    /// What was compared; none if only one side has the machine.
+    pub sides: Option<Box<(Compared, Compared)>>,
 }
 
 /// Compares; exit status 3 if something differs.
@@ -140,15 +145,18 @@ fn compared(args: &Args, sides: &Sides, shared: &Shared) -> Result<Exit, Exit> {
     }
     let mut machines = differing(&old, &new, &shareds, several, args)?;
     machines.retain(|m| !m.found.is_empty());
+    let gravest = machines.iter().filter_map(|m| crate::diff::gravest(&m.found)).min();
+    let least = args.fail_on.map_or(Class::Cosmetic, FailOn::class);
+    let end = if gravest.is_some_and(|class| class <= least) { Exit::Differs } else { Exit::Done };
+    if let Some(out) = &args.html {
+        return Ok(super::page::differences(&machines, &titles, out).and(end));
+    }
     let out = match args.format {
         Format::Json => json_of(&machines),
         Format::Sarif => sarif(&machines),
         _ if machines.is_empty() => String::new(),
         _ => paper::differences(&report(&machines, &titles, old.is_one() && new.is_one()), shared),
     };
-    let gravest = machines.iter().filter_map(|m| crate::diff::gravest(&m.found)).min();
-    let least = args.fail_on.map_or(Class::Cosmetic, FailOn::class);
-    let end = if gravest.is_some_and(|class| class <= least) { Exit::Differs } else { Exit::Done };
     Ok(if out.is_empty() { end } else { print(&out).and(end) })
 }
 
@@ -194,7 +202,7 @@ fn differing(old: &Side, new: &Side, shareds: &[Shared; 2], several: bool, args:
         let at = left.iter().position(|old| one || old.plan.name == new.plan.name);
         let at = at.or_else(|| left.iter().position(|old| old.plan.uuid == new.plan.uuid));
         out.push(match at {
-            Some(at) => machine(&left.remove(at), &new, args),
+            Some(at) => machine(left.remove(at), new, args),
             None => whole(new.plan.name, new.file, Change::Added { properties: Vec::new() }),
         });
     }
@@ -202,12 +210,12 @@ fn differing(old: &Side, new: &Side, shareds: &[Shared; 2], several: bool, args:
     Ok(out)
 }
 
-fn machine(old: &Compared, new: &Compared, args: &Args) -> Machine {
+fn machine(old: Compared, new: Compared, args: &Args) -> Machine {
     let mut found = classed(&old.plan, &new.plan);
     if args.ignore.contains(&Ignore::Generated) {
         leave_out_generated(&mut found, &old.derived, &new.derived);
     }
-    Machine { name: new.plan.name.clone(), file: new.file.clone(), found }
+    Machine { name: new.plan.name.clone(), file: new.file.clone(), found, sides: Some(Box::new((old, new))) }
 }
 
 /// Leaves out values that one side did not ask for.
@@ -240,7 +248,7 @@ fn whole(name: String, file: String, change: Change) -> Machine {
     };
     let why = "the whole machine";
     let classed = Classed { difference, class: Class::GuestVisible, why, properties: Vec::new(), qmp: Vec::new() };
-    Machine { name, file, found: vec![classed] }
+    Machine { name, file, found: vec![classed], sides: None }
 }
 
 fn artifacts(path: &Path, shared: &Shared) -> Result<BTreeMap<String, Artifact>, Exit> {

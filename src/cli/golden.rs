@@ -140,7 +140,7 @@ fn changed_plans(tree: &BTreeMap<String, Artifact>, stored: &Path, paths: &mut B
             follow += usize::from(mine && differs(path));
             !mine
         });
-        machines.push(Machine { name: new.name.clone(), file: path.clone(), found });
+        machines.push(Machine { name: new.name.clone(), file: path.clone(), found, sides: None });
     }
     if machines.is_empty() {
         return String::new();

@@ -41,6 +41,8 @@ pub struct Compared {
     pub plan: Plan,
     /// The file that it is from.
     pub file: String,
+    /// The XML of the domain; none where there is only a Plan.
+    pub text: Option<String>,
     /// Values that nobody gave: a UUID, MAC addresses that follow from the name.
     pub derived: String,
 }
@@ -311,7 +313,7 @@ fn one(member: &Member, world: &World<'_>) -> (Result<Compared, String>, crate::
     let file = member.source.name.clone();
     if member.source.bytes.trim_ascii_start().starts_with(b"{") {
         let plan = Plan::read(&member.source.bytes).map_err(|fault| fault.to_string());
-        return (plan.map(|plan| Compared { plan, file, derived: String::new() }), Default::default());
+        return (plan.map(|plan| Compared { plan, file, text: None, derived: String::new() }), Default::default());
     }
     let mut compiled = world.compile_beside(&member.source, member.lock.as_deref(), Until::Planned);
     if world.shared.strict {
@@ -319,5 +321,6 @@ fn one(member: &Member, world: &World<'_>) -> (Result<Compared, String>, crate::
     }
     let derived = compiled.diags.iter().filter(|d| d.code == &DERIVED).map(|d| d.message.as_str());
     let derived = derived.collect::<Vec<_>>().join("\n");
-    (compiled.plan.map(|plan| Compared { plan, file, derived }).ok_or_else(String::new), compiled.diags)
+    let text = Some(String::from_utf8_lossy(&member.source.bytes).into_owned());
+    (compiled.plan.map(|plan| Compared { plan, file, text, derived }).ok_or_else(String::new), compiled.diags)
 }

@@ -30,6 +30,12 @@ impl Html {
         self
     }
 
+    /// HTML that this writer made.
+    pub fn append(&mut self, html: String) -> &mut Html {
+        self.out.push_str(&html);
+        self
+    }
+
     /// A number.
     pub fn number(&mut self, number: usize) -> &mut Html {
         self.out.push_str(&number.to_string());

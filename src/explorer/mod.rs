@@ -2,12 +2,15 @@
 //!
 //! [`Explorer`] is the value: the source, the texts of all outputs and, for each marked part of a text, the [`Origin`]s that
 //! brought it about. [`page`](Explorer::page) writes it as one HTML file that needs neither network nor script, and is better
-//! with the script that it holds. [`fleet`] is the page of many domains.
+//! with the script that it holds. [`fleet`] is the page of many domains, [`live`] the one that compiles while one types.
 //!
 //! Everything here is pure; a browser can run it.
 
+pub mod difference;
 mod fleet;
 mod html;
+pub mod live;
+mod locked;
 mod normalised;
 mod origins;
 mod outputs;
@@ -83,7 +86,11 @@ impl<'a> Explorer<'a> {
         let doc = xml::parse(source.as_bytes(), &mut unheard);
         let mut origins = Origins::new(&doc);
         let tabs = match (&compiled.plan, &compiled.domain) {
-            (Some(plan), Some(domain)) => outputs::tabs(plan, domain, &doc, templates, &mut origins, &mut diags),
+            (Some(plan), Some(domain)) => {
+                let lock = compiled.locking.fresh.as_ref();
+                let from = outputs::Inputs { plan, domain, lock, doc: &doc };
+                outputs::tabs(&from, templates, &mut origins, &mut diags)
+            }
             _ => Vec::new(),
         };
         let diagnostics = diags.sorted().into_iter().cloned().collect();

@@ -1,17 +1,33 @@
 (() => {
   'use strict';
   const all = (query, root = document) => [...root.querySelectorAll(query)];
-  const panels = all('.panel'), tabs = all('.tabs a'), why = document.getElementById('why');
-  if (!panels.length) return;
+  const nav = document.querySelector('.tabs'), why = document.getElementById('why');
+  if (!nav) return;
   document.body.classList.add('live');
 
-  // What belongs to an origin: its tag, its element, and all that came of it.
+  // What is there: the panels with their tabs, and what belongs to an origin: its tag, its element, and all that came of it.
+  let panels = [], tabs = [], pinned = [], hovered = [];
   const belongs = new Map();
-  for (const el of all('[data-c]')) {
-    for (const c of el.dataset.c.split(' ')) {
-      if (!belongs.has(c)) belongs.set(c, []);
-      belongs.get(c).push(el);
+  function rebuild() {
+    const open = panels.find(panel => !panel.hidden);
+    panels = all('.panel');
+    tabs = all('.tabs a');
+    nav.setAttribute('role', 'tablist');
+    tabs.forEach((tab, i) => {
+      tab.setAttribute('role', 'tab');
+      tab.setAttribute('aria-controls', panels[i].id);
+      panels[i].setAttribute('role', 'tabpanel');
+    });
+    belongs.clear();
+    for (const el of all('[data-c]')) {
+      for (const c of el.dataset.c.split(' ')) {
+        if (!belongs.has(c)) belongs.set(c, []);
+        belongs.get(c).push(el);
+      }
     }
+    pinned = hovered = [];
+    const again = open && panels.find(panel => panel.id === open.id);
+    if (panels.length) show(again || panels[0], Boolean(again));
   }
   // An element stands for all that is in it, but for the domain, in which everything is.
   function originsOf(el) {
@@ -21,7 +37,6 @@
     return [...new Set([el, ...inner].flatMap(one => one.dataset.c.split(' ')))];
   }
   const panelOf = el => el.closest('.panel');
-  let pinned = [], hovered = [];
 
   function paint(name, origins) {
     for (const el of all('.' + name + '[data-c]')) el.classList.remove(name);
@@ -41,6 +56,7 @@
   function words(origins) {
     return origins.slice(0, 1).map(c => {
       const tag = document.getElementById('c' + c);
+      if (!tag) return '';
       const text = tag.textContent.replace(/\s+/g, ' ');
       return tag.closest('.defaults') ? 'default: ' + text : text;
     }).join(' and ');
@@ -85,7 +101,8 @@
     if (el.matches('.o')) {
       if (panelOf(el).hidden) show(panelOf(el));
       reveal(el);
-      reveal(document.getElementById('c' + origins[0]));
+      const cause = document.getElementById('c' + origins[0]);
+      if (cause) reveal(cause);
     } else {
       const outs = origins.flatMap(c => (belongs.get(c) || []).filter(o => o.matches('.o')));
       const out = outs.find(o => !panelOf(o).hidden) || outs[0];
@@ -94,7 +111,16 @@
       reveal(el.matches('.el') ? el.querySelector('.c') : el);
     }
   }
-  const link = id => history.replaceState(null, '', id ? '#' + id : location.pathname + location.search);
+  // What is pinned is named by the fragment. A page that keeps more there has it in front: `#x=…&at=o0-0-3`.
+  let kept = '';
+  const link = id => {
+    const fragment = kept ? kept + (id ? '&at=' + id : '') : id;
+    history.replaceState(null, '', fragment ? '#' + fragment : location.pathname + location.search);
+  };
+  function named() {
+    const [, id] = location.hash.match(/^#(?:x=[\w-]+&at=)?([^=]*)$/) || [];
+    try { return decodeURIComponent(id || ''); } catch (e) { return ''; }
+  }
   document.addEventListener('click', e => {
     if (e.ctrlKey || e.metaKey || e.shiftKey || e.button) return;
     const tab = e.target.closest('.tabs a');
@@ -108,13 +134,14 @@
     if (!el || String(getSelection())) return;
     e.preventDefault();
     const anchor = el.matches('.el') ? el.querySelector('.c') : el;
-    const again = originsOf(el).join() === pinned.join() && location.hash === '#' + anchor.id;
+    const again = originsOf(el).join() === pinned.join() && named() === anchor.id;
     link(again ? '' : anchor.id);
     pin(again ? null : el);
   });
   document.addEventListener('keydown', e => {
-    if (e.key === 'Escape' && !e.target.matches('input')) { pin(null); link(''); }
-    if (e.key === '/' && !e.target.matches('input')) { e.preventDefault(); document.getElementById('find').focus(); }
+    const writes = e.target.matches('input, textarea');
+    if (e.key === 'Escape' && !writes) { pin(null); link(''); }
+    if (e.key === '/' && !writes) { e.preventDefault(); document.getElementById('find').focus(); }
     const at = tabs.indexOf(e.target);
     const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
     if (at >= 0 && step) {
@@ -124,16 +151,8 @@
     }
   });
 
-  const nav = document.querySelector('.tabs');
-  nav.setAttribute('role', 'tablist');
-  tabs.forEach((tab, i) => {
-    tab.setAttribute('role', 'tab');
-    tab.setAttribute('aria-controls', panels[i].id);
-    panels[i].setAttribute('role', 'tabpanel');
-  });
   function follow() {
-    let id = '';
-    try { id = decodeURIComponent(location.hash.slice(1)); } catch (e) { /* no name of ours */ }
+    const id = named();
     const target = id && document.getElementById(id);
     if (!target) return false;
     if (target.matches('.panel')) { show(target); return true; }
@@ -147,7 +166,7 @@
     if (el) pin(el);
     return Boolean(el) && el.matches('.o');
   }
-  show(panels[0]);
+  rebuild();
   follow();
   addEventListener('hashchange', follow);
 
@@ -194,5 +213,16 @@
     found.textContent = at + 1 + ' of ' + ranges.length;
     hover(here(el));
   });
+  // For a page whose contents change.
+  window.virtc = {
+    rebuild, hover, reveal, follow,
+    // A part that was pinned is another one once the text is.
+    keep: state => {
+      const id = named(), same = !kept || kept === state;
+      kept = state;
+      link(same || id.startsWith('tab-') ? id : '');
+    },
+    kept: () => kept,
+  };
   input.addEventListener('keydown', e => { if (e.key === 'Escape') { input.value = ''; look(); input.blur(); } });
 })();

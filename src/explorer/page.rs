@@ -5,9 +5,14 @@ use super::{Explorer, Tab, Text, source};
 use crate::diag::render::Lines;
 use crate::diag::{Diagnostic, Severity};
 use crate::plan::{Accelerator, Instance, Plan};
+use serde::Serialize;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
+
+/// A page asks nobody: a browser holds it to that.
+const ALONE: &str = "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
+                     script-src 'unsafe-inline' 'wasm-unsafe-eval'; base-uri 'none'; form-action 'none'\" />\n";
 
 /// Where a part of an output is on the page.
 pub fn link_of((tab, text, part): (usize, usize, usize)) -> String {
@@ -16,7 +21,7 @@ pub fn link_of((tab, text, part): (usize, usize, usize)) -> String {
 
 /// What all pages begin with.
 pub fn begin(out: &mut Html, title: &str) {
-    out.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n");
+    out.raw("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n").raw(ALONE);
     out.raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n");
     out.raw("<meta name=\"color-scheme\" content=\"light dark\" />\n<title>");
     out.text(title).raw("</title>\n<style>\n").raw(STYLE).raw("</style>\n</head>\n<body>\n");
@@ -50,6 +55,14 @@ fn head(explorer: &Explorer<'_>, name: &str, out: &mut Html) {
         out.element("p", "title", title);
     }
     out.raw("<ul class=\"facts\">");
+    summary(explorer, out);
+    out.raw("</ul>\n</div>\n");
+    search(out);
+    out.raw("</header>\n");
+}
+
+/// The facts of the head, an item each.
+fn summary(explorer: &Explorer<'_>, out: &mut Html) {
     for fact in explorer.plan.map(facts).unwrap_or_default() {
         out.element("li", "", &fact);
     }
@@ -66,12 +79,15 @@ fn head(explorer: &Explorer<'_>, name: &str, out: &mut Html) {
             out.text(&text).raw("</a></li>");
         }
     }
-    out.raw("</ul>\n</div>\n");
+}
+
+/// The field to search in, which the script shows.
+pub fn search(out: &mut Html) {
     out.raw("<form class=\"find\" role=\"search\" hidden=\"\"><label for=\"find\">Search</label>");
     out.raw(
         "<input id=\"find\" type=\"search\" autocomplete=\"off\" spellcheck=\"false\" placeholder=\"Search  /\" />",
     );
-    out.raw("<output for=\"find\" id=\"found\"></output></form>\n</header>\n");
+    out.raw("<output for=\"find\" id=\"found\"></output></form>\n");
 }
 
 /// What a reader wants to know first.
@@ -100,42 +116,50 @@ fn facts(plan: &Plan) -> Vec<String> {
 fn left(explorer: &Explorer<'_>, out: &mut Html) {
     out.raw("<section class=\"source\" aria-labelledby=\"h-source\">\n<div class=\"bar\"><h2 id=\"h-source\">");
     out.text(explorer.file).raw("</h2></div>\n<pre class=\"code\" tabindex=\"0\" aria-labelledby=\"h-source\"><code>");
+    code(explorer, out);
+    out.raw("</code></pre>\n<div class=\"defaults\">");
+    defaults(explorer, out);
+    out.raw("</div>\n</section>\n");
+}
+
+/// The source with its links.
+fn code(explorer: &Explorer<'_>, out: &mut Html) {
     let told = Vec::from_iter(explorer.diagnostics.iter().map(|d| (d.span, d.severity)));
     source::write(explorer.source, &explorer.origins, &told, out);
-    out.raw("</code></pre>\n");
+}
+
+/// What is not in the source and brought something about.
+fn defaults(explorer: &Explorer<'_>, out: &mut Html) {
     let defaults = Vec::from_iter(explorer.origins.iter().enumerate().filter(|(_, origin)| origin.tag.is_none()));
-    if !defaults.is_empty() {
-        out.raw("<div class=\"defaults\"><h3>Not in the file: default rules</h3>\n<ul>");
-        for (number, origin) in defaults {
-            let target = link_of(origin.first);
-            let attributes = [
-                ("class", Value::Text("c")),
-                ("id", Value::Id("c", number)),
-                ("href", Value::Text(&target)),
-                ("data-c", Value::Id("", number)),
-            ];
-            let words = origin.what.strip_prefix("default: ").unwrap_or(&origin.what);
-            out.raw("<li>").open("a", &attributes).text(words).close("a").raw("</li>\n");
-        }
-        out.raw("</ul></div>\n");
+    if defaults.is_empty() {
+        return;
     }
-    out.raw("</section>\n");
+    out.raw("<h3>Not in the file: default rules</h3>\n<ul>");
+    for (number, origin) in defaults {
+        let target = link_of(origin.first);
+        let attributes = [
+            ("class", Value::Text("c")),
+            ("id", Value::Id("c", number)),
+            ("href", Value::Text(&target)),
+            ("data-c", Value::Id("", number)),
+        ];
+        let words = origin.what.strip_prefix("default: ").unwrap_or(&origin.what);
+        out.raw("<li>").open("a", &attributes).text(words).close("a").raw("</li>\n");
+    }
+    out.raw("</ul>");
 }
 
 fn right(explorer: &Explorer<'_>, out: &mut Html) {
+    let panels = panels(explorer);
     out.raw("<section class=\"outputs\" id=\"outputs\" aria-label=\"Outputs\">\n<nav class=\"bar tabs\" aria-label=\"Outputs\">");
-    let said = (!explorer.diagnostics.is_empty()).then_some(("said", "Messages"));
-    for (id, title) in explorer.tabs.iter().map(|tab| (tab.id, tab.title)).chain(said) {
+    for Panel { id, title, .. } in &panels {
         let (target, own) = (format!("#tab-{id}"), format!("to-{id}"));
         out.open("a", &[("href", Value::Text(&target)), ("id", Value::Text(&own))]);
         out.text(title).raw("<span class=\"lit\"></span></a>");
     }
     out.raw("</nav>\n");
-    for (number, tab) in explorer.tabs.iter().enumerate() {
-        panel(number, tab, explorer, out);
-    }
-    if said.is_some() {
-        messages(explorer, out);
+    for panel in panels {
+        out.append(panel.html);
     }
     if explorer.tabs.is_empty() {
         out.raw("<p class=\"about\">There are errors, so nothing came of this domain.</p>\n");
@@ -143,7 +167,65 @@ fn right(explorer: &Explorer<'_>, out: &mut Html) {
     out.raw("</section>\n");
 }
 
-fn begin_panel(id: &str, title: &str, about: &str, out: &mut Html) {
+/// What is behind a tab.
+#[derive(Serialize)]
+pub struct Panel {
+    /// A word for links.
+    id: &'static str,
+    title: &'static str,
+    html: String,
+}
+
+/// The panels, in the order of their tabs.
+fn panels(explorer: &Explorer<'_>) -> Vec<Panel> {
+    let of_tab = |(number, tab): (usize, &Tab)| {
+        let mut out = Html::default();
+        panel(number, tab, explorer, &mut out);
+        Panel { id: tab.id, title: tab.title, html: out.finish() }
+    };
+    let mut all = Vec::from_iter(explorer.tabs.iter().enumerate().map(of_tab));
+    if !explorer.diagnostics.is_empty() {
+        let mut out = Html::default();
+        messages(explorer, &mut out);
+        all.push(Panel { id: "said", title: "Messages", html: out.finish() });
+    }
+    all
+}
+
+/// The parts of the page that follow from the domain, for a page that takes in new ones while it is looked at.
+#[derive(Serialize)]
+pub struct Pieces {
+    name: String,
+    title: String,
+    /// Whether there are no errors.
+    fine: bool,
+    facts: String,
+    source: String,
+    defaults: String,
+    panels: Vec<Panel>,
+}
+
+/// The parts of the page of a domain.
+pub fn pieces(explorer: &Explorer<'_>) -> Pieces {
+    let text = |write: fn(&Explorer<'_>, &mut Html)| {
+        let mut out = Html::default();
+        write(explorer, &mut out);
+        out.finish()
+    };
+    let plan = explorer.plan;
+    Pieces {
+        name: plan.map_or(explorer.file, |plan| &plan.name).to_string(),
+        title: plan.and_then(|plan| plan.title.clone()).unwrap_or_default(),
+        fine: plan.is_some(),
+        facts: text(summary),
+        source: text(code),
+        defaults: text(defaults),
+        panels: panels(explorer),
+    }
+}
+
+/// The beginning of what is behind a tab.
+pub fn begin_panel(id: &str, title: &str, about: &str, out: &mut Html) {
     let (own, label) = (format!("tab-{id}"), format!("to-{id}"));
     let attributes =
         [("class", Value::Text("panel")), ("id", Value::Text(&own)), ("aria-labelledby", Value::Text(&label))];

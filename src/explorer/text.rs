@@ -1,17 +1,9 @@
 //! From the marks of an output to the parts of it that can be lit up.
 
+use super::Part;
 use super::origins::Origins;
-use super::{Part, Text};
-use crate::emit::{Artifact, Mark};
+use crate::emit::Mark;
 use std::ops::Range;
-
-/// A file of the tree. `place` is its own among the outputs: number of the tab and of the text.
-pub fn of_artifact(artifact: Artifact, place: (usize, usize), origins: &mut Origins) -> Text {
-    let Artifact { path, contents, marks, .. } = artifact;
-    let marks = whole_lines(&contents, marks);
-    let parts = parts(&contents, marks, place, origins);
-    Text { name: format!("/{path}"), text: contents, parts, added: Vec::new() }
-}
 
 /// Marks as parts that do not overlap. One inside another is left to the outer one.
 pub fn parts(text: &str, mut marks: Vec<Mark>, place: (usize, usize), origins: &mut Origins) -> Vec<Part> {
@@ -37,7 +29,7 @@ pub fn parts(text: &str, mut marks: Vec<Mark>, place: (usize, usize), origins: &
 
 /// The first mark of a line takes in what stands before it, and the last one what stands behind: a key belongs to its
 /// value, and a path to its rights.
-fn whole_lines(text: &str, mut marks: Vec<Mark>) -> Vec<Mark> {
+pub fn whole_lines(text: &str, mut marks: Vec<Mark>) -> Vec<Mark> {
     let taken = Vec::from_iter(marks.iter().map(|m| m.range.clone()));
     let free = |range: &Range<usize>| taken.iter().all(|t| t.end <= range.start || t.start >= range.end);
     for mark in &mut marks {

@@ -30,6 +30,12 @@ impl Lines {
         }
     }
 
+    /// Where the next line begins, bytes.
+    pub fn place(&mut self) -> usize {
+        self.end();
+        self.out.len()
+    }
+
     /// A comment on a line of its own.
     pub fn comment(&mut self, text: &str) -> &mut Lines {
         self.end();

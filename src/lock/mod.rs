@@ -19,7 +19,7 @@ mod write;
 pub use read::read;
 pub use supply::{Supplied, supply};
 pub use take::{take, take_over};
-pub use write::write;
+pub use write::{About, write, write_placed};
 
 /// The version of the format.
 pub const VERSION: u32 = 1;

@@ -2,23 +2,50 @@
 
 use super::{Entry, Lock, VERSION, Values};
 use crate::host::Lines;
+use std::ops::Range;
+
+/// What a part of the file is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About<'l> {
+    /// The machine type.
+    Machine,
+    /// A value of the domain, by its path: `uuid.text`.
+    Value(&'l str),
+    /// A device.
+    Device(&'l Entry),
+}
 
 /// The text of the file.
 pub fn write(lock: &Lock) -> String {
+    write_placed(lock).0
+}
+
+/// The same, with where its parts are.
+pub fn write_placed(lock: &Lock) -> (String, Vec<(Range<usize>, About<'_>)>) {
+    let mut parts = Vec::new();
     let mut out = Lines::new();
     out.comment("What virtc chose for this machine and its guest can see. Made by `virtc lock`: keep it beside the XML, in git.");
     out.node("virtc-lock").prop_number("version", VERSION);
     out.node("domain").text(&lock.name);
+    let mut part = |about, out: &mut Lines, write: &dyn Fn(&mut Lines)| {
+        let start = out.place();
+        write(out);
+        parts.push((start..out.place(), about));
+    };
     if let Some(machine) = &lock.machine {
-        out.node("machine").text(&machine.name).prop("asked", &machine.asked);
+        part(About::Machine, &mut out, &|out| {
+            out.node("machine").text(&machine.name).prop("asked", &machine.asked);
+        });
     }
     for (path, value) in &lock.values {
-        out.node("value").text(path).text(value);
+        part(About::Value(path), &mut out, &|out| {
+            out.node("value").text(path).text(value);
+        });
     }
     for entry in &lock.devices {
-        device(entry, &mut out);
+        part(About::Device(entry), &mut out, &|out| device(entry, out));
     }
-    out.finish()
+    (out.finish(), parts)
 }
 
 fn device(entry: &Entry, out: &mut Lines) {
