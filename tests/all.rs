@@ -43,5 +43,6 @@ mod schema_messages;
 mod schema_mutations;
 mod scripts;
 mod security;
+mod shells;
 mod storage;
 mod toolchain;

@@ -1,6 +1,7 @@
 //! `virtc man`: the manual pages of the commands and of virtc's own files.
 
 use super::{Exit, complain, print};
+use crate::diag::codes::TOPICS;
 use crate::host::reference::{Entry, NODES as HOST_FACTS};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
@@ -10,7 +11,7 @@ use std::path::{Path, PathBuf};
 // Arguments of `virtc man`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder for virtc.1, a page a command, virtc-host.5 and virtc-project.5; without it virtc(1) is printed
+    /// Folder for virtc.1, a page a command, virtc-host.5, virtc-project.5 and virtc-codes.7; without it virtc(1) is printed
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -42,7 +43,43 @@ fn write_all(command: &clap::Command, dir: &Path) -> io::Result<()> {
     for file in FILES {
         std::fs::write(dir.join(format!("{}.5", file.name)), page_of_file(file)?)?;
     }
+    std::fs::write(dir.join("virtc-codes.7"), page_of_codes()?)?;
     write_below(command, dir)
+}
+
+/// The page of all that virtc says of domains, of host facts and of machines: every code, topic by topic.
+fn page_of_codes() -> io::Result<Vec<u8>> {
+    let mut page = Roff::new();
+    page.control("TH", ["virtc-codes", "7", "", concat!("virtc ", env!("CARGO_PKG_VERSION")), "virtc"]);
+    page.control("SH", ["NAME"]).text([roman("virtc-codes - what virtc says, and what to do about it")]);
+    page.control("SH", ["DESCRIPTION"]).text([roman(
+        "Each message has a code, which stays the same from release to release, and a name; virtc explain takes both. \
+         --allow, --warn and --deny change how serious a lint is taken.",
+    )]);
+    for (topic, codes) in TOPICS {
+        page.control("SH", [topic.to_uppercase().as_str()]);
+        for code in *codes {
+            page.control("SS", [format!("{} {}", code.id, code.name).as_str()]);
+            for paragraph in code.explain.split("\n\n") {
+                page.control("PP", []);
+                // Lines of an example stay lines.
+                let lines = Vec::from_iter(paragraph.lines());
+                if lines.len() > 1 {
+                    page.control("nf", []);
+                }
+                for line in &lines {
+                    page.text([roman(*line)]);
+                }
+                if lines.len() > 1 {
+                    page.control("fi", []);
+                }
+            }
+        }
+    }
+    page.control("SH", ["SEE ALSO"]).text([roman("virtc-explain(1), virtc-check(1)")]);
+    let mut out = Vec::new();
+    page.to_writer(&mut out)?;
+    Ok(out)
 }
 
 /// A kind of file that virtc reads.
@@ -207,6 +244,10 @@ mod tests {
             ["virtc.1", "virtc-build.1", "virtc-import-argv.1", "virtc-probe-qemu.1", "virtc-host.5", "virtc-project.5"]
         {
             assert!(dir.path().join(page).is_file(), "{page}");
+        }
+        let codes = std::fs::read_to_string(dir.path().join("virtc-codes.7")).expect("a page");
+        for code in crate::diag::codes::all() {
+            assert!(codes.contains(&format!("{} {}", code.id, code.name.replace('-', "\\-"))), "{}", code.id);
         }
     }
 }

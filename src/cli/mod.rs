@@ -34,6 +34,7 @@ mod probe;
 mod project;
 mod run;
 mod schema;
+mod scope;
 mod sides;
 mod tree;
 mod upgrade;
@@ -369,10 +370,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     if let Some(status) = run::internal(&args) {
         return ExitCode::from(status);
     }
+    if let Some(exit) = completions::answer(&args) {
+        return ExitCode::from(exit as u8);
+    }
     let mut target_given = false;
+    let mut meaningless = None;
     let parsed = command_for(&args).try_get_matches_from(args).and_then(|m| {
         let own = m.subcommand().map_or(&m, |(_, own)| own);
         target_given = own.value_source("target") == Some(ValueSource::CommandLine);
+        meaningless = scope::fault(&m);
         Ok((Command::from_arg_matches(&m)?, Shared::from_arg_matches(&m)?, Sides::of(&m)))
     });
     let (command, shared, mut sides) = match parsed {
@@ -383,6 +389,10 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(if e.use_stderr() { Exit::Usage } else { Exit::Done } as u8);
         }
     };
+    if let Some(fault) = meaningless {
+        complain(&fault);
+        return ExitCode::from(Exit::Usage as u8);
+    }
     let shared = match project::complete(shared, command.input(), target_given) {
         Ok(shared) => shared,
         Err(exit) => return ExitCode::from(exit as u8),
@@ -462,7 +472,7 @@ fn top() -> clap::Command {
 
 /// The command line as clap sees it, for completions and the manual.
 fn command() -> clap::Command {
-    Command::augment_subcommands(top())
+    scope::all_narrowed(Command::augment_subcommands(top()))
 }
 
 /// As much of the command line as these arguments need. Every command holds a copy of every shared option, and to make
@@ -470,7 +480,11 @@ fn command() -> clap::Command {
 fn command_for(args: &[OsString]) -> clap::Command {
     let all = Command::augment_subcommands(clap::Command::new("virtc"));
     match args.get(1).and_then(|name| all.find_subcommand(name)) {
-        Some(one) => top().subcommand(one.clone()),
+        Some(one) => {
+            let top = top();
+            let one = scope::narrowed(one.clone(), &top);
+            top.subcommand(one)
+        }
         None => command(),
     }
 }
