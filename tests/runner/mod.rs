@@ -7,6 +7,7 @@ mod deploy;
 mod examples;
 mod lifecycle;
 mod limits;
+mod new_machines;
 mod preflight;
 mod surroundings;
 mod survival;
