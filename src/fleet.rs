@@ -67,7 +67,9 @@ pub fn conflicts(members: &[Member<'_>]) -> Vec<Diagnostics> {
             let message = format!("the {kind} '{value}' is also that of {place}");
             let error = faults[at].error(&codes::FLEET, span_of(cause), message);
             let help = match *kind {
-                claims::CATEGORIES => "build the two together, so that each gets a pair of its own: virtc build a.xml b.xml".to_string(),
+                claims::CATEGORIES => {
+                    "build the two together, so that each gets a pair of its own: virtc build a.xml b.xml".to_string()
+                }
                 _ => format!("give one of the domains another {kind}"),
             };
             point(error, members, first).help(help);

@@ -459,7 +459,11 @@ fn time_grows_with_the_input() {
         }),
         ("one long argument", |n| {
             let value = "a=/b,".repeat(n);
-            domain(QEMU, "", &format!("<qemu:commandline><qemu:arg value='-x'/><qemu:arg value='{value}'/></qemu:commandline>"))
+            domain(
+                QEMU,
+                "",
+                &format!("<qemu:commandline><qemu:arg value='-x'/><qemu:arg value='{value}'/></qemu:commandline>"),
+            )
         }),
         ("nested JSON", |n| {
             let value = format!("{}1{}", "{&quot;a&quot;:".repeat(n), "}".repeat(n));
@@ -467,18 +471,32 @@ fn time_grows_with_the_input() {
             domain(QEMU, "", &format!("<qemu:commandline>{args}</qemu:commandline>"))
         }),
         ("a long path", |n| {
-            domain(QEMU, &format!("<disk type='file'><source file='{}'/><target dev='vda'/></disk>", "/a".repeat(n)), "")
+            domain(
+                QEMU,
+                &format!("<disk type='file'><source file='{}'/><target dev='vda'/></disk>", "/a".repeat(n)),
+                "",
+            )
         }),
         ("slashes and dots", |n| {
-            domain(QEMU, &format!("<disk type='file'><source file='/srv{}x'/><target dev='vda'/></disk>", "/./".repeat(n)), "")
+            domain(
+                QEMU,
+                &format!("<disk type='file'><source file='/srv{}x'/><target dev='vda'/></disk>", "/./".repeat(n)),
+                "",
+            )
         }),
         ("commas", |n| {
-            domain(QEMU, &format!("<disk type='file'><source file='/srv/{}'/><target dev='vda'/></disk>", ",".repeat(n)), "")
+            domain(
+                QEMU,
+                &format!("<disk type='file'><source file='/srv/{}'/><target dev='vda'/></disk>", ",".repeat(n)),
+                "",
+            )
         }),
         ("nesting", |n| domain(QEMU, &format!("{}{}", "<a>".repeat(n), "</a>".repeat(n)), "")),
         ("elements that never end", |n| domain(QEMU, &"<a>".repeat(n), "")),
         ("comments", |n| domain(QEMU, &"<!-- c -->".repeat(n), "")),
-        ("pieces of text", |n| domain(QEMU, "", &format!("<description>{}</description>", "<![CDATA[x]]>&amp;".repeat(n)))),
+        ("pieces of text", |n| {
+            domain(QEMU, "", &format!("<description>{}</description>", "<![CDATA[x]]>&amp;".repeat(n)))
+        }),
         ("attributes", |n| {
             let all: String = (0..n).map(|i| format!(" a{i}='x'")).collect();
             domain(QEMU, &format!("<disk type='file'{all}/>"), "")
@@ -488,7 +506,8 @@ fn time_grows_with_the_input() {
         ("unknown names", |n| domain(QEMU, &(0..n).map(|i| format!("<dsik{i}/>")).collect::<String>(), "")),
         ("faults of one line", |n| domain(QEMU, &"<disk type='flie'/>".repeat(n), "")),
         ("the same PCI address", |n| {
-            let one = "<interface type='user'><address type='pci' domain='0' bus='0' slot='5' function='0'/></interface>";
+            let one =
+                "<interface type='user'><address type='pci' domain='0' bus='0' slot='5' function='0'/></interface>";
             domain(QEMU, &one.repeat(n / 4), "")
         }),
         ("the same alias", |n| domain(QEMU, &"<serial type='pty'><alias name='ua-x'/></serial>".repeat(n / 4), "")),
@@ -773,9 +792,15 @@ fn names_of_sound_and_buses_start_nothing() {
 
 #[test]
 fn variables_load_no_code() {
-    for name in
-        ["LD_AUDIT", "ALSA_CONFIG_PATH", "SDL_DYNAMIC_API", "GTK_MODULES", "VK_ICD_FILENAMES", "OPENSSL_CONF", "CEPH_CONF"]
-    {
+    for name in [
+        "LD_AUDIT",
+        "ALSA_CONFIG_PATH",
+        "SDL_DYNAMIC_API",
+        "GTK_MODULES",
+        "VK_ICD_FILENAMES",
+        "OPENSSL_CONF",
+        "CEPH_CONF",
+    ] {
         let end = format!("<qemu:commandline><qemu:env name='{name}' value='/srv/x'/></qemu:commandline>");
         assert_eq!(errors("", &domain(QEMU, "", &end)), ["VC1405"], "{name}");
     }
@@ -803,14 +828,20 @@ fn labels_cover_no_other_machine() {
     let labelled = |model: &str, label: &str| {
         domain(QEMU, "", &format!("<seclabel type='static' model='{model}'><label>{label}</label></seclabel>"))
     };
-    for (range, refused) in [("s0:c1,c2", false), ("s0:c1,c2,c3", true), ("s0-s0:c1,c2,c3,c4", true), ("s0:c0.c1023", true)]
+    for (range, refused) in
+        [("s0:c1,c2", false), ("s0:c1,c2,c3", true), ("s0-s0:c1,c2,c3,c4", true), ("s0:c0.c1023", true)]
     {
         let found = errors("", &labelled("selinux", &format!("system_u:system_r:svirt_t:{range}")));
         assert_eq!(found == ["VC1403"], refused, "{range}: {found:?}");
     }
-    for (label, refused) in
-        [("+64999:+64999", false), ("+1001:+6", true), ("1001:42", true), ("vm:+27", true), ("vm:staff", true), ("vm:vm", false)]
-    {
+    for (label, refused) in [
+        ("+64999:+64999", false),
+        ("+1001:+6", true),
+        ("1001:42", true),
+        ("vm:+27", true),
+        ("vm:staff", true),
+        ("vm:vm", false),
+    ] {
         let found = errors("", &labelled("dac", label));
         assert_eq!(found == ["VC1403"], refused, "{label}: {found:?}");
     }
@@ -912,7 +943,10 @@ fn labels_of_an_image_hold_for_those_below() {
     let given = format!("<seclabel model='selinux' relabel='yes'><label>{label}</label></seclabel>");
     let given = plan(&given, "<seclabel model='selinux' relabel='no'/>");
     let explicit = LabelRole::Explicit(label.to_string());
-    assert_eq!(["/srv/a", "/srv/b", "/srv/c"].map(|path| of(&given, path).0), [explicit.clone(), LabelRole::Keep, explicit]);
+    assert_eq!(
+        ["/srv/a", "/srv/b", "/srv/c"].map(|path| of(&given, path).0),
+        [explicit.clone(), LabelRole::Keep, explicit]
+    );
 }
 
 /// A repository that was cloned is looked at: that runs nothing of it, shows nothing of the host, and writes nowhere else.

@@ -12,7 +12,7 @@ use crate::run::registry::Registry;
 use crate::schema::reference;
 use crate::vocab::Release;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
-use clap_complete::env::{CompleteEnv, EnvCompleter, Shells};
+use clap_complete::env::{CompleteEnv, Shells};
 use std::ffi::{OsStr, OsString};
 
 /// The variable by which a shell asks.

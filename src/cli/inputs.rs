@@ -147,7 +147,9 @@ pub fn attempt(path: &Path) -> Result<Source, String> {
     }
     if let Some(real) = disguised(path) {
         let (link, real) = (path.display(), real.display());
-        return Err(format!("cannot read {link}: it is a link to '{real}', which is no such file by its name; name that one"));
+        return Err(format!(
+            "cannot read {link}: it is a link to '{real}', which is no such file by its name; name that one"
+        ));
     }
     match contents(path) {
         Ok(mut bytes) => {

@@ -314,7 +314,8 @@ fn common(args: &Args, shared: &Shared) -> Exit {
     let mut files: Vec<(String, u32, Vec<u8>)> =
         targets.iter().map(|t| (t.path.clone(), t.mode, t.contents.clone().into_bytes())).collect();
     files.push((helper::PLACE.to_string(), 0o755, helper));
-    let parts = scripts::Parts { files: &targets, units: &units, services: &[], shared: &[], profiles: &[], contexts: &[] };
+    let parts =
+        scripts::Parts { files: &targets, units: &units, services: &[], shared: &[], profiles: &[], contexts: &[] };
     let scripts = scripts::all(&parts, &scripts::Choices { restart: false, start: false });
     let package = Package {
         name: helper::PACKAGE,

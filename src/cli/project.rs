@@ -115,7 +115,12 @@ impl Project {
         if let Some(caps) = self.caps.as_ref().filter(|_| shared.caps.is_none()) {
             let of_package = caps.to_str().is_some_and(|path| refused_emulator(path, &Host::default()).is_none());
             if is_program(caps) && !of_package {
-                faults.push(("caps", caps, "it is a program, and a project file has none run but those below /usr", "--caps"));
+                faults.push((
+                    "caps",
+                    caps,
+                    "it is a program, and a project file has none run but those below /usr",
+                    "--caps",
+                ));
             } else if !is_text_of(base, caps, &["kdl", "xml"]) {
                 faults.push(("caps", caps, "it is neither in the project nor a .kdl or .xml file", "--caps"));
             }
@@ -164,7 +169,8 @@ fn is_beside(folder: &Path, path: &Path) -> bool {
     let above = folder.parent().filter(|above| above.parent().is_some()).map(real);
     let path = real(path);
     let inner = above.as_ref().and_then(|above| path.strip_prefix(above).ok());
-    let plain = |part: Component<'_>| matches!(part, Component::Normal(name) if !name.as_encoded_bytes().starts_with(b"."));
+    let plain =
+        |part: Component<'_>| matches!(part, Component::Normal(name) if !name.as_encoded_bytes().starts_with(b"."));
     inner.is_some_and(|inner| inner.components().all(plain) && inner.components().count() > 0)
 }
 

@@ -47,7 +47,7 @@ pub(super) fn broken(doc: &Document<'_>, first: usize, diags: &mut Diagnostics) 
     let stray = |span: &&Span| {
         let end = source.get(span.range()).and_then(|t| t.strip_prefix("</")).map(|t| t.trim_end_matches('>').trim());
         let closed = || doc.elements().find(|e| e.whole().end == span.end);
-        end.is_some_and(|end| !closed().is_some_and(|el| nearest(end, [el.name()]).is_some()))
+        end.is_some_and(|end| closed().is_none_or(|el| nearest(end, [el.name()]).is_none()))
     };
     let until = faults.iter().filter(stray).map(|s| s.start).min().unwrap_or(u32::MAX);
     let nowhere = faults.iter().any(|s| s.is_none());
@@ -68,12 +68,8 @@ pub(super) fn broken(doc: &Document<'_>, first: usize, diags: &mut Diagnostics) 
         let touches = |s: &Span| s.start <= d.span.end && d.span.start <= s.end;
         let lacks = [&schema::MISSING_ELEMENT, &schema::MISSING_ATTRIBUTE].contains(&d.code);
         let within = |all: &[Span]| all.iter().any(|s| s.start <= d.span.start && d.span.end <= s.end);
-        d.severity == Severity::Error
-            && !d.span.is_none()
-            && d.span.start < until
-            && !faults.iter().any(|s| touches(s))
-            && !within(&unsure)
-            && !(lacks && within(&unfinished))
+        let in_doubt = d.span.is_none() || d.span.start >= until || faults.iter().any(touches) || within(&unsure);
+        d.severity == Severity::Error && !in_doubt && !(lacks && within(&unfinished))
     };
     let kept: Vec<bool> = diags.iter().map(|d| !nowhere && keep(d)).collect();
     diags.retain(|at, _| at < first || kept.get(at).is_some_and(|k| *k));

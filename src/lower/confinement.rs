@@ -136,7 +136,19 @@ fn split_owner(label: &str) -> Option<(&str, &str)> {
 
 /// Groups whose members can become root, or read what all guests hold.
 const MIGHTY_GROUPS: &[&str] = &[
-    "root", "shadow", "disk", "kmem", "sudo", "wheel", "adm", "docker", "lxd", "libvirt", "incus-admin", "podman", "staff",
+    "root",
+    "shadow",
+    "disk",
+    "kmem",
+    "sudo",
+    "wheel",
+    "adm",
+    "docker",
+    "lxd",
+    "libvirt",
+    "incus-admin",
+    "podman",
+    "staff",
     "backup",
 ];
 
@@ -149,10 +161,7 @@ fn allowed_owner(lx: &mut Lower<'_>, user: &str, group: &str, label: &Seclabel) 
     let number = |name: &str| name.trim_start_matches('+').parse::<u32>().ok();
     let root = |name: &str| name == "root" || number(name) == Some(0);
     let mighty = MIGHTY_GROUPS.contains(&group) || number(group).is_some_and(|n| MIGHTY_NUMBERS.contains(&n));
-    if lx.env.host.security.allow_unconfined
-        || !lx.env.is_guardian()
-        || !(root(user) || root(group) || mighty)
-    {
+    if lx.env.host.security.allow_unconfined || !lx.env.is_guardian() || !(root(user) || root(group) || mighty) {
         return true;
     }
     lx.error(

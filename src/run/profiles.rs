@@ -111,7 +111,9 @@ mod tests {
         let base = folder.path().join("vm.apparmor");
         let file = write(&text_of(&machine()), "libvirt-u", &base).expect("written").expect("a profile");
         assert_eq!(file, base.join("libvirt-u"));
-        assert!(base.join("libvirt/libvirt-u.files").exists() && base.join("libvirt/libvirt-u.swtpm-tpm0.files").exists());
+        assert!(
+            base.join("libvirt/libvirt-u.files").exists() && base.join("libvirt/libvirt-u.swtpm-tpm0.files").exists()
+        );
         // Into the kernel it does not go here.
         let Ok(out) = Command::new(PARSER)
             .args(["--skip-kernel-load", "--skip-cache", "--names", "--Include"])

@@ -386,7 +386,8 @@ fn not_applied(plan: &Plan) -> Vec<String> {
         && own::has_apparmor()
         && !profile_is_loaded(&apparmor.profile)
     {
-        let why = if rustix::process::geteuid().is_root() { "is not loaded" } else { "is not loaded, and only root can" };
+        let why =
+            if rustix::process::geteuid().is_root() { "is not loaded" } else { "is not loaded, and only root can" };
         notes.push(format!("not confined by AppArmor: the profile {} {why}", apparmor.profile));
     }
     notes

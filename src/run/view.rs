@@ -58,7 +58,9 @@ fn can_unshare() -> bool {
 fn wanted(plan: &Plan) -> BTreeSet<PathBuf> {
     let mut all: BTreeSet<PathBuf> = BTreeSet::new();
     for access in &plan.access {
-        all.extend([Some(&access.path), access.resolved.as_ref()].into_iter().flatten().map(|path| kept(path, access.kind)));
+        all.extend(
+            [Some(&access.path), access.resolved.as_ref()].into_iter().flatten().map(|path| kept(path, access.kind)),
+        );
     }
     all.extend(plan.directories.iter().map(|d| PathBuf::from(&d.path)));
     let made = plan.sockets.iter().map(|s| &s.path).chain(plan.secrets.iter().map(|s| &s.path));
@@ -87,7 +89,8 @@ fn mentioned(process: &plan::Process) -> Vec<String> {
     let ends = |c: char| c.is_whitespace() || matches!(c, ',' | '"' | '\'' | ';' | '}');
     let of = |text: &str| {
         let starts = text.match_indices('/').map(|(at, _)| at);
-        let first = |at: &usize| !text[..*at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-'));
+        let first =
+            |at: &usize| !text[..*at].ends_with(|c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-'));
         let path = |at: usize| text[at..].split(ends).next().unwrap_or_default().to_string();
         Vec::from_iter(starts.filter(first).map(path))
     };

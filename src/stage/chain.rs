@@ -13,14 +13,7 @@ const MAX_CHAIN: usize = 200;
 /// Grants what headers of images name, where the host facts hold the headers (`--probe-backing`): from an
 /// image downwards, as QEMU opens them when the XML does not end the chain.
 /// `labels` are those of the image on top.
-pub fn chain(
-    path: &str,
-    format: Format,
-    what: &str,
-    labels: &[SourceSeclabel],
-    site: Site,
-    lx: &mut Lower<'_>,
-) {
+pub fn chain(path: &str, format: Format, what: &str, labels: &[SourceSeclabel], site: Site, lx: &mut Lower<'_>) {
     let host = lx.env.host;
     if host.images.is_empty() || !format.has_backing() {
         return;

@@ -78,7 +78,8 @@ fn names(interface: &Interface, cx: &mut Cx<'_>) {
     }
     if let Some((site, attribute, name)) = target.filter(|(_, _, name)| RESERVED.contains(&name.as_str())) {
         let message = format!("'{name}' is the name of no single interface that could be made");
-        cx.error_at(&codes::BAD_NAME, site, attribute, message).help("leave it out, and the interface gets a name of its own");
+        cx.error_at(&codes::BAD_NAME, site, attribute, message)
+            .help("leave it out, and the interface gets a name of its own");
     }
 }
 

@@ -173,7 +173,8 @@ fn addresses(lx: &Lower<'_>) -> Vec<Text> {
     let named = lx.devices.graphics.iter().filter_map(|g| Some((g.site, g.address.as_ref()?)));
     // A path is a socket of the X server.
     let display = lx.devices.graphics.iter().filter_map(|g| Some((g.site, g.display.clone()?)));
-    let display = display.map(|(site, text)| Text { site, what: "graphics: the display", text, of: Use::Display, socket: true });
+    let display =
+        display.map(|(site, text)| Text { site, what: "graphics: the display", text, of: Use::Display, socket: true });
     let value = |(site, address): (Site, &String)| {
         let values = address.split([';', ',']).filter_map(|part| part.split_once('='));
         Vec::from_iter(values.map(|(key, value)| Text {
@@ -242,7 +243,8 @@ fn sound_cards(lx: &mut Lower<'_>) {
     let faults: Vec<_> = names.filter_map(|(site, name)| Some((site, name.filter(|name| !plain(name))?))).collect();
     for (site, name) in faults {
         let message = format!("audio: '{}' is no name of an ALSA device", name.escape_debug());
-        lx.error(&emit::NOT_EXPRESSIBLE, site, message).help("use a name such as default, hw:0,0 or plughw:CARD=PCH,DEV=0");
+        lx.error(&emit::NOT_EXPRESSIBLE, site, message)
+            .help("use a name such as default, hw:0,0 or plughw:CARD=PCH,DEV=0");
     }
 }
 
