@@ -1,6 +1,7 @@
 //! One fact about the host: what is assumed where nobody has told, and the line of `host.kdl` that would tell it.
 
-use super::write::{Lines, firmware_shipped_by, hugepage_mounts, numa};
+use super::lines::Lines;
+use super::write::{firmware_shipped_by, hugepage_mounts, numa};
 use super::{Distribution, Host, HugepageMount, Network, Numa, StoragePool};
 use crate::vocab::Arch;
 

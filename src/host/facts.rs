@@ -1,7 +1,8 @@
 //! How the values of host facts are written: sizes, paths, lists of CPUs, times.
 
 use super::kdl::Fact;
-use super::rows::{Tell, Written};
+use super::lines::Written;
+use super::rows::{How, Tell};
 use super::*;
 use crate::vocab::{NumberSet, Value, iso_time, parse_iec, seconds_since_1970};
 use ::kdl::KdlValue;
@@ -113,6 +114,33 @@ impl Fact for Numbers {
             return Ok(Numbers(Vec::new()));
         }
         parse_numbers(&text).map(Numbers).ok_or_else(|| expected.to_string())
+    }
+}
+
+impl How<String> for Path {
+    fn read(value: &KdlValue) -> Result<String, String> {
+        <Path as Fact>::read(value).map(|path| path.0)
+    }
+    fn written(value: &String) -> Written {
+        Written::Text(value.clone())
+    }
+}
+
+impl How<u64> for Bytes {
+    fn read(value: &KdlValue) -> Result<u64, String> {
+        <Bytes as Fact>::read(value).map(|bytes| bytes.0)
+    }
+    fn written(value: &u64) -> Written {
+        Written::Text(print_size(*value))
+    }
+}
+
+impl How<u8> for Level {
+    fn read(value: &KdlValue) -> Result<u8, String> {
+        <Level as Fact>::read(value).map(|level| level.0)
+    }
+    fn written(value: &u8) -> Written {
+        value.written()
     }
 }
 

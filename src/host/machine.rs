@@ -2,8 +2,8 @@
 
 use super::facts::{Bytes, Path};
 use super::kdl::{Reader, Times};
+use super::lines::Lines;
 use super::rows::{Facts, Own, Plain, facts};
-use super::write::Lines;
 use crate::vocab::{Arch, keywords};
 use ::kdl::KdlNode;
 

@@ -8,6 +8,7 @@ mod fact;
 mod facts;
 mod files;
 pub(crate) mod kdl;
+mod lines;
 mod machine;
 mod network;
 mod pci;
@@ -27,6 +28,7 @@ pub use default::{DEFAULT_USER, DEVICE_ACL};
 pub use fact::Fact;
 pub use facts::{parse_numbers, print_numbers};
 pub use files::{DescriptorFile, HostFiles, NeededFiles, files_needed, in_order};
+pub use lines::{Lines, print_size};
 pub use machine::{HostCpu, Machine, Tpm, VhostNetPolicy};
 pub use network::{DhcpRange, Forward, ForwardMode, Network, NetworkPort, Plug};
 pub use pci::PciAddress;
@@ -39,7 +41,7 @@ pub use settings::{
 };
 pub use shipped::Distribution;
 pub use storage::{Image, Link, Mount};
-pub use write::{Lines, print_size, write};
+pub use write::write;
 
 use crate::vocab::{Arch, Uuid, keywords, sum};
 

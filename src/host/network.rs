@@ -3,8 +3,8 @@
 use super::PciAddress;
 use super::facts::{Cidr, Mac};
 use super::kdl::{Reader, Times::*};
+use super::lines::Lines;
 use super::rows::Table;
-use super::write::Lines;
 use crate::vocab::keywords;
 use ::kdl::KdlNode;
 

@@ -1,8 +1,8 @@
 //! Host facts about storage pools: the node `storage-pool`.
 
 use super::kdl::{self, Reader, Times::*};
+use super::lines::Lines;
 use super::rows::Table;
-use super::write::Lines;
 use crate::vocab::{Uuid, keywords};
 use ::kdl::KdlNode;
 

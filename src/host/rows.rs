@@ -1,24 +1,13 @@
 //! Facts that are declared once: [`facts!`] makes of one row the field, its default, its reader, its writer and its line in
 //! the reference.
 
-use super::facts::{Level, Path};
 use super::kdl::{Entries, Fact, Reader, Times};
-use super::write::Lines;
+use super::lines::{Lines, Written};
 use ::kdl::{KdlNode, KdlValue};
 use std::marker::PhantomData;
 
 /// Names of nodes, and how often each may stand in its block.
 pub type Table = &'static [(&'static str, Times)];
-
-/// A value as it stands in the document.
-pub enum Written {
-    /// In quotes.
-    Text(String),
-    /// A number.
-    Number(i128),
-    /// `#true` or `#false`.
-    Truth(bool),
-}
 
 /// How a value of type `T` is written in KDL.
 pub trait How<T> {
@@ -68,33 +57,6 @@ macro_rules! numbers {
     )+ };
 }
 numbers!(u8, u16, u32, i32);
-
-impl How<String> for Path {
-    fn read(value: &KdlValue) -> Result<String, String> {
-        <Path as Fact>::read(value).map(|path| path.0)
-    }
-    fn written(value: &String) -> Written {
-        Written::Text(value.clone())
-    }
-}
-
-impl How<u64> for super::facts::Bytes {
-    fn read(value: &KdlValue) -> Result<u64, String> {
-        <super::facts::Bytes as Fact>::read(value).map(|bytes| bytes.0)
-    }
-    fn written(value: &u64) -> Written {
-        Written::Text(super::print_size(*value))
-    }
-}
-
-impl How<u8> for Level {
-    fn read(value: &KdlValue) -> Result<u8, String> {
-        <Level as Fact>::read(value).map(|level| level.0)
-    }
-    fn written(value: &u8) -> Written {
-        value.written()
-    }
-}
 
 /// A value that is read in some way, for [`Reader`].
 pub struct By<T, H>(pub T, PhantomData<H>);
@@ -249,14 +211,14 @@ macro_rules! facts {
             }
 
             #[allow(unused_variables)]
-            fn write_children(&self, usual: &Self, w: &mut $crate::host::write::Lines) {
+            fn write_children(&self, usual: &Self, w: &mut $crate::host::lines::Lines) {
                 $(if facts!(@when $when self.$field != usual.$field) {
                     facts!(@write $kind $how w $node (self.$field) $($prop)?);
                 })*
             }
 
             #[allow(unused_variables)]
-            fn write_properties(&self, w: &mut $crate::host::write::Lines) {
+            fn write_properties(&self, w: &mut $crate::host::lines::Lines) {
                 $(facts!(@write_property $kind $how w $node (self.$field));)*
             }
         }

@@ -2,8 +2,8 @@
 
 use super::facts::Path;
 use super::kdl::{self, Reader};
+use super::lines::Lines;
 use super::rows::{Facts, Own, Plain, facts};
-use super::write::Lines;
 use ::kdl::KdlNode;
 
 facts! {

@@ -3,8 +3,8 @@
 use super::DEVICE_ACL;
 use super::facts::{Bytes, Level, Path};
 use super::kdl::{Reader, Times, name_span};
+use super::lines::Lines;
 use super::rows::{Own, Plain, facts};
-use super::write::Lines;
 use crate::vocab::{Uuid, keywords};
 use ::kdl::KdlNode;
 
