@@ -95,11 +95,6 @@ const CASES: &[(&str, &str, &str)] = &[
         "OS=<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader><nvram template='/usr/share/OVMF/OVMF_VARS.fd'>/srv/vm_VARS.fd</nvram>",
     ),
     (
-        "VC1311",
-        "DEVICES=<interface type='bridge'><source bridge='bridge-of-the-office'/><model type='virtio'/></interface>",
-        "DEVICES=<interface type='bridge'><source bridge='fifteen-letters'/><model type='virtio'/></interface>",
-    ),
-    (
         "VC1312",
         "DEVICES=<interface type='user'><model type='virtoi'/></interface>",
         "DEVICES=<interface type='user'><model type='e1000e'/></interface>",
@@ -391,16 +386,21 @@ fn no_lint_fires_on_the_examples() {
     }
 }
 
-/// Starts a QEMU that stays at its first instruction. Whether it gets that far within some seconds.
+/// Whether QEMU makes a machine of the arguments. It stays at its first instruction, and ends when its monitor says so.
 fn starts(args: &[&str]) -> bool {
-    let status = std::process::Command::new("timeout")
-        .args(["5", "qemu-system-x86_64", "-machine", "q35", "-nodefaults", "-display", "none", "-S"])
+    let mut qemu = std::process::Command::new("qemu-system-x86_64")
+        .args(["-machine", "q35", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio"])
         .args(args)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
-        .status()
-        .expect("timeout is there");
-    // `timeout` ended it, or it ended by itself with a fault.
-    status.code() == Some(124)
+        .spawn()
+        .expect("QEMU is there");
+    if let Some(mut monitor) = qemu.stdin.take() {
+        // One that has ended already hears nothing.
+        let _ = std::io::Write::write_all(&mut monitor, b"quit\n");
+    }
+    qemu.wait().expect("QEMU ends").success()
 }
 
 #[test]

@@ -63,7 +63,7 @@ mistakes! {
     attribute_missing: domain("", "<disk type='file'>\n  <source file='/srv/vm.img'/>\n  <target bus='virtio'/>\n</disk>");
     attribute_on_the_parent: domain("", "<disk type='file' bus='virtio'>\n  <source file='/srv/vm.img'/>\n  <target dev='vda'/>\n</disk>");
     type_attribute_misspelt: domain("", "<disk tpye='file'>\n  <source file='/srv/vm.img'/>\n  <target dev='vda'/>\n</disk>");
-    type_attribute_missing: domain("", "<interface>\n  <source bridge='br0'/>\n</interface>");
+    type_attribute_missing: domain("", "<graphics port='5901'/>");
     type_unknown: domain("", "<interface type='bridged'>\n  <source bridge='br0'/>\n</interface>");
     source_of_another_type: domain("", "<disk type='block'>\n  <source file='/srv/vm.img'/>\n  <target dev='vda'/>\n</disk>");
     file_disk_with_a_device: domain("", "<disk type='file'>\n  <source dev='/dev/vg/vm'/>\n  <target dev='vda'/>\n</disk>");

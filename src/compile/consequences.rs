@@ -131,7 +131,7 @@ impl Shadow {
             None => true,
         };
         d.span.is_none()
-            || self.tags.contains(&d.span) && !d.code.stands_alone()
+            || self.tags.contains(&d.span) && !d.code.is_of_its_tag()
             || inside(&self.within)
             || !d.code.stands_alone() && self.inside.iter().any(|(s, wrong)| holds(s) && depends(wrong))
             || d.code == &NOT_YET && inside(&self.unread)

@@ -45,6 +45,11 @@ impl Code {
         ALONE.contains(&self)
     }
 
+    /// Whether the fault is in the attributes of the element alone, whatever it holds.
+    pub fn is_of_its_tag(&self) -> bool {
+        OF_ITS_TAG.contains(&self)
+    }
+
     /// The attributes of the elements around the fault on which it depends; none where it may depend on any.
     pub fn depends_on(&self) -> Option<&'static [&'static str]> {
         DEPENDS_ON.iter().find(|(code, _)| *code == self).map(|(_, on)| *on)
@@ -94,6 +99,9 @@ static ALONE: &[&Code] = &[
     &network::BAD_NAME,
     &security::FORBIDDEN_PATH,
 ];
+
+/// Codes of faults of an element that do not depend on what it holds.
+static OF_ITS_TAG: &[&Code] = &[&storage::NETWORK];
 
 /// Codes of faults that depend on some attributes of the elements around them, and on no other.
 static DEPENDS_ON: &[(&Code, &[&str])] = &[

@@ -63,7 +63,6 @@ lints! {
     ARG_ADDRESS_MISSING WillNotStart Warn;
     ARG_ADDRESS_TAKEN WillNotStart Warn;
     NVRAM_FORMAT WillNotStart Warn;
-    LONG_BRIDGE WillNotStart Warn;
     NIC_MODEL WillNotStart Warn;
     FILE_IS_DEVICE WillNotStart Warn;
     DEVICE_IS_FILE WillNotStart Warn;

@@ -302,22 +302,6 @@ fn interface_of_host(interface: &Interface, cx: &mut Cx<'_>) {
     let source = &interface.source;
     let direct = interface.kind() == InterfaceType::Direct;
     let card = source.fields.dev.as_deref().filter(|_| direct);
-    for (name, attribute, list) in
-        [(source.fields.bridge.as_deref(), "bridge", "ip link show type bridge"), (card, "dev", "ip link")]
-    {
-        let strange = |name: &str| name.contains(['/', ':']) || name.contains(char::is_whitespace);
-        let message = match name {
-            Some(name) if name.len() > 15 => {
-                format!("'{name}' has {} characters: no network interface of Linux has more than 15", name.len())
-            }
-            Some(name) if strange(name) => {
-                format!("'{name}': no network interface of Linux has '/', ':' or a blank in its name")
-            }
-            _ => continue,
-        };
-        cx.warn_at(&codes::LONG_BRIDGE, source.site, attribute, message)
-            .help(format!("`{list}` lists those that are there"));
-    }
     if let Some(bridge) = source.fields.bridge.as_deref().filter(|name| is_card(name)) {
         let message = format!("'{bridge}' is the name of a network card, not of a bridge");
         cx.warn_at(&codes::BRIDGE_IS_CARD, source.site, "bridge", message).help(format!(
