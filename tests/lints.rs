@@ -130,6 +130,11 @@ const CASES: &[(&str, &str, &str)] = &[
         "TAIL=<qemu:commandline><qemu:arg value='-no-reboot'/></qemu:commandline>",
     ),
     ("VC1330", "DEVICES=<graphics type='vnc' listen='0.0.0.0'/>", "DEVICES=<graphics type='vnc' listen='127.0.0.1'/>"),
+    (
+        "VC1330",
+        "TAIL=<qemu:commandline><qemu:arg value='-vnc'/><qemu:arg value=':5'/></qemu:commandline>",
+        "TAIL=<qemu:commandline><qemu:arg value='-vnc'/><qemu:arg value='127.0.0.1:5'/></qemu:commandline>",
+    ),
     ("VC1331", "DEVICES=<graphics type='vnc' passwd='hunter2'/>", "DEVICES=<graphics type='vnc'/>"),
     ("VC1332", "INCOMING=tcp:0.0.0.0:4444", "INCOMING=unix:/run/migration.sock"),
     ("VC1340", "MEMORY=<memory>2048</memory>", "MEMORY=<memory>2097152</memory>"),
@@ -303,6 +308,16 @@ const CASES: &[(&str, &str, &str)] = &[
         "VC1397",
         "DEVICES=<disk type='file'><source file='/srv/a.img'/><target dev='vda' bus='virtio'/><serial>A1</serial></disk><disk type='file'><source file='/srv/b.img'/><target dev='vdb' bus='virtio'/><serial>A1</serial></disk>",
         "DEVICES=<disk type='file'><source file='/srv/a.img'/><target dev='vda' bus='virtio'/><serial>A1</serial></disk><disk type='file'><source file='/srv/b.img'/><target dev='vdb' bus='virtio'/><serial>A2</serial></disk>",
+    ),
+    (
+        "VC1398",
+        "DEVICES=<graphics type='spice' autoport='yes'><gl enable='yes'/></graphics>",
+        "DEVICES=<graphics type='spice'><listen type='none'/><gl enable='yes'/></graphics>",
+    ),
+    (
+        "VC1399",
+        "KIND=qemu|TYPE=<type arch='aarch64' machine='virt'>hvm</type>|FEATURES=|DEVICES=<disk type='file' device='floppy'><source file='/srv/a.img'/><target dev='fda' bus='fdc'/></disk>",
+        "DEVICES=<disk type='file' device='floppy'><source file='/srv/a.img'/><target dev='fda' bus='fdc'/></disk>",
     ),
 ];
 

@@ -141,13 +141,7 @@ impl Shadow {
 }
 
 /// Where both are said of one place, the first follows from the second.
-static OF_ONE_PLACE: &[(&Code, &Code)] = &[
-    (&address::USB, &display::INPUT),
-    (&NOT_BY_QEMU, &storage::BUS),
-    // What no such machine has, its QEMU has not either.
-    (&NOT_BY_QEMU, &hostdev::UNSUPPORTED_MODEL),
-    (&NOT_BY_QEMU, &hostdev::TPM),
-];
+static OF_ONE_PLACE: &[(&Code, &Code)] = &[(&address::USB, &display::INPUT), (&NOT_BY_QEMU, &storage::BUS)];
 
 /// Drops what another error says better, although it stands elsewhere or was found at the same time.
 fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
@@ -168,6 +162,14 @@ fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
         .filter(|(_, attr)| errors.contains(&(attr.span(), &schema::UNKNOWN_ATTRIBUTE)))
         .map(|(tag, attr)| (tag, format!("lacks <{}>", attr.name())))
         .collect();
+    // What no such machine has, its QEMU has not either.
+    let unsuitable = |of: &Span| {
+        let inside = |s: &Span| of.start <= s.start && s.end <= of.end;
+        let codes = [&hostdev::UNSUPPORTED_MODEL, &hostdev::TPM];
+        errors.iter().any(|(s, code)| codes.contains(code) && inside(s))
+    };
+    let devices = root.children().filter(|e| e.is("devices")).flat_map(|d| d.children()).map(|e| e.whole());
+    let unsuitable: Vec<Span> = devices.filter(unsuitable).collect();
     // What an element lacks that is one too many is in the first one.
     let twice: Vec<Span> = errors.iter().filter(|(_, c)| **c == schema::DUPLICATE).map(|(s, _)| *s).collect();
     let lacks = [&schema::MISSING_ELEMENT, &schema::MISSING_ATTRIBUTE];
@@ -176,7 +178,9 @@ fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
         let moved_in = |(tag, lacks): &(Span, String)| {
             tag.start <= d.span.start && d.span.end <= tag.end && d.message.ends_with(lacks.as_str())
         };
+        let device = |s: &Span| s.start <= d.span.start && d.span.end <= s.end;
         let follows = second
+            || d.code == &NOT_BY_QEMU && unsuitable.iter().any(device)
             || d.code == &schema::MISSING_ELEMENT && as_attribute.iter().any(moved_in)
             || OF_ONE_PLACE.iter().any(|(one, other)| d.code == *one && errors.contains(&(d.span, *other)));
         let missed = strange && d.code == &machine_codes::MEMORY && d.span == root.span();

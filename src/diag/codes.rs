@@ -35,7 +35,7 @@ impl Code {
         self.is_of_addresses() || OF_MACHINE.contains(&self)
     }
 
-    /// Whether this is a lint (VC1301 to VC1397).
+    /// Whether this is a lint (VC1301 to VC1399).
     pub fn is_lint(&self) -> bool {
         lint::ALL.contains(&self)
     }

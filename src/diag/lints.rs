@@ -1,4 +1,4 @@
-//! The table of lints (VC1301 to VC1397): a code, its group, and how serious it is taken unless somebody says otherwise with
+//! The table of lints (VC1301 to VC1399): a code, its group, and how serious it is taken unless somebody says otherwise with
 //! `--allow`, `--warn`, `--deny` or in the project file.
 
 use super::codes::{self, Code, lint};
@@ -103,6 +103,8 @@ lints! {
     BAD_ARGUMENT WillNotStart Warn;
     ARGUMENT_TWICE WillNotStart Warn;
     SERIAL_TWICE Surprise Warn;
+    SPICE_GL WillNotStart Warn;
+    NO_FLOPPY WillNotStart Warn;
 }
 
 /// What happens where a lint fires.

@@ -85,9 +85,15 @@ fn open_to_all(domain: &Domain, cx: &mut Cx<'_>) {
         let value = args.get(at + 1).map_or("", |a| a.value.as_str());
         let (address, instead) = match switch.trim_start_matches('-') {
             "s" => ("tcp::1234", "-gdb tcp:127.0.0.1:1234".to_string()),
-            "monitor" | "qmp" | "qmp-pretty" | "serial" | "parallel" | "debugcon" | "gdb" => (value, String::new()),
+            "vnc" | "monitor" | "qmp" | "qmp-pretty" | "serial" | "parallel" | "debugcon" | "gdb" => {
+                (value, String::new())
+            }
             _ => continue,
         };
+        if switch == "vnc" {
+            vnc(arg, value, cx);
+            continue;
+        }
         let Some(host) = address.strip_prefix("tcp:").or_else(|| address.strip_prefix("telnet:")) else { continue };
         let listens = switch == "s" || switch.ends_with("gdb") || switch_is_on(value, "server");
         let open = host.starts_with(':') || host.starts_with("0.0.0.0:") || host.starts_with("[::]:");
@@ -99,6 +105,21 @@ fn open_to_all(domain: &Domain, cx: &mut Cx<'_>) {
             };
             cx.warn(&codes::OPEN_CONSOLE, arg.site, message).help(help);
         }
+    }
+}
+
+/// A VNC server on all addresses that asks for no password.
+fn vnc(arg: &QemuArg, value: &str, cx: &mut Cx<'_>) {
+    let address = value.split(',').next().unwrap_or("");
+    let open = address.starts_with(':') || address.starts_with("0.0.0.0:") || address.starts_with("[::]:");
+    let guarded = value.split(',').any(|option| {
+        let name = option.split('=').next().unwrap_or("");
+        !option.ends_with("=off") && matches!(name, "password" | "password-secret" | "sasl" | "tls-creds")
+    });
+    if open && !guarded {
+        let message = format!("'{} {value}' listens on all addresses, and lets in whoever comes", arg.value);
+        cx.warn(&codes::OPEN_DISPLAY, arg.site, message)
+            .help("use <graphics type='vnc' listen='127.0.0.1'/>, and come through ssh -L");
     }
 }
 

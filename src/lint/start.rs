@@ -1,16 +1,16 @@
 //! What QEMU refuses at the start.
 
-use crate::caps::Accel;
+use crate::caps::{Accel, Version};
 use crate::device::Devices;
-use crate::device::disk::Disk;
-use crate::device::graphics::GraphicsKind;
+use crate::device::disk::{Disk, DiskBus};
+use crate::device::graphics::{GraphicsKind, ListenKind};
 use crate::device::interface::{Interface, InterfaceType};
 use crate::device::storage::StorageKind;
 use crate::diag::codes::lint as codes;
 use crate::domain::Domain;
 use crate::domain::os::{FirmwareFormat, LoaderKind};
 use crate::plan::Listen;
-use crate::stage::{Cx, Machine};
+use crate::stage::{Board, Cx, Machine};
 use crate::vocab::Arch;
 use crate::xml::Site;
 
@@ -24,6 +24,8 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let Some(devices) = &domain.devices else { return };
     emulator(devices, machine, cx);
     gl(devices, cx);
+    spice_gl(devices, cx);
+    floppies(devices, machine, cx);
     devices.disks.iter().for_each(|disk| {
         kind(disk, cx);
         block_size(disk, cx);
@@ -177,6 +179,33 @@ fn nvram(domain: &Domain, cx: &mut Cx<'_>) {
         );
         cx.warn_at(&codes::NVRAM_FORMAT, nvram.site, "format", message)
             .help(format!("write format='{of_template}', or take a template of format '{own}'"));
+    }
+}
+
+/// Floppy drives of a board that has no controller for them.
+fn floppies(devices: &Devices, machine: &Machine, cx: &mut Cx<'_>) {
+    let board = matches!(machine.board, Board::I440fx | Board::Q35 | Board::Isapc);
+    for disk in devices.disks.iter().filter(|d| d.bus() == Some(DiskBus::Fdc) && !board) {
+        let site = disk.target.as_ref().map_or(disk.site, |t| t.site);
+        let message = format!("the machine type '{}' has no controller for floppy drives", machine.name);
+        cx.warn_at(&codes::NO_FLOPPY, site, "bus", message)
+            .help("use a <disk device='disk'> with <target dev='sda' bus='usb'/>, or a CD-ROM");
+    }
+}
+
+/// SPICE that draws with OpenGL and waits on a port.
+fn spice_gl(devices: &Devices, cx: &mut Cx<'_>) {
+    // Since then it can send pictures over the network.
+    if cx.env.caps.version >= Version::new(10, 1, 0) {
+        return;
+    }
+    for graphics in devices.graphics.iter().filter(|g| g.is(GraphicsKind::Spice) && g.has_gl()) {
+        let ports = graphics.autoport || graphics.port.is_some() || graphics.tls_port.is_some();
+        if ports && !graphics.listens.iter().any(|l| matches!(l.kind(), ListenKind::None | ListenKind::Socket)) {
+            let site = graphics.gl.as_ref().map_or(graphics.site, |gl| gl.site);
+            let message = "SPICE with OpenGL is for programs on this host: QEMU does not start it with a port";
+            cx.warn(&codes::SPICE_GL, site, message).help("add <listen type='none'/>, or <listen type='socket'/>");
+        }
     }
 }
 

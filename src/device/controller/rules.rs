@@ -80,6 +80,10 @@ pub fn controller(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut C
     }
     match c.kind {
         Some(ControllerKind::Ide) => ide(c, domain, machine, cx),
+        Some(ControllerKind::Xenbus) => {
+            let message = "a controller of type 'xenbus' belongs to Xen: QEMU has none";
+            cx.error_at(&general::OTHER_HYPERVISOR, c.site, "type", message).help("remove it");
+        }
         Some(ControllerKind::Sata) => sata(c, domain, machine, cx),
         Some(ControllerKind::Scsi) => scsi(c, machine, cx),
         Some(ControllerKind::Usb) => usb(c, domain, cx),
