@@ -90,6 +90,7 @@ pub fn closed(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
         ("input", [..]) => (of != Use::Input).then_some("the keyboards and mice of the host are there"),
         ("serial", [..]) | ("pts", [_]) | ("usb", [_]) | ("parport", [_]) => disk.then_some("it is no disk"),
         ("snd", _) | ("dsp" | "mixer" | "audio", []) => (of != Use::Audio).then_some(OTHER),
+        (name, []) if numbered(name, &["dsp", "adsp", "audio", "mixer"]) => (of != Use::Audio).then_some(OTHER),
         ("dri", [_] | ["by-path", _]) => (!matches!(of, Use::Gpu | Use::Display | Use::Video)).then_some(OTHER),
         ("net", ["tun"]) | ("vhost-net", []) => {
             (of != Use::Interface || usage.sharing != Sharing::System).then_some(OTHER)
