@@ -1025,3 +1025,25 @@ fn links_to_other_kinds_of_files_are_not_shown() {
     let out = virtc().current_dir(dir.path()).args(["check", "good.xml"]).output().expect("virtc");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
 }
+
+/// An owner of an image could change its permissions: what others read, too, is not given away because a domain says so.
+#[test]
+fn nobody_is_made_the_owner_of_what_others_use() {
+    let rules = |more: &str| {
+        let dir = tempfile::tempdir().expect("a folder");
+        let disk = format!(
+            "<disk type='file'><driver name='qemu' type='raw'/><source file='/srv/base.img'>\
+             <seclabel model='dac' relabel='yes'><label>+1000:+1000</label></seclabel></source>\
+             <target dev='vda' bus='virtio'/>{more}</disk>"
+        );
+        std::fs::write(dir.path().join("vm.xml"), domain(QEMU, &disk, "")).expect("written");
+        let out = virtc().current_dir(dir.path()).args(["build", "vm.xml", "-o", "out"]).output().expect("virtc");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let rules = std::fs::read_to_string(dir.path().join("out/usr/lib/tmpfiles.d/virtc-vm.conf")).expect("rules");
+        let of: Vec<String> = rules.lines().filter(|l| l.contains("/srv/base.img")).map(str::to_string).collect();
+        (of.iter().any(|l| l.starts_with('z') && l.contains("1000")), of.iter().any(|l| l.starts_with("a+")))
+    };
+    assert_eq!(rules("<readonly/>"), (false, true));
+    assert_eq!(rules("<shareable/>"), (false, true));
+    assert_eq!(rules(""), (true, false), "what is the machine's alone has the owner that it is given");
+}

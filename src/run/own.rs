@@ -241,8 +241,9 @@ pub(super) fn give(
     for access in plan.access.iter().filter(|a| a.sharing != Sharing::System) {
         let owner = match &access.owner {
             OwnerRule::Keep => None,
-            // Whoever owns a file can change its permissions: what others use, too, is only opened to the account.
-            OwnerRule::Domain { .. } if access.sharing != Sharing::Exclusive => None,
+            // Whoever owns a file can change its permissions: what others use, too, is only opened to the account of the
+            // machine, also where the domain names another owner.
+            OwnerRule::Domain { .. } | OwnerRule::Explicit(_) if access.sharing != Sharing::Exclusive => None,
             OwnerRule::Domain { restore } => {
                 account.filter(|_| plan.confinement.dynamic_ownership).map(|a| (a.uid, a.gid, *restore))
             }
@@ -258,7 +259,7 @@ pub(super) fn give(
             LabelRole::Explicit(label) => Some(label),
             LabelRole::Keep => None,
         });
-        let opened = matches!(access.owner, OwnerRule::Domain { .. }) && access.sharing != Sharing::Exclusive;
+        let opened = access.owner != OwnerRule::Keep && access.sharing != Sharing::Exclusive;
         let opened = account.filter(|a| opened && may_own && a.uid != 0 && plan.confinement.dynamic_ownership);
         if (owner.is_none() || !may_own) && label.is_none() && opened.is_none() {
             continue;

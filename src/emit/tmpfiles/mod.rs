@@ -158,12 +158,13 @@ impl<'a, 'b> Writer<'a, 'b> {
         match &access.owner {
             OwnerRule::Keep if is_made_by_qemu(access) => self.empty(real, access),
             OwnerRule::Keep => self.parents(real, &access.cause),
-            OwnerRule::Explicit(owner) => {
+            // What others use, too, is nobody's to own: an owner could change its permissions.
+            OwnerRule::Explicit(owner) if access.sharing == Sharing::Exclusive => {
                 self.parents(real, &access.cause);
                 let line = self.given_to(owner, real, &access.cause);
                 self.push(&access.cause, line);
             }
-            OwnerRule::Domain { .. } => {
+            OwnerRule::Domain { .. } | OwnerRule::Explicit(_) => {
                 if is_made_by_qemu(access) {
                     self.empty(real, access);
                 }
