@@ -1047,3 +1047,29 @@ fn nobody_is_made_the_owner_of_what_others_use() {
     assert_eq!(rules("<shareable/>"), (false, true));
     assert_eq!(rules(""), (true, false), "what is the machine's alone has the owner that it is given");
 }
+
+/// A plan says what is started, and whom files are given to.
+#[test]
+fn root_runs_no_plan_of_others() {
+    if !crate::common::is_root() {
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let tree = built(dir.path());
+    let plan = tree.join("usr/share/virtc/vm/plan.json");
+    let run = || {
+        let out = virtc().arg("run").arg(&plan).output().expect("virtc");
+        (out.status.success(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    for (owner, mode) in [(12345, 0o644), (0, 0o666)] {
+        std::os::unix::fs::chown(&plan, Some(owner), None).expect("an owner");
+        std::fs::set_permissions(&plan, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("a mode");
+        let (done, said) = run();
+        assert!(!done && said.contains("VC1922"), "{owner} {mode:o}: {said}");
+    }
+    // Root's own is read on: what keeps it from running here is another thing.
+    std::fs::set_permissions(&plan, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("a mode");
+    std::fs::write(&plan, "{\"version\": 0}").expect("written");
+    let (done, said) = run();
+    assert!(!done && !said.contains("VC1922"), "{said}");
+}

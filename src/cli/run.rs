@@ -3,13 +3,14 @@
 use super::inputs::{HERE, Source, World, read, report};
 use super::{Exit, LockArgs, Shared, complain};
 use crate::compile::Until;
-use crate::diag::Diagnostics;
+use crate::diag::codes::run as codes;
+use crate::diag::{Diagnostics, Span};
 use crate::host::{self, SecretKey};
 use crate::plan::{Instance, Plan};
 use crate::run::detach::{self, start_detached};
 use crate::run::registry::Registry;
 use crate::run::relocate::{Places, relocate};
-use crate::run::{Fault, Options, Outcome, SecretValues, remote, start};
+use crate::run::{Fault, Options, Outcome, SecretValues, programs, remote, start};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -133,10 +134,26 @@ pub(super) fn remarks(shared: &Shared) -> impl FnMut(&str) + use<> {
     }
 }
 
+/// A Plan says what is started, and whom files are given to: root runs only one that nobody else can have written.
+fn own_plan(file: &Path, shared: &Shared) -> Result<(), Exit> {
+    if !rustix::process::geteuid().is_root() || file.as_os_str() == "-" {
+        return Ok(());
+    }
+    let Err(why) = programs::trusted(file) else { return Ok(()) };
+    let mut diags = Diagnostics::new();
+    let message = format!("the plan {} is not run as root: {why}", file.display());
+    diags.error(&codes::FOREIGN_PLAN, Span::NONE, message).help(
+        "run the domain itself (virtc run vm.xml), which is judged; or look at the plan, and copy it to a folder of root's",
+    );
+    report(&diags, &Source { name: file.display().to_string(), bytes: Vec::new() }, shared);
+    Err(Exit::Environment)
+}
+
 /// The Plan: read from a file, or compiled from a domain.
 fn plan(args: &Args, shared: &Shared) -> Result<(Plan, SecretValues), Exit> {
     let source = read(&args.file)?;
     if source.bytes.trim_ascii_start().starts_with(b"{") {
+        own_plan(&args.file, shared)?;
         return Plan::read(&source.bytes).map(|plan| (plan, SecretValues::default())).map_err(|e| {
             complain(&format!("{}: {e}", source.name));
             Exit::Input
