@@ -42,6 +42,23 @@
     element.innerHTML = html;
     return true;
   }
+  function renew(id, html) {
+    const old = at('tab-' + id), made = document.createElement('template');
+    made.innerHTML = html;
+    const element = made.content.firstElementChild;
+    element.hidden = !old || old.hidden;
+    shown.set(element, html);
+    if (old) old.replaceWith(element); else panels.append(element);
+  }
+  const waiting = new Map();
+  const idle = window.requestIdleCallback || (work => setTimeout(work, 50));
+  function finish() {
+    if (!waiting.size) return;
+    for (const [id, html] of waiting) renew(id, html);
+    waiting.clear();
+    page.rebuild();
+    caret();
+  }
   function show(answer) {
     at('name').textContent = answer.fine ? answer.name : 'virtc';
     at('title').textContent = answer.title;
@@ -57,21 +74,19 @@
     const wanted = [...kept, ...fresh.filter(id => !kept.includes(id))];
     for (const old of [...panels.children]) if (!wanted.includes(old.id.slice(4))) old.remove();
     const titles = new Map(answer.panels.map(panel => [panel.id, panel]));
+    waiting.clear();
     wanted.forEach((id, n) => {
       const panel = titles.get(id), old = at('tab-' + id);
       if (panel && (!old || shown.get(old) !== panel.html)) {
-        const made = document.createElement('template');
-        made.innerHTML = panel.html;
-        const element = made.content.firstElementChild;
-        element.hidden = true;
-        shown.set(element, panel.html);
-        if (old) old.replaceWith(element); else panels.append(element);
+        // What nobody looks at is put in when there is time.
+        if (old && old.hidden) waiting.set(id, panel.html); else renew(id, panel.html);
       }
       const place = at('tab-' + id);
       if (panels.children[n] !== place) panels.insertBefore(place, panels.children[n]);
     });
     put(tabs, wanted.map(id => `<a href="#tab-${id}" id="to-${id}">${titles.get(id)?.title ?? at('tab-' + id).querySelector('.panel-title').textContent}<span class="lit"></span></a>`).join(''));
     page.rebuild();
+    idle(finish);
   }
 
   let spent = 0, later = 0;
@@ -91,6 +106,7 @@
     show(answer);
     spent = performance.now() - before;
     at('took').textContent = `${(compiled - before).toFixed(1)} ms`;
+    document.body.dataset.text = String(source.value.length);
     document.body.dataset.took = `${(compiled - before).toFixed(2)} ${spent.toFixed(2)}`;
     caret();
     keep();
@@ -175,6 +191,10 @@
     go(Number(line.hash.slice(2)));
   }, true);
 
+  // Whoever looks at something else than the text finds all of it new.
+  for (const event of ['pointerdown', 'click', 'focusin', 'keydown']) {
+    document.addEventListener(event, e => { if (e.target !== source) finish(); }, true);
+  }
   source.addEventListener('input', changed);
   at('own-facts').addEventListener('input', changed);
   at('choices').addEventListener('submit', e => e.preventDefault());
@@ -195,6 +215,7 @@
     stale.textContent = '';
     if (!await restore()) source.value = at('example').options[1]?.value ?? '';
     compile();
+    finish();
     page.follow();
   }, fault => { stale.textContent = 'This browser cannot run the compiler: ' + fault.message; });
 })();

@@ -77,7 +77,8 @@
       tabs[i].setAttribute('aria-selected', String(other === panel));
       tabs[i].tabIndex = other === panel ? 0 : -1;
     });
-    if (!keep) panel.parentElement.scrollTop = 0;
+    if (keep) return;
+    panel.closest('.outputs').scrollTop = 0;
     const tab = tabs[panels.indexOf(panel)];
     tab.parentElement.scrollLeft = Math.max(0, tab.offsetLeft - 60);
   }
