@@ -319,6 +319,52 @@ fn a_lock_knows_its_elements() {
     assert!(part("controller \"pci.1\"").is_some_and(|p| p.get("title").contains("what virtc adds")));
 }
 
+#[test]
+fn what_differs_has_a_page() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let server = std::fs::read_to_string(root().join("examples/server.xml")).expect("a text");
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    let other =
+        server.replace("<memory unit='MiB'>512", "<memory unit='MiB'>768").replace("<vcpu>1</vcpu>", "<vcpu>2</vcpu>");
+    let desktop = std::fs::read_to_string(root().join("examples/desktop.xml")).expect("a text");
+    for (folder, name, text) in [(&old, "a.xml", &server), (&new, "a.xml", &other), (&new, "b.xml", &desktop)] {
+        std::fs::create_dir_all(folder).expect("a folder");
+        std::fs::write(folder.join(name), text).expect("written");
+    }
+    let diff = |old: &std::path::Path, new: &std::path::Path, out: &std::path::Path| {
+        let run = virtc().args(["diff", "-q", "--no-config"]).arg(old).arg(new).arg("--html").arg(out).output();
+        let run = run.expect("virtc runs");
+        assert_eq!(run.status.code(), Some(3), "{}", String::from_utf8_lossy(&run.stderr));
+        String::from_utf8(run.stdout).expect("UTF-8")
+    };
+    let page = diff(&old.join("a.xml"), &new.join("a.xml"), std::path::Path::new("-"));
+    let all = sound(&page);
+    let causes: BTreeMap<&str, &Element> =
+        all.iter().filter(|e| e.get("class") == "c").map(|e| (e.get("id"), e)).collect();
+    let parts: Vec<&Element> = all.iter().filter(|e| e.get("class") == "o").collect();
+    assert!(causes.len() >= 2 && parts.len() >= 6, "{} {}", causes.len(), parts.len());
+    for part in &parts {
+        assert!(part.origins().iter().all(|origin| causes.contains_key(origin.as_str())), "{part:?}");
+    }
+    // Each difference that is a link is to be seen in an output, and both sides show what it changed.
+    for cause in causes.values() {
+        assert!(parts.iter().any(|part| part.origins().iter().any(|id| id == cause.get("id"))), "{cause:?}");
+    }
+    for (class, text) in [("code gone", "<vcpu>1</vcpu>"), ("code come", "<vcpu>2</vcpu>"), ("code come", "-smp 2")] {
+        assert!(all.iter().any(|e| e.get("class") == class && e.text.contains(text)), "{class} {text}");
+    }
+    assert!(all.iter().any(|e| e.tag == "span" && e.get("class") == "guest-visible"));
+    // Of several machines a folder, with those that only one side has.
+    let out = dir.path().join("pages");
+    diff(&old, &new, &out);
+    let index = std::fs::read_to_string(out.join("index.html")).expect("a page");
+    let links: Vec<String> =
+        sound(&index).iter().map(|e| e.get("href").to_string()).filter(|h| h.ends_with(".html")).collect();
+    assert_eq!(links, ["server.html"]);
+    assert!(index.contains("desktop (new)"), "{index}");
+    sound(&std::fs::read_to_string(out.join("server.html")).expect("a page"));
+}
+
 /// A browser without a window, and what runs its script; none, told, where one is missing.
 fn browser() -> Option<(PathBuf, String)> {
     let chromium = tool("chromium", "chromium")?;
