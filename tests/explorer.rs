@@ -404,6 +404,11 @@ fn pages_hold_in_a_browser() {
         pages.push(page);
     }
     assert_eq!(pages.len(), 8);
+    let (differences, examples) = (dir.path().join("differences.html"), root().join("examples"));
+    let run = virtc().args(["diff", "-q", "--no-config", "--html"]).arg(&differences);
+    let run = run.arg(examples.join("server.xml")).arg(examples.join("desktop.xml")).output().expect("virtc runs");
+    assert_eq!(run.status.code(), Some(3), "{}", String::from_utf8_lossy(&run.stderr));
+    pages.push(differences);
     in_browser("pages.mjs", &pages);
 }
 

@@ -363,8 +363,8 @@ fn beside(pair: &Pair, place: (usize, usize), out: &mut Html) {
     let old = Vec::from_iter(pair.old.text.lines());
     let new = Vec::from_iter(pair.new.text.lines());
     let mut number = 0;
-    out.raw("<div class=\"scroll\" tabindex=\"0\"><table class=\"beside\"><thead><tr><th scope=\"col\" colspan=\"2\">before</th>");
-    out.raw("<th scope=\"col\" colspan=\"2\">after</th></tr></thead>\n<tbody>\n");
+    out.raw("<div class=\"scroll\" tabindex=\"0\"><table class=\"beside\"><thead><tr><td class=\"at\"></td>");
+    out.raw("<th scope=\"col\">before</th><td class=\"at\"></td><th scope=\"col\">after</th></tr></thead>\n<tbody>\n");
     let groups = diff.grouped_ops(AROUND);
     for (group, ops) in groups.iter().enumerate() {
         if group > 0 {

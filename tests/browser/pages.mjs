@@ -41,7 +41,7 @@ function links() {
 function laidOut() {
   const faults = [];
   if (document.documentElement.scrollWidth > innerWidth) faults.push(`it is ${document.documentElement.scrollWidth} wide in a window of ${innerWidth}`);
-  for (const query of ['h1', '.source .code', '.tabs', '.panel:not([hidden]) .code']) {
+  for (const query of ['h1', '.source .code, .differences', '.tabs', '.panel:not([hidden]) .code']) {
     const el = document.querySelector(query);
     const box = el && el.getBoundingClientRect();
     if (!box || box.width < 20 || box.height < 10) faults.push(`${query} is not to be seen`);
