@@ -118,12 +118,12 @@
   }
 
   // The link holds the text, compressed; it never leaves the browser by itself.
-  const base64url = bytes => btoa(Array.from(bytes, b => String.fromCharCode(b)).join('')).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+  const wordOf = bytes => btoa(Array.from(bytes, b => String.fromCharCode(b)).join('')).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
   const bytesOf = word => Uint8Array.from(atob(word.replace(/-/g, '+').replace(/_/g, '/')), c => c.charCodeAt(0));
   let keeping = 0;
   async function fragment() {
     const packed = await through(utf8.encode(JSON.stringify(question())), new CompressionStream('deflate-raw'));
-    return 'x=' + base64url(packed);
+    return 'x=' + wordOf(packed);
   }
   function keep() {
     clearTimeout(keeping);
