@@ -19,7 +19,14 @@ fn boots(kind: &str, option: &str) {
     if option == "--disk" {
         std::fs::write(&image, image::disk()).expect("written");
     }
-    bed.ok(&["new", kind, &name, "--emulated", "--terminal", "-o", &file, option, &image]);
+    let key = bed.path("key.pub");
+    std::fs::write(&key, "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE you@here\n").expect("written");
+    let mut words = vec!["new", kind, &name, "--emulated", "--terminal", "-o", &file, option, &image];
+    if kind == "cloud" {
+        // Its seed is made with it.
+        words.extend(["--ssh-key", &key]);
+    }
+    bed.ok(&words);
     let mut child = bed
         .virtc(&["run", "--connect", "qemu:///session", &file])
         .stdin(Stdio::piped())
