@@ -422,6 +422,18 @@ fn no_input_keeps_the_compiler() {
         assert!(matches!(out.status.code(), Some(1 | 4)), "{arguments:?}: {:?}", out.status);
         assert!(began.elapsed() < Duration::from_secs(20), "{arguments:?}");
     }
+    // The lock beside a domain is a file like it.
+    for lock in ["pipe.xml", "zero.xml"] {
+        let _ = std::fs::remove_file(path("vm.lock"));
+        std::os::unix::fs::symlink(path(lock), path("vm.lock")).expect("a link");
+        let began = Instant::now();
+        for words in [vec!["check", vm.as_str()], vec!["lock", &vm], vec!["diff", &vm, &vm]] {
+            let out = virtc().args(&words).output().expect("virtc");
+            assert!(matches!(out.status.code(), Some(0 | 1 | 4)), "{words:?} with {lock}: {:?}", out.status);
+        }
+        assert!(began.elapsed() < Duration::from_secs(40), "{lock}");
+    }
+    std::fs::remove_file(path("vm.lock")).expect("removed");
     // In a folder they are passed over.
     let out = virtc().args(["check", dir.path().to_str().expect("text")]).output().expect("virtc");
     assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));

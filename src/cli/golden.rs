@@ -3,7 +3,7 @@
 use super::build::outputs;
 use super::compiled::Naming;
 use super::diff::{Machine, report};
-use super::inputs::World;
+use super::inputs::{World, text_of};
 use super::tree::Staging;
 use super::{Exit, Shared, complain, print};
 use crate::diff::classed;
@@ -95,7 +95,7 @@ fn compare(tree: &BTreeMap<String, Artifact>, stored: &Path, format: Shown) -> E
     };
     for path in paths {
         let what = describe(path);
-        match (std::fs::read_to_string(stored.join(path)), tree.get(path)) {
+        match (text_of(&stored.join(path)), tree.get(path)) {
             (Ok(before), Some(after)) if before == after.contents => {}
             (Ok(before), Some(after)) => {
                 out.push_str(&format!("{what}: {path}\n"));
@@ -134,7 +134,7 @@ fn changed_plans(tree: &BTreeMap<String, Artifact>, stored: &Path, paths: &mut B
             })
         };
         let differs =
-            |path: &str| tree.get(path).map(|a| a.contents.clone()) != std::fs::read_to_string(stored.join(path)).ok();
+            |path: &str| tree.get(path).map(|a| a.contents.clone()) != text_of(&stored.join(path)).ok();
         paths.retain(|path| {
             let mine = is_of(path);
             follow += usize::from(mine && differs(path));

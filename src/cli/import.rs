@@ -1,6 +1,6 @@
 //! `virtc import`: what other tools have written, in virtc's terms.
 
-use super::inputs::{Source, World, read, report};
+use super::inputs::{Source, World, read, report, text_of};
 use super::{Exit, Shared, complain, print};
 use crate::compile::Until;
 use crate::diag::{Diagnostics, codes};
@@ -115,7 +115,7 @@ fn argv(args: &Argv, shared: &Shared) -> Exit {
     let lines = import::command_lines(&source.bytes, &around, &mut diags);
     let line = if diags.has_errors() { None } else { chosen(lines, args.nth, &mut diags) };
     let imported = line.map(|mut line| {
-        import::read_configs(&mut line, &base, &|path| std::fs::read_to_string(path).ok(), &mut diags);
+        import::read_configs(&mut line, &base, &|path| text_of(Path::new(path)).ok(), &mut diags);
         import::domain(&line, &base, &|xml| world.compile_text(xml, Until::Planned).plan)
     });
     let Some(imported) = imported else {

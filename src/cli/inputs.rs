@@ -195,6 +195,12 @@ fn levels(shared: &Shared) -> Result<Levels, Exit> {
 /// How long a pipe may give nothing.
 const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
+/// The text of a file that lies beside an input, or that one names: a lock, what is stored, a configuration. A stranger may have
+/// made a link or a pipe of it.
+pub fn text_of(path: &Path) -> std::io::Result<String> {
+    String::from_utf8(contents(path)?).map_err(|e| std::io::Error::new(std::io::ErrorKind::InvalidData, e))
+}
+
 /// The contents of a file, or of a pipe that somebody writes to (`<(…)` of a shell). A device, a pipe without a writer and a file
 /// without end are errors: a link of a stranger may lead there.
 fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -354,7 +360,7 @@ pub fn lock_file(source: &Source) -> Option<PathBuf> {
 fn lock_of(source: &Source, locked: bool, faults: &mut Diagnostics) -> Option<Lock> {
     let file = lock_file(source);
     let start = Span::new(0, 0);
-    let text = match file.as_ref().map(std::fs::read_to_string) {
+    let text = match file.as_ref().map(|file| text_of(file)) {
         Some(Ok(text)) => text,
         Some(Err(fault)) if fault.kind() != std::io::ErrorKind::NotFound => {
             let name = file.unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use super::check::expand;
 use super::fix::replace;
-use super::inputs::{Source, World, lock_file, read, report};
+use super::inputs::{Source, World, lock_file, read, report, text_of};
 use super::{Exit, Shared, complain, print};
 use crate::compile::Until;
 use crate::diag::Diagnostics;
@@ -93,7 +93,7 @@ fn one(file: &Path, args: &Args, world: &World<'_>) -> Result<Exit, Exit> {
 
 /// The lock that is there: its text and what it says. An unreadable one is a fault, as it may be the only witness.
 fn stored(place: &Path, shared: &Shared) -> Result<(String, Option<Lock>), Exit> {
-    let text = match std::fs::read_to_string(place) {
+    let text = match text_of(place) {
         Ok(text) => text,
         Err(fault) if fault.kind() == std::io::ErrorKind::NotFound => return Ok((String::new(), None)),
         Err(fault) => {

@@ -1,7 +1,7 @@
 //! What `virtc diff` compares: files, folders, built trees, and files as git has them.
 
 use super::check::expand;
-use super::inputs::{Source, World, lock_file, read};
+use super::inputs::{Source, World, lock_file, read, text_of};
 use super::{Exit, complain};
 use crate::compile::Until;
 use crate::diag::codes::general::DERIVED;
@@ -24,7 +24,7 @@ pub struct Member {
 impl Member {
     fn of(file: &Path, base: &Path) -> Result<Member, Exit> {
         let source = read(file)?;
-        let lock = lock_file(&source).and_then(|lock| std::fs::read_to_string(lock).ok());
+        let lock = lock_file(&source).and_then(|lock| text_of(&lock).ok());
         let key = file.strip_prefix(base).unwrap_or(file).display().to_string();
         Ok(Member { key, source, lock })
     }

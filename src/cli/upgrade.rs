@@ -1,7 +1,7 @@
 //! `virtc upgrade`: when a machine retires, and what a newer machine type would change for its guest.
 
 use super::check::expand;
-use super::inputs::{Source, World, lock_file, read};
+use super::inputs::{Source, World, lock_file, read, text_of};
 use super::{Exit, Shared, complain, print};
 use crate::caps::{Version, retirement};
 use crate::compile::Until;
@@ -267,7 +267,7 @@ fn patch(a: &Advice, world: &World<'_>) -> String {
         return unified(&a.source.name, &text, &new);
     }
     let place = lock_file(&a.source).filter(|_| !world.shared.unlocked);
-    let stored = place.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+    let stored = place.as_ref().and_then(|file| text_of(file).ok());
     if let (Some(place), Some(old)) = (place, stored)
         && let Some(Lock { machine: Some(machine), .. }) = lock::read(&old, &mut Diagnostics::new())
     {
