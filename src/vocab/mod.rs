@@ -4,6 +4,7 @@ mod arch;
 mod ident;
 pub mod nodes;
 mod numbers;
+pub(crate) mod options;
 mod release;
 mod size;
 mod sum;

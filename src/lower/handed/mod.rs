@@ -7,6 +7,7 @@ mod paths;
 
 use crate::plan::{Arg, ClaimKind, Need};
 use crate::stage::Lower;
+use crate::vocab::options::parts;
 use crate::xml::Site;
 use std::borrow::Cow;
 
@@ -244,20 +245,6 @@ impl<'a> Options<'a> {
     }
 }
 
-/// An option list in parts; a doubled comma is one in a value.
-pub(in crate::lower) fn parts(text: &str) -> Vec<String> {
-    let mut out = vec![String::new()];
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        let ends = c == ',' && chars.next_if_eq(&',').is_none();
-        match out.last_mut() {
-            Some(part) if !ends => part.push(c),
-            _ => out.push(String::new()),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,7 +293,6 @@ mod tests {
 
     #[test]
     fn a_doubled_comma_is_one_in_a_value() {
-        assert_eq!(parts("a,b=c,,d,e"), ["a", "b=c,d", "e"]);
         assert_eq!(Options::of("x,path=/a,,b").get("path"), Some("/a,b"));
     }
 }

@@ -84,7 +84,8 @@ pub fn closed(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
         ("mapper", ["control"]) => Some("volumes of the host are made there"),
         // Files of memory, which everybody may make.
         ("shm", [_, ..]) => None,
-        ("vfio", ["vfio"]) => Some(OTHER),
+        // An NVMe disk by its address needs it, and names it nowhere.
+        ("vfio", ["vfio"]) => (of != Use::Disk || usage.sharing != Sharing::System).then_some(OTHER),
         ("hugepages", [_, ..]) | ("hugepages1G" | "hugepages2M", [_, ..]) => (of != Use::Memory).then_some(OTHER),
         (name, []) if name.starts_with("kvmfr") => None,
         ("input", [..]) => (of != Use::Input).then_some("the keyboards and mice of the host are there"),

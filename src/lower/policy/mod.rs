@@ -28,7 +28,7 @@ pub fn check(lx: &mut Lower<'_>) {
     names(lx);
     programs::check(lx);
     twice(lx);
-    let faults = places::paths(&lx.plan, &lx.env.host.security.allow_paths);
+    let faults = places::paths(&lx.plan, &lx.env.host.security.allow_paths, lx.diags.has_errors());
     for (cause, message) in faults {
         lx.diags
             .error(&codes::FORBIDDEN_PATH, cause.span, message)

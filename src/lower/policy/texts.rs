@@ -7,10 +7,10 @@ use crate::device::audio::{Audio, AudioType};
 use crate::device::graphics::GraphicsKind;
 use crate::diag::codes::{emit, security as codes};
 use crate::domain::qemu::OverrideType;
-use crate::lower::handed::parts;
 use crate::plan::{PathKind, Use};
 use crate::stage::Lower;
 use crate::vocab::nodes::is_node;
+use crate::vocab::options::parts;
 use crate::xml::Site;
 use std::collections::BTreeSet;
 
@@ -142,8 +142,8 @@ fn members(key: &str, value: &serde_json::Value, out: &mut Vec<(String, String)>
 /// The paths in a text: it is one, or one follows a word and a colon (`file:/x`, `fat:rw:/x`). A relative one begins at
 /// `/`, where QEMU is started.
 fn paths(text: &str) -> Vec<String> {
-    // A URL names another host.
-    if text.contains("://") {
+    // A URL names another host; what follows `cmd:` is a program, and judged as such.
+    if text.contains("://") || text.contains("-cmd:") {
         return Vec::new();
     }
     let words = text.split([' ', ';']).filter(|word| word.contains('/'));
@@ -234,6 +234,10 @@ fn transports(lx: &mut Lower<'_>) {
 /// Names of ALSA devices. Longer ones are configurations, and those may name files to write, libraries and commands.
 fn sound_cards(lx: &mut Lower<'_>) {
     let plain = |name: &str| {
+        // The node of OSS, which many files have from an example.
+        if name.strip_prefix("/dev/dsp").is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit())) {
+            return true;
+        }
         let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.,:=+-".contains(&b);
         let plugin = name.split(':').next().unwrap_or_default();
         name.bytes().all(fits) && !["file", "tee"].contains(&plugin)
