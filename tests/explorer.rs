@@ -405,7 +405,8 @@ fn pages_hold_in_a_browser() {
     }
     assert_eq!(pages.len(), 8);
     let (differences, examples) = (dir.path().join("differences.html"), root().join("examples"));
-    let run = virtc().args(["diff", "-q", "--no-config", "--html"]).arg(&differences);
+    let mut command = virtc();
+    let run = command.args(["diff", "-q", "--no-config", "--html"]).arg(&differences);
     let run = run.arg(examples.join("server.xml")).arg(examples.join("desktop.xml")).output().expect("virtc runs");
     assert_eq!(run.status.code(), Some(3), "{}", String::from_utf8_lossy(&run.stderr));
     pages.push(differences);
