@@ -133,8 +133,7 @@ fn changed_plans(tree: &BTreeMap<String, Artifact>, stored: &Path, paths: &mut B
                     || word.strip_prefix(new.name.as_str()).is_some_and(|r| r.starts_with('-'))
             })
         };
-        let differs =
-            |path: &str| tree.get(path).map(|a| a.contents.clone()) != text_of(&stored.join(path)).ok();
+        let differs = |path: &str| tree.get(path).map(|a| a.contents.clone()) != text_of(&stored.join(path)).ok();
         paths.retain(|path| {
             let mine = is_of(path);
             follow += usize::from(mine && differs(path));

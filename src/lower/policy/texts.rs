@@ -20,6 +20,9 @@ const FREE: &[&str] = &["append", "name", "prom-env", "uuid", "title"];
 /// Keys whose value is no path.
 const WORDS: &[&str] = &["string", "serial", "wwn", "mount_tag", "tag", "data", "version", "manufacturer", "product"];
 
+/// Keys whose value is a program, which is judged as one.
+const PROGRAMS: &[&str] = &["helper", "script", "downscript"];
+
 /// A text, and what it is for.
 struct Text {
     site: Site,
@@ -79,7 +82,7 @@ fn handed(lx: &Lower<'_>) -> Vec<Text> {
             continue;
         }
         for (key, text) in options(&arg.value) {
-            if WORDS.contains(&key.as_str()) {
+            if WORDS.contains(&key.as_str()) || PROGRAMS.contains(&key.as_str()) {
                 continue;
             }
             let socket = arg.value.contains("unix") || key.contains("sock");
