@@ -12,16 +12,16 @@ use virtc::run::qmp::Qmp;
 /// Where images of the fuzzer lie: in memory.
 const IMAGE: &str = "/dev/shm/virtc-fuzz";
 
-fuzz_target!(|bytes: &[u8]| {
-    if bytes.first().is_some_and(|b| *b == b'{') { monitor(bytes) } else { image(bytes) }
-});
+fuzz_target!(|bytes: &[u8]| { if bytes.first().is_some_and(|b| *b == b'{') { monitor(bytes) } else { image(bytes) } });
 
 /// A greeting stands before it, two times out of three.
 fn monitor(bytes: &[u8]) {
     let (ours, mut theirs) = UnixStream::pair().expect("a pair");
     let mut sent = Vec::new();
     if bytes.len() % 3 != 0 {
-        sent.extend_from_slice(b"{\"QMP\":{\"version\":{\"qemu\":{\"major\":9}},\"capabilities\":[]}}\n{\"return\":{},\"id\":1}\n");
+        sent.extend_from_slice(
+            b"{\"QMP\":{\"version\":{\"qemu\":{\"major\":9}},\"capabilities\":[]}}\n{\"return\":{},\"id\":1}\n",
+        );
     }
     sent.extend_from_slice(&bytes[..bytes.len().min(32 << 10)]);
     theirs.write_all(&sent).expect("a small text");
