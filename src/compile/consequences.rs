@@ -156,12 +156,6 @@ fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
         .filter(|e| errors.contains(&(e.span(), &schema::WRONG_PLACE)))
         .map(|e| format!("lacks <{}>", e.name()))
         .collect();
-    // What stands as an attribute is missing as an element: `<vlan tag='1'/>`.
-    let as_attribute: Vec<(Span, String)> = (doc.elements())
-        .flat_map(|el| el.attrs().map(move |attr| (el.span(), attr)))
-        .filter(|(_, attr)| errors.contains(&(attr.span(), &schema::UNKNOWN_ATTRIBUTE)))
-        .map(|(tag, attr)| (tag, format!("lacks <{}>", attr.name())))
-        .collect();
     // What no such machine has, its QEMU has not either.
     let unsuitable = |of: &Span| {
         let inside = |s: &Span| of.start <= s.start && s.end <= of.end;
@@ -175,13 +169,9 @@ fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
     let lacks = [&schema::MISSING_ELEMENT, &schema::MISSING_ATTRIBUTE];
     diags.retain(|_, d| {
         let second = lacks.contains(&d.code) && twice.iter().any(|s| s.start <= d.span.start && d.span.end <= s.end);
-        let moved_in = |(tag, lacks): &(Span, String)| {
-            tag.start <= d.span.start && d.span.end <= tag.end && d.message.ends_with(lacks.as_str())
-        };
         let device = |s: &Span| s.start <= d.span.start && d.span.end <= s.end;
         let follows = second
             || d.code == &NOT_BY_QEMU && unsuitable.iter().any(device)
-            || d.code == &schema::MISSING_ELEMENT && as_attribute.iter().any(moved_in)
             || OF_ONE_PLACE.iter().any(|(one, other)| d.code == *one && errors.contains(&(d.span, *other)));
         let missed = strange && d.code == &machine_codes::MEMORY && d.span == root.span();
         let moved = d.code == &schema::MISSING_ELEMENT && misplaced.iter().any(|m| d.message.ends_with(m.as_str()));

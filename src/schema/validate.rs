@@ -100,6 +100,12 @@ pub(super) fn is_attribute_of(me: &Parent<'_, '_>) -> bool {
         && me.above.is_some_and(|above| above.el.peek(me.el.name()).is_none() && above.def.attrs().iter().any(takes))
 }
 
+/// Whether a child is written as an attribute that the element has not (`<vlan tag='1'/>`), which is told there.
+fn stands_as_attribute(me: &Parent<'_, '_>, child: &ChildSlot) -> bool {
+    let name = tables::name_text(child.name);
+    me.el.peek(name).is_some() && !me.def.attrs().iter().any(|s| s.name == child.name)
+}
+
 /// Whether a root element is `<domain>`, but for a slip of the keyboard.
 fn is_meant_for_domain(root: El<'_>) -> bool {
     root.namespace() == Namespace::None && nearest(root.name(), ["domain"]).is_some()
@@ -396,6 +402,7 @@ impl<'d, W: Watch> Validator<'d, '_, W> {
             // The report of the stranger says what belongs there, and that of the text where it belongs.
             .filter(|_| !strange || slots.len() > 1)
             .filter(|_| !text_told)
+            .filter(|s| !stands_as_attribute(me, s))
             .collect();
         if !missing.is_empty() {
             Explainer::new(&mut self.out).missing_elements(me, &missing);
