@@ -182,6 +182,16 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     (
         "VC1350",
+        "DEVICES=<interface type='user'><bandwidth><inbound average='1000'/></bandwidth><model type='virtio'/></interface>",
+        "DEVICES=<interface type='bridge'><source bridge='br0'/><bandwidth><inbound average='1000'/></bandwidth><model type='virtio'/></interface>",
+    ),
+    (
+        "VC1350",
+        "DEVICES=<interface type='ethernet'><bandwidth><inbound average='1000'/></bandwidth><target dev='tap7' managed='no'/><model type='virtio'/></interface>",
+        "DEVICES=<interface type='ethernet'><bandwidth><inbound average='1000'/></bandwidth><target dev='tap7'/><model type='virtio'/></interface>",
+    ),
+    (
+        "VC1350",
         "DEVICES=<interface type='ethernet'><script path='/etc/qemu-ifup'/><model type='virtio'/></interface>",
         "DEVICES=<interface type='ethernet'><script path='no'/><model type='virtio'/></interface>",
     ),

@@ -114,3 +114,32 @@ fn passt_may_listen_on_low_ports_if_anybody_may_let_it() {
     assert!(unit.contains("AmbientCapabilities=CAP_NET_BIND_SERVICE\n"), "{unit}");
     assert!(!read("usr/lib/systemd/system/virtc-low.service").contains("CAP_"));
 }
+
+#[test]
+fn traffic_is_shaped_where_the_tap_is_made() {
+    let root = tempfile::tempdir().unwrap();
+    let shaped = "<bandwidth><inbound average='1000' peak='5000' burst='1024'/><outbound average='128'/></bandwidth><link state='down'/>";
+    let domain = DOMAIN.replace("NAME", "vm").replace(
+        "<interface type='network'><source network='lab-net'/>",
+        &format!("<interface type='bridge'><source bridge='br0'/><target dev='tap7'/>{shaped}"),
+    );
+    std::fs::write(root.path().join("vm.xml"), domain).unwrap();
+    let virtc = |args: &[&str]| {
+        let output = common::virtc().current_dir(root.path()).arg("--quiet").args(args).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    virtc(&["build", "vm.xml", "-o", "out"]);
+    let unit = std::fs::read_to_string(root.path().join("out/usr/lib/systemd/system/virtc-vm.service")).unwrap();
+    let script = virtc(&["argv", "vm.xml", "--format", "script"]);
+    for line in [
+        "tc qdisc add dev tap7 root handle 1: htb default 1\n",
+        "tc class add dev tap7 parent 1: classid 1:1 htb rate 1000kbps ceil 5000kbps burst 1024kb\n",
+        "tc qdisc add dev tap7 ingress\n",
+        "police rate 128kbps burst 128kb mtu 64kb drop flowid :1\n",
+    ] {
+        assert!(unit.contains(line) && script.contains(line), "{line}: {unit}\n{script}");
+    }
+    // The cable is not plugged in.
+    assert!(!unit.contains("master br0 up") && unit.contains("master br0\n"), "{unit}");
+}

@@ -17,6 +17,7 @@ pub mod manifest;
 mod names;
 pub mod networks;
 pub mod selinux;
+pub(crate) mod shaping;
 pub mod systemd;
 pub mod sysusers;
 pub mod template;

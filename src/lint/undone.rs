@@ -74,6 +74,19 @@ fn of_an_interface(interface: &Interface, found: &mut Vec<Undone>) {
             "give the interface a <target dev='…'/>, and set Isolated=yes for it in systemd-networkd ([Bridge])",
         );
     }
+    let on_host = matches!(
+        interface.kind(),
+        InterfaceType::Network | InterfaceType::Bridge | InterfaceType::Ethernet | InterfaceType::Direct
+    );
+    if let Some(bandwidth) = interface.bandwidth.as_ref().filter(|_| !on_host || !interface.is_managed()) {
+        let what = "<bandwidth>: traffic of the interface would be shaped".to_string();
+        let help = if on_host {
+            "shape the interface where it is made (tc qdisc)"
+        } else {
+            "use type='network' or type='bridge': the interface then has a tap on the host, which can be shaped"
+        };
+        tell(bandwidth.site, what, help);
+    }
     if let Some(coalesce) = &interface.coalesce {
         let what = "<coalesce>: interrupts of the interface would be gathered".to_string();
         tell(coalesce.site, what, "set it with ethtool -C for the <target dev='…'/>");

@@ -77,6 +77,7 @@ well start
 if ! ready one || ! ready two; then show 60 "$T"; echo "# the guests do not start: no use going on"; exit 1; fi
 check "the share has what the guest wrote" grep -q 'written by the guest' $S/share/from-one
 check "the bridge has its address and both taps" bash -c 'ip -o address show dev vblab0 | grep -q 192.0.2.1/24 && [ $(ls /sys/class/net/vblab0/brif | wc -l) = 2 ]'
+check "the traffic of two is shaped in both directions" bash -c 'for tap in $(ls /sys/class/net/vblab0/brif); do tc class show dev $tap; tc filter show dev $tap parent ffff:; done >/tmp/shaped; grep -q "htb.*rate 8Mbit ceil 16Mbit" /tmp/shaped && grep -q "police.*rate 8Mbit" /tmp/shaped'
 check "no denial in normal operation" quiet
 for u in virtc-one-swtpm-tpm0 virtc-one-virtiofsd-fs0; do
   check "$u is confined" bash -c "grep -q 'libvirt-1a1b2c3d-0000-4000-8000-000000000011//.* (enforce)' /proc/$(pid_of $u)/attr/apparmor/current"

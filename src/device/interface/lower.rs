@@ -297,7 +297,7 @@ fn link(interface: &Interface, bridge: Option<String>, vhost: bool, lx: &mut Low
         mode: None,
         mac: interface.mac(),
         mtu: interface.mtu.as_ref().and_then(|m| m.size),
-        managed: interface.target.as_ref().and_then(|t| t.managed).is_none_or(|m| m.is_yes()),
+        managed: interface.is_managed(),
         queues: interface.queues(),
         vhost,
         bandwidth: interface.bandwidth.as_ref().map(|b| [rate(&b.inbound), rate(&b.outbound)]),

@@ -304,6 +304,11 @@ impl Interface {
         self.kind() == InterfaceType::Hostdev || self.network_device.is_some()
     }
 
+    /// Whether virtc makes the interface of the host, rather than somebody else.
+    pub fn is_managed(&self) -> bool {
+        self.target.as_ref().and_then(|t| t.managed).is_none_or(YesNo::is_yes)
+    }
+
     /// The model: `virtio`, `e1000`.
     pub fn model(&self) -> &str {
         self.model.as_ref().and_then(|m| m.kind.as_deref()).unwrap_or("")

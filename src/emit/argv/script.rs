@@ -3,6 +3,7 @@
 
 use super::format::write_quoted;
 use super::{TokenKind, each_token};
+use crate::emit::shaping;
 use crate::plan::{DirectoryRole, LentDevice, Link, LinkKind, Overlay, Plan, Process, Ready, Role};
 
 /// Folders that a user has elsewhere: variable, root's, the user's.
@@ -158,8 +159,11 @@ fn make_link(link: &Link, out: &mut String) {
     }
     let mtu = link.mtu.map(|mtu| mtu.to_string());
     set.extend(mtu.as_deref().into_iter().flat_map(|mtu| ["mtu", mtu]));
-    set.push("up");
+    set.extend(link.up.then_some("up"));
     line(out, set);
+    for words in shaping::commands(link) {
+        line(out, words.iter().map(String::as_str));
+    }
 }
 
 /// A helper in the background, and what says that it is ready.

@@ -5,6 +5,7 @@
 use super::Lines;
 use crate::emit::fit::Fitter;
 use crate::emit::names::Names;
+use crate::emit::shaping;
 use crate::emit::tmpfiles;
 use crate::escape::{ApparmorName, Escaped, ExecArg, ExecProgram};
 use crate::plan::{
@@ -161,6 +162,7 @@ pub fn uses(plan: &Plan, process: &Process, directory: &Directory) -> bool {
 }
 
 const IP: &str = "/usr/sbin/ip";
+const TC: &str = "/usr/sbin/tc";
 
 /// The taps that the unit makes. (A macvtap has a descriptor, which a unit cannot hand over.)
 fn taps(plan: &Plan) -> impl Iterator<Item = &Link> {
@@ -194,8 +196,12 @@ fn make_tap(plan: &Plan, link: &Link, pre: &mut Commands<'_, '_>) {
     if let Some(mtu) = &mtu {
         set.extend(["mtu", mtu]);
     }
-    set.push("up");
+    set.extend(link.up.then_some("up"));
     pre.run("+", IP, &set, &link.cause);
+    for words in shaping::commands(link) {
+        let words: Vec<&str> = words.iter().skip(1).map(String::as_str).collect();
+        pre.run("+", TC, &words, &link.cause);
+    }
 }
 
 /// Commands of one kind of line.
