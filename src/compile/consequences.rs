@@ -1,6 +1,6 @@
 //! One fault, one report: what follows from a fault that is reported already is dropped.
 
-use crate::diag::codes::general::{NOT_BY_QEMU, NOT_YET};
+use crate::diag::codes::general::{NO_IDE, NOT_BY_QEMU, NOT_YET};
 use crate::diag::codes::{address, display, hostdev, lint, machine as machine_codes, schema, storage};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity, Span};
 use crate::schema::{Flagged, nearest};
@@ -141,7 +141,8 @@ impl Shadow {
 }
 
 /// Where both are said of one place, the first follows from the second.
-static OF_ONE_PLACE: &[(&Code, &Code)] = &[(&address::USB, &display::INPUT), (&NOT_BY_QEMU, &storage::BUS)];
+static OF_ONE_PLACE: &[(&Code, &Code)] =
+    &[(&address::USB, &display::INPUT), (&NOT_BY_QEMU, &storage::BUS), (&NO_IDE, &storage::BUS)];
 
 /// Drops what another error says better, although it stands elsewhere or was found at the same time.
 fn once(doc: &Document<'_>, diags: &mut Diagnostics) {

@@ -523,6 +523,24 @@ impl<'r, 'd> Explainer<'r, 'd> {
             self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), message).help(help).fix(certain);
             return Some(tables::find_name(Namespace::None, first));
         }
+        // `<network>default</network>` for `<source network='default'/>`.
+        let text = el.text().trim_ascii();
+        let takes = |s: &&ChildSlot| {
+            let attr = |a: &AttrSlot| name_text(a.name) == el.name() && !text.is_empty() && a.ty().accepts(text);
+            let absent = !me.el.children().any(|c| c.is(name_text(s.name)));
+            absent && !closed(me, s.guard) && s.element().attrs().iter().any(attr)
+        };
+        let known_elsewhere = !paths_of_child(el.name()).is_empty();
+        if plain
+            && !known_elsewhere
+            && let Some(slot) = me.def.children().iter().find(takes)
+        {
+            let (of, name) = (name_text(slot.name), el.name());
+            let message = format!("{parent} has no element {child}");
+            let help = format!("write <{of} {name}='{}'/>: it is an attribute", shown(text));
+            self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), message).help(help);
+            return Some(slot.name);
+        }
         // An element of libvirt's further namespaces, without its prefix or with a misspelt namespace.
         let further = |s: &&ChildSlot| name_text(s.name).split_once(':').is_some_and(|(_, local)| local == el.name());
         if let Some(slot) = me.def.children().iter().find(further).filter(|_| name == tables::NO_NAME) {
