@@ -1,4 +1,4 @@
-//! `virtc list`, `stop`, `monitor`, `console`, `attach`, `clean`: machines that `virtc run` has started.
+//! `virtc list`, `stop`, `monitor`, `console`, `screenshot`, `attach`, `clean`: machines that `virtc run` has started.
 
 use super::run::{Patience, end, fail, instance, options, remarks};
 use super::{Exit, Shared, print, show};
@@ -8,8 +8,11 @@ use crate::run::control::{self, Stop};
 use crate::run::detach::adopt_detached;
 use crate::run::registry::{Record, Registry};
 use crate::run::remote::{self, Connection};
+use crate::run::screenshot::{self, Format, Screen};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 // Arguments of `virtc list`.
@@ -66,6 +69,26 @@ pub struct Console {
     device: Option<String>,
 }
 
+// Arguments of `virtc screenshot`.
+#[derive(clap::Args)]
+pub struct Screenshot {
+    /// Name or UUID of a machine
+    name: String,
+    /// The file to write, a pixel map if it ends in .ppm; - is standard output. Without it NAME.png, or NAME-2.png if that
+    /// is there
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The alias of a video device, such as video1; without it the first one
+    #[arg(long, value_name = "ALIAS")]
+    device: Option<String>,
+    /// Which output of the device, from 0
+    #[arg(long, value_name = "NUMBER")]
+    head: Option<u32>,
+    /// How it is written, where the name of the file does not say so
+    #[arg(long)]
+    format: Option<Format>,
+}
+
 // Arguments of `virtc attach`.
 #[derive(clap::Args)]
 pub struct Attach {
@@ -86,12 +109,8 @@ fn place(shared: &Shared, args: &[String]) -> Result<Registry, Exit> {
     if let Some(uri) = &shared.connect
         && let Ok(Connection { instance, host: Some(host) }) = remote::parse(uri)
     {
-        return Err(match host.run(instance, args).map(|status| status.code()) {
-            Ok(Some(0)) => Exit::Done,
-            Ok(Some(1)) => Exit::Input,
-            Ok(Some(2)) => Exit::Usage,
-            Ok(Some(3)) => Exit::Differs,
-            Ok(_) => Exit::Environment,
+        return Err(match host.run(instance, args) {
+            Ok(status) => exit_of(status.code()),
             Err(fault) => fail(&fault, shared),
         });
     }
@@ -100,6 +119,17 @@ fn place(shared: &Shared, args: &[String]) -> Result<Registry, Exit> {
     match registry.trusted() {
         Err(why) if rustix::process::geteuid().is_root() => Err(fail(&crate::run::fault(&FOREIGN, why), shared)),
         _ => Ok(registry),
+    }
+}
+
+/// The exit status of a virtc elsewhere.
+fn exit_of(code: Option<i32>) -> Exit {
+    match code {
+        Some(0) => Exit::Done,
+        Some(1) => Exit::Input,
+        Some(2) => Exit::Usage,
+        Some(3) => Exit::Differs,
+        _ => Exit::Environment,
     }
 }
 
@@ -255,6 +285,80 @@ pub fn console(args: &Console, shared: &Shared) -> Exit {
     match found.and_then(|record| console::open(&record, args.device.as_deref(), &mut remarks(shared))) {
         Ok(()) => Exit::Done,
         Err(fault) => fail(&fault, shared),
+    }
+}
+
+/// Saves what a guest shows.
+pub fn screenshot(args: &Screenshot, shared: &Shared) -> Exit {
+    let named = args.output.as_deref().filter(|file| *file != Path::new("-"));
+    let by_name = named.and_then(Path::extension).is_some_and(|e| e.eq_ignore_ascii_case("ppm"));
+    let format = args.format.unwrap_or(if by_name { Format::Ppm } else { Format::Png });
+    let picture = match picture(args, format, shared) {
+        Ok(picture) => picture,
+        Err(exit) => return exit,
+    };
+    if args.output.is_some() && named.is_none() {
+        return match std::io::stdout().lock().write_all(&picture) {
+            Err(e) if e.kind() != std::io::ErrorKind::BrokenPipe => {
+                super::complain(&format!("cannot write to standard output: {e}"));
+                Exit::Environment
+            }
+            _ => Exit::Done,
+        };
+    }
+    let written = match named {
+        Some(file) => std::fs::write(file, &picture).map(|()| file.to_path_buf()).map_err(|e| (file.to_path_buf(), e)),
+        None => save_beside(&args.name, format, &picture),
+    };
+    match written {
+        Ok(file) => {
+            remarks(shared)(&format!("what '{}' shows is in {}", args.name, file.display()));
+            Exit::Done
+        }
+        Err((file, error)) => {
+            super::complain(&format!("cannot write {}: {error}", file.display()));
+            Exit::Environment
+        }
+    }
+}
+
+/// The picture, from here or from another host.
+fn picture(args: &Screenshot, format: Format, shared: &Shared) -> Result<Vec<u8>, Exit> {
+    if let Some(Ok(Connection { instance, host: Some(host) })) = shared.connect.as_deref().map(remote::parse) {
+        let format = if format == Format::Ppm { "ppm" } else { "png" };
+        let mut command = words(&["screenshot", "--output", "-", "--format", format]);
+        command.extend(args.device.iter().flat_map(|device| ["--device".to_string(), device.clone()]));
+        command.extend(args.head.iter().flat_map(|head| ["--head".to_string(), head.to_string()]));
+        command.extend(["--".to_string(), args.name.clone()]);
+        let mut ssh = host.command(instance, &command);
+        let output = ssh.stderr(Stdio::inherit()).output().map_err(|e| {
+            super::complain(&format!("cannot start ssh: {e}"));
+            Exit::Environment
+        })?;
+        return match exit_of(output.status.code()) {
+            Exit::Done => Ok(output.stdout),
+            exit => Err(exit),
+        };
+    }
+    let registry = place(shared, &[])?;
+    let screen = Screen { device: args.device.clone(), head: args.head };
+    let found = control::find(&registry, &args.name);
+    found.and_then(|record| screenshot::take(&record, &screen, format)).map_err(|fault| fail(&fault, shared))
+}
+
+/// Writes a picture under a name that is not there yet.
+fn save_beside(name: &str, format: Format, picture: &[u8]) -> Result<PathBuf, (PathBuf, std::io::Error)> {
+    let stem = name.replace('/', "_");
+    let end = if format == Format::Ppm { "ppm" } else { "png" };
+    let mut number = 1;
+    loop {
+        let more = if number == 1 { String::new() } else { format!("-{number}") };
+        let file = PathBuf::from(format!("{stem}{more}.{end}"));
+        match std::fs::File::create_new(&file) {
+            Ok(mut new) => return new.write_all(picture).map(|()| file.clone()).map_err(|e| (file, e)),
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => number += 1,
+            Err(e) => return Err((file, e)),
+        }
     }
 }
 

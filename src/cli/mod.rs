@@ -237,6 +237,8 @@ enum Command {
     Monitor(machines::Monitor),
     /// Connect this terminal with a serial port or console of a machine
     Console(machines::Console),
+    /// Save a picture of what a machine shows
+    Screenshot(machines::Screenshot),
     /// Look after a QEMU that was started by hand
     Attach(machines::Attach),
     /// Remove what machines whose runner was killed have left
@@ -425,6 +427,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Stop(args) => machines::stop(&args, shared),
         Command::Monitor(args) => machines::monitor(&args, shared),
         Command::Console(args) => machines::console(&args, shared),
+        Command::Screenshot(args) => machines::screenshot(&args, shared),
         Command::Attach(args) => machines::attach(&args, shared),
         Command::Deploy(args) => deploy::run(&args, shared),
         Command::Package(args) => package::run(&args, shared),

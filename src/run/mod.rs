@@ -29,6 +29,7 @@ pub mod qmp;
 pub mod registry;
 pub mod relocate;
 pub mod remote;
+pub mod screenshot;
 mod shaping;
 mod signals;
 mod start;

@@ -18,6 +18,9 @@ pub use size::{Size, parse_iec};
 pub use sum::{base36, sum, sum_from};
 pub use time::{iso_time, seconds_since_1970};
 
+/// The file in the run-time directory of a machine into which QEMU writes what its guest shows, when it is asked.
+pub const SCREEN: &str = "screen";
+
 /// Declares an enumeration whose values are words of the domain format (or another text format).
 ///
 /// Gives `as_str`, `parse`, `ALL`, `Display` and, for the model, [`Value`].

@@ -93,6 +93,37 @@ fn a_console_at_this_terminal() {
 }
 
 #[test]
+fn a_picture_of_what_is_shown() {
+    if !has_qemu() {
+        return;
+    }
+    let bed = Bed::new("seen").with_serial_file().with(&["-device", "VGA,id=video0"]);
+    bed.start();
+    bed.await_guest();
+    let map = bed.path("seen.ppm");
+    bed.ok(&["screenshot", "seen", "-o", &map]);
+    let picture = std::fs::read(&map).expect("a picture");
+    // Its head, and three bytes for each of its points.
+    let head = picture.get(..15).map(String::from_utf8_lossy).expect("a head").into_owned();
+    let numbers: Vec<usize> = head.split_whitespace().skip(1).take(3).filter_map(|n| n.parse().ok()).collect();
+    assert!(head.starts_with("P6") && numbers.len() == 3, "{head}");
+    assert_eq!(
+        picture.len(),
+        format!("P6\n{} {}\n{}\n", numbers[0], numbers[1], numbers[2]).len() + numbers[0] * numbers[1] * 3
+    );
+    assert!(!std::path::Path::new(&bed.path("run/screen")).exists(), "it is taken away");
+    let output = bed.virtc(&["screenshot", "seen", "-o", "-", "--device", "video0"]).output().expect("virtc");
+    let words = String::from_utf8_lossy(&output.stderr).into_owned();
+    // A QEMU without libpng says so.
+    assert!(output.stdout.starts_with(b"\x89PNG") || words.contains("FILE.ppm"), "{words}");
+    let err = bed.fails(4, &["screenshot", "seen", "-o", &map, "--device", "video7"]);
+    assert!(err.contains("VC1806") && err.contains("video7"), "{err}");
+    bed.fails(4, &["screenshot", "nobody"]);
+    bed.ok(&["stop", "--force", "seen"]);
+    bed.assert_nothing_left();
+}
+
+#[test]
 fn a_machine_of_a_unit_is_found_by_its_run_time_directory() {
     if !has_qemu() {
         return;
