@@ -49,6 +49,7 @@ fn a_shell_runs_every_example() {
         script = script.replace(&format!(" {program} "), &format!(" {} ", qemu.display()));
         for helper in [
             "/usr/bin/swtpm",
+            "/usr/bin/swtpm_setup",
             "/usr/libexec/virtiofsd",
             "/usr/lib/qemu/virtiofsd",
             "/usr/bin/passt",

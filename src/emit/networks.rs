@@ -5,6 +5,7 @@
 use super::artifact::Artifact;
 use super::fit::Fitter;
 use super::names::Names;
+use super::systemd::OF_ROOT;
 use super::traced::Traced;
 use crate::diag::Diagnostics;
 use crate::escape::{Escaped, UnitName, UnitWord};
@@ -65,12 +66,14 @@ fn files(bridge: &Bridge, dhcp: &Dhcp, units: &Units, names: &Names, fit: &mut F
     let table = format!("virtc_{}", interface.as_str().replace(['-', '.'], "_"));
     // Of the whole host: answers come in at another interface than the bridge.
     let forward = if bridge.nat { "ExecStart=/usr/sbin/sysctl -q -w net.ipv4.ip_forward=1\n" } else { "" };
+    let confined = OF_ROOT.iter().map(|(key, value)| format!("{key}={value}\n")).collect::<String>();
     let service = head("The filter")
         + &format!(
             "[Unit]\nDescription=Filter of the virtual network {name}\nPartOf=nftables.service\n\
              After=nftables.service systemd-networkd.service\nStopWhenUnneeded=yes\n\n\
              [Service]\nType=oneshot\nRemainAfterExit=yes\n\
-             ExecStart=/usr/sbin/nft -f /{rules}\n{forward}ExecStop=-/usr/sbin/nft delete table inet {table}\n"
+             ExecStart=/usr/sbin/nft -f /{rules}\n{forward}ExecStop=-/usr/sbin/nft delete table inet {table}\n\n\
+             # Confinement\n{confined}CapabilityBoundingSet=CAP_NET_ADMIN\nRestrictAddressFamilies=AF_UNIX AF_NETLINK\n"
         );
     let whole = |text: String| {
         let mut traced = Traced::default();

@@ -90,6 +90,23 @@ pub struct Inherited {
     pub cause: Cause,
 }
 
+/// A program that is run before a process starts, as its account and confined like it. What it finds done it leaves.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Setup {
+    /// The id of the process.
+    pub process: String,
+    /// The program, as a path.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Whether the process starts also where the program is missing or fails.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
+    /// Why it is there.
+    pub cause: Cause,
+}
+
 /// A qcow2 image that takes what the guest writes to a transient disk.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

@@ -28,7 +28,7 @@ pub use args::{Arg, ArgValue, Form, Prop, Props};
 pub use claims::{Claim, ClaimKind, Connection, Listen};
 pub use confinement::{Apparmor, Confinement, Selinux};
 pub use differences::{Change, Difference, differences, properties, subject};
-pub use files::{Directory, DirectoryRole, Inherited, NewFile, Overlay, Secret};
+pub use files::{Directory, DirectoryRole, Inherited, NewFile, Overlay, Secret, Setup};
 pub use lent::{Lent, LentDevice};
 pub use limits::{BlockDeviceLimit, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
 pub use links::{Bridge, Dhcp, DhcpHost, Link, LinkKind};
@@ -125,6 +125,9 @@ pub struct Plan {
     /// Devices of the host that the machine has for itself while it runs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lent: Vec<Lent>,
+    /// Programs that make ready what a process finds.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub setups: Vec<Setup>,
     /// Overlays of transient disks: made before each start, removed after the stop.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overlays: Vec<Overlay>,

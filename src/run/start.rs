@@ -14,6 +14,7 @@ use crate::diag::codes::run as codes;
 use crate::emit::argv;
 use crate::plan::{self, Accelerator, ArgValue, Instance, Lifecycle, Loss, Need, Plan, Ready, Role};
 use crate::vocab::NumberSet;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::os::unix::net::UnixStream;
 use std::path::{Component, Path, PathBuf};
@@ -150,6 +151,9 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
         confine: confine(plan, account.as_ref()),
     };
     for process in plan.processes.iter().filter(|p| p.role != Role::Qemu) {
+        for setup in plan.setups.iter().filter(|s| s.process == process.id) {
+            set_up(setup, process, &starter, &mut machine, say)?;
+        }
         let helper = starter.start(process, &argv::tokens(process), false, None)?;
         machine.note_process(&helper)?;
         let ready = await_helper(&helper, &process.ready, options.ready_timeout, &mut machine.signals);
@@ -193,6 +197,42 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
     machine.open_proxy()?;
     machine.note(Entry::Ready)?;
     Ok(machine)
+}
+
+/// The longest that a program may take to make something ready: the keys of a TPM are made without haste.
+const SETUP: Duration = Duration::from_secs(120);
+
+/// Runs what makes ready what a process finds, as its account and confined like it.
+fn set_up(
+    setup: &plan::Setup,
+    of: &plan::Process,
+    starter: &Starter,
+    machine: &mut Machine,
+    say: &mut dyn FnMut(&str),
+) -> Result<(), Fault> {
+    let usable = has_program(&setup.program)
+        .and_then(|()| programs::trusted(Path::new(&setup.program)).map_err(|why| untrusted(of, &why)));
+    match usable {
+        Err(_) if setup.optional => return Ok(()),
+        other => other?,
+    }
+    let process = plan::Process { program: setup.program.clone(), ready: Ready::Started, ..of.clone() };
+    let mut running = starter.start(&process, &setup.args, false, None)?;
+    machine.note_process(&running)?;
+    let in_time = running.wait(SETUP);
+    if !in_time {
+        running.process.signal(Signal::KILL);
+    }
+    let status = running.reap();
+    if in_time && status.is_some_and(|s| s.success()) {
+        return Ok(());
+    }
+    let text = format!("{} ({}) {}:\n{}", setup.program, of.id, ended(status), running.messages.text());
+    if setup.optional {
+        say(&text);
+        return Ok(());
+    }
+    Err(fault(&codes::HELPER, text))
 }
 
 /// Refuses a plan that is not made for running.
@@ -340,6 +380,7 @@ pub fn debian_package(program: &str) -> String {
             "virtiofsd" if program.starts_with("/usr/lib/qemu/") => "qemu-system-common",
             "dbus-daemon" => "dbus-daemon",
             "qemu-img" => "qemu-utils",
+            "swtpm_setup" => "swtpm-tools",
             other => other,
         },
     }

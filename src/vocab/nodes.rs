@@ -17,6 +17,8 @@ pub const VHOST_SCSI: &str = "/dev/vhost-scsi";
 pub const UDMABUF: &str = "/dev/udmabuf";
 /// The container of VFIO.
 pub const VFIO: &str = "/dev/vfio/vfio";
+/// Where device-mapper is asked and told.
+pub const DEVICE_MAPPER: &str = "/dev/mapper/control";
 /// Where pseudo-terminals are made.
 pub const PTMX: &str = "/dev/ptmx";
 /// Enclave memory.
@@ -66,6 +68,7 @@ nodes! {
     VHOST_VSOCK, Some((10, 241)), module "vhost_vsock";
     VHOST_SCSI, None, module "vhost_scsi";
     VFIO, Some((10, 196)), there;
+    DEVICE_MAPPER, Some((10, 236)), module "dm_mod";
     UDMABUF, None, there;
     SGX_VEPC, None, there;
     SGX_PROVISION, None, there;

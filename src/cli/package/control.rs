@@ -86,9 +86,10 @@ pub fn depends(plans: &[Plan], files: &[Artifact]) -> Vec<String> {
     let mut emulators: BTreeSet<String> = BTreeSet::new();
     let mut others: BTreeSet<String> = BTreeSet::new();
     for plan in plans {
-        for process in &plan.processes {
-            let package = debian_package(&process.program);
-            let known = process.program.starts_with("/usr/bin/") || process.program.starts_with("/usr/lib");
+        let run = plan.processes.iter().map(|p| p.program.as_str());
+        for program in run.chain(plan.setups.iter().map(|s| s.program.as_str())) {
+            let package = debian_package(program);
+            let known = program.starts_with("/usr/bin/") || program.starts_with("/usr/lib");
             if !known || !is_package(&package) {
                 continue;
             }

@@ -1,8 +1,10 @@
 //! The TPM emulator: a process of its own beside QEMU.
 
-use super::{Tpm, TpmSourceKind, TpmVersion};
+use super::{Backend, Tpm, TpmSourceKind, TpmVersion};
 use crate::diag::codes::{emit, hostdev as codes};
-use crate::plan::{Arg, Cause, Directory, DirectoryRole, Inherited, Instance, PathKind, Process, Ready, Role, Use};
+use crate::plan::{
+    Arg, Cause, Directory, DirectoryRole, Inherited, Instance, PathKind, Process, Ready, Role, Setup, Use,
+};
 use crate::stage::{Grant, Lower};
 
 /// Checks that the host's emulator can do it, and gives the socket on which QEMU talks to it. For a
@@ -105,6 +107,7 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
         let text = format!("pwdfile={},mode=aes-256-cbc", path);
         args.push(Arg::text("--key", text, cause.clone()));
     }
+    set_up(&backend, version, &id, &state, kind, &cause, lx);
     lx.touch_by(&id, &state, Grant::HELPER_STATE.on(kind), Use::TpmState, tpm.site, "tpm: state");
     lx.listens(&id, &socket, &cause);
     lx.touch(&socket, Grant::HELPER_SOCKET, Use::Tpm, tpm.site, "tpm");
@@ -119,4 +122,53 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
         ..Process::default()
     });
     socket
+}
+
+/// A TPM as its maker would hand it over: with an endorsement key, and the banks and the profile that the domain asks for. One
+/// that is there keeps what it has, but for the banks. (Certificates of the key are signed by an authority of the host, whose
+/// key the account of a machine cannot read; nothing in a guest needs them but remote attestation.)
+/// Source: swtpm_setup(8).
+fn set_up(
+    backend: &Backend,
+    version: TpmVersion,
+    id: &str,
+    state: &str,
+    kind: PathKind,
+    cause: &Cause,
+    lx: &mut Lower<'_>,
+) {
+    let mut common = Vec::new();
+    if version == TpmVersion::V20 {
+        common.push("--tpm2".to_string());
+    }
+    let place = if kind == PathKind::File { format!("file://{state}") } else { state.to_string() };
+    common.extend(["--tpmstate".to_string(), place]);
+    if backend.encryption.is_some() {
+        let key = lx.plan.secrets.iter().find(|s| s.id == format!("{id}-key")).map(|s| s.path.clone());
+        common.extend(["--pwdfile".to_string(), key.unwrap_or_default(), "--cipher".into(), "aes-256-cbc".into()]);
+    }
+    let mut make = common.clone();
+    make.extend(["--createek", "--lock-nvram", "--not-overwrite"].map(String::from));
+    let profile = backend.profile.as_ref().and_then(|p| Some((p, p.source.clone().or_else(|| p.name.clone())?)));
+    if let Some((profile, name)) = &profile {
+        make.extend(["--profile-name".to_string(), name.clone()]);
+        if let Some(how) = &profile.remove_disabled {
+            make.extend(["--profile-remove-disabled".to_string(), how.clone()]);
+        }
+    }
+    let banks = backend.banks.0.as_ref().filter(|banks| version == TpmVersion::V20 && !banks.is_empty());
+    let mut setup = |args: Vec<String>, optional: bool| {
+        lx.plan.setups.push(Setup {
+            process: id.to_string(),
+            program: "/usr/bin/swtpm_setup".to_string(),
+            args,
+            optional,
+            cause: cause.clone(),
+        })
+    };
+    setup(make, profile.is_none() && banks.is_none());
+    if let Some(banks) = banks {
+        common.extend(["--reconfigure".to_string(), "--pcr-banks".to_string(), banks.join(",")]);
+        setup(common, false);
+    }
 }

@@ -26,6 +26,12 @@ pub fn script(plan: &Plan) -> String {
     devices(plan, &mut out);
     plan.links.iter().filter(|l| l.managed && !l.name.is_empty()).for_each(|link| make_link(link, &mut out));
     for process in plan.processes.iter().filter(|p| p.role != Role::Qemu) {
+        for setup in plan.setups.iter().filter(|s| s.process == process.id) {
+            out += &format!("\n# {}\n", setup.cause);
+            let words = [setup.program.as_str()].into_iter().chain(setup.args.iter().map(String::as_str));
+            words_of(&mut out, words);
+            out.push_str(if setup.optional { " || :\n" } else { "\n" });
+        }
         helper(process, &mut out);
     }
     for overlay in &plan.overlays {

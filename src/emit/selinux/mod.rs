@@ -184,13 +184,69 @@ fn cil(plan: &Plan, selinux: &Selinux, fit: &mut Fitter<'_>) -> Option<Fields<Fo
     fields.list("processes", types.iter().map(|t| type_record(t)).collect());
     fields.maybe::<CilName>("image", fit.fit(type_of(&selinux.image), &selinux.cause));
     let in_file = |a: &Access| matches!(a.usage, Use::Memory | Use::SharedMemory | Use::ErrorLog);
-    fields.flag("helpers", plan.processes.iter().any(|p| p.role != Role::Qemu));
+    let module = fit.fit::<CilName>(&format!("virtc_{}", short(plan)), &selinux.cause)?;
+    let named = |names: &[&'static str], wanted: bool| -> Vec<Fields<Format>> {
+        let record = |name: &&'static str| {
+            let mut record = Fields::new();
+            record.put("module", module.clone()).put("type", process.clone()).word("name", name);
+            record
+        };
+        if wanted { names.iter().map(record).collect() } else { Vec::new() }
+    };
+    let foreign = plan.access.iter().any(|a| is_foreign(plan, a));
+    fields.list("programs", named(PROGRAMS, plan.processes.iter().any(|p| p.role != Role::Qemu)));
+    fields.list("peers", named(PEERS, !plan.connects.is_empty() || foreign));
+    fields.flag("bus", plan.processes.iter().any(|p| p.role == Role::Dbus));
+    fields.flag("tap", !plan.links.is_empty() || plan.processes.iter().any(|p| p.needs(Need::Tap)));
+    fields.flag("special", foreign || plan.access.iter().any(|a| a.kind == PathKind::Pipe));
+    fields.list("capabilities", capabilities(plan, &process));
     fields.flag("usb", plan.processes.iter().any(|p| p.needs(Need::Usb)));
     fields.flag("spice", plan.processes.iter().any(|p| p.needs(Need::Spice)));
     fields.flag("memory", plan.access.iter().any(in_file));
     fields.flag("links", plan.access.iter().any(Access::may_be_behind_link));
     fields.flag("emulated", plan.accelerator == Accelerator::Tcg && process.as_str() != "svirt_tcg_t");
     Some(fields)
+}
+
+/// Types of programs that are helpers: of most, and those that some policies have for one.
+const PROGRAMS: &[&str] = &["bin_t", "lib_t", "dbusd_exec_t", "swtpm_exec_t", "passt_exec_t", "virtiofsd_exec_t"];
+
+/// Types of services that no policy knows, in one distribution and another.
+const PEERS: &[&str] = &["initrc_t", "unconfined_service_t", "unconfined_t"];
+
+/// Whether a program that is none of the machine's listens at a socket.
+fn is_foreign(plan: &Plan, access: &Access) -> bool {
+    access.kind == PathKind::Socket && !plan.sockets.iter().any(|s| s.path == access.path)
+}
+
+/// Those that the kernel has in a class of their own, from `CAP_MAC_OVERRIDE` on (linux/security/selinux/include/classmap.h).
+const OF_SECOND_CLASS: &[&str] = &[
+    "mac_override",
+    "mac_admin",
+    "syslog",
+    "wake_alarm",
+    "block_suspend",
+    "audit_read",
+    "perfmon",
+    "bpf",
+    "checkpoint_restore",
+];
+
+/// What the processes of the domain may do besides, a record each.
+fn capabilities(plan: &Plan, of: &Escaped<CilName>) -> Vec<Fields<Format>> {
+    let given = plan.processes.iter().flat_map(|p| p.capabilities.iter());
+    let mut names = BTreeSet::from_iter(given.map(|c| c.strip_prefix("CAP_").unwrap_or(c).to_ascii_lowercase()));
+    if names.contains("dac_override") {
+        // Which the kernel asks for first.
+        names.insert("dac_read_search".to_string());
+    }
+    let record = |name: &String| {
+        let mut record = Fields::new();
+        record.put("type", of.clone()).maybe::<CilName>("name", Escaped::new(name).ok());
+        record.word("class", if OF_SECOND_CLASS.contains(&name.as_str()) { "capability2" } else { "capability" });
+        record
+    };
+    names.iter().map(record).collect()
 }
 
 /// Booleans of the policy that this domain needs, with the reason.

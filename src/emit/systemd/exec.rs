@@ -18,6 +18,7 @@ pub fn exec(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>,
         lines.maybe::<EnvAssignment>("Environment", fit.fit(&format!("{key}={value}"), &process.cause));
     }
     prepare::before(plan, process, names, fit, lines);
+    prepare::set_up(plan, process, names, fit, lines);
     credentials::load(plan, process, fit, lines);
     if let Some((line, parts)) = command_line(plan, process, names, fit) {
         lines.in_parts("ExecStart", line, parts);

@@ -2,7 +2,7 @@
 //! `emit/udev`); what is left is a line of a program each, and no shell. Lines with `+` are root's: they touch nothing that a
 //! guest can have made. The others run as the account of the machine, confined like it.
 
-use super::Lines;
+use super::{Lines, credentials};
 use crate::emit::fit::Fitter;
 use crate::emit::names::Names;
 use crate::emit::shaping;
@@ -75,6 +75,19 @@ pub fn before(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_
     }
     for overlay in &plan.overlays {
         pre.run("", Overlay::PROGRAM, &overlay.arguments(&overlay.path), &overlay.cause);
+    }
+}
+
+/// The programs that make ready what the process finds.
+pub fn set_up(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    let credentials = credentials::paths(plan, process, names);
+    let in_unit = |text: &String| credentials.iter().fold(text.clone(), |text, (s, path)| text.replace(&s.path, path));
+    for setup in plan.setups.iter().filter(|s| s.process == process.id) {
+        let Some(program) = fit.fit::<ExecProgram>(&setup.program, &setup.cause) else { continue };
+        let args = Vec::from_iter(setup.args.iter().map(&in_unit));
+        let words = Vec::from_iter(args.iter().map(String::as_str));
+        let prefix = if setup.optional { "-" } else { "" };
+        Commands { key: "ExecStartPre", fit, lines }.run_program(prefix, program, &words, &setup.cause);
     }
 }
 
@@ -214,6 +227,10 @@ struct Commands<'a, 'b> {
 impl Commands<'_, '_> {
     /// A line that runs a program; nothing if a value does not fit.
     fn run(&mut self, prefix: &'static str, program: &'static str, arguments: &[&str], cause: &Cause) {
+        self.run_program(prefix, Escaped::<ExecProgram>::literal(program), arguments, cause);
+    }
+
+    fn run_program(&mut self, prefix: &'static str, program: Escaped<ExecProgram>, arguments: &[&str], cause: &Cause) {
         let mut escaped = Vec::with_capacity(arguments.len());
         for argument in arguments {
             match self.fit.fit::<ExecArg>(argument, cause) {
@@ -227,6 +244,6 @@ impl Commands<'_, '_> {
         } else {
             self.lines.because(cause);
         }
-        self.lines.push(self.key, Escaped::command(prefix, Escaped::<ExecProgram>::literal(program), escaped));
+        self.lines.push(self.key, Escaped::command(prefix, program, escaped));
     }
 }

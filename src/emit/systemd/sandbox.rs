@@ -14,7 +14,6 @@ const ALWAYS: &[(&str, &str)] = &[
     ("LockPersonality", "yes"),
     ("RestrictSUIDSGID", "yes"),
     ("SystemCallArchitectures", "native"),
-    ("UMask", "0077"),
 ];
 
 /// Lines that only the system instance can apply, without a condition.
@@ -30,11 +29,40 @@ const SYSTEM: &[(&str, &str)] = &[
     ("RemoveIPC", "yes"),
 ];
 
+/// Lines of the units that do something for a machine as root, without a capability: to write files of sysfs root needs none.
+/// (ProtectKernelTunables= would forbid that.)
+pub const OF_ROOT: &[(&str, &str)] = &[
+    ("NoNewPrivileges", "yes"),
+    ("LockPersonality", "yes"),
+    ("MemoryDenyWriteExecute", "yes"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("SystemCallArchitectures", "native"),
+    ("SystemCallErrorNumber", "EPERM"),
+    ("SystemCallFilter", "@system-service"),
+    ("SystemCallFilter", "~@privileged @resources"),
+    ("UMask", "0077"),
+    ("DevicePolicy", "closed"),
+    ("IPAddressDeny", "any"),
+    ("PrivateTmp", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectHome", "yes"),
+    ("ProtectHostname", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectProc", "invisible"),
+    ("ProtectSystem", "strict"),
+    ("RemoveIPC", "yes"),
+];
+
 /// The lines of a process.
 pub fn sandbox(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
     for (key, value) in ALWAYS {
         lines.set(key, value);
     }
+    // The socket of root's helper is for the group of the machine.
+    lines.set("UMask", if process.role == Role::PrHelper { "0007" } else { "0077" });
     system_calls(plan, process, lines);
     let inet = process.needs(Need::Inet);
     let netlink = process.needs(Need::Netlink);

@@ -1,7 +1,7 @@
 //! PCI devices that are lent to a machine: a service of its own takes them from their drivers before the start and gives them
 //! back behind the stop. It has no program but systemd-tmpfiles, which writes to sysfs.
 
-use super::Lines;
+use super::{Lines, sandbox};
 use crate::diag::Diagnostics;
 use crate::emit::artifact::Artifact;
 use crate::emit::fit::Fitter;
@@ -56,10 +56,15 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         unit.from(cause);
         unit.maybe("AssertPathExists", fit.fit::<UnitRest>(&path, cause));
     }
+    let mut confined = Lines::default();
+    sandbox::OF_ROOT.iter().for_each(|(key, value)| confined.set(key, value));
+    confined.set("CapabilityBoundingSet", "");
+    confined.set("ProcSubset", "pid");
+    confined.set("RestrictAddressFamilies", "AF_UNIX");
     let mut fields = Fields::new();
     fields.maybe::<UnitText>("title", fit.fit(&plan.name, &whole));
     fields.put::<UnitWord>("version", Escaped::literal(env!("CARGO_PKG_VERSION")));
-    fields.list("unit", unit.records()).list("service", service.records()).list("sandbox", Vec::new());
+    fields.list("unit", unit.records()).list("service", service.records()).list("sandbox", confined.records());
     fields.maybe::<UnitWord>("wanted_by", None);
     let mut out =
         vec![Artifact::traced(format!("{}/{name}", names.unit_folder), templates.render("service", &fields, diags))];

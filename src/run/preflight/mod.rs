@@ -93,6 +93,11 @@ fn programs(plan: &Plan, diags: &mut Diagnostics) {
             tell(found, span, diags);
         }
     }
+    for setup in plan.setups.iter().filter(|s| !s.optional) {
+        if let Err(found) = start::has_program(&setup.program) {
+            tell(found, setup.cause.span, diags);
+        }
+    }
 }
 
 /// Whether a path is what the machine expects, and whether its account may use it.

@@ -18,7 +18,7 @@ use crate::host::Host;
 use crate::plan::{LabelRole, OwnerRule, PathKind, Process, Props, Ready, Role, Text, Use};
 use crate::stage::Board;
 use crate::stage::{Env, Grant, Lower, Quirk};
-use crate::vocab::{OnOff, YesNo};
+use crate::vocab::{OnOff, YesNo, nodes};
 
 /// The first number of the nodes of each disk, in the order of the disks. The last disk gets the lowest
 /// numbers; those of a disk go from the topmost image down, its filters come last.
@@ -163,7 +163,11 @@ pub fn reservations(lx: &mut Lower<'_>) {
         args: vec![crate::plan::Arg::text("-k", path.clone(), cause.clone())],
         env: vec![("LC_ALL".into(), "C".to_string())],
         user: Some("root".to_string()),
-        capabilities: vec!["CAP_SYS_RAWIO".into()],
+        // The first makes its socket in the folder of the account. By the next two it gives up all but the last two, which it
+        // insists on having: to send reservations, and to ask device-mapper for paths (QEMU's scsi/qemu-pr-helper.c).
+        capabilities: ["CAP_DAC_OVERRIDE", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_RAWIO", "CAP_SYS_ADMIN"]
+            .map(Text::from)
+            .into(),
         ready: Ready::Socket(path),
         cause,
         ..Process::default()
@@ -174,6 +178,8 @@ pub fn reservations(lx: &mut Lower<'_>) {
         let grant = Grant { label: LabelRole::Keep, owner: OwnerRule::Keep, ..Grant::IMAGE };
         lx.touch_by("pr-helper0", &path, grant.on(PathKind::BlockDevice), Use::Reservations, site, what);
     }
+    // Where it was built with multipath it does not start without.
+    lx.touch_by("pr-helper0", nodes::DEVICE_MAPPER, Grant::SYSTEM_NODE, Use::Reservations, site, what);
 }
 
 /// Linux capabilities that QEMU keeps for the disks: a guest with raw access sends any SCSI command.
