@@ -3,7 +3,7 @@
 use super::compiled::{self, Naming, Purpose, There};
 use super::inputs::{World, report_beside};
 use super::{Exit, LockArgs, MessageFormatName, Shared, complain, installed, makefile, tree};
-use crate::emit::Artifact;
+use crate::emit::{Artifact, manifest};
 use crate::fleet::inventory::{Fate, Present, left_over};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -57,17 +57,26 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     }
     let naming = Naming { prefix: format!("{}/", target.display()), base: None };
     let machines = installed::read(target);
-    let there = There { name: target.display().to_string(), machines: &machines };
+    let emptied = installed::bytes(target, manifest::EMPTY).unwrap_or_default();
+    let emptied = manifest::emptied(&String::from_utf8_lossy(&emptied));
+    let there = There { name: target.display().to_string(), machines: &machines, emptied };
     let (mut artifacts, fates) = match artifacts(args, &world, &naming, &there) {
         Ok(made) => made,
         Err(exit) => return exit,
     };
+    let with_fates: Vec<(&Present, Fate)> = machines.iter().zip(fates).collect();
+    let stays = with_fates.iter().any(|(_, fate)| *fate == Fate::Stays);
+    if artifacts.is_empty() && !stays {
+        let named = args.files.iter().map(|folder| compiled::plain(&folder.display().to_string()));
+        artifacts.push(manifest::empty(&named.chain(there.emptied.iter().cloned()).collect::<BTreeSet<_>>()));
+    }
     if args.destdir.is_some() {
         artifacts.retain(|a| a.path.contains('/'));
     }
     let made: BTreeSet<String> = artifacts.iter().map(|a| a.path.clone()).collect();
-    let with_fates: Vec<(&Present, Fate)> = machines.iter().zip(fates).collect();
-    match tree::write(target, &artifacts, &left_over(&with_fates, &made)) {
+    let mut gone = left_over(&with_fates, &made);
+    gone.extend(Some(manifest::EMPTY.to_string()).filter(|file| !there.emptied.is_empty() && !made.contains(file)));
+    match tree::write(target, &artifacts, &gone) {
         Ok(()) => {
             tell(&with_fates, &there, shared);
             if shared.verbose > 0 {
@@ -146,7 +155,10 @@ fn artifacts(
     naming: &Naming<'_>,
     there: &There<'_>,
 ) -> Result<(Vec<Artifact>, Vec<Fate>), Exit> {
-    let mut batch = compiled::compile(&args.files, world);
+    let mut batch = compiled::compile(&args.files, world, &|folder| there.had_of(folder));
+    if batch.exit != Exit::Done && world.shared.message_format == MessageFormatName::Human {
+        gone_input(args, there);
+    }
     let mut fates = compiled::fates(there, &batch);
     for fate in &mut fates {
         match fate {
@@ -160,6 +172,29 @@ fn artifacts(
     compiled::settle(&mut batch.units, there, &fates, world);
     let artifacts = compiled::emit(&mut batch.units, world, naming, Purpose::Texts)?;
     told(batch, world.shared).map(|()| (artifacts, fates))
+}
+
+/// Helps where an input is not there: it is how the last machine, or a single one, is taken away by mistake.
+fn gone_input(args: &Args, there: &There<'_>) {
+    for path in args.files.iter().filter(|path| path.as_os_str() != "-") {
+        if path.is_dir() && compiled::distinct(std::slice::from_ref(path)) == [path.clone()] {
+            complain(&format!(
+                "{} has no machine that was made from {}: only a tree that had some may have none",
+                there.name,
+                path.display()
+            ));
+        }
+        let file = compiled::plain(&path.display().to_string());
+        let of_it = there.machines.iter().find(|m| m.source() == Some(file.as_str()));
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if let Some(machine) = of_it.filter(|_| matches!(path.try_exists(), Ok(false))) {
+            let (name, folder) = (machine.name(), folder.display());
+            complain(&format!(
+                "'{name}' in {} was made from it; to take it away, build the folder: {folder}",
+                there.name
+            ));
+        }
+    }
 }
 
 /// Tells what was found; the end of the command if there is an error.
@@ -178,8 +213,13 @@ fn told(batch: compiled::Batch, shared: &Shared) -> Result<(), Exit> {
 
 /// The tree that these files alone make, by path: for comparisons. Faults are told to the user; with any error there is no tree.
 /// A manifest only repeats what the other files say.
-pub fn outputs(files: &[PathBuf], world: &World<'_>, naming: &Naming<'_>) -> Result<Vec<Artifact>, Exit> {
-    let mut batch = compiled::compile(files, world);
+pub fn outputs(
+    files: &[PathBuf],
+    world: &World<'_>,
+    naming: &Naming<'_>,
+    emptied: &dyn Fn(&Path) -> bool,
+) -> Result<Vec<Artifact>, Exit> {
+    let mut batch = compiled::compile(files, world, emptied);
     compiled::settle(&mut batch.units, &There::default(), &[], world);
     let mut artifacts = compiled::emit(&mut batch.units, world, naming, Purpose::Texts)?;
     told(batch, world.shared)?;

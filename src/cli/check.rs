@@ -95,7 +95,7 @@ type Found = (Vec<(Source, Diagnostics)>, Exit, usize);
 
 /// Everything that `build` would find, and what only a check looks for.
 fn whole(args: &Args, world: &World<'_>, shared: &Shared) -> Found {
-    let mut batch = compiled::compile(&args.files, world);
+    let mut batch = compiled::compile(&args.files, world, &|_| false);
     let count = batch.units.len() + batch.unreadable.len();
     let mut exit = batch.exit;
     if args.here {

@@ -8,7 +8,7 @@ use crate::compile::{Compiled, Until};
 use crate::diag::codes::{emit as codes, fleet as fleet_codes};
 use crate::diag::{Diagnostics, Severity, Span};
 use crate::emit::{self, Artifact, Extras, Fitter, Names, Templates};
-use crate::fleet::inventory::{Fate, Inputs, Present, fate};
+use crate::fleet::inventory::{Fate, Inputs, Present, fate, lies_in};
 use crate::fleet::{self, Member, categories};
 use crate::plan::{Cause, Plan};
 use rayon::prelude::*;
@@ -68,10 +68,13 @@ pub fn each<T: Send, R: Send>(all: Vec<T>, work: impl Fn(T) -> R + Sync + Send) 
     }
 }
 
-/// Reads and compiles all files, and those of folders.
-pub fn compile(files: &[PathBuf], world: &World<'_>) -> Batch {
+/// Reads and compiles all files, and those of folders. `emptied`: whether a folder in which no domain is had some, so that it may
+/// have none; any other is a slip.
+pub fn compile(files: &[PathBuf], world: &World<'_>, emptied: &dyn Fn(&Path) -> bool) -> Batch {
     let folders = files.iter().filter(|f| f.is_dir()).map(|f| plain(&f.display().to_string())).collect();
-    let files = distinct(files);
+    let mut files = distinct(files);
+    // A folder stands for itself where there is no domain in it; one that may not be read hides what is in it.
+    files.retain(|file| !(file.is_dir() && std::fs::read_dir(file).is_ok() && emptied(file)));
     let progress = Progress::new(files.len(), world.shared);
     let results: Vec<Result<Unit, (PathBuf, String)>> = each(files, |file| {
         let unit = attempt(&file).map(|source| {
@@ -131,6 +134,17 @@ pub struct There<'a> {
     pub name: String,
     /// Its machines.
     pub machines: &'a [Present],
+    /// Folders from which its machines were made until none was left.
+    pub emptied: Vec<String>,
+}
+
+impl There<'_> {
+    /// Whether it has, or had, machines that were made from files in a folder.
+    pub fn had_of(&self, folder: &Path) -> bool {
+        let folder = plain(&folder.display().to_string());
+        let sources = self.machines.iter().filter(|m| m.owner.is_none()).filter_map(Present::source);
+        self.emptied.contains(&folder) || { sources }.any(|file| lies_in(Path::new(file), Path::new(&folder)))
+    }
 }
 
 /// The folders of the machines that the domains make, and which domain makes each.
@@ -143,7 +157,8 @@ pub fn folders(units: &[Unit]) -> BTreeMap<String, usize> {
 /// What becomes of the machines of a tree, in their order. A file is looked for as a manifest names it.
 pub fn fates(there: &There<'_>, batch: &Batch) -> Vec<Fate> {
     let made: BTreeSet<String> = folders(&batch.units).into_keys().collect();
-    let exists = |file: &str| Path::new(file).exists();
+    // What may not be looked at is not gone.
+    let exists = |file: &str| Path::new(file).try_exists().unwrap_or(true);
     let of = |machine: &Present| match fate(machine, &batch.inputs, &made, &exists) {
         // A deployment or a package has put it there, and takes it away.
         fate if fate.leaves() && machine.owner.is_some() => Fate::Stays,

@@ -3,7 +3,7 @@
 //! The tree says what a host has of this deployment: what the tree has no more is stopped, disabled and taken away. Machines of
 //! other deployments and of packages stay, and nothing that they have can be had twice.
 
-mod changes;
+pub mod changes;
 pub mod live;
 mod transaction;
 
@@ -92,6 +92,9 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     if args.dry_run {
         return deploy(args, shared, &mut host);
     }
+    if let Err(exit) = make_root(args, shared) {
+        return exit;
+    }
     let _lock = match lock(&args.root) {
         Ok(lock) => lock,
         Err(why) => {
@@ -105,6 +108,18 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         Ok(()) if args.rollback => rollback(args, shared, &mut host),
         Ok(()) => deploy(args, shared, &mut host),
     }
+}
+
+/// Makes a root that is filled for the first time, if there is a tree to fill it with.
+fn make_root(args: &Args, shared: &Shared) -> Result<(), Exit> {
+    let Some(folder) = args.tree.as_ref().filter(|_| matches!(args.root.try_exists(), Ok(false))) else {
+        return Ok(());
+    };
+    tree_of(folder, shared)?;
+    std::fs::create_dir_all(&args.root).map_err(|e| {
+        complain(&format!("cannot make {}: {e}", args.root.display()));
+        Exit::Environment
+    })
 }
 
 /// Held while a root is worked on: one deployment after the other.
@@ -121,7 +136,7 @@ pub fn tree_of(folder: &Path, shared: &Shared) -> Result<Tree, Exit> {
         complain(&why);
         Exit::Environment
     })?;
-    verify(artifacts).map_err(|faults| {
+    verify(artifacts, installed::is_emptied(folder)).map_err(|faults| {
         let mut diags = Diagnostics::new();
         if faults.is_empty() {
             diags

@@ -190,6 +190,11 @@ fn two(args: &Args, several: bool) -> Result<(Side, Side), String> {
 /// What differs, machine by machine, in the order of the new side; then those that are gone.
 fn differing(old: &Side, new: &Side, shareds: &[Shared; 2], several: bool, args: &Args) -> Result<Vec<Machine>, Exit> {
     let (before, after) = (old.members()?, new.members()?);
+    // The first machine comes to a folder, and the last one leaves it; two without any are a slip.
+    if before.is_empty() && after.is_empty() && !several {
+        complain(&format!("neither {} nor {} has a machine", old.name(), new.name()));
+        return Err(Exit::Environment);
+    }
     // What is written in the same way means the same, under the same facts.
     let same = |one: &Member, all: &[Member]| !several && all.iter().any(|m| m.key == one.key && m.same(one));
     let left: Vec<&Member> = before.iter().filter(|m| !same(m, &after)).collect();
@@ -254,7 +259,7 @@ fn whole(name: String, file: String, change: Change) -> Machine {
 fn artifacts(path: &Path, shared: &Shared) -> Result<BTreeMap<String, Artifact>, Exit> {
     let world = World::load(shared)?;
     let naming = Naming { prefix: String::new(), base: None };
-    let all = build::outputs(&[path.to_path_buf()], &world, &naming)?;
+    let all = build::outputs(&[path.to_path_buf()], &world, &naming, &|_| true)?;
     // A dependency file says what was read, which is no output for the host.
     Ok(all.into_iter().filter(|a| a.path.contains('/')).map(|a| (a.path.clone(), a)).collect())
 }

@@ -70,18 +70,18 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
         shared.host = Some(facts);
     }
     let stored = folders.stored.clone().unwrap_or_else(|| folders.folder.join("golden"));
-    let tree = match compile(&folders.folder, &shared) {
+    let tree = match compile(&folders.folder, &stored, &shared) {
         Ok(tree) => tree,
         Err(exit) => return exit,
     };
     if update { renew(&tree, &stored) } else { compare(&tree, &stored, folders.format) }
 }
 
-/// The tree of all domains of a folder, by path.
-fn compile(folder: &Path, shared: &Shared) -> Result<BTreeMap<String, Artifact>, Exit> {
+/// The tree of all domains of a folder, by path. Where something is stored, none may be left.
+fn compile(folder: &Path, stored: &Path, shared: &Shared) -> Result<BTreeMap<String, Artifact>, Exit> {
     let world = World::load(shared)?;
     let naming = Naming { prefix: String::new(), base: Some(folder) };
-    let artifacts = outputs(&[folder.to_path_buf()], &world, &naming)?;
+    let artifacts = outputs(&[folder.to_path_buf()], &world, &naming, &|_| !stored_files(stored).is_empty())?;
     Ok(artifacts.into_iter().map(|a| (a.path.clone(), a)).collect())
 }
 

@@ -87,6 +87,11 @@ fn is_depfile(path: &str) -> bool {
     path.ends_with(".d") && !path.contains('/') && !path.starts_with('.')
 }
 
+/// Whether a folder is a tree whose last machine has left.
+pub fn is_emptied(folder: &Path) -> bool {
+    bytes(folder, manifest::EMPTY).is_some_and(|text| text.starts_with(b"# A tree of virtc"))
+}
+
 /// A tree that virtc has built: whole, and as it was built.
 pub struct Tree {
     /// Its files, by path.
@@ -95,8 +100,9 @@ pub struct Tree {
     pub machines: Vec<Present>,
 }
 
-/// What of these files a tree of virtc is. Otherwise the faults, for a person.
-pub fn verify(artifacts: Vec<Artifact>) -> Result<Tree, Vec<String>> {
+/// What of these files a tree of virtc is; `emptied`: whether it says itself that no machine is left. Otherwise the faults, for a
+/// person.
+pub fn verify(artifacts: Vec<Artifact>, emptied: bool) -> Result<Tree, Vec<String>> {
     let mut faults = Vec::new();
     let mut machines = Vec::new();
     let mut listed: BTreeSet<String> = BTreeSet::new();
@@ -112,7 +118,7 @@ pub fn verify(artifacts: Vec<Artifact>) -> Result<Tree, Vec<String>> {
             Err(why) => faults.push(format!("/{}: {why}", artifact.path)),
         }
     }
-    if machines.is_empty() && faults.is_empty() {
+    if machines.is_empty() && faults.is_empty() && !emptied {
         return Err(Vec::new());
     }
     let by_path: BTreeMap<&str, &Artifact> = artifacts.iter().map(|a| (a.path.as_str(), a)).collect();

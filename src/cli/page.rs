@@ -22,7 +22,7 @@ pub fn run(files: &[PathBuf], out: &Path, shared: &Shared) -> Exit {
         Ok((templates, _)) => templates,
         Err(exit) => return exit,
     };
-    let mut batch = compiled::compile(files, &world);
+    let mut batch = compiled::compile(files, &world, &|_| false);
     if let Some(plan) = batch.units.iter().find(|u| u.source.bytes.trim_ascii_start().starts_with(b"{")) {
         complain(&format!("{}: --html takes the XML of a domain; a plan.json does not hold it", plan.source.name));
         return Exit::Usage;

@@ -117,6 +117,7 @@ impl Side {
         match self {
             Side::Path(path) if path.join(PLANS).is_dir() => tree(path),
             Side::Path(path) if path == Path::new("/") => Ok(Vec::new()),
+            Side::Path(path) if path.is_dir() && expand(path).iter().all(|file| file == path) => without(path),
             Side::Path(path) => expand(path).iter().map(|file| Member::of(file, path)).collect(),
             Side::Revision { revision, path } => of_revision(revision, path),
             Side::Host { remote, uri } => installed(remote, uri),
@@ -126,6 +127,17 @@ impl Side {
 
 /// Where a built tree keeps the Plans.
 const PLANS: &str = "usr/share/virtc";
+
+/// A folder in which no domain is; a fault if nobody can tell.
+fn without(folder: &Path) -> Result<Vec<Member>, Exit> {
+    match std::fs::read_dir(folder) {
+        Ok(_) => Ok(Vec::new()),
+        Err(fault) => {
+            complain(&format!("cannot read '{}': {fault}", folder.display()));
+            Err(Exit::Environment)
+        }
+    }
+}
 
 /// The Plans of a built tree.
 fn tree(root: &Path) -> Result<Vec<Member>, Exit> {
@@ -229,7 +241,8 @@ fn of_revision(revision: &str, path: &Path) -> Result<Vec<Member>, Exit> {
     }
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let names: Vec<&str> = listed.split('\0').filter(|n| n.ends_with(".xml") && !is_output(n)).collect();
-    if names.is_empty() {
+    // Of a folder: none was there yet, or none is any more.
+    if names.is_empty() && inside != "." {
         return Err(failed("it has no *.xml there"));
     }
     let lock = |name: &str| format!("{}.lock", name.trim_end_matches(".xml"));

@@ -13,6 +13,10 @@ use std::path::{Component, Path};
 /// Name of the file in the folder of a machine.
 pub const FILE: &str = "manifest.json";
 
+/// Stands at the top of a tree that has no machine any more, so that it can be told from a folder that is none. It never reaches
+/// a host.
+pub const EMPTY: &str = "no-machines";
+
 /// The folder in which each machine has one of its own.
 pub const SHARE: &str = "usr/share/virtc";
 
@@ -95,6 +99,20 @@ pub(super) fn emit(plan: &Plan, names: &Names, extras: &Extras<'_>, tree: &[Arti
     let mut text = serde_json::to_string_pretty(&manifest).unwrap_or_default();
     text.push('\n');
     Artifact::new(path, text)
+}
+
+/// The file of a tree whose last machine has left, with the folders from which its machines were made.
+pub fn empty<'a>(folders: impl IntoIterator<Item = &'a String>) -> Artifact {
+    let mut text = String::from(
+        "# A tree of virtc without machines: none is left in these folders. `virtc deploy` takes away what was deployed from here.\n",
+    );
+    folders.into_iter().filter(|folder| !folder.contains('\n')).for_each(|folder| text += &format!("{folder}\n"));
+    Artifact::new(EMPTY, text)
+}
+
+/// The folders that such a file names.
+pub fn emptied(text: &str) -> Vec<String> {
+    text.lines().filter(|line| !line.starts_with('#')).map(str::to_string).collect()
 }
 
 /// SHA-256, hexadecimal.

@@ -94,7 +94,8 @@ pub fn fate(machine: &Present, inputs: &Inputs, made: &BTreeSet<String>, exists:
 /// Stands for a file where standard input was read.
 pub const STDIN: &str = "<stdin>";
 
-fn lies_in(file: &Path, folder: &Path) -> bool {
+/// Whether a file is in a folder, or in one below it, by their names.
+pub fn lies_in(file: &Path, folder: &Path) -> bool {
     let here = folder == Path::new(".") || folder == Path::new("");
     (here && file.is_relative() && !file.starts_with("..")) || file.starts_with(folder)
 }
