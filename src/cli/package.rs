@@ -1,8 +1,10 @@
-//! `virtc package`: a built tree as something that a host installs: a Debian package, a system extension, a plain archive.
+//! `virtc package`: a built tree as something that a host installs: a package of Debian or of Fedora, a system extension, a plain
+//! archive.
 //!
 //! | carrier | what | enables | takes away |
 //! |---|---|---|---|
 //! | `--deb` | Debian package; `virtc-common` has what all share | what is new, by deb-systemd-helper | what an upgrade drops, and all at the removal |
+//! | `--rpm` | package of Fedora and its kin; `virtc-common` has what all share | what was not there before, as presets say | what an upgrade drops, and all at the removal |
 //! | `--tar` | the tree, as it goes to `/` | nothing | nothing |
 //! | `--sysext` | two folders: the image's `/usr` for systemd-sysext, its `/etc` for systemd-confext | by links in the image | with the image |
 //!
@@ -11,14 +13,16 @@
 mod archive;
 mod control;
 mod extension;
+mod rpm;
 mod scripts;
 
-use super::deploy::tree_of;
-use super::installed::OWNER;
+use super::deploy::{changes, tree_of};
+use super::installed::{OWNER, Tree};
 use super::{Exit, Shared, complain, helper};
 use crate::emit::manifest::SHARE;
 use crate::emit::systemd;
 use crate::emit::{Artifact, Templates};
+use crate::fleet::inventory::Present;
 use crate::plan::Plan;
 use archive::{ar, gzip, members, tar};
 use md5::{Digest, Md5};
@@ -37,6 +41,9 @@ pub struct Args {
     /// Make a Debian package
     #[arg(long, group = "carrier")]
     deb: bool,
+    /// Make a package for Fedora and its kin
+    #[arg(long, group = "carrier")]
+    rpm: bool,
     /// Make an archive, to be unpacked at /
     #[arg(long, group = "carrier")]
     tar: bool,
@@ -88,13 +95,15 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
     let count = (tree.artifacts.len(), plans.len());
     let (path, written) = match () {
         () if args.deb => {
-            let mut files = tree.artifacts;
-            let owner = format!("package {}\n", args.name);
-            files.extend(
-                tree.machines.iter().map(|m| Artifact::new(format!("{SHARE}/{}/{OWNER}", m.folder), owner.clone())),
-            );
             let path = target(args, "_", "_all.deb");
-            (path.clone(), machines(args, files, &plans).and_then(|bytes| write(&path, &bytes)))
+            let files = with_owner(args, &tree);
+            (path.clone(), machines(args, files, &plans, &tree.machines).and_then(|bytes| write(&path, &bytes)))
+        }
+        () if args.rpm => {
+            let named = || PathBuf::from(rpm::file_name(&args.name, &args.package_version, "noarch"));
+            let path = args.output.clone().unwrap_or_else(named);
+            let files = with_owner(args, &tree);
+            (path.clone(), rpm::machines(args, &tree, files).and_then(|bytes| write(&path, &bytes)))
         }
         () if args.tar => {
             let path = target(args, "-", ".tar.gz");
@@ -118,6 +127,13 @@ pub fn run(args: &Args, shared: &Shared) -> Exit {
             Exit::Environment
         }
     }
+}
+
+/// The files of a tree, and for each machine who has put it onto the host.
+fn with_owner(args: &Args, tree: &Tree) -> Vec<Artifact> {
+    let owner = format!("package {}\n", args.name);
+    let owners = tree.machines.iter().map(|m| Artifact::new(format!("{SHARE}/{}/{OWNER}", m.folder), owner.clone()));
+    tree.artifacts.iter().cloned().chain(owners).collect()
 }
 
 /// The SELinux contexts of machines, by their folders, as the table of labels has them.
@@ -144,7 +160,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
 }
 
 /// The Debian package of machines.
-fn machines(args: &Args, mut files: Vec<Artifact>, plans: &[Plan]) -> Result<Vec<u8>, String> {
+fn machines(args: &Args, mut files: Vec<Artifact>, plans: &[Plan], present: &[Present]) -> Result<Vec<u8>, String> {
     let depends = control::depends(plans, &files);
     // The common package has it.
     files.retain(|f| !control::is_target(f));
@@ -161,6 +177,12 @@ fn machines(args: &Args, mut files: Vec<Artifact>, plans: &[Plan]) -> Result<Vec
     files.extend(copies.into_iter().map(|(_, copy)| copy));
     files.extend(override_of_lintian(&args.name, &units));
     files.sort_by(|a, b| a.path.cmp(&b.path));
+    let machine = |m: &Present| scripts::Machine {
+        folder: m.folder.clone(),
+        uuid: m.uuid().unwrap_or_default().to_string(),
+        services: changes::units(m),
+    };
+    let machines: Vec<scripts::Machine> = present.iter().map(machine).collect();
     let contexts = contexts(&files);
     let parts = scripts::Parts {
         files: &files,
@@ -168,6 +190,7 @@ fn machines(args: &Args, mut files: Vec<Artifact>, plans: &[Plan]) -> Result<Vec
         services: &services,
         shared: &shared,
         profiles: &profiles,
+        machines: &machines,
         contexts: &contexts,
     };
     let scripts =
@@ -304,6 +327,11 @@ fn common(args: &Args, shared: &Shared) -> Exit {
             return Exit::Environment;
         }
     };
+    if args.rpm {
+        let named = || PathBuf::from(rpm::file_name(helper::PACKAGE, &args.package_version, rpm::architecture()));
+        let path = args.output.clone().unwrap_or_else(named);
+        return made(rpm::common(args, &helper).and_then(|bytes| write(&path, &bytes)), &path, shared);
+    }
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -314,8 +342,15 @@ fn common(args: &Args, shared: &Shared) -> Exit {
     let mut files: Vec<(String, u32, Vec<u8>)> =
         targets.iter().map(|t| (t.path.clone(), t.mode, t.contents.clone().into_bytes())).collect();
     files.push((helper::PLACE.to_string(), 0o755, helper));
-    let parts =
-        scripts::Parts { files: &targets, units: &units, services: &[], shared: &[], profiles: &[], contexts: &[] };
+    let parts = scripts::Parts {
+        files: &targets,
+        units: &units,
+        services: &[],
+        shared: &[],
+        profiles: &[],
+        machines: &[],
+        contexts: &[],
+    };
     let scripts = scripts::all(&parts, &scripts::Choices { restart: false, start: false });
     let package = Package {
         name: helper::PACKAGE,
@@ -327,7 +362,12 @@ fn common(args: &Args, shared: &Shared) -> Exit {
     let path = args.output.clone();
     let default = || PathBuf::from(format!("{}_{}_{architecture}.deb", helper::PACKAGE, args.package_version));
     let path = path.unwrap_or_else(default);
-    match package.write(args, files, scripts).and_then(|bytes| write(&path, &bytes)) {
+    made(package.write(args, files, scripts).and_then(|bytes| write(&path, &bytes)), &path, shared)
+}
+
+/// Tells how the package of what machines share was made.
+fn made(written: Result<(), String>, path: &Path, shared: &Shared) -> Exit {
+    match written {
         Ok(()) => {
             if !shared.quiet {
                 complain(&format!("{}: {}", path.display(), helper::PLACE));
@@ -355,6 +395,11 @@ fn wrong_field(args: &Args) -> Option<String> {
             "--package-version {}: begins with a digit; letters, digits, . + ~ - : only",
             args.package_version
         ));
+    }
+    if args.rpm
+        && let Some(why) = rpm::wrong_version(&args.package_version)
+    {
+        return Some(why);
     }
     if args.maintainer.as_ref().is_some_and(|m| m.chars().any(char::is_control) || m.is_empty()) {
         return Some("--maintainer: one line, NAME <ADDRESS>".to_string());

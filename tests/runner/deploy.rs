@@ -282,3 +282,208 @@ fn lintian_has_nothing_to_say() {
         assert!(faults.is_empty(), "{}", faults.join("\n"));
     }
 }
+
+/// A root that rpm can install into.
+struct RpmRoot(String);
+
+impl RpmRoot {
+    fn new(bed: &Bed) -> RpmRoot {
+        let root = bed.path("rpm-root");
+        std::fs::create_dir_all(&root).expect("made");
+        RpmRoot(root)
+    }
+
+    fn rpm(&self, words: &[&str]) -> String {
+        let mut command = Command::new("rpm");
+        command.args(["--root", &self.0, "--dbpath", "/var/lib/rpm", "--nosignature"]).args(words);
+        if words.iter().any(|word| ["-i", "-U", "-e"].contains(word)) {
+            command.args(["--nodeps", "--noscripts"]);
+        }
+        let out = command.output().expect("rpm");
+        let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "rpm {words:?}: {said}");
+        said
+    }
+
+    fn machines(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(format!("{}/usr/share/virtc", self.0)) else { return Vec::new() };
+        let mut names: Vec<String> = entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Whether rpm can install here: it changes to the other root.
+fn has_rpm() -> bool {
+    if !has("/usr/bin/rpm", "rpm") {
+        return false;
+    }
+    let root = rustix::process::geteuid().is_root();
+    if !root {
+        crate::common::skip("root that may change the system");
+    }
+    root
+}
+
+/// What rpm says of a package that is a file. It looks for a database even then.
+fn rpm_says(words: &[&str]) -> String {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new("rpm");
+    command.args(["-qp", "--nosignature"]).args(words).env("HOME", home.path());
+    let out = command.output().expect("rpm");
+    assert!(out.status.success(), "{words:?}: {}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
+#[test]
+fn rpm_takes_the_package() {
+    if !has_rpm() {
+        return;
+    }
+    let bed = Bed::new("rpm");
+    let out = build(&bed, 64);
+    let rpm = bed.path("machines.rpm");
+    let make = || {
+        bed.ok(&["package", "--rpm", &out, "-o", &rpm, "--package-version", "1:1.2-3"]);
+        std::fs::read(&rpm).expect("the package")
+    };
+    assert_eq!(make(), make(), "the same tree gives the same bytes");
+    assert_eq!(
+        rpm_says(&["--qf", "%{NAME} %{EPOCH} %{VERSION} %{RELEASE} %{ARCH} %{SOURCERPM}", &rpm]),
+        "virtc-machines 1 1.2 3 noarch virtc-machines-1.2-3.src.rpm"
+    );
+    let requires = rpm_says(&["--requires", &rpm]);
+    for wanted in ["qemu-system-x86-core >= 2:", "virtc-common", "/bin/sh", "rpmlib(FileDigests)"] {
+        assert!(requires.lines().any(|line| line.starts_with(wanted)), "{wanted}: {requires}");
+    }
+    // Whether its digests are those of its bytes.
+    let home = bed.path("home");
+    let mut checked = Command::new("rpm");
+    checked.args(["-K", "--nosignature", "-v", &rpm]).env("HOME", &home);
+    let checked = checked.output().expect("rpm");
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned();
+    assert!(checked.status.success() && said.contains("SHA256 digest: OK") && !said.contains("BAD"), "{said}");
+    let listed = rpm_says(&["-l", "-c", &rpm]);
+    assert!(
+        listed.lines().all(|path| path.starts_with("/etc/apparmor.d/libvirt/")),
+        "only these are configuration: {listed}"
+    );
+
+    let root = RpmRoot::new(&bed);
+    root.rpm(&["-i", &rpm]);
+    let same = Command::new("diff").args(["-r", &out, &root.0]).output().expect("diff");
+    let differences = String::from_utf8_lossy(&same.stdout).into_owned();
+    let more = [": shipped.d", ": system-preset", "/shipped: owner", ": var"];
+    let left: Vec<&str> = (differences.lines())
+        .filter(|l| !more.iter().any(|w| l.contains(w)) && !l.ends_with("/usr/lib/systemd/system: virtc.target"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    root.rpm(&["-e", "virtc-machines"]);
+    assert!(root.machines().is_empty() && !Path::new(&format!("{}/usr/share/virtc", root.0)).exists());
+
+    // Where rpm and Debian write versions in different ways, it is told.
+    bed.fails(2, &["package", "--rpm", &out, "--package-version", "1-2-3"]);
+    let common = bed.path("common.rpm");
+    bed.ok(&["package", "--rpm", "--common", "-o", &common]);
+    assert!(rpm_says(&["-l", &common]).contains("/usr/lib/virtc/qmp\n"));
+    root.rpm(&["-i", &common, &rpm]);
+    // Two packages may have one and the same folder and network.
+    let other = build_one(&bed, "other", 64, "other.out");
+    let second = bed.path("second.rpm");
+    bed.ok(&["package", "--rpm", &other, "-o", &second, "--name", "second"]);
+    root.rpm(&["-i", &second]);
+    root.rpm(&["-e", "virtc-machines"]);
+    assert_eq!(root.machines(), ["other"]);
+}
+
+/// The scripts of a package of rpm, on a root of their own: what they call writes down how it was called.
+#[test]
+fn scripts_of_rpm_follow_the_tree() {
+    if !has_rpm() {
+        return;
+    }
+    let bed = Bed::new("rpm-scripts");
+    let root = RpmRoot::new(&bed);
+    let log = bed.path("log");
+    let bin = bed.path("bin");
+    for folder in [&bin, &format!("{}/run/systemd/system", root.0)] {
+        std::fs::create_dir_all(folder).expect("made");
+    }
+    for program in
+        ["systemctl", "systemd-sysusers", "udevadm", "apparmor_parser", "semodule", "networkctl", "setsebool"]
+    {
+        let place = format!("{bin}/{program}");
+        std::fs::write(&place, format!("#!/bin/sh\necho {program} \"$@\" >>{log}\n")).expect("written");
+        let mode: std::fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&place, mode).expect("a mode");
+    }
+    let run = |rpm: &str, tag: &str, count: &str| -> String {
+        let text = rpm_says(&["--qf", &format!("%{{{tag}}}"), rpm]);
+        let moved = ["/usr/share/virtc", "/var/lib/virtc", "/run/", "/sys/"]
+            .iter()
+            .fold(text, |text, place| text.replace(place, &format!("{}{place}", root.0)));
+        let script = bed.path("script");
+        std::fs::write(&script, moved).expect("written");
+        let _ = std::fs::remove_file(&log);
+        let path = format!("{bin}:/usr/bin:/bin");
+        let out = Command::new("sh").args([&script, count]).env("PATH", path).output().expect("sh");
+        let said = String::from_utf8_lossy(&out.stderr).into_owned();
+        assert!(out.status.success() && said.is_empty(), "{tag}: {said}");
+        std::fs::read_to_string(&log).unwrap_or_default()
+    };
+    let package = |version: &str, names: &[(&str, u32)]| -> String {
+        let out = bed.path("out");
+        let _ = std::fs::remove_dir_all(&out);
+        for (name, mib) in names {
+            build_one(&bed, name, *mib, "out");
+        }
+        let rpm = bed.path(&format!("{version}.rpm"));
+        bed.ok(&[
+            "package",
+            "--rpm",
+            &out,
+            "-o",
+            &rpm,
+            "--package-version",
+            version,
+            "--on-upgrade",
+            "restart",
+            "--start",
+        ]);
+        rpm
+    };
+    let first = package("1", &[("alpha", 64), ("beta", 64)]);
+    assert_eq!(run(&first, "PREIN", "1"), "");
+    root.rpm(&["-i", &first]);
+    let said = run(&first, "POSTIN", "1");
+    assert!(said.contains("systemctl --no-reload preset virtc-alpha.service\n"), "{said}");
+    assert!(said.contains("systemctl start virtc-alpha.service virtc-beta.service\n"), "{said}");
+    let state = format!("{}/var/lib/virtc/packages/virtc-machines", root.0);
+    assert_eq!(std::fs::read_to_string(&state).expect("a state"), "virtc-alpha.service\nvirtc-beta.service\n");
+
+    std::fs::remove_file(bed.path("beta.xml")).expect("removed");
+    let second = package("2", &[("alpha", 96), ("gamma", 64)]);
+    let said = run(&second, "PREIN", "2");
+    assert!(
+        said.contains("systemctl stop virtc-beta.service\n") && said.contains("disable virtc-beta.service\n"),
+        "{said}"
+    );
+    assert!(!said.contains("alpha") && said.contains("semodule --remove virtc_"), "{said}");
+    root.rpm(&["-U", &second]);
+    assert_eq!(root.machines(), ["alpha", "gamma"]);
+    let said = run(&second, "POSTIN", "2");
+    assert!(said.contains("preset virtc-gamma.service\n") && !said.contains("preset virtc-alpha"), "{said}");
+    let stop = said.find("systemctl stop virtc-alpha.service virtc-gamma.service");
+    let start = said.find("systemctl start virtc-alpha.service virtc-gamma.service");
+    assert!(stop.is_some() && stop < start, "{said}");
+    assert_eq!(run(&first, "PREUN", "1"), "");
+    // All of it goes.
+    let said = run(&second, "PREUN", "0");
+    assert!(
+        said.contains("systemctl stop virtc-alpha.service\n") && said.contains("disable virtc-gamma.service\n"),
+        "{said}"
+    );
+    root.rpm(&["-e", "virtc-machines"]);
+    run(&second, "POSTUN", "0");
+    assert!(root.machines().is_empty() && !Path::new(&state).exists());
+}

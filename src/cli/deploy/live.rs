@@ -74,7 +74,7 @@ impl Host for This {
         }
         let program = std::env::current_exe().ok().and_then(|path| path.to_str().map(str::to_string));
         // Without it the next deployment finishes what was interrupted.
-        let _ = match program.as_deref().and_then(watch).filter(|_| on) {
+        let done = match program.as_deref().and_then(watch).filter(|_| on) {
             Some(text) => std::fs::write(WATCH, text)
                 .and_then(|()| std::fs::create_dir_all("/etc/systemd/system/multi-user.target.wants"))
                 .and_then(|()| std::os::unix::fs::symlink(WATCH, WATCH_LINK)),
@@ -83,6 +83,10 @@ impl Host for This {
                 std::fs::remove_file(WATCH)
             }
         };
+        // It has read the unit with those of the machines.
+        if done.is_ok() && !on {
+            self.tell("systemctl", &words(&["daemon-reload"]));
+        }
     }
 }
 
@@ -196,12 +200,33 @@ fn orders(changes: &[Change], old: &Path, duties: &Duties, host: &dyn Host) -> V
         }
     }
     order("systemctl", words(&["daemon-reload"]), true);
-    for (verb, units) in [("restart", &duties.restart), ("start", &duties.start)] {
+    // A disk may go from one to another: nothing starts before everything has stopped.
+    let start = [duties.restart.clone(), duties.start.clone()].concat();
+    for (verb, units) in [("stop", &duties.restart), ("start", &start)] {
         if !units.is_empty() {
             order("systemctl", [words(&[verb, "--"]), units.clone()].concat(), true);
         }
     }
+    for bridge in bridges_without_network(&below("usr/lib/systemd/network/"), old) {
+        // networkd leaves what it has made. A guest that still is in it keeps it until the host starts anew.
+        let ports = format!("/sys/class/net/{bridge}/brif");
+        let away = ["-maxdepth", "0", "-empty", "-exec", "ip", "link", "delete", "dev", &bridge, "type", "bridge", ";"];
+        order("find", [vec![ports], words(&away)].concat(), false);
+    }
     out
+}
+
+/// The bridges of networks that went, by the files that declared them.
+fn bridges_without_network(networks: &[&Change], old: &Path) -> Vec<String> {
+    let gone = networks.iter().filter(|c| c.new.is_none() && c.path.ends_with(".netdev"));
+    gone.filter_map(|c| {
+        let Some(Content::File { bytes, .. }) = super::transaction::content(&old.join(&c.path)) else { return None };
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let name = text.lines().find_map(|line| line.strip_prefix("Name="))?.to_string();
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+        (name.bytes().all(plain) && !name.starts_with(['-', '.'])).then_some(name)
+    })
+    .collect()
 }
 
 fn selinux(changes: &[Change], order: &mut dyn FnMut(&'static str, Vec<String>, bool)) {
@@ -290,6 +315,7 @@ mod tests {
             change("etc/apparmor.d/libvirt/libvirt-1", true),
             change("etc/apparmor.d/libvirt/libvirt-1.files", true),
             change("etc/apparmor.d/libvirt/libvirt-2", false),
+            change("usr/lib/systemd/network/50-virtc-dmz.netdev", false),
             change("usr/lib/systemd/network/50-virtc-lan.netdev", true),
             change("usr/lib/systemd/system/virtc-a.service", true),
             change("usr/lib/sysusers.d/virtc-a.conf", true),
@@ -298,13 +324,17 @@ mod tests {
             change("usr/share/virtc/a/selinux/virtc_1.cil", true),
             change("usr/share/virtc/b/selinux/virtc_2.cil", false),
         ];
+        let old = tempfile::tempdir().unwrap();
+        let networks = old.path().join("usr/lib/systemd/network");
+        std::fs::create_dir_all(&networks).unwrap();
+        std::fs::write(networks.join("50-virtc-dmz.netdev"), "[NetDev]\nName=vbdmz0\nKind=bridge\n").unwrap();
         let mut host = Noted { told: Vec::new() };
         let duties = Duties {
             start: vec!["virtc-a.service".into()],
             restart: vec!["virtc-c.service".into()],
             ..Duties::default()
         };
-        assert!(reload(&changes, Path::new("/old"), &duties, &mut host).is_empty());
+        assert!(reload(&changes, old.path(), &duties, &mut host).is_empty());
         let trigger = format!("udevadm {}", TRIGGER.join(" "));
         let expected = [
             "systemd-sysusers",
@@ -315,11 +345,12 @@ mod tests {
             "udevadm control --reload",
             &trigger,
             "networkctl reload",
-            "apparmor_parser --remove /old/etc/apparmor.d/libvirt/libvirt-2",
+            &format!("apparmor_parser --remove {}/etc/apparmor.d/libvirt/libvirt-2", old.path().display()),
             "apparmor_parser --replace /etc/apparmor.d/libvirt/libvirt-1",
             "systemctl daemon-reload",
-            "systemctl restart -- virtc-c.service",
-            "systemctl start -- virtc-a.service",
+            "systemctl stop -- virtc-c.service",
+            "systemctl start -- virtc-c.service virtc-a.service",
+            "find /sys/class/net/vbdmz0/brif -maxdepth 0 -empty -exec ip link delete dev vbdmz0 type bridge ;",
         ];
         assert_eq!(host.told, expected);
     }

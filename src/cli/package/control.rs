@@ -13,8 +13,8 @@ pub struct SharedFile {
     pub place: String,
     /// This package's own copy.
     pub copy: String,
-    /// All packages' copies, for a shell.
-    pub copies: String,
+    /// Its name: that of the copies of other packages.
+    pub name: String,
 }
 
 /// Moves what is not a machine's alone to where no other package has a file. The scripts put it in place, and away with the last
@@ -24,9 +24,8 @@ pub fn set_apart(package: &str, files: &mut [Artifact]) -> Vec<SharedFile> {
     for file in files.iter_mut().filter(|f| is_shared(&f.path)) {
         let name = file.path.rsplit('/').next().unwrap_or_default().to_string();
         let copy = format!("usr/lib/virtc/{package}/{name}");
-        let copies = format!("usr/lib/virtc/*/{}", crate::run::remote::quoted(&name));
         let place = std::mem::replace(&mut file.path, copy.clone());
-        shared.push(SharedFile { place, copy, copies });
+        shared.push(SharedFile { place, copy, name });
     }
     shared
 }

@@ -1,9 +1,11 @@
 //! A system extension (systemd-sysext: `/usr`) and a configuration extension (systemd-confext: `/etc`), each as a folder that
 //! `mksquashfs` or `mkfs.erofs` makes an image of, or that is used as it is.
 
+use crate::cli::deploy::collect;
 use crate::cli::installed::Tree;
 use crate::cli::tree;
 use crate::emit::Artifact;
+use crate::emit::manifest::is_place;
 use crate::emit::systemd::TARGET;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -21,9 +23,22 @@ pub fn write(name: &str, tree: &Tree, target: &Path) -> Result<(), String> {
     etc.push(release("etc/extension-release.d"));
     usr.extend(wanted(name, &tree.artifacts));
     for (kind, files) in [("sysext", usr), ("confext", etc)] {
-        tree::write(&target.join(kind).join(name), &files, &BTreeSet::new()).map_err(|fault| fault.to_string())?;
+        let target = target.join(kind).join(name);
+        let gone = left_over(name, &target, &files)?;
+        tree::write(&target, &files, &gone).map_err(|fault| fault.to_string())?;
     }
     Ok(())
+}
+
+/// What an earlier image in the same folder has, and this one has not: machines that left would be merged with the others.
+fn left_over(name: &str, target: &Path, files: &[Artifact]) -> Result<BTreeSet<String>, String> {
+    if matches!(target.try_exists(), Ok(false)) {
+        return Ok(BTreeSet::new());
+    }
+    let made: BTreeSet<&str> = files.iter().map(|f| f.path.as_str()).collect();
+    let own = |path: &str| is_place(path) || path.ends_with(&format!("/50-virtc-{name}.conf"));
+    let there = collect(target)?.into_iter().map(|artifact| artifact.path);
+    Ok(there.filter(|path| own(path) && !made.contains(path.as_str())).collect())
 }
 
 /// A tree has no links: drop-ins say what is wanted instead.

@@ -32,7 +32,8 @@ helper() { if command -v deb-systemd-helper >/dev/null; then deb-systemd-helper 
 ";
 
 fn script(name: &str, body: &str) -> Artifact {
-    Artifact { mode: 0o755, ..Artifact::new(name, format!("{HEAD}{body}exit 0\n")) }
+    let networks = if body.contains("gone ") || body.contains("empty_bridges") { GONE } else { "" };
+    Artifact { mode: 0o755, ..Artifact::new(name, format!("{HEAD}{networks}{body}exit 0\n")) }
 }
 
 /// What a package is made of, as far as scripts concern it.
@@ -47,8 +48,20 @@ pub struct Parts<'a> {
     pub shared: &'a [SharedFile],
     /// Profiles, by their places and their copies below `/usr`.
     pub profiles: &'a [(String, String)],
+    /// The machines.
+    pub machines: &'a [Machine],
     /// The SELinux contexts of its machines, by the folders of the machines.
     pub contexts: &'a [(String, String)],
+}
+
+/// A machine, as far as scripts concern it.
+pub struct Machine {
+    /// Its folder below `usr/share/virtc`.
+    pub folder: String,
+    /// Its UUID: under one name it tells one machine from another.
+    pub uuid: String,
+    /// Its services, and those of its helpers.
+    pub services: Vec<String>,
 }
 
 /// All scripts.
@@ -82,6 +95,8 @@ same_label() {
         there=${labels%/selinux/labels}
         there=${there##*/}
         for own in \"$@\"; do if [ \"$own\" = \"$there\" ]; then continue 2; fi; done
+        # What the version before has of this package leaves: it may be the same machine under another name.
+        if [ \"$(cat \"$root/usr/share/virtc/$there/owner\" 2>/dev/null)\" = \"package $DPKG_MAINTSCRIPT_PACKAGE\" ]; then continue; fi
         if grep -Fq -- \"$(printf '%s\\t-\\t(the processes)' \"$context\")\" \"$labels\"; then
             echo \"$new has the SELinux label of $there, which is on this host: build the two together\" >&2
             exit 1
@@ -90,12 +105,27 @@ same_label() {
 }
 ";
 
-/// Before the files of an upgrade: what the version before has and this one has not is stopped and forgotten.
+/// Before the files of an upgrade: what the version before has and this one has not is stopped and forgotten. So is a machine whose
+/// name is another's now: its disks may be, too.
 fn preinst(parts: &Parts<'_>) -> String {
     let kept = words(parts.services);
     let labels = same_label(parts);
+    let replaced: String = parts
+        .machines
+        .iter()
+        .filter(|m| !m.services.is_empty())
+        .map(|m| {
+            let (manifest, uuid) = (quoted(&format!("usr/share/virtc/{}/manifest.json", m.folder)), quoted(&m.uuid));
+            format!(
+                "    if another {manifest} {uuid} && booted; then deb-systemd-invoke stop {} >/dev/null || true; fi\n",
+                words(&m.services)
+            )
+        })
+        .collect();
+    let networks = words(parts.shared.iter().map(|f| &f.name));
     format!(
         "\
+another() {{ [ -e \"$root/$1\" ] && ! grep -qF \"\\\"uuid\\\": \\\"$2\\\"\" \"$root/$1\"; }}
 {labels}if [ \"$1\" = upgrade ]; then
     dpkg-query -L \"$DPKG_MAINTSCRIPT_PACKAGE\" 2>/dev/null |
     sed -n 's#^/usr/lib/systemd/system/\\(virtc-[^/]*\\.service\\)$#\\1#p' |
@@ -104,10 +134,49 @@ fn preinst(parts: &Parts<'_>) -> String {
         if booted; then deb-systemd-invoke stop \"$unit\" >/dev/null || true; fi
         helper purge \"$unit\"
     done
+{replaced}{NETWORKS_OF_BEFORE}        for kept in {networks}; do if [ \"$kept\" = \"$name\" ]; then continue 2; fi; done
+        gone \"$name\"
+    done
 fi
 "
     )
 }
+
+/// The networks that the version before has, to the loop over which those of this one are taken from. What its machines and those of
+/// other packages share lies in a folder of each, and in its place.
+const NETWORKS_OF_BEFORE: &str = "    dpkg-query -L \"$DPKG_MAINTSCRIPT_PACKAGE\" 2>/dev/null |
+    sed -n \"s#^/usr/lib/virtc/$DPKG_MAINTSCRIPT_PACKAGE/\\([^/]*\\)\\$#\\1#p\" |
+    while IFS= read -r name; do
+";
+
+/// Takes a file of a network out of its place, if no other package has it. What it was for is stopped, and the bridge goes when the
+/// last guest has left it.
+const GONE: &str = "\
+bridges=/run/virtc-bridges-$DPKG_MAINTSCRIPT_PACKAGE
+gone() {
+    for other in \"$root\"/usr/lib/virtc/*/\"$1\"; do
+        if [ -e \"$other\" ] && [ \"$other\" != \"$root/usr/lib/virtc/$DPKG_MAINTSCRIPT_PACKAGE/$1\" ]; then
+            case $other in \"$root\"/usr/lib/virtc/networks/*) ;; *) return 0 ;; esac
+        fi
+    done
+    case $1 in
+    virtc-net-*.service)
+        if booted; then deb-systemd-invoke stop \"$1\" >/dev/null || true; fi
+        rm -f \"$root/usr/lib/systemd/system/$1\" ;;
+    50-virtc-*)
+        if booted; then sed -n 's/^Name=//p' \"$root/usr/lib/systemd/network/$1\" 2>/dev/null >>\"$bridges\" || true; fi
+        rm -f \"$root/usr/lib/systemd/network/$1\" ;;
+    *.nft) rm -f \"$root/usr/lib/virtc/networks/$1\"; rmdir \"$root/usr/lib/virtc/networks\" 2>/dev/null || true ;;
+    esac
+}
+empty_bridges() {
+    [ -e \"$bridges\" ] || return 0
+    sort -u \"$bridges\" | while IFS= read -r bridge; do
+        if [ -z \"$(ls -A \"/sys/class/net/$bridge/brif\" 2>/dev/null)\" ]; then ip link delete dev \"$bridge\" type bridge 2>/dev/null || true; fi
+    done
+    rm -f \"$bridges\"
+}
+";
 
 fn postinst(parts: &Parts<'_>, choices: &Choices) -> String {
     let has = |folder: &str| parts.files.iter().any(|f| f.path.starts_with(folder));
@@ -128,6 +197,9 @@ fn postinst(parts: &Parts<'_>, choices: &Choices) -> String {
     if has("usr/lib/udev/rules.d/") {
         let trigger = TRIGGER.join(" ");
         out += &format!("    if booted; then udevadm control --reload || true; udevadm {trigger} || true; fi\n");
+    } else {
+        // The version before may have had some.
+        out += "    if [ -n \"$2\" ] && booted; then udevadm control --reload || true; fi\n";
     }
     if parts.shared.iter().any(|f| f.place.starts_with("usr/lib/systemd/network/")) {
         out += "    if booted; then networkctl reload 2>/dev/null || true; fi\n";
@@ -148,8 +220,13 @@ fn postinst(parts: &Parts<'_>, choices: &Choices) -> String {
     out += "    if booted; then systemctl --system daemon-reload >/dev/null || true; fi\n";
     let machines = words(parts.units);
     if choices.restart && !parts.units.is_empty() {
+        // A disk may have gone from one to another: nothing starts before everything has stopped.
+        let all = words(parts.services);
         out += &format!(
-            "    if [ -n \"$2\" ] && booted; then deb-systemd-invoke restart {machines} >/dev/null || true; fi\n"
+            "    if [ -n \"$2\" ] && booted; then
+        deb-systemd-invoke stop {all} >/dev/null || true
+        deb-systemd-invoke start {machines} >/dev/null || true
+    fi\n"
         );
     }
     if choices.start && !parts.units.is_empty() {
@@ -157,7 +234,7 @@ fn postinst(parts: &Parts<'_>, choices: &Choices) -> String {
             "    if [ -z \"$2\" ] && booted; then deb-systemd-invoke start {machines} >/dev/null || true; fi\n"
         );
     }
-    out += "fi\n";
+    out += "    if booted; then empty_bridges; fi\nfi\n";
     out
 }
 
@@ -182,13 +259,11 @@ fn prerm(parts: &Parts<'_>) -> String {
         out += &format!("    if booted; then deb-systemd-invoke stop {units} >/dev/null || true; fi\n");
     }
     out += UNLOAD;
-    for SharedFile { place, copy, copies } in parts.shared {
-        let (place, copy) = (quoted(place), quoted(copy));
-        out += &format!(
-            "    last=yes
-    for f in \"$root\"/{copies}; do [ ! -e \"$f\" ] || [ \"$f\" = \"$root\"/{copy} ] || last=; done
-    if [ -n \"$last\" ]; then rm -f \"$root\"/{place}; fi\n"
-        );
+    for name in parts.shared.iter().map(|f| &f.name) {
+        out += &format!("    gone {}\n", quoted(name));
+    }
+    if !parts.shared.is_empty() {
+        out += "    if booted; then networkctl reload 2>/dev/null || true; empty_bridges; fi\n";
     }
     out + "fi\n"
 }
