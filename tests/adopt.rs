@@ -56,6 +56,11 @@ fn definitions(root: &Path) {
          <usage type='ceph'><name>client.vm</name></usage></secret>",
     );
     write("secrets/0a1b2c3d-1111-4000-8000-000000000001.base64", "c2VjcmV0");
+    write(
+        "qemu.conf",
+        "# as Debian has it, and some more\nuser = \"libvirt-qemu\"\nvnc_listen = \"0.0.0.0\"\nset_process_name = 1\n\
+         spice_password = \"hunter2\"\nlock_manager = \"lockd\"\nkeepalive_interval = 5\nvnc_lsten = \"x\"\n",
+    );
 }
 
 fn virtc(folder: &Path, args: &[&str]) -> (Option<i32>, String) {
@@ -99,12 +104,22 @@ fn a_folder_of_libvirt_becomes_one_for_git() {
         "- **odd** (`vms/odd.xml`) does not compile:",
         "  - VC1351 <filterref filter='clean-traffic'>: the network filters of libvirt are not loaded",
         "broken.xml` could not be understood",
+        "Of qemu.conf, host.kdl says the same: `user`, `vnc_listen`, `set_process_name`.",
+        "`keepalive_interval` of qemu.conf needs nothing here",
+        "grep spice_password /etc/libvirt/qemu.conf",
+        "- `lock_manager` of qemu.conf: ",
+        "- In qemu.conf: qemu.conf has no key 'vnc_lsten'.",
     ] {
         assert!(report.contains(line), "{line}: {report}");
     }
     assert!(!report.contains("systemctl disable virtc-web.service\n"), "{report}");
     let all: String = ["host.kdl", "REPORT.md", "virtc.kdl"].map(read).concat();
-    assert!(!all.contains("c2VjcmV0"), "no secret is copied");
+    assert!(!all.contains("c2VjcmV0") && !all.contains("hunter2"), "no secret is copied");
+    assert!(facts.contains("libvirt-qemu") && facts.contains("0.0.0.0"), "{facts}");
+    // Each has a lock, which is as `virtc lock` would write it.
+    assert!(!read("vms/web.lock").is_empty() && !root.path().join("site/vms/odd.lock").exists());
+    let (status, said) = virtc(root.path(), &["lock", "--locked", "site/vms/web.xml", "site/vms/db.xml"]);
+    assert_eq!(status, Some(0), "{said}");
     // What can be had is built from the folder as it is.
     fs::remove_file(root.path().join("site/vms/odd.xml")).expect("removed");
     let (status, said) = virtc(root.path(), &["build", "site/vms", "-o", "out"]);
@@ -114,6 +129,32 @@ fn a_folder_of_libvirt_becomes_one_for_git() {
     // It does not write over what is there.
     let (status, said) = virtc(root.path(), &["adopt", "libvirt/qemu", "-o", "site"]);
     assert!(status == Some(4) && said.contains("has files already"), "{said}");
+}
+
+/// A machine that runs has a disk that came while it ran: where the guest sees it stands in the lock.
+#[test]
+fn what_runs_is_taken_over() {
+    let root = tempfile::tempdir().expect("a folder");
+    let etc = root.path().join("etc/libvirt/qemu");
+    let run = root.path().join("run/libvirt/qemu");
+    for folder in [&etc, &run] {
+        fs::create_dir_all(folder).expect("made");
+    }
+    // What is defined says nothing of the place; what runs does.
+    let free = "<rng model='virtio'><backend model='random'>/dev/urandom</backend></rng>";
+    let placed =
+        free.replace("</rng>", "<address type='pci' domain='0x0000' bus='0x05' slot='0x00' function='0x0'/></rng>");
+    fs::write(etc.join("web.xml"), domain("web", 1, free)).expect("written");
+    let status = format!("<domstatus state='running' pid='7'>\n{}\n</domstatus>\n", domain("web", 1, &placed));
+    fs::write(run.join("web.xml"), status).expect("written");
+    let (code, said) = virtc(root.path(), &["adopt", "etc/libvirt/qemu", "-o", "site", "--host", "debian-13"]);
+    assert_eq!(code, Some(0), "{said}");
+    let read = |name: &str| fs::read_to_string(root.path().join("site").join(name)).expect(name);
+    assert!(read("REPORT.md").contains("It runs: the lock has the places"), "{}", read("REPORT.md"));
+    let (code, said) = virtc(root.path(), &["argv", "-q", "site/vms/web.xml"]);
+    assert_eq!(code, Some(0), "{said}");
+    let rng = said.lines().find(|l| l.contains("virtio-rng-pci")).unwrap_or_default();
+    assert!(rng.contains("\"bus\":\"pci.5\""), "{said}");
 }
 
 #[test]

@@ -9,10 +9,11 @@ mod report;
 
 use super::inputs::{World, this_host};
 use super::{Exit, Shared, complain, inputs, tree};
-use crate::compile::{Until, compile_for};
+use crate::compile::{Compiled, Until, compile_locked};
 use crate::diag::{Diagnostics, Severity};
 use crate::emit::{Artifact, Fitter, Names};
-use crate::host::Host;
+use crate::host::{Host, qemu_conf};
+use crate::lock::{self, Lock};
 use crate::plan::{Plan, Target};
 use crate::run::remote::{self, Connection, Remote};
 use crate::stage::Options;
@@ -57,7 +58,7 @@ fn adopt(args: &Args, shared: &Shared) -> Result<Exit, String> {
     if found.domains.is_empty() {
         return Err(format!("{} has no domains: where are libvirt's definitions?", folder.display()));
     }
-    let Ok(host) = facts(&folder, &found, shared) else { return Ok(Exit::Input) };
+    let Ok((host, conf)) = facts(&folder, &found, shared) else { return Ok(Exit::Input) };
     let facts = facts_text(&host, &found);
     // What is written is what counts, as it will be read.
     let mut diags = Diagnostics::new();
@@ -76,12 +77,14 @@ fn adopt(args: &Args, shared: &Shared) -> Result<Exit, String> {
         .zip(&names)
         .map(|(d, file)| Artifact::new(format!("vms/{file}"), d.text.clone()))
         .collect();
+    let locks = machines.iter().filter_map(|m| Some((m.file.strip_suffix(".xml")?, m.lock.as_ref()?)));
+    artifacts.extend(locks.map(|(file, lock)| Artifact::new(format!("vms/{file}.lock"), lock.clone())));
     artifacts.push(Artifact::new("host.kdl", facts));
     artifacts.push(Artifact::new(
         "virtc.kdl",
         "// The project: what virtc takes where nothing else is said.\nhost \"host.kdl\"\n".to_string(),
     ));
-    artifacts.push(Artifact::new("REPORT.md", report::write(&machines, &found)));
+    artifacts.push(Artifact::new("REPORT.md", report::write(&machines, &found, &conf)));
     tree::write(&args.output, &artifacts, &BTreeSet::new()).map_err(|fault| fault.to_string())?;
     let failed = machines.iter().filter(|m| m.plan.is_none()).count();
     if !shared.quiet {
@@ -133,8 +136,40 @@ fn copied(host: &Remote, place: &Path) -> Result<(), String> {
     }
 }
 
-/// What is known of the host: of `--host`, or of the machine whose definitions they are.
-fn facts(folder: &Path, found: &Found, shared: &Shared) -> Result<Host, Exit> {
+/// What came of `qemu.conf`.
+#[derive(Default)]
+pub struct Conf {
+    /// Its keys.
+    said: Vec<qemu_conf::Said>,
+    /// What is wrong with it, or unknown.
+    faults: Vec<String>,
+    /// The displays whose common password stands in it.
+    passwords: Vec<&'static str>,
+}
+
+impl Conf {
+    /// Reads it on top of other facts. A password goes into no file that git keeps.
+    fn read(text: &str, host: Host) -> (Host, Conf) {
+        let mut diags = Diagnostics::new();
+        let before = host.clone();
+        let mut host = qemu_conf::import(text, host, &|path| Path::new(path).is_dir(), &mut diags);
+        let mut passwords = Vec::new();
+        for (name, password, old) in [
+            ("vnc", &mut host.vnc.password, before.vnc.password),
+            ("spice", &mut host.spice.password, before.spice.password),
+            ("rdp", &mut host.rdp.password, before.rdp.password),
+        ] {
+            passwords.extend((*password != old).then_some(name));
+            *password = old;
+        }
+        let grave = diags.sorted().into_iter().filter(|d| d.severity != Severity::Note);
+        let faults = grave.map(|d| d.message.clone()).collect();
+        (host, Conf { said: qemu_conf::said(text), faults, passwords })
+    }
+}
+
+/// What is known of the host: of `--host`, or of the machine whose definitions they are; and what its qemu.conf says.
+fn facts(folder: &Path, found: &Found, shared: &Shared) -> Result<(Host, Conf), Exit> {
     let own = folder.canonicalize().is_ok_and(|path| path == Path::new("/etc/libvirt/qemu"));
     let mut host = match &shared.host {
         Some(path) => inputs::read_host(path, shared)?,
@@ -144,6 +179,10 @@ fn facts(folder: &Path, found: &Found, shared: &Shared) -> Result<Host, Exit> {
             inputs::read_host(Path::new("debian-13"), shared).unwrap_or_default()
         }
     };
+    let mut conf = Conf::default();
+    if let Some(text) = &found.conf {
+        (host, conf) = Conf::read(text, host);
+    }
     // Networks and pools are what the definitions say.
     for network in &found.networks {
         host.networks.retain(|n| n.name != network.value.name);
@@ -153,7 +192,7 @@ fn facts(folder: &Path, found: &Found, shared: &Shared) -> Result<Host, Exit> {
         host.pools.retain(|p| p.name != pool.value.name);
         host.pools.push(pool.value.clone());
     }
-    Ok(host)
+    Ok((host, conf))
 }
 
 /// The host facts as a file. Secrets have no values here: who has them writes them down.
@@ -189,13 +228,16 @@ fn file_names(domains: &[Definition<String>]) -> Vec<String> {
 
 /// What becomes of a domain: its machine as a unit runs it, beside the one that libvirt runs.
 fn machine(domain: &Definition<String>, file: &str, host: &Host, world: &World<'_>) -> Machine {
-    let plan_for = |target: Target| {
-        let options = Options { target, ..world.options.clone() };
+    let compiled = |text: &str, target: Target, lock: Option<&Lock>| -> Compiled {
+        let options = Options { target, fresh_lock: target.is_standalone(), ..world.options.clone() };
         let choose = |wanted: &crate::caps::Wanted<'_>| world.caps.for_domain(wanted, host);
-        compile_for(domain.text.as_bytes(), host, &choose, &options, Until::Planned)
+        compile_locked(text.as_bytes(), host, &choose, &options, Until::Planned, lock)
     };
-    let own = plan_for(Target::Standalone);
-    let theirs = plan_for(Target::LIBVIRT);
+    // One that runs has what its guest sees now.
+    let has = domain.running.as_deref().and_then(|text| compiled(text, Target::Standalone, None).domain);
+    let taken = has.map(|has| lock::take_over(&has, domain.text.as_bytes()));
+    let own = compiled(&domain.text, Target::Standalone, taken.as_ref());
+    let theirs = compiled(domain.running.as_deref().unwrap_or(&domain.text), Target::LIBVIRT, None);
     let faults = |severity: Severity| -> Vec<String> {
         let all = own.diags.sorted();
         let some = all.iter().filter(|d| d.severity == severity);
@@ -206,6 +248,7 @@ fn machine(domain: &Definition<String>, file: &str, host: &Host, world: &World<'
     };
     let (errors, warnings) = (faults(Severity::Error), faults(Severity::Warning));
     let plan = own.plan.filter(|_| errors.is_empty());
+    let lock = own.locking.fresh.as_ref().filter(|_| plan.is_some()).map(lock::write);
     let differs = match (&theirs.plan, &plan) {
         (Some(theirs), Some(own)) => report::seen_by_the_guest(theirs, own),
         _ => Vec::new(),
@@ -216,6 +259,8 @@ fn machine(domain: &Definition<String>, file: &str, host: &Host, world: &World<'
         unit: plan.as_ref().map_or(String::new(), unit),
         autostart: domain.autostart,
         filters: domain.filters.clone(),
+        runs: domain.running.is_some(),
+        lock,
         plan,
         errors,
         warnings,

@@ -485,6 +485,30 @@ pub fn import(text: &str, host: Host, exists: &dyn Fn(&str) -> bool, diags: &mut
     host
 }
 
+/// A key that a file sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Its name.
+    pub key: String,
+    /// Why it becomes no host fact; none where it does.
+    pub unused: Option<&'static str>,
+}
+
+/// The keys that libvirt knows and a file sets, in their order. What is wrong with the file is said by [`import`].
+pub fn said(text: &str) -> Vec<Said> {
+    let mut faults = Diagnostics::new();
+    let settings = Parser { text, at: 0, diags: &mut faults }.settings();
+    let known = settings.into_iter().filter_map(|(key, ..)| {
+        let (_, what) = KEYS.iter().find(|(name, _)| *name == key)?;
+        let unused = match what {
+            Fact(_) => None,
+            Unused(why) => Some(*why),
+        };
+        Some(Said { key, unused })
+    });
+    known.collect()
+}
+
 /// Reads the syntax: `key = value`, comments after `#`.
 struct Parser<'t, 'd> {
     text: &'t str,

@@ -16,6 +16,8 @@ pub struct Definition<T> {
     pub autostart: bool,
     /// Names of network filters that it uses.
     pub filters: Vec<String>,
+    /// Of a domain that runs: what it has, with devices that came while it ran.
+    pub running: Option<String>,
 }
 
 /// A secret, without its value.
@@ -39,6 +41,8 @@ pub struct Found {
     pub secrets: Vec<Secret>,
     /// Files that say nothing that could be understood.
     pub unread: Vec<String>,
+    /// The text of `qemu.conf`, where the folder is one of a host.
+    pub conf: Option<String>,
 }
 
 /// No definition is longer.
@@ -58,7 +62,14 @@ pub fn read(folder: &Path) -> Result<Found, String> {
         match domain {
             Some((name, filters)) => {
                 let autostart = is_there(&folder.join("autostart").join(&file));
-                found.domains.push(Definition { value: name, text: without_warning(&text), autostart, filters });
+                let running = running(folder, &file);
+                found.domains.push(Definition {
+                    value: name,
+                    text: without_warning(&text),
+                    autostart,
+                    filters,
+                    running,
+                });
             }
             None => found.unread.push(folder.join(&file).display().to_string()),
         }
@@ -67,7 +78,9 @@ pub fn read(folder: &Path) -> Result<Found, String> {
     for (file, text) in texts(&networks, &mut found.unread) {
         let autostart = is_there(&networks.join("autostart").join(&file));
         match network_of(&text) {
-            Some(value) => found.networks.push(Definition { value, text, autostart, filters: Vec::new() }),
+            Some(value) => {
+                found.networks.push(Definition { value, text, autostart, filters: Vec::new(), running: None })
+            }
             None => found.unread.push(networks.join(&file).display().to_string()),
         }
     }
@@ -76,14 +89,25 @@ pub fn read(folder: &Path) -> Result<Found, String> {
     for (file, text) in texts(&pools, &mut found.unread) {
         let autostart = is_there(&pools.join("autostart").join(&file));
         match pool_of(&text, autostart) {
-            Some(value) => found.pools.push(Definition { value, text, autostart, filters: Vec::new() }),
+            Some(value) => found.pools.push(Definition { value, text, autostart, filters: Vec::new(), running: None }),
             None => found.unread.push(pools.join(&file).display().to_string()),
         }
     }
     for (_, text) in texts(&beside("secrets"), &mut Vec::new()) {
         found.secrets.extend(with_root(&text, "secret", secret));
     }
+    found.conf = std::fs::read_to_string(beside("qemu.conf")).ok();
     Ok(found)
+}
+
+/// What the daemon has written down of a domain that runs: `run/libvirt/qemu` of the host that the folder is of.
+fn running(folder: &Path, file: &str) -> Option<String> {
+    let root = folder.ancestors().nth(3).filter(|root| root.join("etc/libvirt/qemu") == folder)?;
+    let text = std::fs::read_to_string(root.join("run/libvirt/qemu").join(file)).ok()?;
+    with_root(&text, "domstatus", |status| {
+        let span = status.child("domain")?.whole();
+        text.get(span.start as usize..span.end as usize).map(str::to_string)
+    })
 }
 
 /// A link of `autostart` may lead nowhere in a copy of the folder.

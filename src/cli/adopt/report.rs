@@ -1,6 +1,8 @@
 //! The report of an adoption: what is the same, what is to be done, what cannot be had.
 
+use super::Conf;
 use super::libvirt::Found;
+use crate::host::qemu_conf::Said;
 use crate::plan::{Change, Plan, Role, Use, differences};
 use crate::run::remote::quoted;
 use std::fmt::Write;
@@ -17,6 +19,10 @@ pub struct Machine {
     pub autostart: bool,
     /// Network filters that it uses.
     pub filters: Vec<String>,
+    /// Whether it runs, so that what it has was taken over.
+    pub runs: bool,
+    /// The text of its lock.
+    pub lock: Option<String>,
     /// Its Plan; none if it does not compile.
     pub plan: Option<Plan>,
     /// Why not.
@@ -70,20 +76,23 @@ pub fn seen_by_the_guest(theirs: &Plan, own: &Plan) -> Vec<String> {
 }
 
 /// The whole report.
-pub fn write(machines: &[Machine], found: &Found) -> String {
+pub fn write(machines: &[Machine], found: &Found, conf: &Conf) -> String {
     let mut out = String::from("# From libvirt\n\n");
     let (good, bad): (Vec<&Machine>, Vec<&Machine>) = machines.iter().partition(|m| m.plan.is_some());
-    same(&good, &mut out);
-    to_do(&good, found, &mut out);
-    cannot(&bad, &good, found, &mut out);
+    same(&good, conf, &mut out);
+    to_do(&good, found, conf, &mut out);
+    cannot(&bad, &good, found, conf, &mut out);
     out
 }
 
-fn same(machines: &[&Machine], out: &mut String) {
+fn same(machines: &[&Machine], conf: &Conf, out: &mut String) {
     out.push_str("## What is the same\n\n");
-    out.push_str("Name, UUID, MAC addresses, machine type, and the address of every device stand in the XML as libvirt has written them.\n\n");
+    out.push_str("Name, UUID, MAC addresses, machine type, and the address of every device stand in the XML as libvirt has written them; a lock beside each XML holds what virtc adds.\n\n");
     for machine in machines {
         let _ = writeln!(out, "- **{}** (`vms/{}`)", machine.name, machine.file);
+        if machine.runs {
+            out.push_str("  It runs: the lock has the places of the devices that its guest sees now.\n");
+        }
         if machine.differs.is_empty() {
             out.push_str("  The guest sees no difference.\n");
         }
@@ -94,9 +103,33 @@ fn same(machines: &[&Machine], out: &mut String) {
             let _ = writeln!(out, "  - {warning}");
         }
     }
+    let keys = |wanted: &dyn Fn(&Said) -> bool| -> Vec<String> {
+        conf.said.iter().filter(|said| wanted(said)).map(|said| format!("`{}`", said.key)).collect()
+    };
+    let facts = keys(&|said| said.unused.is_none() && !is_password(&said.key));
+    if !facts.is_empty() {
+        let _ = writeln!(out, "\nOf qemu.conf, host.kdl says the same: {}.", facts.join(", "));
+    }
+    for said in conf.said.iter().filter(|said| !is_missed(&said.key)) {
+        if let Some(why) = said.unused {
+            let _ = writeln!(out, "- `{}` of qemu.conf needs nothing here: {why}.", said.key);
+        }
+    }
 }
 
-fn to_do(machines: &[&Machine], found: &Found, out: &mut String) {
+/// Keys of qemu.conf that are passwords.
+fn is_password(key: &str) -> bool {
+    key.ends_with("_password")
+}
+
+/// Keys of qemu.conf whose effect is lost, not done by another.
+fn is_missed(key: &str) -> bool {
+    const MISSED: &[&str] = &["lock_manager", "mac_filter", "sched_core", "auto_dump_path"];
+    let of_images = ["save_image_format", "dump_image_format", "snapshot_image_format"];
+    MISSED.contains(&key) || of_images.contains(&key) || key.starts_with("migrat")
+}
+
+fn to_do(machines: &[&Machine], found: &Found, conf: &Conf, out: &mut String) {
     out.push_str("\n## What is to be done\n\nLook at what is made, and at what changes on the host:\n\n");
     out.push_str("    virtc check vms && virtc build vms -o out && virtc deploy out --dry-run\n\n");
     out.push_str("Then, machine by machine. libvirt keeps its definition, so that the way back is open as long as it is not undefined.\n\n");
@@ -123,6 +156,13 @@ fn to_do(machines: &[&Machine], found: &Found, out: &mut String) {
             out,
             "\nThe secret {0} is to be written into host.kdl:\n\n    virsh secret-get-value {0}",
             secret.uuid
+        );
+    }
+    for display in &conf.passwords {
+        let key = format!("{display}_password");
+        let _ = writeln!(
+            out,
+            "\n`{key}` of qemu.conf is in no file of this folder. Write it into host.kdl, where git does not keep that, as `{display} password=\"…\"`:\n\n    grep {key} /etc/libvirt/qemu.conf"
         );
     }
     if !found.networks.is_empty() {
@@ -161,7 +201,7 @@ fn state(machine: &Machine) -> Vec<String> {
     out
 }
 
-fn cannot(bad: &[&Machine], good: &[&Machine], found: &Found, out: &mut String) {
+fn cannot(bad: &[&Machine], good: &[&Machine], found: &Found, conf: &Conf, out: &mut String) {
     out.push_str("\n## What cannot be had\n\n");
     let before = out.len();
     for machine in bad {
@@ -177,6 +217,17 @@ fn cannot(bad: &[&Machine], good: &[&Machine], found: &Found, out: &mut String) 
             machine.filters.join(", "),
             machine.name
         );
+    }
+    for said in conf.said.iter().filter(|said| is_missed(&said.key)) {
+        let why = said.unused.unwrap_or("nobody does it");
+        let _ = writeln!(
+            out,
+            "- `{}` of qemu.conf: {why}. What it says: `grep {} /etc/libvirt/qemu.conf`.",
+            said.key, said.key
+        );
+    }
+    for fault in &conf.faults {
+        let _ = writeln!(out, "- In qemu.conf: {fault}.");
     }
     for file in &found.unread {
         let _ = writeln!(out, "- `{file}` could not be understood.");
