@@ -383,6 +383,77 @@ fn killed_by_force_it_is_put_right() {
     }
 }
 
+/// The first machine comes into what is not there yet, and the last one leaves.
+#[test]
+fn the_first_and_the_last_machine() {
+    let site = Site::new();
+    site.domain("vms/web.xml", "web", 1, 64);
+    site.ok(&["build", "vms", "-o", "out"]);
+    // A root that is not there is made; not for a folder that is no tree.
+    site.ends(1, &["deploy", "vms", "--root", "new/image"]);
+    assert!(!site.path("new").exists());
+    site.ok(&["deploy", "out", "--root", "new/image"]);
+    assert!(site.path("new/image/usr/share/virtc/web/plan.json").exists());
+    site.ok(&["deploy", "out", "--root", "host"]);
+    site.ok(&["golden", "update", "vms"]);
+    let before = look(&site.path("out"));
+
+    fs::remove_file(site.path("vms/web.xml")).expect("removed");
+    // Elsewhere an empty folder is a slip.
+    let said = site.ends(4, &["build", "vms", "-o", "elsewhere"]);
+    assert!(said.contains("elsewhere has no machine that was made from vms"), "{said}");
+    site.ends(4, &["check", "vms"]);
+    // One that is named is missed, and its folder is the way to take it away.
+    let said = site.ends(4, &["build", "vms/web.xml", "-o", "out"]);
+    assert!(said.contains("build the folder: vms"), "{said}");
+    site.ends(4, &["build", "other/web.xml", "-o", "out"]);
+    assert_eq!(look(&site.path("out")), before);
+    let said = site.ok(&["build", "vms", "-o", "out"]);
+    assert!(said.contains("'web' goes from out"), "{said}");
+    site.are("out", &[]);
+    // Once more, and it is still a tree.
+    site.ok(&["build", "vms", "-o", "out"]);
+    let said = site.ends(3, &["golden", "check", "vms"]);
+    assert!(said.contains("no domain makes it"), "{said}");
+    site.ok(&["golden", "update", "vms"]);
+    let said = site.ends(3, &["deploy", "out", "--root", "host", "--dry-run"]);
+    assert!(said.contains("removed  web"), "{said}");
+    site.ok(&["deploy", "out", "--root", "host"]);
+    site.are("host", &[]);
+    assert!(look(&site.path("host")).iter().all(|(path, _)| path == "usr/lib/virtc/qmp"));
+    site.ok(&["package", "--deb", "out", "-o", "empty.deb"]);
+    site.ok(&["deploy", "--rollback", "--root", "host"]);
+    site.are("host", &["web"]);
+    // The next one is the first again.
+    site.domain("vms/db.xml", "db", 2, 64);
+    site.ok(&["build", "vms", "-o", "out"]);
+    site.are("out", &["db"]);
+    assert!(!site.path("out/no-machines").exists());
+    // Between a folder without machines and one with some there is a difference; between two without any there is none to tell.
+    fs::create_dir(site.path("none")).expect("a folder");
+    let said = site.ends(3, &["diff", "none", "vms"]);
+    assert!(said.contains("db"), "{said}");
+    site.ends(4, &["diff", "none", "none"]);
+}
+
+/// What nobody can look at has not gone.
+#[test]
+fn what_cannot_be_read_is_not_gone() {
+    let site = Site::new();
+    fs::create_dir(site.path("vms/inner")).expect("a folder");
+    site.domain("vms/web.xml", "web", 1, 64);
+    site.domain("vms/inner/db.xml", "db", 2, 64);
+    site.ok(&["build", "vms", "-o", "out"]);
+    // A link that leads to itself stops root, too.
+    fs::remove_dir_all(site.path("vms/inner")).expect("removed");
+    std::os::unix::fs::symlink("inner", site.path("vms/inner")).expect("a link");
+    site.ok(&["build", "vms", "-o", "out"]);
+    site.are("out", &["db", "web"]);
+    fs::remove_file(site.path("vms/inner")).expect("removed");
+    site.ok(&["build", "vms", "-o", "out"]);
+    site.are("out", &["web"]);
+}
+
 /// Twelve versions of a fleet, each deployed over the one before, three of them only after a deployment that was killed: after
 /// each the host has what the tree says, and no disk twice.
 #[test]
@@ -439,4 +510,66 @@ fn a_year_of_a_fleet() {
         assert_eq!(disks.len(), count, "month {month}");
         assert!(!look(&site.path("host")).iter().any(|(path, _)| path.contains(".virtc-new")), "month {month}");
     }
+}
+
+/// The playbook of the examples, against two hosts that are folders: what is to change is told, done once, and then nothing is left to
+/// do.
+#[test]
+fn a_playbook_brings_hosts_to_their_trees() {
+    let site = Site::new();
+    let ansible = |words: &[&str]| {
+        let mut command = std::process::Command::new("ansible-playbook");
+        command.args(["-i", "hosts", "deploy.yml", "-e", "ansible_become=false"]).args(words);
+        command.current_dir(site.folder.path()).stdin(Stdio::null()).env("HOME", site.path("home"));
+        command.env("ANSIBLE_NOCOLOR", "1").env("LC_ALL", "C.UTF-8").output()
+    };
+    if std::process::Command::new("ansible-playbook").arg("--version").output().is_err() {
+        return common::skip("ansible-playbook");
+    }
+    let playbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ansible/deploy.yml");
+    fs::copy(playbook, site.path("deploy.yml")).expect("a playbook");
+    // Each host is a folder, and its virtc deploys into that.
+    let mut hosts = String::from("[hypervisors]\n");
+    for (number, host) in [(1, "first"), (2, "second")] {
+        fs::create_dir_all(site.path(&format!("vms/{host}"))).expect("a folder");
+        site.domain(&format!("vms/{host}/web.xml"), "web", number, 64);
+        site.ok(&["build", &format!("vms/{host}"), "-o", &format!("out/{host}")]);
+        let bin = site.path(&format!("bin-{host}"));
+        fs::create_dir(&bin).expect("a folder");
+        let script = format!(
+            "#!/bin/sh\nshift\nexec {} deploy --root {} \"$@\"\n",
+            common::virtc().get_program().display(),
+            site.path(&format!("host-{host}")).display()
+        );
+        fs::write(bin.join("virtc"), script).expect("a script");
+        let mode: fs::Permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(bin.join("virtc"), mode).expect("a mode");
+        hosts += &format!(
+            "{host} ansible_connection=local ansible_python_interpreter=/usr/bin/python3 path_of_host={}\n",
+            bin.display()
+        );
+    }
+    fs::write(site.path("hosts"), hosts).expect("an inventory");
+    // Where a host has its programs is its own affair: here it is said.
+    let text = fs::read_to_string(site.path("deploy.yml")).expect("a playbook");
+    let text = text.replace(
+        "  become: true\n",
+        "  become: true\n  environment:\n    PATH: \"{{ path_of_host }}:{{ ansible_env.PATH }}\"\n",
+    );
+    fs::write(site.path("deploy.yml"), text).expect("a playbook");
+    let run = |words: &[&str], changed: u32| {
+        let out = ansible(words).expect("ansible-playbook");
+        let said = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.success(), "{said}");
+        for host in ["first", "second"] {
+            let recap = said.lines().rev().find(|l| l.starts_with(host) && l.contains("changed=")).unwrap_or_default();
+            assert!(recap.contains(&format!("changed={changed} ")) && recap.contains("failed=0"), "{said}");
+        }
+    };
+    let has = |host: &str| site.path(&format!("host-{host}/usr/share/virtc/web/plan.json")).exists();
+    run(&["--check"], 1);
+    assert!(!has("first") && !has("second"), "looking changes nothing");
+    run(&[], 2);
+    assert!(has("first") && has("second"));
+    run(&[], 0);
 }
