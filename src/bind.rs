@@ -29,6 +29,10 @@ pub trait Part: Default {
     fn print_body(&self, out: &mut XmlWriter);
     /// Names what the part reads.
     fn shape(shape: &mut Shape);
+    /// Whether what makes the part is missing: then it is as if its element were not there.
+    fn is_hollow(&self) -> bool {
+        false
+    }
 }
 
 /// A part that is a whole element.
@@ -118,6 +122,9 @@ impl<T: Part> Part for Box<T> {
     fn shape(shape: &mut Shape) {
         T::shape(shape);
     }
+    fn is_hollow(&self) -> bool {
+        (**self).is_hollow()
+    }
 }
 
 impl<T: Model> Model for Box<T> {
@@ -191,6 +198,7 @@ impl Binder<'_> {
 /// |---|---|---|
 /// | `attr` | an attribute | `Option<Type>` |
 /// | `need` | an attribute that must be there | `Option<Type>` |
+/// | `key` | an attribute without which a `child` is as if it were not there; that it is missing is told by the schema | `Option<Type>` |
 /// | `leaf` | a child with text only | `Option<Type>` |
 /// | `leaves` | such children, any number | `Vec<Type>` |
 /// | `flag` | an empty child that is there or not | `bool` |
@@ -231,6 +239,9 @@ macro_rules! model {
             #[allow(unused_variables)]
             fn shape(shape: &mut $crate::bind::Shape) {
                 $($crate::bind::shape_field!($kind, shape, $ty $(, $xml)?);)*
+            }
+            fn is_hollow(&self) -> bool {
+                false $(|| $crate::bind::hollow_field!($kind, &self.$field))*
             }
         }
 
@@ -283,9 +294,20 @@ macro_rules! check_field {
 }
 pub(crate) use check_field;
 
+macro_rules! hollow_field {
+    (key, $from:expr) => {
+        $from.is_none()
+    };
+    ($kind:ident, $from:expr) => {
+        false
+    };
+}
+pub(crate) use hollow_field;
+
 macro_rules! field_type {
     (attr $ty:ty) => { Option<$ty> };
     (need $ty:ty) => { Option<$ty> };
+    (key $ty:ty) => { Option<$ty> };
     (leaf $ty:ty) => { Option<$ty> };
     (leaves $ty:ty) => { Vec<$ty> };
     (flag $ty:ty) => { bool };
@@ -306,6 +328,9 @@ macro_rules! bind_field {
     (need, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
         $to = $cx.need($el, $xml)
     };
+    (key, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
+        $to = $cx.attr($el, $xml)
+    };
     (leaf, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
         // An empty element says nothing.
         $to = $el.child($xml).filter(|e| !e.text().is_empty()).and_then(|e| $cx.text(e))
@@ -323,13 +348,17 @@ macro_rules! bind_field {
         $to = $el
             .child(<$ty as $crate::bind::Model>::ELEMENT)
             .map(|e| <$ty as $crate::bind::Model>::read(e, $cx))
+            .filter(|part| !$crate::bind::Part::is_hollow(part))
     };
     (child, $to:expr, $el:ident, $cx:ident, $ty:ty, $xml:literal) => {
-        $to = $el.child($xml).map(|e| {
-            let mut part = <$ty>::default();
-            $crate::bind::Part::bind(&mut part, e, $cx);
-            part
-        })
+        $to = $el
+            .child($xml)
+            .map(|e| {
+                let mut part = <$ty>::default();
+                $crate::bind::Part::bind(&mut part, e, $cx);
+                part
+            })
+            .filter(|part| !$crate::bind::Part::is_hollow(part))
     };
     (mark, $to:expr, $el:ident, $cx:ident, $ty:ty $(, $xml:literal)?) => {
         $crate::bind::bind_field!(child, $to, $el, $cx, $ty $(, $xml)?)
@@ -370,6 +399,9 @@ macro_rules! print_attr_field {
         $crate::bind::print_attr($out, $xml, $from)
     };
     (need, $from:expr, $out:ident, $xml:literal) => {
+        $crate::bind::print_attr($out, $xml, $from)
+    };
+    (key, $from:expr, $out:ident, $xml:literal) => {
         $crate::bind::print_attr($out, $xml, $from)
     };
     (part, $from:expr, $out:ident) => {
@@ -451,6 +483,9 @@ macro_rules! shape_field {
         $shape.attr($xml)
     };
     (need, $shape:ident, $ty:ty, $xml:literal) => {
+        $shape.attr($xml)
+    };
+    (key, $shape:ident, $ty:ty, $xml:literal) => {
         $shape.attr($xml)
     };
     (leaf, $shape:ident, $ty:ty, $xml:literal) => {

@@ -23,6 +23,7 @@ mod golden;
 mod host_paths;
 mod import;
 mod import_words;
+mod incomplete;
 mod kinds;
 mod life;
 mod lints;

@@ -9,7 +9,7 @@ use virtc::stage::Options;
 use virtc::vocab::Arch;
 
 /// A domain with this in `<domain>` and that in `<devices>`, as libvirt would compile it.
-fn compiled(domain: &str, devices: &str) -> Compiled {
+pub fn compiled(domain: &str, devices: &str) -> Compiled {
     booted(domain, "", devices)
 }
 
@@ -25,7 +25,7 @@ fn booted(domain: &str, os: &str, devices: &str) -> Compiled {
     compile(text.as_bytes(), &Host::default(), &caps, &options, Until::Resolved)
 }
 
-fn normalised(domain: &str, devices: &str) -> String {
+pub fn normalised(domain: &str, devices: &str) -> String {
     let compiled = compiled(domain, devices);
     let faults: Vec<String> = compiled.diags.iter().map(|d| d.message.clone()).collect();
     match compiled.domain {
@@ -191,7 +191,7 @@ fn contradictions_are_refused_with_the_values_that_contradict() {
 }
 
 /// What is told of a domain in place of the words that it should be.
-fn unsaid(compiled: &Compiled, what: &str, words: &[&str]) -> Option<String> {
+pub fn unsaid(compiled: &Compiled, what: &str, words: &[&str]) -> Option<String> {
     let faults: Vec<String> = compiled.diags.iter().map(|d| d.message.clone()).collect();
     let said = faults.iter().any(|f| words.iter().all(|w| f.contains(w)));
     (!said).then(|| format!("{what}: {words:?} in none of {faults:?}"))

@@ -271,7 +271,7 @@ impl AddressPart {
                 let address = bind_pci(el, cx);
                 // Slot 0 of the root bus is the host bridge: who asks for it asks for any place.
                 let nowhere = address.domain == 0 && address.bus == 0 && address.slot == 0;
-                if nowhere && address.multifunction.is_none() && !(given && address.zpci.is_some()) {
+                if nowhere && !(given && address.zpci.is_some()) {
                     self.wanted = Some(kind);
                     self.zpci = address.zpci;
                     return;

@@ -1,6 +1,6 @@
 //! What every device can have: boot order, alias, option ROM, ACPI index, address.
 
-use super::address::{Address, AddressPart, PciAddress};
+use super::address::{Address, AddressKind, AddressPart, PciAddress};
 use crate::bind::{Binder, Model, Part, Shape, model};
 use crate::vocab::{NumberSet, OnOff, YesNo};
 use crate::xml::{El, Site, XmlWriter};
@@ -82,7 +82,7 @@ pub struct Alias {
 model! {
     /// `<master startport='0'/>`: which ports of the USB 2 controller a companion serves.
     pub struct Master = "master" {
-        need startport: u32 = "startport",
+        attr startport: u32 = "startport",
     }
 }
 
@@ -171,6 +171,11 @@ impl DeviceInfo {
             Some(Address::Pci(pci)) => Some(pci),
             _ => None,
         }
+    }
+
+    /// Of which kind the address is that has been given, assigned, or asked for by its type alone.
+    pub fn address_kind(&self) -> Option<AddressKind> {
+        self.address.address.as_ref().map(Address::kind).or(self.address.wanted)
     }
 
     /// Whether an address has been given or assigned.

@@ -196,7 +196,7 @@ model! {
 model! {
     /// `<ioapic>`
     pub struct Ioapic = "ioapic" {
-        need driver: IoapicDriver = "driver",
+        attr driver: IoapicDriver = "driver",
     }
 }
 

@@ -191,7 +191,7 @@ model! {
 model! {
     /// `<smbios>`
     pub struct Smbios = "smbios" {
-        need mode: SmbiosMode = "mode",
+        key mode: SmbiosMode = "mode",
     }
 }
 

@@ -145,7 +145,7 @@ impl Part for QemuNamespace {
             }
         }
         for deprecation in qemu_children(el, "deprecation") {
-            self.deprecation = cx.need(deprecation, "behavior");
+            self.deprecation = cx.attr(deprecation, "behavior");
         }
     }
 

@@ -209,7 +209,7 @@ model! {
     /// `<memnode>` of `<numatune>`: for one guest node.
     pub struct MemNode = "memnode" {
         need cellid: u32 = "cellid",
-        need mode: NumaMode = "mode",
+        attr mode: NumaMode = "mode",
         need nodeset: NumberSet = "nodeset",
     }
 }

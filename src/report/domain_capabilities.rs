@@ -63,6 +63,7 @@ const DISK_BUS: &[Value] = &[
     ("virtio", ALWAYS),
     ("usb", |q| q.has(UsbStorage)),
     ("sata", |q| q.has(Ich9Ahci)),
+    ("nvme", |q| q.has(NvmeNs)),
     ("sd", |q| q.arch().is_arm() && !q.is("virt")),
 ];
 const VIRTIO: &[Value] = &[
@@ -94,8 +95,7 @@ const HOSTDEV_BACKEND: &[Value] =
 const STARTUP: &[Value] = &[("default", ALWAYS), ("mandatory", ALWAYS), ("requisite", ALWAYS), ("optional", ALWAYS)];
 const RNG_BACKEND: &[Value] =
     &[("random", |q| q.has(RngRandom)), ("egd", |q| q.has(RngEgd)), ("builtin", |q| q.has(RngBuiltin))];
-const FILESYSTEM: &[Value] =
-    &[("path", ALWAYS), ("handle", ALWAYS), ("virtiofs", |q| q.has(VhostUserFs)), ("mtp", |q| q.has(UsbMtp))];
+const FILESYSTEM: &[Value] = &[("path", ALWAYS), ("virtiofs", |q| q.has(VhostUserFs)), ("mtp", |q| q.has(UsbMtp))];
 const TPM_MODEL: &[Value] =
     &[("tpm-tis", |q| q.has(TpmTis)), ("tpm-crb", |q| q.has(TpmCrb)), ("tpm-spapr", |q| q.has(TpmSpapr))];
 const TPM_BACKEND: &[Value] = &[
@@ -214,6 +214,13 @@ fn os(w: &mut XmlWriter, q: &Question<'_>) {
     let kinds: Vec<&str> =
         [("bios", offer.bios), ("efi", offer.efi)].iter().filter(|(_, there)| *there).map(|(kind, _)| *kind).collect();
     list(w, "firmware", &kinds);
+    w.start("firmwareFeatures");
+    w.attr("supported", yes_no(offer.efi));
+    if offer.efi {
+        list(w, "secureBoot", &offer.secure_boot.values());
+        list(w, "enrolledKeys", &offer.enrolled_keys.values());
+    }
+    w.end();
     w.start("loader");
     w.attr("supported", "yes");
     for path in &offer.loaders {
@@ -224,6 +231,7 @@ fn os(w: &mut XmlWriter, q: &Question<'_>) {
     list(w, "readonly", &["yes", "no"]);
     list(w, "secure", if offer.secure { &["yes", "no"] } else { &["no"] });
     w.end();
+    supported(w, "varstore", offer.device_variables && q.has(UefiVars));
     w.end();
 }
 

@@ -13,8 +13,35 @@ pub struct Offer {
     pub bios: bool,
     /// Some firmware has Secure Boot that the guest cannot switch off.
     pub secure: bool,
+    /// Some firmware has Secure Boot, and some has none.
+    pub secure_boot: Choice,
+    /// Some firmware comes with keys enrolled, and some without.
+    pub enrolled_keys: Choice,
+    /// Some firmware keeps its variables in QEMU's device `uefi-vars`.
+    pub device_variables: bool,
     /// The executables, in the order in which they are tried.
     pub loaders: Vec<String>,
+}
+
+/// Whether there is firmware with a feature, and firmware without.
+#[derive(Clone, Copy, Default, Debug, PartialEq)]
+pub struct Choice {
+    /// With it.
+    pub with: bool,
+    /// Without.
+    pub without: bool,
+}
+
+impl Choice {
+    fn note(&mut self, there: bool) {
+        self.with |= there;
+        self.without |= !there;
+    }
+
+    /// What a domain may ask for.
+    pub fn values(self) -> Vec<&'static str> {
+        [("yes", self.with), ("no", self.without)].iter().filter(|(_, there)| *there).map(|(value, _)| *value).collect()
+    }
 }
 
 /// What the descriptors offer to `machine` (its full name).
@@ -34,7 +61,12 @@ pub fn offer(host: &Host, arch: Arch, machine: &str) -> Offer {
         offer.bios |= kinds.contains(&"bios");
         let features = strings(&descriptor["features"]);
         offer.secure |= features.contains(&"secure-boot") && features.contains(&"requires-smm");
+        if kinds.contains(&"uefi") {
+            offer.secure_boot.note(features.contains(&"secure-boot"));
+            offer.enrolled_keys.note(features.contains(&"enrolled-keys"));
+        }
         let mapping = &descriptor["mapping"];
+        offer.device_variables |= mapping.get("uefi-vars").is_some();
         let path = match mapping["device"].as_str() {
             Some("flash") => mapping["executable"]["filename"].as_str(),
             _ => mapping["filename"].as_str(),
@@ -107,7 +139,9 @@ mod tests {
             host.files.firmware.push(DescriptorFile { path: "/x.json".to_string(), text: text.to_string() });
         }
         let found = offer(&host, Arch::X86_64, "pc-q35-7.2");
-        assert_eq!(found, Offer { efi: true, bios: false, secure: true, loaders: vec!["/code.fd".to_string()] });
+        assert!(found.efi && !found.bios && found.secure && !found.device_variables);
+        assert_eq!(found.loaders, ["/code.fd"]);
+        assert_eq!((found.secure_boot.values(), found.enrolled_keys.values()), (vec!["yes"], vec!["no"]));
         assert_eq!(offer(&host, Arch::X86_64, "pc-i440fx-7.2"), Offer::default());
         assert_eq!(offer(&host, Arch::Aarch64, "pc-q35-7.2"), Offer::default());
     }

@@ -5,19 +5,75 @@
 
 use crate::device::Devices;
 use crate::device::console::{Console, ConsoleTarget, ConsoleTargetType};
+use crate::device::parallel::Parallel;
 use crate::device::serial::{Serial, SerialTargetType};
 use crate::diag::codes::chardev as codes;
 use crate::domain::Domain;
 use crate::stage::Cx;
 
-/// Numbers the ports that have no number: one more than the highest of all.
-fn number<'a>(ports: impl Iterator<Item = &'a mut Option<u32>>) {
-    let ports: Vec<&mut Option<u32>> = ports.collect();
-    let mut next = ports.iter().filter_map(|p| **p).max().map_or(0, |highest| highest.saturating_add(1));
-    for port in ports {
+/// One more than the highest of these ports.
+fn beyond<'a>(ports: impl Iterator<Item = &'a Option<u32>>) -> u32 {
+    ports.flatten().max().map_or(0, |highest| highest.saturating_add(1))
+}
+
+/// Numbers the serial ports that have no number: one more than the highest of all.
+fn number_serials(serials: &mut [Serial]) {
+    let mut next = beyond(serials.iter().filter_map(|s| s.target.as_ref()).map(|t| &t.port));
+    for serial in serials {
+        let port = &mut serial.target.get_or_insert_default().port;
         if port.is_none() {
             *port = Some(next);
             next = next.saturating_add(1);
+        }
+    }
+}
+
+/// Numbers the parallel ports that have no number: one more than the highest before.
+fn number_parallels(parallels: &mut [Parallel]) {
+    for i in 0..parallels.len() {
+        let next = beyond(parallels[..i].iter().filter_map(|p| p.target.as_ref()).map(|t| &t.port));
+        parallels[i].target.get_or_insert_default().port.get_or_insert(next);
+    }
+}
+
+/// COM1 to COM4 (QEMU, isa-serial).
+const ISA_PORTS: u32 = 4;
+
+/// The ports of an ISA bus, where the XML says that it means that bus: each is one port's, and who names none gets the
+/// first that is free.
+fn number_isa(serials: &mut [Serial], cx: &mut Cx<'_>) {
+    let isa = |s: &Serial| s.target.as_ref().is_some_and(|t| t.kind == Some(SerialTargetType::Isa));
+    let mut taken = [false; ISA_PORTS as usize];
+    for serial in serials.iter().filter(|s| isa(s)) {
+        let Some(port) = serial.target.as_ref().and_then(|t| t.port) else { continue };
+        let fault = match taken.get_mut(port as usize) {
+            None => format!("ISA has at most {ISA_PORTS} serial ports, 0 to 3, and this is port {port}"),
+            Some(taken) if *taken => {
+                format!("two ISA serial ports have the same number: port '{port}' is taken already")
+            }
+            Some(free) => {
+                *free = true;
+                continue;
+            }
+        };
+        cx.error_in(&codes::UNSUPPORTED, serial.site, "target", fault).help("remove 'port', and virtc chooses one");
+    }
+    for serial in serials.iter_mut().filter(|s| isa(s)) {
+        let free = taken.iter().position(|t| !t);
+        let (site, Some(target)) = (serial.site, &mut serial.target) else { continue };
+        if target.port.is_some() {
+            continue;
+        }
+        match free {
+            Some(free) => {
+                taken[free] = true;
+                target.port = Some(free as u32);
+            }
+            None => {
+                let message = format!("ISA has at most {ISA_PORTS} serial ports, and no one is free for this");
+                cx.error(&codes::UNSUPPORTED, site, message)
+                    .help("make it <target type='pci-serial'/> or <target type='usb-serial'/>");
+            }
         }
     }
 }
@@ -32,8 +88,9 @@ pub fn pair(domain: &mut Domain, cx: &mut Cx<'_>) {
                 .help("give the further consoles <target type='virtio'/>");
         }
     }
-    number(devices.serials.iter_mut().map(|s| &mut s.target.get_or_insert_default().port));
-    number(devices.parallels.iter_mut().map(|p| &mut p.target.get_or_insert_default().port));
+    number_isa(&mut devices.serials, cx);
+    number_serials(&mut devices.serials);
+    number_parallels(&mut devices.parallels);
     // Consoles are numbered as they stand, whatever the XML says.
     for (i, console) in devices.consoles.iter_mut().enumerate() {
         console.target.get_or_insert_default().port = Some(i as u32);

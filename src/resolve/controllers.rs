@@ -51,15 +51,9 @@ fn unambiguous(controllers: &[Controller], cx: &mut Cx<'_>) {
     }
 }
 
-/// Whether two controllers claim the same index. Companions of a USB 2 controller share one.
+/// Whether two controllers claim the same index. Those of USB are looked at with their ports: companions share one.
 fn collides(a: &Controller, b: &Controller) -> bool {
-    if a.kind != b.kind || a.index.is_none() || a.index != b.index || a.kind.is_none() {
-        return false;
-    }
-    if a.is(ControllerKind::Usb) {
-        return a.model == b.model && !a.is_ich9() && !b.is_ich9();
-    }
-    true
+    a.kind == b.kind && a.kind.is_some_and(|k| k != ControllerKind::Usb) && a.index.is_some() && a.index == b.index
 }
 
 /// The index of a controller that has none: that of its USB 2 group, or the first that is free.
@@ -67,9 +61,6 @@ fn free_index(devices: &Devices, of: usize) -> u32 {
     let controller = &devices.controllers[of];
     let kind = controller.kind;
     let same = || devices.controllers.iter().filter(move |c| c.kind == kind && c.index.is_some());
-    if controller.model.is_some_and(|m| matches!(m, ControllerModel::PciRoot | ControllerModel::PcieRoot)) {
-        return 0;
-    }
     if controller.is(ControllerKind::Usb)
         && controller.is_ich9()
         && let Some(last) = devices.controllers[..of].iter().rev().find(|c| c.is(ControllerKind::Usb) && c.is_ich9())
@@ -120,6 +111,7 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
     if machine.board == Board::Q35 {
         ensure(devices, ControllerKind::Sata, 0, None, machine, cx);
     }
+    named_models(devices, cx);
     let root = if machine.has_pcie_root() {
         ControllerModel::PcieRoot
     } else if machine.has_pci_root() {
@@ -170,6 +162,18 @@ pub fn add_board(devices: &mut Devices, machine: &Machine, cx: &mut Cx<'_>) {
                 "the root of the PCI buses (pci-root, pcie-root) always is index='0'",
             );
         }
+    }
+}
+
+/// Which PCI controller it is, nobody guesses but for the root.
+fn named_models(devices: &Devices, cx: &mut Cx<'_>) {
+    let nameless = |c: &&Controller| c.is(ControllerKind::Pci) && c.model.is_none() && c.index() != 0;
+    for controller in devices.controllers.iter().filter(nameless) {
+        let message = format!(
+            "the PCI controller with index='{}' names no model: it is not set which it is (pci-bridge, pcie-root-port …)",
+            controller.index()
+        );
+        cx.error(&codes::CONTROLLERS, controller.site, message).help("add model='…'; see `virtc schema controller`");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which firmware the guest has: by path, chosen from the descriptors of the host, or by old custom.
 
 use crate::caps::Cap;
+use crate::device::storage::{Location, StorageKind};
 use crate::diag::codes::machine as codes;
 use crate::domain::Domain;
 use crate::domain::features::Smm;
@@ -597,7 +598,8 @@ fn variable_store(os: &mut Os, name: &str, how: Choice, cx: &Cx<'_>) {
         return;
     }
     let nvram = os.nvram.get_or_insert_with(Nvram::default);
-    let own = nvram.source.is_some() || nvram.path.is_some();
+    let placed = nvram.source.as_ref().map(|s| !s.is_empty());
+    let own = placed == Some(true) || nvram.path.is_some();
     let of_template = nvram.template_format.filter(|_| !how.old || !own);
     let format = *nvram.format.get_or_insert(of_template.or(loader.format).unwrap_or(FirmwareFormat::Raw));
     if own {
@@ -610,7 +612,11 @@ fn variable_store(os: &mut Os, name: &str, how: Choice, cx: &Cx<'_>) {
         _ if format == FirmwareFormat::Qcow2 => "qcow2",
         _ => "fd",
     };
-    nvram.path = Some(format!("{}/{name}_VARS.{extension}", cx.env.host.directories.nvram));
+    let path = format!("{}/{name}_VARS.{extension}", cx.env.host.directories.nvram);
+    match &mut nvram.source {
+        Some(source) if source.kind == StorageKind::File => source.location = Location::Path(path),
+        _ => nvram.path = Some(path),
+    }
 }
 
 #[cfg(test)]

@@ -99,7 +99,8 @@ fn node_for_hotplug(domain: &mut Domain, cx: &mut Cx<'_>) {
     if let Some(devices) = &mut domain.devices {
         crate::device::memory::assign_slots(&mut devices.memories);
     }
-    let has_nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).is_some_and(|n| !n.cells.is_empty());
+    // An empty <numa> is told where nodes are checked.
+    let has_nodes = domain.cpu.as_ref().is_some_and(|c| c.numa.is_some());
     // Machines of s390x have no NUMA.
     let arch = domain.os.as_ref().and_then(|os| os.arch());
     if has_nodes || domain.max_memory.is_none() || !cx.env.options.define || arch.is_some_and(|a| a.is_s390()) {
@@ -231,6 +232,9 @@ fn genid(domain: &mut Domain, cx: &mut Cx<'_>) {
 fn numa(domain: &mut Domain) {
     if let Some(tune) = &mut domain.numatune {
         tune.memnodes.sort_by_key(|m| m.cellid);
+        for node in &mut tune.memnodes {
+            node.mode.get_or_insert(NumaMode::Strict);
+        }
     }
     let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1).min(MAX_VCPUS);
     let Some(numa) = domain.cpu.as_mut().and_then(|c| c.numa.as_mut()) else { return };

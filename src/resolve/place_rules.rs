@@ -29,7 +29,7 @@ fn ids(devices: &Devices, cx: &mut Cx<'_>) {
     devices.each(&mut |device| {
         let info = device.info();
         let (own, site) = (info.alias.user.is_some(), device.site());
-        if info.id.is_empty() || parts.contains(&site) || device.is::<Console>() {
+        if info.id.is_empty() || parts.contains(&site) && !own || device.is::<Console>() {
             return;
         }
         let span = if own { cx.doc.span_of_child(site, "alias") } else { cx.span(site) };
@@ -46,7 +46,7 @@ fn ids(devices: &Devices, cx: &mut Cx<'_>) {
 
 fn place(device: &dyn Device, machine: &Machine, cx: &mut Cx<'_>) {
     let (info, family) = (device.info(), device.family());
-    let Some(kind) = info.address.address.as_ref().map(|a| a.kind()).or(info.address.wanted) else { return };
+    let Some(kind) = info.address_kind() else { return };
     let site = info.address_site();
     let of_host = device.is::<Hostdev>();
     if kind == AddressKind::Ccw && !machine.arch.is_s390() {

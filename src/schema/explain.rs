@@ -435,7 +435,10 @@ impl<'r, 'd> Explainer<'r, 'd> {
         self.out.flagged.add(el.whole());
         let many = if slot.max == 1 { "only one".to_string() } else { format!("only {}", slot.max) };
         let message = format!("{} may hold {many} {}", tag(me.el), tag(el));
-        let d = self.out.report(&codes::DUPLICATE, el.span(), message);
+        let d = match stands_once(me.el.name(), el.name()) {
+            true => self.out.refused(&codes::DUPLICATE, el.span(), message),
+            false => self.out.report(&codes::DUPLICATE, el.span(), message),
+        };
         if let Some(first) = first {
             d.related(first, "the first is here");
         }
@@ -797,4 +800,17 @@ fn paths_of_child(name: &str) -> Vec<String> {
         }
     }
     found
+}
+
+/// Elements of which libvirt counts too; of others it takes the first.
+fn stands_once(parent: &str, child: &str) -> bool {
+    match child {
+        "model" | "target" => parent == "controller",
+        "cache" => parent == "cpu",
+        "emulatorpin" => parent == "cputune",
+        "numatune" | "cputune" => parent == "domain",
+        // Of a character device.
+        "log" | "protocol" => true,
+        _ => false,
+    }
 }

@@ -129,6 +129,12 @@ impl Reporter<'_> {
         self.report_as(severity, code, span, message)
     }
 
+    /// Reports what every reader of the format refuses.
+    pub fn refused(&mut self, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {
+        self.faults += 1;
+        self.report_as(Severity::Error, code, span, message)
+    }
+
     /// Reports what the format does not have, and libvirt passes over or takes nevertheless.
     pub fn passed_over(&mut self, code: &'static Code, span: Span, message: String) -> &mut Diagnostic {
         if self.grade == Grade::Strict {

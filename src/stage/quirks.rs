@@ -114,6 +114,8 @@ quirks! {
     #[until(12, 8)]
     PciIsNotChecked = "pci-is-not-checked" "A PCI controller on a board without PCI is passed over.";
     #[until(12, 8)]
+    Accel3dOfVirtio = "accel3d-of-virtio" "accel3d='yes' of a video card other than virtio is refused; later it is passed over.";
+    #[until(12, 8)]
     RbdNamesUnchecked = "rbd-names-unchecked" "The name of an RBD image may have empty parts.";
     #[until(12, 8)]
     NamesOfPasstAreDropped = "names-of-passt-are-dropped" "A host name of a network back end other than passt is passed over.";

@@ -1,6 +1,6 @@
 //! What lowering and rules of all virtio devices share.
 
-use crate::device::address::{Address, AddressKind};
+use crate::device::address::AddressKind;
 use crate::device::info::DeviceInfo;
 use crate::device::plug::VirtioModel;
 use crate::device::virtio::VirtioOptions;
@@ -56,7 +56,7 @@ const TRANSPORTS: [AddressKind; 4] =
 impl Lower<'_> {
     /// Refuses a virtio device at a place that is none of virtio's.
     pub fn virtio_place(&mut self, base: &str, info: &DeviceInfo) {
-        let kind = info.address.address.as_ref().map(Address::kind);
+        let kind = info.address_kind();
         if kind.is_none() && info.address.wanted.is_none() {
             let message = format!(
                 "'{base}': this machine type has neither PCI nor another place for virtio devices (unexpected address type)"

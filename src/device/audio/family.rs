@@ -9,7 +9,13 @@ use crate::stage::{Cx, Machine};
 use crate::vocab::YesNo;
 
 impl Family for Audio {
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {}
+    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
+        for direction in [&mut self.input, &mut self.output].into_iter().flatten() {
+            if direction.fixed_settings == Some(YesNo::Yes) {
+                direction.settings.get_or_insert_default();
+            }
+        }
+    }
 
     fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         let id = self.id.unwrap_or(0);

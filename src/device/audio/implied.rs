@@ -17,12 +17,12 @@ pub fn add_default(domain: &mut Domain, cx: &mut Cx<'_>) {
     }
     let host = cx.env.host;
     let mut kind = None;
+    // The last display that says something about sound counts.
     let mut from_host = false;
     for graphics in &devices.graphics {
         match graphics.kind {
-            Some(GraphicsKind::Vnc) if host.vnc.allow_host_audio => from_host = true,
-            Some(GraphicsKind::Vnc) => kind = Some(AudioType::None),
-            Some(GraphicsKind::Spice) => kind = Some(AudioType::Spice),
+            Some(GraphicsKind::Vnc) => (kind, from_host) = (Some(AudioType::None), host.vnc.allow_host_audio),
+            Some(GraphicsKind::Spice) => (kind, from_host) = (Some(AudioType::Spice), false),
             Some(GraphicsKind::Sdl) => from_host = true,
             _ => {}
         }

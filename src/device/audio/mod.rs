@@ -46,7 +46,7 @@ model! {
         attr name: String = "name",
         attr stream_name: String = "streamName",
         attr latency: u32 = "latency",
-        child settings: AudioSettings,
+        mark settings: AudioSettings,
     }
 }
 

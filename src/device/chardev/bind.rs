@@ -54,7 +54,7 @@ impl Part for ChardevSource {
         }
         if let Some(log) = el.child("log") {
             let append = cx.attr(log, "append");
-            self.log = cx.need(log, "file").map(|file| Log { file, append, site: log.site() });
+            self.log = cx.attr(log, "file").map(|file| Log { file, append, site: log.site() });
         }
     }
 
@@ -143,7 +143,10 @@ impl ChardevSource {
 
     fn bind_reconnect(&mut self, el: El<'_>, cx: &mut Binder<'_>) {
         let Some(reconnect) = el.child("reconnect") else { return };
-        let Some(enabled) = cx.need::<YesNo>(reconnect, "enabled") else { return };
+        let Some(enabled) = cx.attr::<YesNo>(reconnect, "enabled") else {
+            reconnect.mark_all();
+            return;
+        };
         let timeout = cx.attr(reconnect, "timeout");
         if enabled.is_yes() && timeout.is_none() && reconnect.peek("timeout").is_none() {
             cx.diags

@@ -15,8 +15,8 @@ impl Family for Filesystem {
         }
     }
 
-    fn defaults(&mut self, _: &Machine, _: &mut Cx<'_>) {
-        defaults::filesystem(self);
+    fn defaults(&mut self, _: &Machine, cx: &mut Cx<'_>) {
+        defaults::filesystem(self, cx);
     }
 
     fn rules(&self, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {

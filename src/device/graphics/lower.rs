@@ -40,7 +40,7 @@ fn contradictions(graphics: &Graphics, lx: &mut Lower<'_>) {
             "two <graphics> are of the same type: QEMU has 1 display of each (sdl, vnc, spice, headless, dbus, rdp)";
         lx.error(&codes::GRAPHICS, graphics.site, message).help(format!("remove one of the displays of type '{kind}'"));
     }
-    if let Some(id) = graphics.audio
+    if let Some(id) = graphics.audio.filter(|_| kind != GraphicsKind::Vnc)
         && audio::implied::find(lx.devices, Some(id)).is_none()
     {
         lx.error(
@@ -167,7 +167,9 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
     }
     let service = &lx.env.host.vnc;
     let mut props = Props::new();
-    match endpoint(graphics, service, "vnc", lx) {
+    let endpoint = endpoint(graphics, service, "vnc", lx);
+    let on_tcp = matches!(endpoint, Endpoint::Address(_));
+    match endpoint {
         Endpoint::Socket(path) => {
             socket(&path, graphics, lx);
             props.set("vnc", format!("unix:{path}"));
@@ -211,7 +213,8 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
     if graphics.websocket.is_some() {
         lx.need(Need::Inet, graphics.site, "graphics vnc");
     }
-    match graphics.websocket {
+    // A socket, or nothing, has no port beside it.
+    match graphics.websocket.filter(|_| on_tcp || lx.env.is_guardian()) {
         // QEMU takes the port that belongs to the display, and looks for a free pair (QEMU manual, "-vnc").
         Some(-1) if !lx.env.has_parent() => {
             props.set("websocket", true);

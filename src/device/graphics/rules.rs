@@ -2,11 +2,23 @@
 
 use super::{Graphics, GraphicsKind, ListenKind};
 use crate::caps::Cap;
+use crate::device::Devices;
 use crate::diag::codes::{display as codes, general as support};
 use crate::domain::Domain;
 use crate::stage::Cx;
 use crate::stage::Quirk;
 use crate::vocab::YesNo;
+
+/// The sound of a VNC display goes through a backend that there is.
+fn audio(graphics: &Graphics, devices: &Devices, cx: &mut Cx<'_>) {
+    let Some(id) = graphics.audio else { return };
+    let message = match id {
+        0 => "<audio id='0'> of a display: zero is not permitted, ids count from 1".to_string(),
+        _ if devices.audios.iter().any(|a| a.id == Some(id)) => return,
+        _ => format!("<audio id='{id}'> of a display: no <audio> device has this ID"),
+    };
+    cx.error(&codes::AUDIO, graphics.site, message).help(format!("add <audio id='{}' type='…'/>", id.max(1)));
+}
 
 /// Checks one display.
 pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
@@ -37,6 +49,7 @@ pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
     listens(graphics, cx);
     gl(graphics, devices, cx);
     if kind == GraphicsKind::Vnc {
+        audio(graphics, devices, cx);
         if graphics.power_control.is_some() && !cx.has(Cap::VncPowerControl) {
             cx.error(&support::NOT_BY_QEMU, site, "powerControl: the VNC server of this QEMU binary has none");
         }
@@ -101,7 +114,9 @@ fn listens(graphics: &Graphics, cx: &mut Cx<'_>) {
 fn gl(graphics: &Graphics, devices: &crate::device::Devices, cx: &mut Cx<'_>) {
     let Some(kind) = graphics.kind else { return };
     if kind == GraphicsKind::EglHeadless
-        && devices.graphics.iter().any(|g| matches!(g.kind, Some(GraphicsKind::Sdl | GraphicsKind::Desktop)))
+        && devices.graphics.iter().any(|g| {
+            matches!(g.kind, Some(GraphicsKind::Sdl | GraphicsKind::Desktop | GraphicsKind::Dbus | GraphicsKind::Rdp))
+        })
     {
         cx.error(
             &codes::GRAPHICS,
@@ -124,7 +139,10 @@ fn gl(graphics: &Graphics, devices: &crate::device::Devices, cx: &mut Cx<'_>) {
             cx.error(&support::NOT_BY_QEMU, graphics.site, format!("this QEMU binary has no OpenGL for {kind}"));
         }
     }
-    if devices.graphics.iter().filter(|g| g.has_gl()).take_while(|g| g.site != graphics.site).count() == 1 {
+    // libvirt looks for a headless one beside another; two of the same type it tells later.
+    let headless = |g: &Graphics| g.kind == Some(GraphicsKind::EglHeadless);
+    let together = |g: &&Graphics| g.has_gl() && (cx.env.is_guardian() || headless(g) != headless(graphics));
+    if devices.graphics.iter().take_while(|g| g.site != graphics.site).filter(together).count() > 0 {
         cx.error(&codes::GRAPHICS, graphics.site, "QEMU draws with OpenGL for one display, and multiple ask for it")
             .help("let one display render: remove <gl> or the egl-headless display");
     }

@@ -87,6 +87,12 @@ pub fn hostdev(h: &Hostdev, lx: &mut Lower<'_>) {
             guest_reset(&mut props, *reset);
             props
         }
+        HostdevSource::Usb { place: None, product: None, .. } => {
+            let message =
+                "the USB host device needs <address>, or <vendor> and <product>: its bus and device are missing";
+            lx.error(&codes::HOSTDEV, h.site, message);
+            return;
+        }
         HostdevSource::Usb { place, product, startup, reset, .. } => {
             usb(h, *place, *product, may_be_missing(startup.as_deref()), *reset, lx)
         }

@@ -5,7 +5,7 @@ use crate::device::Devices;
 use crate::device::address::Address;
 use crate::device::controller::{ControllerKind, ControllerModel};
 use crate::device::interface::TeamingType;
-use crate::device::storage::Network;
+use crate::device::storage::{Network, StorageSource};
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
 use crate::stage::Quirk;
@@ -47,6 +47,12 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         let message = "the target must be 0 on a controller of model 'lsilogic' or its like: the unit names the place";
         cx.error(&codes::HOSTDEV, h.info.address_site(), message);
     }
+    if let Some(Address::Drive(at)) = &h.info.address.address
+        && at.bus != 0
+    {
+        let message = format!("bus='{}' of the address: a SCSI controller supports one bus, 0", at.bus);
+        cx.error(&codes::HOSTDEV, h.info.address_site(), message);
+    }
     if let Some(first) = first
         && first.site != h.site
     {
@@ -59,7 +65,7 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         .related(span, "the same device of the host is here")
         .help("a device of the host can be handed over once; remove one of the two");
     }
-    if let Some(kind) = h.info.address.address.as_ref().map(Address::kind)
+    if let Some(kind) = h.info.address_kind()
         && !super::address_kind(h).contains(&kind)
     {
         let message = match (h.kind(), h.model) {
@@ -78,6 +84,7 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         cx.error_at(&codes::HOSTDEV, h.site, "mode", message);
     }
     foreign(h, cx);
+    model(h, cx);
     match h.kind() {
         HostdevType::Mdev => mediated(h, domain, cx),
         HostdevType::Usb => {
@@ -88,8 +95,24 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
                     "<address> of the USB host device: 'device' is missing, and this libvirt looks for no port";
                 cx.error(&codes::HOSTDEV, h.site, message);
             }
-            if matches!(h.source, HostdevSource::Usb { place: None, product: None, .. }) {
+            if matches!(h.source, HostdevSource::Usb { place: None, product: None, .. }) && cx.env.is_guardian() {
                 cx.error(&codes::HOSTDEV, h.site, "the USB host device needs <address>, or <vendor> and <product>");
+            }
+            if let HostdevSource::Usb { product: Some((vendor, product)), .. } = h.source
+                && (vendor == 0 || product == 0)
+            {
+                let message = "<vendor> and <product> of the USB host device: zero is not permitted as an id";
+                cx.error(&codes::HOSTDEV, h.site, message);
+            }
+        }
+        HostdevType::Scsi => {
+            if let HostdevSource::Iscsi(storage) = &h.source {
+                iscsi(storage, cx);
+            }
+        }
+        HostdevType::ScsiHost => {
+            if let HostdevSource::Vhost { wwpn } = &h.source {
+                world_wide(wwpn, h, cx);
             }
         }
         _ => {}
@@ -120,6 +143,55 @@ pub fn hostdev(h: &Hostdev, domain: &Domain, _: &Machine, cx: &mut Cx<'_>) {
         )
         .help("add <graphics type='vnc'/>");
     }
+}
+
+/// The models of mediated devices are none of vhost's, and the other way round.
+fn model(h: &Hostdev, cx: &mut Cx<'_>) {
+    let Some(model) = h.model else { return };
+    let virtio =
+        matches!(model, HostdevModel::Virtio | HostdevModel::VirtioTransitional | HostdevModel::VirtioNonTransitional);
+    let wrong = match h.kind() {
+        HostdevType::Mdev => virtio,
+        HostdevType::ScsiHost => !virtio,
+        _ => false,
+    };
+    if wrong {
+        let message = format!("'{model}' is no value of the attribute 'model' of a <hostdev type='{}'>", h.kind());
+        cx.error_at(&codes::HOSTDEV, h.site, "model", message);
+    }
+}
+
+/// A logical unit of an iSCSI target: where the target is, and what it is called.
+fn iscsi(storage: &StorageSource, cx: &mut Cx<'_>) {
+    let Some(network) = storage.network() else { return };
+    let mut fault = |message: &str| {
+        cx.error(&codes::HOSTDEV, storage.site, format!("the iSCSI hostdev {message}"));
+    };
+    if network.name.is_none() {
+        fault("lacks the name of its target: the attribute 'name' of <source> is missing");
+    }
+    let secret = storage.auth.as_ref().map(|a| a.secret.as_ref().map(|s| s.kind.as_deref()));
+    match secret {
+        Some(None) => fault("has an <auth> without its <secret> element, which is missing"),
+        Some(Some(kind)) if kind != Some("iscsi") => fault("has an invalid secret type: it must be 'iscsi'"),
+        _ => {}
+    }
+    match network.parts.hosts.as_slice() {
+        [host] if host.name.is_some() => {}
+        [_] => fault("lacks the name of its <host>, which is missing"),
+        [] => fault("lacks its <host>: the address of the server is missing"),
+        [..] => fault("has more than one <host>: only one source host may be given"),
+    }
+}
+
+/// A world-wide port name: `naa.` and 16 hexadecimal digits.
+fn world_wide(wwpn: &str, h: &Hostdev, cx: &mut Cx<'_>) {
+    let digits = wwpn.strip_prefix("naa.").map(|d| d.strip_prefix("0x").unwrap_or(d));
+    if wwpn.is_empty() || digits.is_some_and(|d| d.len() == 16 && d.bytes().all(|b| b.is_ascii_hexdigit())) {
+        return;
+    }
+    let message = format!("'{wwpn}' is a malformed 'wwpn' value: 'naa.' and 16 hexadecimal digits are expected");
+    cx.error(&codes::HOSTDEV, h.site, message).help("such as naa.5123456789abcde0");
 }
 
 fn mediated(h: &Hostdev, _: &Domain, cx: &mut Cx<'_>) {

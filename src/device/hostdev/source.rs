@@ -1,6 +1,6 @@
 //! `<source>` of a host device: which device of the host it is.
 
-use crate::bind::{Binder, Part, Shape, print_as, print_attr};
+use crate::bind::{Binder, Part, Shape, print_attr, print_sparse};
 use crate::device::address::bind_pci;
 use crate::device::storage::{IscsiSource, Location, StorageSource};
 use crate::diag::codes::schema as codes;
@@ -73,11 +73,8 @@ impl Part for HostdevSource {
         *self = match kind {
             Some(HostdevType::Pci) => {
                 let write_filtering = cx.attr(source, "writeFiltering");
-                let Some(address) = address else {
-                    cx.diags.error(&codes::MISSING_ELEMENT, source.span(), "missing <address> of the PCI device");
-                    return;
-                };
-                let at = bind_pci(address, cx);
+                // libvirt takes a missing one for 0000:00:00.0; that it is missing is a fault of the format.
+                let at = address.map(|address| bind_pci(address, cx)).unwrap_or_default();
                 let (bus, slot, function) = (at.bus as u8, at.slot as u8, at.function as u8);
                 HostdevSource::Pci { address: PciAddress { domain: at.domain, bus, slot, function }, write_filtering }
             }
@@ -122,7 +119,11 @@ impl Part for HostdevSource {
                 HostdevSource::Scsi { adapter, place }
             }
             Some(HostdevType::ScsiHost) => {
-                let _: Option<String> = cx.need(source, "protocol");
+                let protocol: Option<String> = cx.need(source, "protocol");
+                if let Some(other) = protocol.filter(|p| p != "vhost") {
+                    let message = format!("'{other}' is no value of the attribute 'protocol': it is 'vhost'");
+                    cx.diags.error(&codes::WRONG_VALUE, source.span(), message);
+                }
                 HostdevSource::Vhost { wwpn: cx.need(source, "wwpn").unwrap_or_default() }
             }
             Some(HostdevType::Mdev) => {
@@ -194,7 +195,7 @@ impl Part for HostdevSource {
                 }
                 rest.print_body(out);
                 if let Some(initiator) = &initiator {
-                    print_as("initiator", initiator, out);
+                    print_sparse("initiator", initiator, out);
                 }
             }
             HostdevSource::Vhost { wwpn } => {

@@ -14,33 +14,9 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
         cx.derived(interface.site, message, format!("to keep it, add <mac address='{mac}'/>"));
         interface.mac = Some(MacAddress { address: Some(mac), ..MacAddress::default() });
     }
-    if interface.kind() != InterfaceType::Network
-        && let Some(port) = &mut interface.virtualport
-    {
-        let mac = interface.mac.as_ref().and_then(|m| m.address).map(|m| m.to_string()).unwrap_or_default();
-        let new = |what: &str| {
-            let mut uuid = [0; 16];
-            uuid.copy_from_slice(&cx.env.host.random.bytes(&mac, what, 16)[..16]);
-            crate::vocab::Uuid::from_random(uuid).to_string()
-        };
-        match port.kind.as_deref() {
-            Some("openvswitch") => {
-                let parameters = port.parameters.get_or_insert_with(Default::default);
-                parameters.interfaceid.get_or_insert_with(|| new("interfaceid"));
-            }
-            Some("midonet") => {
-                if let Some(given) = &mut port.parameters {
-                    let (interfaceid, site) = (given.interfaceid.take(), given.site);
-                    *given = super::PortParameters { interfaceid, site, ..Default::default() };
-                }
-            }
-            Some("802.1Qbg") => {
-                if let Some(parameters) = &mut port.parameters {
-                    parameters.instanceid.get_or_insert_with(|| new("instanceid"));
-                }
-            }
-            _ => {}
-        }
+    virtual_port(interface, cx);
+    if interface.kind() == InterfaceType::Vhostuser && !interface.uses_passt() {
+        interface.source.fields.mode.get_or_insert_with(|| "client".to_string());
     }
     if let Some(reconnect) = &mut interface.source.fields.reconnect {
         reconnect.timeout = reconnect.timeout.filter(|_| reconnect.enabled == Some(YesNo::Yes));
@@ -90,6 +66,35 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
     }
 }
 
+/// Makes the ids that a virtual port has and the XML does not give, and forgets what its type has not.
+fn virtual_port(interface: &mut Interface, cx: &Cx<'_>) {
+    let mac = interface.mac.as_ref().and_then(|m| m.address).map(|m| m.to_string()).unwrap_or_default();
+    let Some(port) = &mut interface.virtualport else { return };
+    let new = |what: &str| {
+        let mut uuid = [0; 16];
+        uuid.copy_from_slice(&cx.env.host.random.bytes(&mac, what, 16)[..16]);
+        crate::vocab::Uuid::from_random(uuid).to_string()
+    };
+    let kind = port.kind.as_deref();
+    // A port of a network without type may become any.
+    let (instance, id) = (matches!(kind, Some("802.1Qbg") | None), matches!(kind, Some("openvswitch") | None));
+    if instance || id {
+        let parameters = port.parameters.get_or_insert_default();
+        if instance {
+            parameters.instanceid.get_or_insert_with(|| new("instanceid"));
+        }
+        if id {
+            parameters.interfaceid.get_or_insert_with(|| new("interfaceid"));
+        }
+    }
+    if kind == Some("midonet")
+        && let Some(given) = &mut port.parameters
+    {
+        let (interfaceid, site) = (given.interfaceid.take(), given.site);
+        *given = super::PortParameters { interfaceid, site, ..Default::default() };
+    }
+}
+
 /// A MAC address under QEMU's prefix that depends on the domain's name and on how many interfaces stand before.
 fn derived_mac(interface: &Interface, cx: &Cx<'_>) -> Mac {
     if cx.env.host.random == crate::host::Random::Counting {
@@ -109,9 +114,7 @@ fn derived_mac(interface: &Interface, cx: &Cx<'_>) -> Mac {
 /// The model that libvirt gives an interface: virtio where it always works, else what the board's
 /// guests know.
 fn default_model(interface: &Interface, machine: &Machine, cx: &Cx<'_>) -> Option<&'static str> {
-    if matches!(interface.kind(), InterfaceType::Vdpa)
-        || (interface.kind() == InterfaceType::Vhostuser && interface.uses_passt())
-    {
+    if matches!(interface.kind(), InterfaceType::Vdpa | InterfaceType::Vhostuser) {
         return Some("virtio");
     }
     Some(match machine.arch {

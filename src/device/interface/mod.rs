@@ -128,7 +128,7 @@ model! {
 model! {
     /// `<script>` or `<downscript>`.
     pub struct Script {
-        need path: String = "path",
+        key path: String = "path",
     }
 }
 
@@ -218,7 +218,7 @@ model! {
 model! {
     /// `<teaming>`: two interfaces that the guest joins, so that one can be unplugged.
     pub struct Teaming = "teaming" {
-        need kind: TeamingType = "type",
+        key kind: TeamingType = "type",
         attr persistent: String = "persistent",
     }
 }
@@ -233,7 +233,7 @@ model! {
 model! {
     /// `<mtu>`
     pub struct Mtu = "mtu" {
-        need size: u32 = "size",
+        key size: u32 = "size",
     }
 }
 

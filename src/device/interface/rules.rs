@@ -193,10 +193,10 @@ fn port_profile(interface: &Interface, cx: &mut Cx<'_>) {
         cx.error(&codes::NOT_FOR_TYPE, port.site, message);
         return;
     }
-    if kind == T::Network {
-        return;
-    }
     let Some(name) = port.kind.as_deref() else {
+        if kind == T::Network {
+            return;
+        }
         cx.error(&codes::INCOMPLETE, port.site, "the required type of the virtualport is missing");
         return;
     };
@@ -232,7 +232,7 @@ fn port_profile(interface: &Interface, cx: &mut Cx<'_>) {
         let message = format!("<virtualport type='{name}'> has no {extra}: this extra parameter is unsupported");
         cx.error_at(&codes::NOT_FOR_TYPE, p.map_or(port.site, |p| p.site), extra, message);
     }
-    if let Some(missing) = missing {
+    if let Some(missing) = missing.filter(|_| kind != T::Network) {
         let message = format!("<virtualport type='{name}'> needs {missing} in its <parameters>, which is missing");
         cx.error(&codes::INCOMPLETE, port.site, message);
     }
@@ -355,6 +355,12 @@ fn for_type(interface: &Interface, domain: &Domain, cx: &mut Cx<'_>) {
             let message = "the attribute persistent of <teaming> names the partner of a transient one: not allowed with type='persistent'";
             cx.error_at(&codes::NOT_FOR_TYPE, teaming.site, "persistent", message);
         }
+        if teaming.kind == Some(TeamingType::Transient) && teaming.persistent.is_none() {
+            let message =
+                "<teaming type='transient'> names the interface that stays: the attribute persistent must be set";
+            cx.error(&codes::NOT_FOR_TYPE, teaming.site, message)
+                .help("persistent='ua-…': the alias of that <interface>");
+        }
         match teaming.kind {
             Some(TeamingType::Persistent) if !interface.is_virtio() => {
                 let message = format!(
@@ -410,11 +416,50 @@ fn for_hosts(interface: &Interface, cx: &mut Cx<'_>) {
     }
 }
 
+/// How many bits of a route's address are the network's; none: the netmask is no address.
+fn significant(route: &super::Route, address: std::net::IpAddr) -> Option<u32> {
+    if let Some(prefix) = route.prefix {
+        return Some(prefix);
+    }
+    if let Some(mask) = route.netmask.as_deref() {
+        return mask.parse::<std::net::Ipv4Addr>().ok().map(|mask| u32::from(mask).leading_ones());
+    }
+    Some(match address {
+        // The classes of RFC 791, from A to C.
+        std::net::IpAddr::V4(v4) if v4.is_unspecified() => 0,
+        std::net::IpAddr::V4(v4) => match v4.octets()[0] {
+            0..128 => 8,
+            128..192 => 16,
+            192..224 => 24,
+            _ => return None,
+        },
+        std::net::IpAddr::V6(v6) if v6.is_unspecified() => 0,
+        std::net::IpAddr::V6(_) => 64,
+    })
+}
+
+/// Whether an address has bits behind its first `bits`.
+fn beyond(address: std::net::IpAddr, bits: u32) -> bool {
+    match address {
+        std::net::IpAddr::V4(v4) => u32::from(v4).checked_shl(bits).is_some_and(|rest| rest != 0),
+        std::net::IpAddr::V6(v6) => u128::from(v6).checked_shl(bits).is_some_and(|rest| rest != 0),
+    }
+}
+
 /// The family, prefix and netmask of a route must be those of its address.
 fn destination(route: &super::Route, cx: &mut Cx<'_>) {
     use std::net::IpAddr;
+    for (name, value) in [("address", &route.address), ("gateway", &route.gateway)] {
+        if value.is_none() {
+            let message = format!("the definition of a <route> lacks its {name}: the required attribute is missing");
+            cx.error(&codes::ADDRESS, route.site, message);
+        }
+    }
     let Some(text) = route.address.as_deref() else { return };
     let Ok(address) = text.parse::<IpAddr>() else { return };
+    if route.metric == Some(0) {
+        cx.error_at(&codes::ADDRESS, route.site, "metric", "metric='0' of a <route>: zero is not permitted");
+    }
     let family = route.family.as_deref().unwrap_or("ipv4");
     if (family == "ipv6") != address.is_ipv6() {
         let message = format!(
@@ -426,6 +471,12 @@ fn destination(route: &super::Route, cx: &mut Cx<'_>) {
     if let Some(prefix) = route.prefix.filter(|p| *p > most) {
         let message = format!("invalid prefix {prefix} of a <route>: it must be 0 - {most}");
         cx.error_at(&codes::ADDRESS, route.site, "prefix", message);
+    }
+    if let Some(bits) = significant(route, address).filter(|bits| *bits <= most && beyond(address, *bits)) {
+        let message = format!(
+            "the address '{text}' of a <route> is not a network address: it has bits beyond its prefix of {bits}"
+        );
+        cx.error_at(&codes::ADDRESS, route.site, "address", message).help("set 'prefix', or clear the bits behind it");
     }
     if route.prefix.is_some() && route.netmask.is_some() {
         let message = "the definition of a <route> has both a prefix and a netmask: it cannot";

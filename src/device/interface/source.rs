@@ -61,7 +61,7 @@ impl Part for NetSource {
         self.site = source.site();
         if hostdev {
             if let Some(address) = source.child("address")
-                && cx.attr::<String>(address, "type").is_none_or(|t| t == "pci")
+                && cx.need::<String>(address, "type").is_some_and(|t| t == "pci")
             {
                 self.pci = Some(bind_pci(address, cx));
             }

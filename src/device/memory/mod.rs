@@ -33,7 +33,7 @@ model! {
 model! {
     /// `<address base='…'>` of `<target>`: where a virtio-mem or virtio-pmem device is in the guest's memory.
     pub struct TargetAddress = "address" {
-        need base: Hex<1> = "base",
+        key base: Hex<1> = "base",
     }
 }
 
@@ -105,6 +105,10 @@ impl MemoryDevice {
         let Some(target) = &mut self.target else { return };
         if model != VirtioMem {
             (target.block, target.requested, target.current, target.dynamic_memslots) = (None, None, None, None);
+        }
+        if model == VirtioMem {
+            // What is not asked for is not there.
+            target.requested.get_or_insert_default();
         }
         if matches!(model, Dimm | Nvdimm | SgxEpc) {
             target.address = None;

@@ -30,7 +30,7 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
                 "a memory device is for guest node '{node}', and there are '{nodes}' NUMA nodes: no such one to add memory to"
             ));
         }
-        None if nodes > 0 && uses_slot(device) => {
+        None if nodes > 0 && (uses_slot(device) || model == MemoryModel::VirtioMem) => {
             fault("<target> of the memory device lacks its <node>: which NUMA node gets it?".to_string());
         }
         _ => {}
@@ -58,6 +58,11 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
         let target = device.target.as_ref();
         let requested = target.and_then(|t| t.requested.as_ref()).map_or(0, |r| r.kib());
         let block = target.and_then(|t| t.block.as_ref()).map_or(0, |b| b.kib());
+        if block == 0 {
+            fault(
+                "<target> of a virtio-mem device lacks its <block>: the block size must be a power of two".to_string(),
+            );
+        }
         if requested > device.kib() {
             fault(format!("<requested> asks for more than <size> ({} KiB): {requested} KiB", device.kib()));
         } else if block > 0 && (!requested.is_multiple_of(block) || !device.kib().is_multiple_of(block)) {
@@ -73,7 +78,7 @@ pub fn check(device: &MemoryDevice, domain: &Domain, machine: &Machine, cx: &mut
     }
     let same = |d: &&MemoryDevice| d.slot().is_some() && d.slot() == device.slot();
     let devices = domain.devices.as_ref().map_or(&[][..], |d| &d.memories);
-    let earlier = devices.iter().take_while(|d| d.info.id != device.info.id).find(same);
+    let earlier = devices.iter().take_while(|d| !std::ptr::eq(*d, device)).find(same);
     if earlier.is_some()
         && let Some(slot) = device.slot()
     {

@@ -50,7 +50,7 @@ impl Family for Panic {
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         let Some(model) = self.model else { return };
-        let kind = self.info.address.address.as_ref().map(Address::kind);
+        let kind = self.info.address_kind();
         let fits = match model {
             PanicModel::Pseries => machine.board == Board::Pseries,
             PanicModel::S390 => machine.arch.is_s390(),

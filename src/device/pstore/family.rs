@@ -2,7 +2,7 @@
 
 use super::Pstore;
 use crate::caps::Cap;
-use crate::device::address::{Address, AddressKind};
+use crate::device::address::AddressKind;
 use crate::device::family::Family;
 use crate::device::plug::Plug;
 use crate::diag::codes::{general, hostdev as codes};
@@ -13,7 +13,9 @@ use crate::stage::{Grant, Lower};
 
 impl Family for Pstore {
     fn defaults(&mut self, _: &Machine, cx: &mut Cx<'_>) {
-        let _ = cx;
+        let name = cx.doc.root().and_then(|root| root.child("name")).map_or("", |name| name.text().trim());
+        let folder = &cx.env.host.directories.nvram;
+        self.path.get_or_insert_with(|| format!("{folder}/{name}_PSTORE.raw"));
     }
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
@@ -41,7 +43,7 @@ impl Family for Pstore {
         if !cx.has(Cap::AcpiErst) {
             cx.error(&general::NOT_BY_QEMU, self.site, "this QEMU binary has no acpi-erst device");
         }
-        let kind = self.info.address.address.as_ref().map(Address::kind);
+        let kind = self.info.address_kind();
         if let Some(kind) = kind.filter(|k| *k != AddressKind::Pci) {
             let message = format!(
                 "the ACPI ERST device of a pstore must reside on a PCI bus, not at an address of type '{kind}'"
@@ -54,9 +56,6 @@ impl Family for Pstore {
         }
         if self.size.is_none() {
             cx.error(&codes::VALUE, self.site, "pstore needs a <size>");
-        }
-        if self.path.is_none() {
-            cx.error(&codes::VALUE, self.site, "pstore needs a <path>");
         }
     }
 

@@ -3,11 +3,11 @@
 use super::filter::RedirFilter;
 use super::{RedirBus, Redirdev};
 use crate::caps::Cap;
-use crate::device::chardev::{self, lower::Chardev};
+use crate::device::chardev::{self, SourceKind, lower::Chardev};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::family::Family;
 use crate::device::plug::Plug;
-use crate::diag::codes::{chardev as codes, general as support};
+use crate::diag::codes::{chardev as codes, general as support, schema};
 use crate::domain::Domain;
 use crate::plan::{Props, Use};
 use crate::stage::Lower;
@@ -18,6 +18,9 @@ impl Family for Redirdev {
         self.bus.get_or_insert(RedirBus::Usb);
         // libvirt reads no labels here.
         self.source.seclabels.clear();
+        if self.source.kind() == SourceKind::Dbus {
+            self.source.channel.get_or_insert_with(|| "org.qemu.usbredir".to_string());
+        }
     }
 
     fn plug(&self, _: &Machine, _: &Env<'_>) -> Plug {
@@ -29,6 +32,10 @@ impl Family for Redirdev {
         if domain.devices.as_ref().is_some_and(|d| d.controllers.iter().any(without_usb)) {
             cx.error(&codes::REDIRECT, self.site, "<redirdev bus='usb'> would be a redirected USB device, and USB is disabled in this domain (model='none')")
                 .help("remove <controller type='usb' model='none'/>");
+        }
+        if self.source.kind.is_none() {
+            cx.error(&schema::MISSING_ATTRIBUTE, self.site, "<redirdev> lacks its type: the attribute is missing")
+                .help("add type='spicevmc'");
         }
         chardev::rules::rules(&self.source, self.site, cx);
         chardev::rules::unix_needs_path(&self.source, self.source.site, cx);

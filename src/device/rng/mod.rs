@@ -13,7 +13,7 @@ use crate::xml::{El, XmlWriter};
 model! {
     /// `<rate>`: how much the guest may draw.
     pub struct Rate = "rate" {
-        need bytes: u32 = "bytes",
+        key bytes: u32 = "bytes",
         attr period: u32 = "period",
     }
 }

@@ -3,7 +3,6 @@
 use super::target::SerialTargetType;
 use super::target_rules;
 use super::{Serial, lower, target};
-use crate::device::address::Address;
 use crate::device::chardev::{self};
 use crate::device::family::Family;
 use crate::device::plug::Plug;
@@ -34,7 +33,7 @@ impl Family for Serial {
         }
         if let Some(kind) = self.target_type()
             && let Some(wanted) = target::address_kind(kind)
-            && let Some(found) = self.info.address.address.as_ref().map(Address::kind)
+            && let Some(found) = self.info.address_kind()
             && found != wanted
         {
             cx.error(

@@ -7,7 +7,7 @@ pub use crate::schema::words::{SerialModelName, SerialTargetType};
 model! {
     /// `<model>` of a serial port.
     pub struct SerialModel = "model" {
-        need name: SerialModelName = "name",
+        key name: SerialModelName = "name",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Mebibytes, Model, Shmem, ShmemModel, ShmemRole};
 use crate::caps::Cap;
-use crate::device::address::{Address, AddressKind};
+use crate::device::address::AddressKind;
 use crate::device::family::Family;
 use crate::device::plug::Plug;
 use crate::diag::codes::{address, general, hostdev as codes};
@@ -71,7 +71,7 @@ impl Family for Shmem {
     }
 
     fn lower(&self, lx: &mut Lower<'_>) {
-        if let Some(kind) = self.info.address.address.as_ref().map(Address::kind).filter(|k| *k != AddressKind::Pci) {
+        if let Some(kind) = self.info.address_kind().filter(|k| *k != AddressKind::Pci) {
             let message = format!(
                 "the shared memory device cannot be at an address of type '{kind}': only 'pci' addresses are supported"
             );

@@ -80,7 +80,7 @@ impl Family for Sound {
         }
         if let Some(audio) = &self.audio
             && let Some(devices) = &domain.devices
-            && audio::implied::find(devices, audio.id).is_none()
+            && (audio.id == Some(0) || audio::implied::find(devices, audio.id).is_none())
         {
             let id = audio.id.unwrap_or(0);
             cx.error(&codes::AUDIO, audio.site, format!("<audio id='{id}'>: no <audio> has this id"))

@@ -9,7 +9,7 @@ mod source;
 
 pub use credentials::{Auth, Encryption, EncryptionEngine, EncryptionFormat, SecretName, SecretRef};
 pub use kinds::{Format, Protocol, StartupPolicy, StorageKind, Transport, VolumeMode};
-pub use network::{Cookie, Initiator, IscsiSource, Network, StorageHost};
+pub use network::{Cookie, Identity, Initiator, IscsiSource, Network, StorageHost};
 pub use source::{
     Layer, LayerFormat, Location, MetadataCache, Nvme, Reconnect, Reservations, Slice, SocketSource, StorageSource,
     VolumeRef, bind_backing,

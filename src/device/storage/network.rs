@@ -27,7 +27,7 @@ model! {
 model! {
     /// `<config file='…'/>`: configuration of the Ceph client.
     pub struct Config {
-        need file: String = "file",
+        key file: String = "file",
     }
 }
 
@@ -56,14 +56,14 @@ model! {
 model! {
     /// `<readahead size='…'/>`, bytes.
     pub struct Readahead {
-        need size: u64 = "size",
+        key size: u64 = "size",
     }
 }
 
 model! {
     /// `<timeout seconds='…'/>`
     pub struct Timeout {
-        need seconds: u64 = "seconds",
+        key seconds: u64 = "seconds",
     }
 }
 
@@ -88,7 +88,7 @@ model! {
 model! {
     /// `<reconnect delay='…'/>` of an NBD source, seconds.
     pub struct Delay {
-        need delay: u32 = "delay",
+        key delay: u32 = "delay",
     }
 }
 
@@ -207,6 +207,9 @@ impl NetworkParts {
         if !protocol.is_some_and(Protocol::is_curl) {
             (self.readahead, self.timeout) = (None, None);
         }
+        // 0, or none, is what the driver does by itself.
+        self.readahead = self.readahead.take().filter(|r| r.size.is_some_and(|size| size > 0));
+        self.timeout = self.timeout.take().filter(|t| t.seconds.is_some_and(|seconds| seconds > 0));
         if protocol != Some(Protocol::Ssh) {
             self.known_hosts = None;
             if protocol != Some(Protocol::Nfs) {

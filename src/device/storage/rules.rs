@@ -1,8 +1,8 @@
 //! Checks of a source: format, credentials, encryption, what its protocol asks for.
 
 use super::{
-    Auth, Encryption, EncryptionEngine, EncryptionFormat, Format, Location, Network, Protocol, StorageKind,
-    StorageSource, Transport,
+    Auth, Encryption, EncryptionEngine, EncryptionFormat, Format, Identity, Location, Network, Nvme, Protocol,
+    Reservations, StorageKind, StorageSource, Transport,
 };
 use crate::caps::Cap;
 use crate::diag::Span;
@@ -25,9 +25,16 @@ pub fn image(
     }
     if let Location::Network(network) = &source.location {
         self::network(network, cx);
-        if let Some(auth) = auth {
+        if let Some(auth) = auth.filter(|a| a.secret.is_some()) {
             login(auth, network, cx);
         }
+    }
+    if let Some(auth) = auth.filter(|a| a.secret.is_none()) {
+        cx.error(&codes::CREDENTIALS, auth.site, "the <secret> element of <auth> is missing")
+            .help("add <secret type='iscsi' usage='…'/> or type='ceph'");
+    }
+    if let Location::Nvme(drive) = &source.location {
+        nvme(drive, source, cx);
     }
     if let Some(encryption) = encryption {
         self::encryption(encryption, source, format, cx);
@@ -49,6 +56,13 @@ pub fn image(
             cx.error(&codes::FORMAT, store.site, "a data store is supported only with qcow2 images");
         }
         let raw = store.format.as_ref().and_then(|f| f.kind);
+        if raw.is_none() {
+            cx.error(&codes::FORMAT, store.site, "the format of the data store (file or device) is missing")
+                .help("add <format type='raw'/>");
+        }
+        if store.source.site.is_none() {
+            cx.error(&codes::FORMAT, store.site, "the <source> of the data store (file or device) is missing");
+        }
         if raw.is_some_and(|f| f != Format::Raw) {
             cx.error(&codes::FORMAT, store.site, "a data store can only have the format 'raw'");
         }
@@ -60,13 +74,50 @@ pub fn image(
         if reservations.is_managed() && path.is_some() {
             cx.error(&codes::OPTION, reservations.site, "'source' is not allowed for managed reservations");
         }
-        if !reservations.is_managed() && path.is_none() {
-            cx.error(
-                &codes::OPTION,
-                reservations.site,
-                "<reservations managed='no'> without <source>: nothing names the socket of the helper",
-            );
+        if !reservations.is_managed() {
+            helper(reservations, cx);
         }
+    }
+}
+
+/// The socket of the helper that is asked for persistent reservations.
+fn helper(reservations: &Reservations, cx: &mut Cx<'_>) {
+    let Some(source) = reservations.source.as_ref().filter(|s| s.path.is_some()) else {
+        let message = "<reservations managed='no'> without <source>: nothing names the socket of the helper, its path";
+        cx.error(&codes::OPTION, reservations.site, message);
+        return;
+    };
+    for (name, value, help) in [("type", &source.kind, "type='unix'"), ("mode", &source.mode, "mode='client'")] {
+        if value.is_none() {
+            let message = format!("<source> of <reservations>: the {name} of the connection is missing");
+            cx.error(&codes::OPTION, source.site, message).help(format!("add {help}"));
+        }
+    }
+}
+
+/// Who logs in over SSH, and with which key.
+fn identity(identity: &Identity, cx: &mut Cx<'_>) {
+    if identity.username.is_none() {
+        cx.error(&codes::NETWORK, identity.site, "<identity> lacks its required attribute 'username': who logs in");
+    }
+    if identity.keyfile.is_none() && identity.agentsock.is_none() {
+        let message = "<identity> requires either 'keyfile' or 'agentsock': the key, or the agent that has it";
+        cx.error(&codes::NETWORK, identity.site, message);
+    }
+}
+
+/// A namespace of a drive of the host.
+fn nvme(drive: &Nvme, source: &StorageSource, cx: &mut Cx<'_>) {
+    if drive.namespace == 0 {
+        let message = "namespace='0': the namespaces of an NVMe drive count from 1, it can't be zero";
+        cx.error_at(&codes::OPTION, source.site, "namespace", message);
+    }
+    let site = source.site;
+    let placed = cx.doc.elements().find(|e| e.site() == site).is_none_or(|e| e.children().any(|c| c.is("address")));
+    if !placed {
+        let message = "<source> of an NVMe disk is missing the <address> of the drive on the host";
+        cx.error(&codes::OPTION, site, message)
+            .help("<address domain='0' bus='1' slot='0' function='0'/>; lspci tells it");
     }
 }
 
@@ -83,11 +134,12 @@ fn format(source: &StorageSource, format: Format, readonly: bool, cx: &mut Cx<'_
         Format::Dir => "type='directory' is the format of a storage pool, not of an image: use a 'dir' disk with format 'fat' instead".to_string(),
         Format::Iso => "to QEMU an 'iso' image is storage of format 'raw': use that instead".to_string(),
         Format::Cow => "images of format 'cow': no QEMU reads them any more".to_string(),
-        Format::Fat if source.kind != StorageKind::Dir && !source.is_empty() => {
+        Format::Fat if source.kind != StorageKind::Dir && !source.site.is_none() => {
             "the format 'fat' is made by QEMU from a directory: the type has to be 'dir'".to_string()
         }
-        Format::Raw | Format::Fat | Format::None => String::new(),
-        other if source.kind == StorageKind::Dir => {
+        Format::Fat | Format::None => String::new(),
+        // An empty drive whose <source> is not there is of no type.
+        other if source.kind == StorageKind::Dir && !source.site.is_none() => {
             format!("QEMU shows a directory (type 'dir') as a disk of format 'fat', not '{other}'")
         }
         _ => String::new(),
@@ -130,11 +182,12 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
     }
     if matches!(protocol, Protocol::Gluster | Protocol::Rbd)
         && network.name.is_some()
-        && network.split_name().1.is_empty()
+        && (network.split_name().1.is_empty() || network.name.as_deref().is_some_and(|n| n.starts_with('/')))
     {
         let name = network.name.as_deref().unwrap_or("");
-        let message =
-            format!("the name '{name}' has no slash: it is a pool (or volume) name and an image name (or path)");
+        let message = format!(
+            "the name '{name}' has no slash that splits it: it is a pool (or volume) name and an image name (or path)"
+        );
         cx.error_at(&codes::NETWORK, site, "name", message);
     }
     if protocol == Protocol::Rbd
@@ -193,6 +246,13 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
             cx.error(&codes::NETWORK, host.site, "<host> lacks its name");
         }
     }
+    if let Some(identity) = network.parts.identity.as_ref().filter(|_| protocol == Protocol::Ssh) {
+        self::identity(identity, cx);
+    }
+    for host in hosts.iter().filter(|h| protocol == Protocol::Nfs && h.port.is_some()) {
+        let message = "<host port> of a source with protocol 'nfs': the port cannot be specified, the server knows it";
+        cx.error_at(&codes::NETWORK, host.site, "port", message);
+    }
     let tls = network.tls.is_some_and(|t| t.is_yes());
     if tls && !matches!(protocol, Protocol::Nbd | Protocol::Vxhs) {
         let message = format!("tls='yes': virtc can do TLS for NBD, not for the disk protocol '{protocol}'");
@@ -209,7 +269,16 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
             "'tlsHostname': this QEMU takes no other name for TLS than the host's",
         );
     }
-    for cookie in &network.parts.cookies {
+    for (i, cookie) in network.parts.cookies.iter().enumerate() {
+        if network.parts.cookies[..i].iter().any(|c| c.name == cookie.name) {
+            let name = cookie.name.as_deref().unwrap_or("");
+            cx.error_at(
+                &codes::NETWORK,
+                cookie.site,
+                "name",
+                format!("two cookies have the same name: duplicate '{name}'"),
+            );
+        }
         let name = cookie.name.as_deref().unwrap_or("");
         let value = cookie.value.as_deref().unwrap_or("");
         // RFC 6265, section 4.1.1: a token, and octets without blanks, quotes in pairs, comma, semicolon.
@@ -239,6 +308,10 @@ fn login(auth: &Auth, network: &Network, cx: &mut Cx<'_>) {
             .help("a secret is type='iscsi' or type='ceph'");
         return;
     };
+    if matches!(network.protocol, Some(Protocol::Nfs)) {
+        cx.error(&codes::CREDENTIALS, auth.site, "<auth>: authentication is not supported for the protocol 'nfs'");
+        return;
+    }
     let wanted = match network.protocol {
         Some(Protocol::Iscsi) => "iscsi",
         Some(Protocol::Rbd) => "ceph",
@@ -274,6 +347,10 @@ fn encryption(encryption: &Encryption, source: &StorageSource, format: Option<Fo
             "the <secret> of an encryption has a type, which is missing or unknown",
         )
         .help("write type='passphrase'");
+    }
+    if source.kind == StorageKind::Volume && format.is_none() {
+        let message = "the format of the encrypted volume is not given: encryption is for 'raw' and 'qcow2' images";
+        cx.error(&codes::ENCRYPTION, site, message).help("add <driver name='qemu' type='raw'/>, or type='qcow2'");
     }
     if encryption.engine == Some(EncryptionEngine::Librbd) {
         if source.network().is_none_or(|n| n.protocol != Some(Protocol::Rbd)) {

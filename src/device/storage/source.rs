@@ -5,7 +5,6 @@ use super::kinds::{Format, StartupPolicy, StorageKind, VolumeMode};
 use super::network::Network;
 use crate::bind::{Binder, Model, Part, Shape, model, print_as, print_attr};
 use crate::device::address::{PciAddress, bind_pci, print_pci};
-use crate::diag::codes::schema;
 use crate::domain::seclabel::SourceSeclabel;
 pub use crate::schema::words::SliceType;
 use crate::vocab::YesNo;
@@ -14,7 +13,7 @@ use crate::xml::{El, Site, XmlWriter};
 model! {
     /// `<slice>`: the part of the source that holds the image. Bytes.
     pub struct Slice = "slice" {
-        need kind: SliceType = "type",
+        attr kind: SliceType = "type",
         need offset: u64 = "offset",
         need size: u64 = "size",
     }
@@ -23,7 +22,7 @@ model! {
 model! {
     /// `<reconnect enabled='…' timeout='…'/>` of a UNIX socket, seconds.
     pub struct Reconnect = "reconnect" {
-        need enabled: YesNo = "enabled",
+        key enabled: YesNo = "enabled",
         attr timeout: u32 = "timeout",
     }
 }
@@ -230,6 +229,8 @@ impl Part for StorageSource {
         el.attr("index");
         if let Some(slices) = el.child("slices") {
             self.slices = slices.children_named("slice").map(|s| Slice::read(s, cx)).collect();
+            // The only type is looked for by its name.
+            self.slices.retain(|s| s.kind.is_some());
         }
         self.seclabels = crate::domain::seclabel::read_of_source(el, cx);
         self.auth = el.child("auth").map(|a| Auth::read(a, cx));
@@ -390,6 +391,8 @@ pub struct Layer {
     pub source: StorageSource,
     /// The next image below; none: not known.
     pub backing: Option<Box<Layer>>,
+    /// Whether it holds something, and does not say what it is: libvirt drops that.
+    pub untyped: bool,
     /// Where it stands.
     pub site: Site,
 }
@@ -401,17 +404,8 @@ impl Part for Layer {
         // See the attribute of the same name of <source>.
         el.attr("index");
         let Some(kind) = self.kind else {
-            // libvirt takes it for the end of the chain, and drops what it holds.
-            if el.peek("type").is_none() && el.children().next().is_some() {
-                cx.diags
-                    .error(
-                        &schema::MISSING_ATTRIBUTE,
-                        el.span(),
-                        "<backingStore> describes an image but lacks the attribute 'type'",
-                    )
-                    .help("add type='file', or where the image lives; an empty <backingStore/> ends the chain");
-                el.mark_all();
-            }
+            self.untyped = el.peek("type").is_none() && el.children().next().is_some();
+            el.mark_all();
             return;
         };
         self.format = el.child("format").map(|f| LayerFormat::read(f, cx));

@@ -13,14 +13,14 @@ use crate::xml::{El, XmlWriter};
 model! {
     /// `<device>`: the host's TPM.
     pub struct HostDevice = "device" {
-        need path: String = "path",
+        attr path: String = "path",
     }
 }
 
 model! {
     /// `<encryption>` of the emulator's state.
     pub struct Encryption = "encryption" {
-        need secret: String = "secret",
+        key secret: String = "secret",
     }
 }
 

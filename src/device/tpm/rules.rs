@@ -1,10 +1,34 @@
 //! Checks of a TPM.
 
-use super::{Tpm, TpmBackend, TpmModel, TpmVersion};
+use super::{Backend, Tpm, TpmBackend, TpmModel, TpmSourceKind, TpmVersion};
 use crate::caps::Cap;
 use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
 use crate::stage::{Board, Cx, Machine};
+
+/// Where the state of an emulator is, or the socket of another program.
+fn source(backend: &Backend, cx: &mut Cx<'_>) {
+    let Some(source) = &backend.source else { return };
+    let mut fault = |message: &str| {
+        cx.error(&codes::TPM, source.site, message);
+    };
+    let external = backend.kind == Some(TpmBackend::External);
+    match source.kind {
+        None if external => fault("<source> of an external TPM backend lacks its type: write type='unix'"),
+        Some(TpmSourceKind::File | TpmSourceKind::Dir) if external => {
+            fault("<source> of an external TPM backend is a socket: only type='unix' is supported");
+        }
+        Some(TpmSourceKind::Unix) if !external => {
+            fault("<source type='unix'> is a socket: the emulator keeps its state in a 'file' or a 'dir'");
+        }
+        _ if source.path.is_none() => fault("<source> of the TPM backend lacks its path: the attribute is missing"),
+        _ => {}
+    }
+    if external && source.mode.as_deref().is_some_and(|mode| mode != "connect") {
+        let message = "<source mode='bind'> of an external TPM: only 'connect' is supported, the program listens";
+        cx.error_at(&codes::TPM, source.site, "mode", message);
+    }
+}
 
 /// Checks one TPM.
 pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -83,6 +107,7 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         cx.error(&codes::TPM, backend.site, "a TPM backend of type 'external' lacks its <source>")
             .help("add <source type='unix' mode='connect' path='…'/>: the socket of the program");
     }
+    source(backend, cx);
     let needs_emulator = matches!(backend.kind, Some(TpmBackend::Emulator | TpmBackend::External));
     if needs_emulator && !cx.has(Cap::TpmEmulator) {
         cx.error(&general::NOT_BY_QEMU, backend.site, "this QEMU has no way to talk to a TPM 'emulator'");

@@ -5,7 +5,7 @@ use crate::caps::Cap;
 use crate::device::address::Address;
 use crate::diag::codes::{display as codes, general as support};
 use crate::domain::Domain;
-use crate::stage::{Cx, Machine};
+use crate::stage::{Cx, Machine, Quirk};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
 
@@ -88,6 +88,11 @@ fn attributes(video: &Video, model: &VideoModel, kind: VideoType, site: Site, cx
     if model.resolution.as_ref().is_some_and(|r| r.x == Some(0) || r.y == Some(0)) {
         cx.error(&codes::VIDEO, site, "<resolution> of a video device: x and y begin at 1 (greater than 0)");
     }
+    let says = |a: &super::Acceleration| a.accel2d.is_some() || a.accel3d.is_some() || a.rendernode.is_some();
+    if let Some(empty) = model.acceleration.as_ref().filter(|a| !says(a)) {
+        cx.error(&codes::VIDEO, empty.site, "<acceleration> says nothing: its values are missing")
+            .help("add accel3d='yes', or remove the element");
+    }
     if model.acceleration.as_ref().and_then(|a| a.accel2d) == Some(YesNo::Yes) {
         cx.error(&codes::VIDEO, site, "accel2d: qemu accelerates no 2D drawing");
     }
@@ -123,7 +128,8 @@ fn of_virtio(video: &Video, kind: VideoType, domain: &Domain, machine: &Machine,
     if model.blob == Some(OnOff::On) && !cx.has(Cap::VirtioGpuBlob) {
         cx.error_at(&support::NOT_BY_QEMU, site, "blob", "the virtio-gpu of this QEMU has no 'blob'");
     }
-    if video.has_3d() && kind != VideoType::Virtio {
+    let told = cx.env.is_guardian() || cx.env.behaves(Quirk::Accel3dOfVirtio);
+    if video.has_3d() && kind != VideoType::Virtio && told {
         cx.error(&codes::VIDEO, site, format!("accel3d: {kind} has no 3d acceleration"))
             .help("use model 'virtio' for accelerated 3D");
     }

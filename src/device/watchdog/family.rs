@@ -1,10 +1,10 @@
 //! Watchdogs: what the passes ask of the family.
 
 use super::{Watchdog, WatchdogAction, WatchdogModel};
-use crate::device::address::{Address, AddressKind};
+use crate::device::address::AddressKind;
 use crate::device::family::Family;
 use crate::device::plug::Plug;
-use crate::diag::codes::hostdev as codes;
+use crate::diag::codes::{hostdev as codes, schema};
 use crate::domain::Domain;
 use crate::plan::Props;
 use crate::stage::Lower;
@@ -32,6 +32,12 @@ impl Family for Watchdog {
 
     fn rules(&self, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         let Some(model) = self.model else { return };
+        // libvirt asks for it, though it has a usual one.
+        let unnamed = cx.doc.elements().find(|e| e.site() == self.site).is_some_and(|e| e.peek("model").is_none());
+        if unnamed && !self.site.is_none() {
+            cx.error(&schema::MISSING_ATTRIBUTE, self.site, "<watchdog> lacks its required attribute 'model'")
+                .help(format!("add model='{model}'"));
+        }
         let fits = match model {
             WatchdogModel::I6300esb => machine.has_pci_root() || machine.has_pcie_root(),
             WatchdogModel::Ib700 => machine.arch.is_x86() && machine.board != Board::Q35,
@@ -53,7 +59,7 @@ impl Family for Watchdog {
                 format!("{model} watchdog device does not support an address"),
             );
         }
-        let kind = self.info.address.address.as_ref().map(Address::kind);
+        let kind = self.info.address_kind();
         if model == WatchdogModel::I6300esb && kind.is_some_and(|k| k != AddressKind::Pci) {
             let message = format!("a watchdog of model {model} is a PCI card: it has no place on another bus");
             cx.error(&codes::UNSUPPORTED_MODEL, self.info.address_site(), message);

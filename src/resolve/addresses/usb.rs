@@ -64,6 +64,19 @@ fn root_ports(controller: &Controller) -> Option<u32> {
     }
 }
 
+/// Two USB controllers with ports of their own have different indexes.
+fn unambiguous(devices: &Devices, cx: &mut Cx<'_>) {
+    let with_ports = || devices.controllers.iter().filter(|c| c.is(ControllerKind::Usb) && root_ports(c).is_some());
+    for (i, controller) in with_ports().enumerate() {
+        let Some(first) = with_ports().take(i).find(|c| c.index() == controller.index()) else { continue };
+        let first = cx.span(first.site);
+        let message = format!("two USB controllers have the same index='{}' (duplicate)", controller.index());
+        cx.error_at(&codes::CONTROLLERS, controller.site, "index", message)
+            .related(first, "the first is here")
+            .help("remove the index attribute, and virtc chooses a free one");
+    }
+}
+
 /// Checks the ports that the XML names. With `all`, gives every other USB device one, too, and adds hubs
 /// where the controllers have too few.
 pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool) {
@@ -78,7 +91,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
     }
     let mut count = 0;
     order::serve(Round::Usb, devices, machine, &env, &mut |d, plug| {
-        let elsewhere = d.info().address.address.as_ref().map(Address::kind).or(d.info().address.wanted);
+        let elsewhere = d.info().address_kind();
         // The rest libvirt lets pass, to QEMU's dismay.
         let checked = d.is::<Input>() || d.is::<Redirdev>() || !env.behaves(Quirk::UsbAddressUnchecked);
         if checked && plug == Plug::Usb && elsewhere.is_some_and(|kind| kind != AddressKind::Usb) {
@@ -90,6 +103,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
     });
     order::serve(Round::Usb, devices, machine, &env, &mut |d, plug| count += u32::from(usb(d, plug)));
     if count == 0 && devices.hubs.is_empty() {
+        unambiguous(devices, cx);
         return;
     }
     // libvirt looks at the ports of an old domain at its start, unless all are given.
@@ -100,6 +114,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>, all: bool
         report_disabled(devices, machine, cx);
         return;
     }
+    unambiguous(devices, cx);
     let mut buses: Vec<Option<Ports>> = Vec::new();
     for controller in devices.controllers.iter().filter(|c| c.is(ControllerKind::Usb)) {
         let (Some(ports), index) = (root_ports(controller), controller.index().min(255) as usize) else { continue };

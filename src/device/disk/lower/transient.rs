@@ -90,6 +90,7 @@ pub fn overlay(disk: &Disk, top: &Chain<'_>, lx: &mut Lower<'_>) -> Option<Overl
         format: Some(LayerFormat { kind: Some(top.format), ..LayerFormat::default() }),
         source: top.source.clone(),
         backing: top.backing.cloned().map(Box::new),
+        untyped: false,
         site,
     };
     Some(Overlay { source, base })

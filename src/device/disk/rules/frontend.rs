@@ -101,7 +101,7 @@ fn name(disk: &Disk, cx: &mut Cx<'_>) {
 
 /// The address must be one of the bus.
 fn address(disk: &Disk, bus: DiskBus, cx: &mut Cx<'_>) {
-    let Some(kind) = disk.info.address.address.as_ref().map(Address::kind).or(disk.info.address.wanted) else {
+    let Some(kind) = disk.info.address_kind() else {
         return;
     };
     let fits = match bus {
@@ -252,7 +252,7 @@ pub fn iothreads(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
             "<driver> of a disk has both the 'iothread' attribute and an 'iothreads' subelement: give one",
         );
     }
-    let address = disk.info.address.address.as_ref().map(Address::kind);
+    let address = disk.info.address_kind();
     if disk.bus() != Some(DiskBus::Virtio) || !matches!(address, Some(AddressKind::Pci | AddressKind::Ccw) | None) {
         cx.error(&codes::IOTHREAD, site, "IOThreads serve a virtio disk on pci or ccw; this one is elsewhere");
     }

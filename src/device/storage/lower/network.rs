@@ -27,7 +27,7 @@ pub fn node(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<
     }
     Some(match network.protocol? {
         Protocol::Nbd => nbd(how, network, lx),
-        Protocol::Rbd => rbd(how, network),
+        Protocol::Rbd => rbd(how, network, !lx.env.behaves(Quirk::RbdNamesUnchecked)),
         Protocol::Gluster => gluster(network, lx),
         Protocol::Iscsi => return iscsi(how, network, lx),
         Protocol::Ssh => ssh(how, network),
@@ -74,11 +74,11 @@ fn nbd(how: &Backend<'_>, network: &Network, lx: &Lower<'_>) -> Props {
     props
 }
 
-fn rbd(how: &Backend<'_>, network: &Network) -> Props {
+fn rbd(how: &Backend<'_>, network: &Network, has_namespaces: bool) -> Props {
     let (pool, image) = network.split_name();
     let (namespace, image) = match image.split_once('/') {
-        Some((namespace, image)) => (Some(namespace), image),
-        None => (None, image),
+        Some((namespace, image)) if has_namespaces => (Some(namespace), image),
+        _ => (None, image),
     };
     let mut props = Props::driver("rbd");
     props.set("pool", pool.to_string());
@@ -208,13 +208,19 @@ fn vxhs(how: &Backend<'_>, network: &Network) -> Props {
     props
 }
 
+/// The path of a URL, escaped as libxml2 does it: what RFC 2396 reserves in a path stays, but for the colon.
+fn url_path(path: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.!~*'()/;@&=+$,".contains(&b);
+    path.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
 /// The URL of a source that libcurl serves.
 pub fn url(network: &Network) -> Option<String> {
     let host = network.parts.hosts.first()?;
     let name = host.name.as_deref().unwrap_or("");
     let name = if name.contains(':') { format!("[{name}]") } else { name.to_string() };
     let port = host.port.map(|p| format!(":{p}")).unwrap_or_default();
-    let path = network.name.as_deref().unwrap_or("");
+    let path = url_path(network.name.as_deref().unwrap_or(""));
     let slash = if path.starts_with('/') { "" } else { "/" };
     let query = network.query.as_ref().map(|q| format!("?{q}")).unwrap_or_default();
     Some(format!("{}://{name}{port}{slash}{path}{query}", network.protocol?))
