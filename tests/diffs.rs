@@ -139,6 +139,24 @@ fn revisions_folders_and_trees_are_compared() {
 }
 
 #[test]
+fn a_running_qemu_is_compared_through_its_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = domain("vm", 512, "pc-q35-7.2");
+    fs::write(folder.path().join("vm.xml"), &text).expect("a file");
+    fs::write(folder.path().join("more.xml"), text.replace("512", "1024")).expect("a file");
+    let line = common::virtc().args(["argv", "-q", "--format", "json", "vm.xml"]).current_dir(folder.path()).output();
+    let line: serde_json::Value = serde_json::from_slice(&line.expect("virtc").stdout).expect("JSON");
+    let words = line["argv"].as_array().expect("words").iter().filter_map(|w| w.as_str());
+    // As the kernel shows it.
+    let cmdline: String = words.flat_map(|word| [word, "\0"]).collect();
+    fs::write(folder.path().join("cmdline"), cmdline).expect("a file");
+    assert_eq!(run(folder.path(), &["diff", "-q", "vm.xml", "cmdline"]), (Some(0), String::new()));
+    let (code, said) = run(folder.path(), &["diff", "-q", "more.xml", "cmdline"]);
+    assert_eq!(code, Some(3), "{said}");
+    assert!(said.contains("guest-visible") && said.contains("memory"), "{said}");
+}
+
+#[test]
 fn classes_decide_over_the_exit_status() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();

@@ -11,4 +11,5 @@ mod image;
 
 mod domains;
 mod examples;
+mod import_qemu;
 mod runner;

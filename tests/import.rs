@@ -112,6 +112,86 @@ fn nothing_is_lost_in_silence() {
     assert!(xml.contains("<qemu:property name='frob' type='unsigned' value='7'/>"), "{told}");
 }
 
+/// Words of a command line, and what of the domain they become.
+#[test]
+fn words_become_elements() {
+    let pc = "qemu-system-x86_64 -M pc -nodefaults";
+    let q35 = "qemu-system-x86_64 -M q35 -nodefaults";
+    let slot =
+        |slot: u32| format!("<address type='pci' domain='0x0000' bus='0x00' slot='{slot:#04x}' function='0x0'/>");
+    let cases: Vec<(String, Vec<String>)> = vec![
+        // QEMU puts cards first, then devices, then drives.
+        (
+            format!("{pc} -drive file=/a,format=raw,if=virtio -device virtio-rng-pci -nic user,model=e1000"),
+            vec![
+                format!("<model type='e1000'/>\n      {}", slot(2)),
+                format!("random</backend>\n      {}", slot(3))
+                    .replace("random</backend>", "<backend model='builtin'/>"),
+                format!("bus='virtio'/>\n      {}", slot(4)),
+            ],
+        ),
+        (format!("{pc} -device e1000,netdev=n,addr=2 -netdev user,id=n -device AC97"), vec![slot(2), slot(3)]),
+        (format!("{q35} -usb -device usb-tablet"), vec!["model='ich9-ehci1'".into(), "startport='4'".into()]),
+        (format!("{q35} -device qemu-xhci,id=x -device usb-kbd,bus=x.0"), vec!["<address type='usb' bus='0'/>".into()]),
+        (
+            format!(
+                "{pc} -device virtio-scsi-pci,id=s -drive file=/a,if=none,id=a,format=raw -device scsi-hd,drive=a \
+                     -drive file=/b,if=none,id=b,format=raw -device scsi-hd,drive=b,bus=s.0"
+            ),
+            vec!["target='0' unit='0'".into(), "target='1' unit='0'".into()],
+        ),
+        (
+            format!("{q35} -drive file=/a,if=none,id=a,format=raw -device nvme,drive=a,serial=S1"),
+            vec!["<serial>S1</serial>".into(), "dev='nvme0n1' bus='nvme'".into()],
+        ),
+        (
+            format!("{pc} -debugcon file:/var/log/d -global isa-debugcon.iobase=0x402"),
+            vec!["<target type='isa-debug'>".into(), "iobase='0x402'".into()],
+        ),
+        (format!("{pc} -usb -usbdevice host:046d:c52b"), vec!["<vendor id='0x046d'/>".into()]),
+        (format!("{pc} -soundhw pcspk"), vec!["<sound model='pcspk'".into()]),
+        (
+            format!("{pc} -net nic,vlan=1,model=e1000 -net user,vlan=1 -net nic,vlan=2,model=rtl8139 -net user,vlan=2"),
+            vec!["<model type='e1000'/>".into(), "<model type='rtl8139'/>".into()],
+        ),
+        (format!("{pc} -m 1G,slots=2,maxmem=4G -smp 2"), vec!["<cell id='0' cpus='0-1' memory='1048576'".into()]),
+        (
+            format!("{q35} -netdev user,id=n -device virtio-net-pci,netdev=n,disable-legacy=on,disable-modern=off"),
+            vec!["<model type='virtio-non-transitional'/>".into()],
+        ),
+        (
+            format!("{pc} -netdev user,id=n -device virtio-net-pci,netdev=n,disable-legacy=off,disable-modern=on"),
+            vec!["name='disable-legacy' type='string' value='off'".into()],
+        ),
+        (
+            format!("{pc} -audiodev pa,id=a,out.frequency=48000 -device AC97,audiodev=a"),
+            vec!["<output fixedSettings='yes'>".into()],
+        ),
+        ("qemu-system-arm -M versatilepb -hda /a.img".into(), vec!["model='lsilogic'".into()]),
+        ("qemu-system-aarch64 -M raspi3b".into(), vec!["<vcpu>4</vcpu>".into()]),
+        ("qemu-system-i386 -M pc".into(), vec!["qemu32</model>".into()]),
+        (
+            format!("{pc} -fw_cfg opt/ovmf/X-PciMmio64Mb,string=65536"),
+            vec!["<qemu:arg value='opt/ovmf/X-PciMmio64Mb,string=65536'/>".into()],
+        ),
+    ];
+    for (line, wanted) in cases {
+        let (xml, _) = imported(&line, "line", "/");
+        for part in wanted {
+            assert!(xml.contains(&part), "{line}: no {part}\n{xml}");
+        }
+        assert!(compiled(xml.as_bytes()).is_some(), "{line}\n{xml}");
+    }
+}
+
+/// What is handed through names its files in full: nobody knows where the machine will be started.
+#[test]
+fn files_that_are_handed_through_are_absolute() {
+    let line = "qemu-system-x86_64 -M pc -nodefaults -D log.txt -drive file=./n.img,if=none,id=n,format=raw -device usb-bot,drive=n";
+    let (xml, _) = imported(line, "line", "/srv/vm");
+    assert!(xml.contains("value='/srv/vm/log.txt'") && xml.contains("file=/srv/vm/n.img,if=none"), "{xml}");
+}
+
 /// The tables of switches and PCI devices know what the QEMU of this machine knows.
 #[test]
 fn the_tables_know_what_qemu_knows() {

@@ -252,6 +252,8 @@ const ELEMENTS: &[(&str, &str)] = &[
     ("-numa=node", "<cell "),
     ("security_model=mapped-xattr", "accessmode='mapped'"),
     ("driver=cfi.pflash01", "<loader"),
+    ("disable-legacy=on", "non-transitional"),
+    ("disable-modern=off", "non-transitional"),
     // libvirt and virtc write both for images that the disk says nothing about.
     ("auto-read-only=on", "<disk "),
     ("discard=unmap", "<disk "),
@@ -375,12 +377,17 @@ const NOT_EQUAL: &str = include_str!("import/not-equal.txt");
 #[test]
 fn command_lines_of_libvirt_come_back_byte_for_byte() {
     let Some((root, list)) = common::conformance() else { return };
+    come_back(&root, &list, Release::OLDEST, &[NOT_EQUAL]);
+}
+
+fn come_back(root: &Path, list: &[Value], release: Release, tables: &[&str]) {
     let cases: Vec<&Value> = list.iter().filter(|case| case["expect"] == "argv").collect();
-    let reasons: BTreeMap<&str, &str> = NOT_EQUAL.lines().filter_map(|line| line.split_once('\t')).collect();
+    let reasons: BTreeMap<&str, &str> =
+        tables.iter().flat_map(|table| table.lines()).filter_map(|line| line.split_once('\t')).collect();
     let half = cases.len() / 2;
     let found = std::thread::scope(|scope| {
-        let other = scope.spawn(|| differences(&root, &cases[..half]));
-        let mut found = differences(&root, &cases[half..]);
+        let other = scope.spawn(|| differences(root, release, &cases[..half]));
+        let mut found = differences(root, release, &cases[half..]);
         found.extend(other.join().expect("no panic"));
         found
     });
@@ -399,7 +406,7 @@ fn command_lines_of_libvirt_come_back_byte_for_byte() {
 }
 
 /// The cases that do not come back equal, and what is lost in silence.
-fn differences(root: &Path, cases: &[&Value]) -> Vec<(String, Vec<Setting>)> {
+fn differences(root: &Path, release: Release, cases: &[&Value]) -> Vec<(String, Vec<Setting>)> {
     let mut all_caps: BTreeMap<String, Capabilities> = BTreeMap::new();
     let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
     let shared = Shared { quiet: true, ..Shared::default() };
@@ -417,7 +424,7 @@ fn differences(root: &Path, cases: &[&Value]) -> Vec<(String, Vec<Setting>)> {
             host.environment.push((key.clone(), value.as_str().unwrap_or_default().to_string()));
         }
         let incoming = case["incoming"].as_str().map(str::to_string);
-        let stage = Options { target: Target::Libvirt(Release::OLDEST), incoming, ..Options::default() };
+        let stage = Options { target: Target::Libvirt(release), incoming, ..Options::default() };
         let compiled = |xml: &[u8]| compile(xml, &host, caps, &stage, Until::Planned).plan;
         let line = std::fs::read_to_string(root.join(text("expected_args"))).expect("a command line");
         let around = import::Around { name: "line", base: "/", environment: &[] };

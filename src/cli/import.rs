@@ -6,6 +6,7 @@ use crate::compile::Until;
 use crate::diag::{Diagnostics, codes};
 use crate::host::{self, Host, qemu_conf};
 use crate::import;
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 // Arguments of `virtc import`.
@@ -113,10 +114,16 @@ fn argv(args: &Argv, shared: &Shared) -> Exit {
     let around = import::Around { name: &source.name, base: &base, environment: &environment };
     let mut diags = Diagnostics::new();
     let lines = import::command_lines(&source.bytes, &around, &mut diags);
+    // What the import compiled last is mostly what it prints: it is not compiled again.
+    let last: RefCell<Option<(Vec<u8>, Diagnostics)>> = RefCell::new(None);
     let line = if diags.has_errors() { None } else { chosen(lines, args.nth, &mut diags) };
     let imported = line.map(|mut line| {
         import::read_configs(&mut line, &base, &|path| text_of(Path::new(path)).ok(), &mut diags);
-        import::domain(&line, &base, &|xml| world.compile_text(xml, Until::Planned).plan)
+        import::domain(&line, &base, &|xml| {
+            let compiled = world.compile_text(xml, Until::Planned);
+            *last.borrow_mut() = Some((xml.to_vec(), compiled.diags));
+            compiled.plan
+        })
     });
     let Some(imported) = imported else {
         report(&diags, &source, shared);
@@ -128,7 +135,10 @@ fn argv(args: &Argv, shared: &Shared) -> Exit {
     }
     report(&diags, &source, shared);
     let exit = if diags.has_errors() { Exit::Input } else { Exit::Done };
-    exit.and(checked(&imported.xml, &world))
+    match last.into_inner() {
+        Some((text, diags)) if text == imported.xml.as_bytes() => exit.and(judged(&imported.xml, diags, shared)),
+        _ => exit.and(checked(&imported.xml, &world)),
+    }
 }
 
 /// The command line that is meant; the others are listed.
@@ -167,7 +177,16 @@ fn kdl(args: &Kdl, shared: &Shared) -> Exit {
 
 /// Prints a domain that was made here, and reports what is wrong with it.
 fn checked(xml: &str, world: &World<'_>) -> Exit {
+    judged(xml, world.compile_text(xml.as_bytes(), Until::Planned).diags, world.shared)
+}
+
+/// The same of one that was compiled.
+fn judged(xml: &str, mut diags: Diagnostics, shared: &Shared) -> Exit {
     let domain = Source { name: "<imported domain>".to_string(), bytes: xml.as_bytes().to_vec() };
-    let (_, exit) = world.compile(&domain, Until::Planned);
+    if shared.strict {
+        diags.make_strict();
+    }
+    report(&diags, &domain, shared);
+    let exit = if diags.has_errors() { Exit::Input } else { Exit::Done };
     exit.and(print(xml))
 }

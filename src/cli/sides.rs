@@ -5,6 +5,8 @@ use super::inputs::{Source, World, lock_file, read, text_of};
 use super::{Exit, complain};
 use crate::compile::Until;
 use crate::diag::codes::general::DERIVED;
+use crate::diag::{Diagnostics, Severity};
+use crate::import;
 use crate::plan::Plan;
 use crate::run::remote::{self, Remote};
 use std::io::Write;
@@ -322,11 +324,14 @@ pub fn compile(members: &[&Member], world: &World<'_>) -> Result<Vec<Compared>, 
     if exit == Exit::Done { Ok(out) } else { Err(exit) }
 }
 
-fn one(member: &Member, world: &World<'_>) -> (Result<Compared, String>, crate::diag::Diagnostics) {
+fn one(member: &Member, world: &World<'_>) -> (Result<Compared, String>, Diagnostics) {
     let file = member.source.name.clone();
     if member.source.bytes.trim_ascii_start().starts_with(b"{") {
         let plan = Plan::read(&member.source.bytes).map_err(|fault| fault.to_string());
         return (plan.map(|plan| Compared { plan, file, text: None, derived: String::new() }), Default::default());
+    }
+    if let Some(imported) = command_line(member, world) {
+        return imported;
     }
     let mut compiled = world.compile_beside(&member.source, member.lock.as_deref(), Until::Planned);
     if world.shared.strict {
@@ -336,4 +341,45 @@ fn one(member: &Member, world: &World<'_>) -> (Result<Compared, String>, crate::
     let derived = derived.collect::<Vec<_>>().join("\n");
     let text = Some(String::from_utf8_lossy(&member.source.bytes).into_owned());
     (compiled.plan.map(|plan| Compared { plan, file, text, derived }).ok_or_else(String::new), compiled.diags)
+}
+
+/// A command line of QEMU, as a running one has it in /proc/PID/cmdline, or as a script starts it: the machine that the
+/// import makes of it. None if the file holds none.
+fn command_line(member: &Member, world: &World<'_>) -> Option<(Result<Compared, String>, Diagnostics)> {
+    let source = &member.source;
+    let text = source.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&source.bytes).trim_ascii_start();
+    if text.is_empty() || text.starts_with(b"<") {
+        return None;
+    }
+    let base = directory(Path::new(&source.name));
+    let around = import::Around { name: &source.name, base: &base, environment: &[] };
+    let mut diags = Diagnostics::new();
+    let mut lines = import::command_lines(&source.bytes, &around, &mut diags);
+    let fault = match lines.len() {
+        0 if !diags.has_errors() => return None,
+        0 => Some(String::new()),
+        1 => None,
+        many => Some(format!("it has {many} command lines of QEMU; virtc import argv --nth N makes a domain of one")),
+    };
+    if let Some(fault) = fault {
+        return Some((Err(fault), diags));
+    }
+    let mut line = lines.remove(0);
+    import::read_configs(&mut line, &base, &|path| text_of(Path::new(path)).ok(), &mut diags);
+    let imported = import::domain(&line, &base, &|xml| world.compile_text(xml, Until::Planned).plan);
+    diags.extend(imported.notes);
+    let compiled = world.compile_text(imported.xml.as_bytes(), Until::Planned);
+    let derived = compiled.diags.iter().filter(|d| d.code == &DERIVED).map(|d| d.message.as_str());
+    let derived = derived.collect::<Vec<_>>().join("\n");
+    let why = compiled.diags.iter().find(|d| d.severity == Severity::Error).map(|d| d.message.clone());
+    let fault = || format!("no domain can be made of it: {}", why.unwrap_or_default());
+    let file = source.name.clone();
+    Some((compiled.plan.map(|plan| Compared { plan, file, derived }).ok_or_else(fault), diags))
+}
+
+/// Where the process of a command line runs; of another file, where we are.
+fn directory(file: &Path) -> String {
+    let process = file.parent().filter(|p| p.starts_with("/proc")).and_then(|p| std::fs::read_link(p.join("cwd")).ok());
+    let here = process.or_else(|| std::env::current_dir().ok()).unwrap_or_else(|| PathBuf::from("/"));
+    here.display().to_string()
 }

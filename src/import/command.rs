@@ -1,6 +1,7 @@
 //! The arguments of a command line, and which of them were understood.
 
 use super::options::Options;
+use super::places::Made;
 use super::source::Word;
 use super::switches;
 use crate::diag::Span;
@@ -16,6 +17,8 @@ pub struct Argument {
     pub span: Span,
     /// Where the value stands.
     pub value_span: Span,
+    /// Its number among the arguments.
+    pub place: usize,
     used: bool,
 }
 
@@ -28,7 +31,21 @@ impl Argument {
     /// Its options.
     pub fn options(&self, implied: &str) -> Options {
         let text = self.value.clone().unwrap_or_default();
-        Options::of(&Word::new(text, self.value_span), implied)
+        Options::of(&Word::new(text, self.value_span), implied).made(self.made())
+    }
+
+    /// When QEMU makes a device of it.
+    pub fn made(&self) -> Option<Made> {
+        let json = self.value.as_deref().is_some_and(|v| v.trim_start().starts_with('{'));
+        Some(match self.switch.as_str() {
+            "device" if json => Made::Json(self.place),
+            "device" | "virtfs" | "watchdog" => Made::Device(self.place),
+            "nic" | "net" => Made::Card(self.place),
+            "soundhw" => Made::Sound(self.place),
+            "vga" => Made::Screen,
+            "drive" | "hda" | "hdb" | "hdc" | "hdd" | "cdrom" => Made::Drive(self.place),
+            _ => return None,
+        })
     }
 }
 
@@ -39,12 +56,19 @@ pub struct Command(Vec<Argument>);
 impl Command {
     /// Reads the words behind the program. A word that belongs to no switch is a disk image.
     pub fn new(words: &[Word]) -> Command {
-        let mut out = Vec::new();
+        let mut out: Vec<Argument> = Vec::new();
         let mut words = words.iter().peekable();
         while let Some(word) = words.next() {
             let Some(switch) = word.text.strip_prefix('-').filter(|s| !s.is_empty()) else {
                 let value = Some(word.text.clone());
-                out.push(Argument { switch: "hda".into(), value, span: word.span, value_span: word.span, used: false });
+                out.push(Argument {
+                    switch: "hda".into(),
+                    value,
+                    span: word.span,
+                    value_span: word.span,
+                    place: out.len(),
+                    used: false,
+                });
                 continue;
             };
             let switch = switch.strip_prefix('-').unwrap_or(switch);
@@ -60,6 +84,7 @@ impl Command {
                 value: value.map(|v| v.text.clone()),
                 span: Span { start: word.span.start, end: value_span.end },
                 value_span,
+                place: out.len(),
                 used: false,
             });
         }

@@ -11,6 +11,10 @@ impl Import {
         self.pci_controllers();
         for (place, mut device) in self.command.find("device", "driver") {
             let Some((kind, model)) = device.get("driver").and_then(controller) else { continue };
+            // The format has companions with their EHCI only.
+            if model.starts_with("ich9-uhci") && device.get("masterbus").is_none() {
+                continue;
+            }
             self.command.mark(place);
             let driver = device.take("driver").unwrap_or_default();
             self.controller(kind, model, &driver, device);
@@ -79,6 +83,18 @@ impl Import {
             if !target.is_empty() {
                 controller.push(target);
             }
+            if model == "pcie-to-pci-bridge"
+                && self.express
+                && device.get("bus").is_none_or(|b| self.pci.get(b) == Some(&0))
+            {
+                let id = device.get("id").unwrap_or(&driver).to_string();
+                device.take("bus");
+                if device.take("addr").is_some() {
+                    let text = format!("{id} stands behind a root port here: the format lets it stand nowhere else");
+                    self.changed(device.span, text);
+                }
+                device.made = None;
+            }
             self.frontend(&mut controller, &driver, device);
             self.devices.push(controller);
         }
@@ -94,9 +110,6 @@ impl Import {
         if model == "lsilogic" {
             self.narrow_scsi.push(index);
         }
-        if driver == "ich9-ahci" {
-            self.changed(device.span, "ich9-ahci is a part of the chipset: a controller that is added is an ahci");
-        }
         let mut element = Element::new("controller").attr("type", kind).attr("index", index);
         let model = variant(driver).filter(|_| model.starts_with("virtio") || kind == "virtio-serial").unwrap_or(model);
         if !model.is_empty() {
@@ -108,16 +121,7 @@ impl Import {
                 settings.set("iothread", thread);
             }
             self.thread_queues(&mut settings, &mut device);
-            for (key, name) in
-                [("num_queues", "queues"), ("max_sectors", "max_sectors"), ("cmd_per_lun", "cmd_per_lun")]
-            {
-                if let Some(value) = device.take(key) {
-                    settings.set(name, value);
-                }
-            }
-            if let Some(state) = device.take_on_off("ioeventfd") {
-                settings.set("ioeventfd", state);
-            }
+            super::frontend::mapped(crate::device::controller::mapping::SCSI, &mut settings, &mut device);
         }
         if matches!(kind, "scsi" | "virtio-serial") {
             self.virtio(&mut settings, &mut device);
@@ -155,7 +159,7 @@ impl Import {
     }
 
     /// The index of a controller: what its id says, or the first that is free.
-    fn next_index(&self, kind: &str, id: Option<&str>) -> u32 {
+    pub fn next_index(&self, kind: &str, id: Option<&str>) -> u32 {
         let used: Vec<u32> = self
             .devices
             .iter()

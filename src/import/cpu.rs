@@ -35,7 +35,7 @@ impl Import {
     pub fn vcpus(&mut self) -> Element {
         let mut smp = self.merged("smp", "cpus");
         if smp.is_empty() {
-            return Element::leaf("vcpu", 1);
+            return Element::leaf("vcpu", self.usual_cpus());
         }
         let mut take = |key: &str| smp.take_number(key).map(|n| n as u32).filter(|n| *n > 0);
         let (cpus, most) = (take("cpus"), take("maxcpus"));
@@ -58,6 +58,22 @@ impl Import {
         vcpu
     }
 
+    /// How many CPUs the machine has unless it is told otherwise (QEMU 7.2 to 11.1, `query-cpus-fast`). For most it is one.
+    fn usual_cpus(&self) -> u32 {
+        let arm = matches!(self.arch().as_str(), "armv7l" | "aarch64");
+        let many = match self.board.as_str() {
+            "raspi2b" | "raspi3ap" | "raspi3b" | "raspi4b" | "orangepi-pc" | "bpim2u" | "imx8mm-evk" | "imx8mp-evk"
+            | "xlnx-zcu102" | "xlnx-versal-virt" | "amd-versal-virt" | "npcm845-evb" => 4,
+            "amd-versal2-virt" => 18,
+            "fby35" => 3,
+            "ast2600-evb" | "npcm750-evb" | "quanta-gsj" | "nuri" | "smdkc210" | "mps2-an521" | "mps3-an524"
+            | "musca-a" | "musca-b1" => 2,
+            board if board.ends_with("-bmc") && !AST2500.contains(&board) => 2,
+            _ => 1,
+        };
+        if arm { many } else { 1 }
+    }
+
     /// Whether QEMU makes sockets of CPUs that have no topology; since version 6.2 of the machine it makes cores.
     fn prefers_sockets(&self) -> bool {
         let Some((_, version)) = self.board.rsplit_once('-') else { return false };
@@ -69,7 +85,14 @@ impl Import {
     /// `<cpu>`, without its nodes.
     pub fn cpu(&mut self, pieces: &mut Pieces, compatible: Option<String>) -> Option<Element> {
         let topology = self.topology.take();
-        let Some(argument) = self.last("cpu") else { return topology.map(|t| Element::new("cpu").child(t)) };
+        let Some(argument) = self.last("cpu") else {
+            // Of the two emulators for PCs each has its own.
+            let usual = (self.arch() == "i686").then(|| custom("qemu32"));
+            return match (topology, usual) {
+                (Some(topology), usual) => Some(usual.unwrap_or_else(|| Element::new("cpu")).child(topology)),
+                (None, usual) => usual,
+            };
+        };
         let value = argument.value.clone().unwrap_or_default();
         let (model, properties) = value.split_once(',').unwrap_or((&value, ""));
         let mut cpu = match model {
@@ -80,11 +103,7 @@ impl Import {
             }
             "host" => Element::new("cpu").attr("mode", "host-passthrough").attr("check", "none"),
             "max" => Element::new("cpu").attr("mode", "maximum").attr("check", "none"),
-            model => Element::new("cpu")
-                .attr("mode", "custom")
-                .attr("match", "exact")
-                .attr("check", "none")
-                .child(Element::leaf("model", model).attr("fallback", "forbid")),
+            model => custom(model),
         };
         cpu.push_all(topology);
         let start = argument.value_span.range().start + model.len() + 1;
@@ -264,6 +283,30 @@ impl Pieces {
         };
         cpu.push(cache);
     }
+}
+
+/// Boards for servers' controllers with one CPU.
+const AST2500: &[&str] = &[
+    "fp5280g2-bmc",
+    "palmetto-bmc",
+    "quanta-q71l-bmc",
+    "romulus-bmc",
+    "sonorapass-bmc",
+    "supermicrox11-bmc",
+    "supermicro-x11spi-bmc",
+    "tiogapass-bmc",
+    "witherspoon-bmc",
+    "yosemitev2-bmc",
+    "g220a-bmc",
+];
+
+/// `<cpu>` of a model that has a name.
+fn custom(model: &str) -> Element {
+    Element::new("cpu")
+        .attr("mode", "custom")
+        .attr("match", "exact")
+        .attr("check", "none")
+        .child(Element::leaf("model", model).attr("fallback", "forbid"))
 }
 
 #[cfg(test)]

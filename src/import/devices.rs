@@ -4,6 +4,7 @@ use super::Import;
 use super::controllers::{bare, variant};
 use super::element::Element;
 use super::options::Options;
+use super::places::Made;
 use crate::bind::Model;
 
 /// Switches of QEMU, each with the attribute that it is.
@@ -51,12 +52,21 @@ impl Import {
                 "tablet" | "mouse" | "keyboard" if self.takes_usb() => {
                     self.devices.push(Element::new("input").attr("type", &value).attr("bus", "usb"));
                 }
-                _ => self.through(&argument),
+                _ => match value.strip_prefix("host:").and_then(host_usb) {
+                    Some(mut device) if self.takes_usb() => {
+                        let element = self.host_device("usb-host", &mut device);
+                        self.devices.extend(element);
+                    }
+                    _ => self.through(&argument),
+                },
             }
         }
         for argument in self.command.take(&["watchdog"]) {
             let action = self.watchdog_action();
-            self.devices.push(Element::new("watchdog").maybe("model", argument.value).attr("action", action));
+            let model = argument.value.clone().unwrap_or_default();
+            let mut watchdog = Element::new("watchdog").attr("model", &model).attr("action", action);
+            self.frontend(&mut watchdog, &model, Options::at(argument.span).made(Made::Device(argument.place)));
+            self.devices.push(watchdog);
         }
         if self.itco {
             let action = self.watchdog_action();
@@ -403,7 +413,9 @@ impl Import {
             let mut options = argument.options("fsdriver");
             let tag = options.take("mount_tag");
             match tag.and_then(|tag| filesystem(&mut options, tag, &|p| self.path(p))) {
-                Some(filesystem) => {
+                Some(mut filesystem) => {
+                    let place = Options::at(argument.span).made(Made::Device(argument.place));
+                    self.frontend(&mut filesystem, "virtio-9p-pci", place);
                     self.devices.push(filesystem);
                     self.leave("the shared folder", options);
                 }
@@ -441,6 +453,15 @@ impl Import {
         let share = share.child(Element::new("source").attr("socket", self.path(&socket)));
         Some(share.child(Element::new("target").attr("dir", device.take("tag")?)))
     }
+}
+
+/// The options of `usb-host` for what stands behind `-usbdevice host:`: `vendor:product`, or `bus.address`.
+fn host_usb(text: &str) -> Option<Options> {
+    let (keys, (first, second)) = match text.split_once(':') {
+        Some((vendor, product)) => (["vendorid", "productid"], (format!("0x{vendor}"), format!("0x{product}"))),
+        None => (["hostbus", "hostaddr"], text.split_once('.').map(|(b, a)| (b.to_string(), a.to_string()))?),
+    };
+    Some(Options::at(crate::diag::Span::NONE).with(keys[0], first).with(keys[1], second))
 }
 
 /// `<filesystem>` of a 9p export; none if it is of a kind that the format does not know.
@@ -482,20 +503,7 @@ fn filesystem(backend: &mut Options, tag: String, absolute: &dyn Fn(&str) -> Str
 
 fn intel_iommu(device: &mut Options) -> Element {
     let mut driver = Element::new("driver");
-    for (key, name) in [
-        ("intremap", "intremap"),
-        ("caching-mode", "caching_mode"),
-        ("eim", "eim"),
-        ("device-iotlb", "iotlb"),
-        ("dma-translation", "dma_translation"),
-    ] {
-        if let Some(state) = device.take_on_off(key) {
-            driver.set(name, state);
-        }
-    }
-    if let Some(bits) = device.take("aw-bits") {
-        driver.set("aw_bits", bits);
-    }
+    super::frontend::mapped(crate::device::iommu::mapping::INTEL, &mut driver, device);
     let iommu = Element::new("iommu").attr("model", "intel");
     if driver.is_empty() { iommu } else { iommu.child(driver) }
 }

@@ -3,6 +3,7 @@
 use super::Import;
 use super::element::Element;
 use super::options::{Options, is_on};
+use super::places::Made;
 use super::secrets::Password;
 
 impl Import {
@@ -49,7 +50,7 @@ impl Import {
         }
         if let Some(argument) = self.last("k") {
             let keymap = argument.value.clone().unwrap_or_default();
-            let takes = |d: &Element| matches!(d.get("type"), Some("vnc" | "spice"));
+            let takes = |d: &Element| d.name() == "graphics" && matches!(d.get("type"), Some("vnc" | "spice"));
             if !self.devices.iter().any(takes) {
                 let text = format!("{}: it is for VNC and SPICE, and there is neither", argument.shown());
                 self.idle(argument.span, text);
@@ -259,7 +260,10 @@ impl Import {
         };
         if let Some(kind) = kind {
             let model = Element::new("model").attr("type", kind).attr("primary", "yes");
-            self.devices.push(Element::new("video").child(model));
+            let mut video = Element::new("video").child(model);
+            let span = named.as_ref().map_or(crate::diag::Span::NONE, |a| a.span);
+            self.frontend(&mut video, screen_of(kind), Options::at(span).made(Made::Screen));
+            self.devices.push(video);
             self.has_video = true;
         }
         if !self.has_video && self.devices.iter().any(|d| d.name() == "graphics") {
@@ -303,7 +307,7 @@ impl Import {
             let free = (1..).find(|n| !used(*n)).unwrap_or(1);
             let number = named.filter(|n| !used(*n)).unwrap_or(free);
             let mut element = Element::new("audio").attr("id", number).attr("type", kind);
-            audio_backend(&mut element, kind, &mut backend);
+            audio_backend(&mut element, &mut backend);
             self.leave(&format!("the audio backend '{id}'"), backend);
             self.command.mark(place);
             self.audio.push((id, number));
@@ -321,8 +325,8 @@ impl Import {
             let model = match device.get("driver") {
                 Some("intel-hda") => "ich6",
                 Some("ich9-intel-hda") => "ich9",
-                Some("AC97") => "ac97",
-                Some("ES1370") => "es1370",
+                Some("AC97" | "ac97") => "ac97",
+                Some("ES1370" | "es1370") => "es1370",
                 Some("sb16") => "sb16",
                 Some("usb-audio") => "usb",
                 Some(driver) if super::controllers::bare(driver) == "virtio-sound" => "virtio",
@@ -365,17 +369,21 @@ impl Import {
         }
         for argument in self.command.take(&["soundhw"]) {
             for name in argument.value.clone().unwrap_or_default().split(',') {
-                let model = match name {
-                    "hda" => "ich6",
-                    "ac97" => "ac97",
-                    "es1370" => "es1370",
-                    "sb16" => "sb16",
+                let (model, driver) = match name {
+                    "hda" => ("ich6", "intel-hda"),
+                    "ac97" => ("ac97", "AC97"),
+                    "es1370" => ("es1370", "ES1370"),
+                    "sb16" => ("sb16", "sb16"),
+                    "pcspk" => ("pcspk", ""),
                     _ => {
                         self.left_out(argument.span, format!("-soundhw {name}"));
                         continue;
                     }
                 };
-                self.devices.push(Element::new("sound").attr("model", model));
+                let mut sound = Element::new("sound").attr("model", model);
+                let options = Options::at(argument.span).made(Made::Sound(argument.place));
+                self.frontend(&mut sound, driver, options);
+                self.devices.push(sound);
             }
         }
     }
@@ -477,6 +485,17 @@ impl Import {
     }
 }
 
+/// QEMU's name of a primary video device.
+fn screen_of(model: &str) -> &'static str {
+    match model {
+        "cirrus" => "cirrus-vga",
+        "qxl" => "qxl-vga",
+        "virtio" => "virtio-vga",
+        "vmvga" => "vmware-svga",
+        _ => "VGA",
+    }
+}
+
 /// The format's model of a video device, and whether it is a primary one.
 fn video(driver: &str) -> Option<(&'static str, bool)> {
     Some(match driver {
@@ -496,10 +515,6 @@ fn video(driver: &str) -> Option<(&'static str, bool)> {
 
 /// Settings of an audio backend: QEMU's name, and the attribute of `<input>` and `<output>`.
 const DIRECTION: &[(&str, &str)] = &[
-    ("mixing-engine", "mixingEngine"),
-    ("fixed-settings", "fixedSettings"),
-    ("voices", "voices"),
-    ("buffer-length", "bufferLength"),
     ("dev", "dev"),
     ("buffer-count", "bufferCount"),
     ("try-poll", "tryPoll"),
@@ -513,7 +528,7 @@ const DIRECTION: &[(&str, &str)] = &[
 ];
 
 /// `<audio>` of a backend. What is left of it, the format does not have.
-fn audio_backend(element: &mut Element, kind: &str, backend: &mut Options) {
+fn audio_backend(element: &mut Element, backend: &mut Options) {
     for (key, name) in [
         ("timer-period", "timerPeriod"),
         ("server", "serverName"),
@@ -534,8 +549,9 @@ fn audio_backend(element: &mut Element, kind: &str, backend: &mut Options) {
     for (prefix, child) in [("in.", "input"), ("out.", "output")] {
         let mut side = backend.take_below(prefix);
         let mut out = Element::new(child);
+        super::frontend::mapped(crate::device::audio::mapping::DIRECTION, &mut out, &mut side);
         for (key, name) in DIRECTION {
-            let name = if *key == "buffer-length" && kind == "sdl" { "bufferLength" } else { name };
+            let name = *name;
             match (side.take_switch(key), side.get(key)) {
                 (Some(on), _) => out.set(name, yes(on)),
                 (None, Some(_)) => {
@@ -553,7 +569,13 @@ fn audio_backend(element: &mut Element, kind: &str, backend: &mut Options) {
             }
         }
         if !settings.is_empty() {
-            out.push(settings);
+            // QEMU's own default, without which these would count for nothing.
+            if out.get("fixedSettings").is_none() {
+                out.set("fixedSettings", "yes");
+            }
+            if out.get("fixedSettings") == Some("yes") {
+                out.push(settings);
+            }
         }
         if !out.is_empty() {
             element.push(out);

@@ -101,6 +101,15 @@ impl Element {
         self.children.retain(|c| c.name != name);
     }
 
+    /// Puts another child in the place of the one of this name, or takes that away.
+    pub fn replace(&mut self, name: &str, other: Option<Element>) {
+        let Some(at) = self.children.iter().position(|c| c.name == name) else { return };
+        match other {
+            Some(other) => self.children[at] = other,
+            None => drop(self.children.remove(at)),
+        }
+    }
+
     /// Its children.
     pub fn children(&self) -> &[Element] {
         &self.children

@@ -3,6 +3,7 @@
 use super::Import;
 use super::element::Element;
 use super::options::{self, Options};
+use crate::stage::mapping::Mapping;
 
 impl Import {
     /// Boot indexes begin with 1 in the format, and with 0 in QEMU.
@@ -40,6 +41,7 @@ impl Import {
     /// Adds to an element what the rest of its device says. `driver` is QEMU's name of it.
     pub fn frontend(&mut self, element: &mut Element, driver: &str, mut device: Options) {
         let id = device.take("id");
+        virtio_version(element, driver, &mut device);
         if let Some(index) = device.take_if("bootindex", |i| i.parse::<i64>().ok()) {
             let boot = Element::new("boot").attr("order", index + self.boot_offset);
             element.push(boot.maybe("loadparm", device.take("loadparm")));
@@ -76,7 +78,7 @@ impl Import {
         }
     }
 
-    fn address(&mut self, element: &mut Element, driver: &str, id: Option<&str>, device: &mut Options) {
+    pub fn address(&mut self, element: &mut Element, driver: &str, id: Option<&str>, device: &mut Options) {
         if let Some(devno) = device.take("devno") {
             let mut parts = devno.split('.').map(|part| format!("0x{part}"));
             let address = Element::new("address").attr("type", "ccw").maybe("cssid", parts.next());
@@ -101,6 +103,12 @@ impl Import {
                 );
             }
         }
+        if let Some(bus) = device.get("bus").and_then(|b| self.usb_bus(b)).filter(|_| driver.starts_with("usb-")) {
+            // The first free port of that controller.
+            element.push(Element::new("address").attr("type", "usb").attr("bus", bus));
+            device.take("bus");
+            return;
+        }
         let place = (device.take("bus"), device.take("addr"), device.take("multifunction"));
         if let Some(mut address) = self.pci_address(&place.0, &place.1, place.2.as_deref()) {
             if let Some((uid, fid)) = id.and_then(|id| self.zpci.get(id)) {
@@ -110,6 +118,16 @@ impl Import {
                         .attr("uid", format!("{:#06x}", number(uid)))
                         .attr("fid", format!("{:#010x}", number(fid))),
                 );
+            }
+            element.push(address);
+            return;
+        }
+        let on_root = place.0.as_deref().is_none_or(|bus| self.pci.get(bus) == Some(&0));
+        if let Some(made) = device.made.filter(|_| on_root && place.1.is_none() && self.takes_a_slot(element, driver))
+            && let Some(mut address) = self.open_place(made)
+        {
+            if place.2.as_deref().is_some_and(options::is_on) {
+                address.set("multifunction", "on");
             }
             element.push(address);
             return;
@@ -134,6 +152,16 @@ impl Import {
         if let Some(addr) = place.1 {
             self.changed(device.span, format!("addr={addr} of {what} is left to virtc"));
         }
+    }
+
+    /// Whether a device is one that the format lets stand on the first PCI bus.
+    fn takes_a_slot(&self, element: &Element, driver: &str) -> bool {
+        let elsewhere = match element.get("model") {
+            Some("pci-bridge") => self.express,
+            Some("pcie-to-pci-bridge" | "pcie-switch-upstream-port" | "pcie-switch-downstream-port") => true,
+            _ => false,
+        };
+        super::is_pci(driver) && !elsewhere
     }
 
     fn is_port(&self, bus: &str) -> bool {
@@ -163,6 +191,7 @@ impl Import {
         let mut frontend = Element::new("qemu:frontend");
         for (name, value, _) in device.into_rest() {
             let (kind, value) = match value.as_str() {
+                "on" | "off" if is_on_off_auto(&name) => ("string", value),
                 "on" | "true" => ("bool", "true".to_string()),
                 "off" | "false" => ("bool", "false".to_string()),
                 number if number.parse::<u64>().is_ok() => ("unsigned", value),
@@ -182,11 +211,7 @@ impl Import {
 
     /// What virtio devices share, as attributes of `<driver>`.
     pub fn virtio(&self, driver: &mut Element, device: &mut Options) {
-        for (key, name) in VIRTIO {
-            if let Some(state) = device.take_on_off(key) {
-                driver.set(*name, state);
-            }
-        }
+        mapped(crate::stage::virtio::OPTIONS, driver, device);
     }
 
     /// The same for a device that has nothing else in its `<driver>`.
@@ -229,9 +254,83 @@ impl Import {
     }
 }
 
-/// Properties of virtio devices, and the attributes of `<driver>` that say them (formatdomain, "Virtio-related options").
-const VIRTIO: &[(&str, &str)] =
-    &[("iommu_platform", "iommu"), ("ats", "ats"), ("packed", "packed"), ("page-per-vq", "page_per_vq")];
+/// Devices of which there is a kind that knows no version of virtio before 1.0 (QEMU, `virtio_pci_types_register`).
+const OF_A_VERSION: &[&str] = &[
+    "virtio-blk",
+    "virtio-net",
+    "virtio-rng",
+    "virtio-balloon",
+    "virtio-9p",
+    "virtio-scsi",
+    "virtio-serial",
+    "virtio-input-host",
+    "vhost-vsock",
+];
+
+/// `disable-legacy=on`: the format says it with the model.
+fn virtio_version(element: &mut Element, driver: &str, device: &mut Options) {
+    let name = super::controllers::bare(driver);
+    let plain = driver == name || driver.strip_suffix("-pci") == Some(name);
+    let modern = device.get("disable-legacy").is_some_and(options::is_on)
+        && device.get("disable-modern").is_none_or(|v| options::switch(v) == Some(false));
+    if !plain || !modern || !OF_A_VERSION.contains(&name) {
+        return;
+    }
+    device.take("disable-legacy");
+    device.take("disable-modern");
+    let word = "virtio-non-transitional";
+    match element.name() {
+        "interface" => element.inside("model").set("type", word),
+        _ => element.set("model", word),
+    }
+}
+
+/// Properties that have a third state, and so are words where others are switches (`device-list-properties` of QEMU 7.2 to 11.1).
+const ON_OFF_AUTO: &[&str] = &[
+    "account-failed",
+    "account-invalid",
+    "backend_defaults",
+    "cmdqv",
+    "disable-legacy",
+    "eim",
+    "enable-migration",
+    "hash-ipv4",
+    "hash-ipv6",
+    "hash-ipv6ex",
+    "hash-tcp4",
+    "hash-tcp6",
+    "hash-tcp6ex",
+    "hash-udp4",
+    "hash-udp6",
+    "hash-udp6ex",
+    "intremap",
+    "msi",
+    "msix",
+    "ril",
+    "seqpacket",
+    "unplugged-inaccessible",
+    "write-cache",
+    "x-device-dirty-page-tracking",
+    "x-igd-legacy-mode",
+    "x-migration-load-config-after-iter",
+    "x-migration-multifd-transfer",
+    "x-pre-copy-dirty-page-tracking",
+    "x-ramfb-migrate",
+];
+
+/// Whether a property has a third state.
+pub fn is_on_off_auto(name: &str) -> bool {
+    ON_OFF_AUTO.contains(&name)
+}
+
+/// Makes attributes of the properties that a table knows. What cannot be said stays.
+pub fn mapped<M>(table: &[Mapping<M>], element: &mut Element, options: &mut Options) {
+    for row in table {
+        if let Some(word) = options.take_if(row.property, |value| row.kind.word(value)) {
+            element.set(row.attribute, word);
+        }
+    }
+}
 
 /// Buses that a device is on unless it says otherwise.
 fn is_default_bus(bus: &str) -> bool {

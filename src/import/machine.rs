@@ -168,8 +168,14 @@ impl Import {
         if usb && self.root_bus().is_none() {
             self.notes.push(options.span, Fate::Through, "-usb");
             self.hand("usb", None, options.span);
+        } else if usb && self.is_q35() {
+            self.on_board_usb = true;
+            self.devices.extend(chipset_usb());
         } else if usb {
             self.devices.push(Element::new("controller").attr("type", "usb").attr("index", 0));
+        }
+        if usb && self.root_bus().is_some() {
+            self.controllers.insert(("usb", "usb-bus".to_string()), 0);
         }
         self.acpi(&arch, &os, &mut options, &mut pieces);
         children.push(os);
@@ -629,6 +635,26 @@ impl Import {
             self.hand("machine", Some(text), options.span);
         }
     }
+}
+
+/// What `-usb` is on a machine with a Q35 (`ehci_create_ich9_with_companions`).
+fn chipset_usb() -> Vec<Element> {
+    let part = |model: &str, function: u32, port: Option<u32>| {
+        let controller = Element::new("controller").attr("type", "usb").attr("index", 0).attr("model", model);
+        let address = Element::new("address").attr("type", "pci").attr("domain", "0x0000").attr("bus", "0x00");
+        let address = address.attr("slot", "0x1d").attr("function", format!("{function:#x}"));
+        let address = if function == 0 { address.attr("multifunction", "on") } else { address };
+        match port {
+            Some(port) => controller.child(Element::new("master").attr("startport", port)).child(address),
+            None => controller.child(address),
+        }
+    };
+    vec![
+        part("ich9-ehci1", 7, None),
+        part("ich9-uhci1", 0, Some(0)),
+        part("ich9-uhci2", 1, Some(2)),
+        part("ich9-uhci3", 2, Some(4)),
+    ]
 }
 
 /// Adds children below an element, if there are any.

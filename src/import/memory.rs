@@ -59,6 +59,12 @@ impl Import {
             backends.extend(self.memory_backend(&id).map(|backend| (None, backend)));
         }
         self.nodes(size, pieces, &mut backends);
+        let makes_a_node = self.is_x86() || self.board == "virt" || self.board.starts_with("virt-");
+        if makes_a_node && pieces.cells.is_empty() && children.iter().any(|c| c.name() == "maxMemory") {
+            // So does QEMU: memory can be plugged into nodes only (`auto_enable_numa_with_memhp`).
+            let cell = Element::new("cell").attr("id", 0).attr("cpus", self.all_cpus(pieces)).attr("memory", size);
+            pieces.cells.push(cell.attr("unit", "KiB"));
+        }
         if backends.is_empty() {
             self.memory_path(pieces);
         }
@@ -79,6 +85,9 @@ impl Import {
         }
         // `<memory>` counts what is plugged in, too.
         let total = self.memory_devices() + self.enclaves(machine) + size;
+        if !pieces.cells.is_empty() {
+            self.in_the_first_node();
+        }
         children[at] = children[at].clone().text(total);
     }
 
@@ -259,6 +268,17 @@ impl Import {
         all
     }
 
+    /// Memory that names no node is in the first, as for QEMU.
+    fn in_the_first_node(&mut self) {
+        let plugged =
+            |d: &&mut Element| d.name() == "memory" && matches!(d.get("model"), Some("dimm" | "nvdimm" | "virtio-mem"));
+        for target in self.devices.iter_mut().filter(plugged).map(|device| device.inside("target")) {
+            if !target.has("node") {
+                target.push(Element::leaf("node", 0));
+            }
+        }
+    }
+
     /// Memory of enclaves (SGX), which properties of the machine name: all of it in KiB.
     fn enclaves(&mut self, machine: &mut Options) -> u64 {
         let mut all = 0;
@@ -284,7 +304,7 @@ impl Import {
         }
         let mut source = Element::new("source");
         let own = matches!(model, "nvdimm" | "virtio-pmem");
-        source.push_all(backend.path.filter(|_| own).map(|p| Element::leaf("path", p)));
+        source.push_all(backend.path.filter(|_| own).map(|p| Element::leaf("path", self.path(&p))));
         source.push_all(backend.align.map(|kib| unit("alignsize", kib)));
         if backend.pmem {
             source.push(Element::new("pmem"));
@@ -298,15 +318,15 @@ impl Import {
             .maybe("dynamicMemslots", device.take_switch("dynamic-memslots").map(|on| if on { "yes" } else { "no" }));
         target.push(unit("size", backend.kib.unwrap_or(0)));
         target.push_all(device.take("node").map(|node| Element::leaf("node", node)));
-        if let Some(label) = device.take_number("label-size") {
-            target.push(Element::new("label").child(unit("size", label / 1024)));
+        if let Some(label) = device.take_if("label-size", |s| kib(s, 1)) {
+            target.push(Element::new("label").child(unit("size", label)));
         }
         if device.take_switch("unarmed") == Some(true) {
             target.push(Element::new("readonly"));
         }
-        target.push_all(device.take_number("block-size").map(|bytes| unit("block", bytes / 1024)));
+        target.push_all(device.take_if("block-size", |s| kib(s, 1)).map(|kib| unit("block", kib)));
         if model == "virtio-mem" {
-            target.push(unit("requested", device.take_number("requested-size").unwrap_or(0) / 1024));
+            target.push(unit("requested", device.take_if("requested-size", |s| kib(s, 1)).unwrap_or(0)));
             device.same("prealloc", &["on"]);
         }
         if let Some(base) = device.take_number("memaddr") {

@@ -20,6 +20,7 @@ mod network;
 mod note;
 mod options;
 mod own;
+mod places;
 mod ports;
 mod secrets;
 mod security;
@@ -144,6 +145,10 @@ struct Import {
     pci_indexes: BTreeMap<usize, u32>,
     /// Groups of limits that disks share.
     groups: BTreeMap<usize, Element>,
+    /// When devices are made whose address is still open, by the numbers of their addresses.
+    open: Vec<places::Made>,
+    /// Whether the machine brings a USB controller of its own.
+    on_board_usb: bool,
     /// Numbers of PCI functions on IBM's mainframes by the id of their device.
     zpci: BTreeMap<String, (String, String)>,
 }
@@ -187,6 +192,8 @@ impl Import {
             speaker: None,
             pci_indexes: BTreeMap::new(),
             groups: BTreeMap::new(),
+            open: Vec::new(),
+            on_board_usb: false,
             zpci: BTreeMap::new(),
         };
         import.environment(&line.environment);
@@ -224,6 +231,7 @@ impl Import {
         self.displays();
         self.other_devices();
         self.hand_the_rest_through();
+        self.places();
         self.without_boot_order(&mut machine);
         self.boot_parameter();
         machine
@@ -294,6 +302,10 @@ impl Import {
         }
         if self.bare && self.is_x86() && self.root_bus().is_some() {
             let text = "what QEMU adds unless -nodefaults is given, if nobody named it: an empty CD-ROM drive, a floppy drive, a serial and a parallel port";
+            self.idle(self.program_span, text);
+        } else if self.bare && !self.is_x86() {
+            let text =
+                "what QEMU adds unless -nodefaults is given, if nobody named it: an SD card, a serial port, a screen";
             self.idle(self.program_span, text);
         }
         if !self.devices.iter().any(|d| d.name() == "memballoon") {

@@ -2,25 +2,20 @@
 
 use super::controllers::{bare, variant};
 use super::element::Element;
+use super::frontend::mapped;
 use super::options::Options;
+use super::places::Made;
 use super::{Argument, Fate, Import};
+use crate::device::interface::mapping;
 use crate::lint::NIC_MODELS;
+use std::collections::BTreeMap;
 
-/// Switches of offloading: QEMU's name, the element below `<driver>`, the attribute.
-const OFFLOADS: &[(&str, &str, &str)] = &[
-    ("csum", "host", "csum"),
-    ("gso", "host", "gso"),
-    ("host_tso4", "host", "tso4"),
-    ("host_tso6", "host", "tso6"),
-    ("host_ecn", "host", "ecn"),
-    ("host_ufo", "host", "ufo"),
-    ("mrg_rxbuf", "host", "mrg_rxbuf"),
-    ("guest_csum", "guest", "csum"),
-    ("guest_tso4", "guest", "tso4"),
-    ("guest_tso6", "guest", "tso6"),
-    ("guest_ecn", "guest", "ecn"),
-    ("guest_ufo", "guest", "ufo"),
-];
+/// What one hub joins.
+#[derive(Default)]
+struct Hub {
+    cards: Vec<(Argument, Options)>,
+    backends: Vec<(Argument, Options)>,
+}
 
 impl Import {
     /// All interfaces.
@@ -46,11 +41,23 @@ impl Import {
             self.nic(&argument);
         }
         self.old_net();
-        let own = self.is_x86() && !self.board.starts_with("microvm") && !self.board.starts_with("none");
-        if self.bare && !asked && own {
+        if self.bare && !asked && self.brings_a_card() {
             // QEMU gives a machine a network card unless it is told not to.
-            let model = Element::new("model").attr("type", self.default_model());
-            self.devices.push(Element::new("interface").attr("type", "user").child(model));
+            let card = Options::at(crate::diag::Span::NONE).made(Made::Card(usize::MAX));
+            let mut interface = Element::new("interface").attr("type", "user");
+            let model = self.default_model();
+            self.interface(&mut interface, model, driver_of(model), card);
+            self.devices.push(interface);
+        }
+    }
+
+    /// Whether the machine has a network card that nobody asked for.
+    fn brings_a_card(&self) -> bool {
+        let board = self.board.as_str();
+        match self.arch().as_str() {
+            "x86_64" | "i686" => !board.starts_with("microvm") && !board.starts_with("none"),
+            "armv7l" | "aarch64" => self.default_model() != "virtio" || board == "virt" || board.starts_with("virt-"),
+            _ => false,
         }
     }
 
@@ -59,29 +66,31 @@ impl Import {
         if options.get("type") == Some("none") {
             return;
         }
-        let mut card = Options::at(argument.span);
+        let mut card = Options::at(argument.span).made(Made::Card(argument.place));
         for key in ["model", "mac", "macaddr", "addr"] {
             if let Some(value) = options.take(key) {
                 card = card.with(if key == "macaddr" { "mac" } else { key }, value);
             }
         }
         let id = options.take("id");
-        self.card_and_backend(card, options, id, argument);
+        self.card_and_backend(card, options, id, &[argument]);
     }
 
     /// A card that is made by `-nic` or `-net nic`, with what is behind it.
-    fn card_and_backend(&mut self, mut card: Options, options: Options, id: Option<String>, argument: &Argument) {
+    fn card_and_backend(&mut self, mut card: Options, options: Options, id: Option<String>, from: &[&Argument]) {
+        let Some(argument) = from.first() else { return };
         let name = card.take("model").unwrap_or_else(|| self.default_model().to_string());
         let kind = model(&name).unwrap_or(&name).to_string();
-        if let Some(mut interface) = self.backend(options.clone(), "nic") {
-            let driver = name.clone();
-            self.interface(&mut interface, &kind, &driver, card);
+        let driver = driver_of(&name);
+        // The format has no cards for ISA.
+        let isa = self.is_x86() && !super::is_pci(driver);
+        if let Some(mut interface) = self.backend(options.clone(), "nic").filter(|_| !isa) {
+            self.interface(&mut interface, &kind, driver, card);
             self.devices.push(interface);
             return;
         }
-        let driver = if kind == "virtio" { "virtio-net-pci" } else { &name };
-        if !super::is_pci(driver) || self.root_bus().is_none() {
-            self.through(argument);
+        if !isa && !super::is_pci(driver) || self.root_bus().is_none() {
+            from.iter().for_each(|argument| self.through(argument));
             return;
         }
         // Apart, the card can be given a place that nothing else has.
@@ -93,11 +102,12 @@ impl Import {
         for (key, value, _) in card.into_rest() {
             device.push_str(&format!(",{key}={value}"));
         }
-        let said =
-            format!("-{} {}, as -netdev and -device", argument.switch, argument.value.as_deref().unwrap_or_default());
-        self.notes.push(argument.span, Fate::Through, said);
+        for argument in from {
+            self.notes.push(argument.span, Fate::Through, format!("{}, as -netdev and -device", argument.shown()));
+        }
         self.hand("netdev", Some(netdev), argument.span);
         self.hand("device", Some(device), argument.span);
+        self.last_made(argument.made());
     }
 
     /// The card that a machine has unless another is asked for.
@@ -118,38 +128,39 @@ impl Import {
     /// `-net nic -net user`: one card and one backend, joined by a hub.
     fn old_net(&mut self) {
         let all = self.command.take(&["net"]);
-        let mut cards: Vec<(Argument, Options)> = Vec::new();
-        let mut backends: Vec<(Argument, Options)> = Vec::new();
+        // Until QEMU 3.0 there were several hubs, each with a number.
+        let mut hubs: BTreeMap<String, Hub> = BTreeMap::new();
         for argument in all {
-            let options = argument.options("type");
+            let mut options = argument.options("type");
+            let hub = hubs.entry(options.take("vlan").unwrap_or_else(|| "0".to_string()));
             match options.get("type") {
                 Some("none") => {}
                 Some("nic") if options.get("netdev").is_some() => self.card_of_netdev(&argument, options),
-                Some("nic") => cards.push((argument, options)),
-                _ => backends.push((argument, options)),
+                Some("nic") => hub.or_default().cards.push((argument, options)),
+                _ => hub.or_default().backends.push((argument, options)),
             }
         }
-        if cards.is_empty() && backends.is_empty() {
-            return;
-        }
-        let (1, 0..=1) = (cards.len(), backends.len()) else {
-            cards.iter().chain(&backends).for_each(|(argument, _)| self.through(argument));
+        hubs.into_values().for_each(|hub| self.hub(hub));
+    }
+
+    /// What one hub joins.
+    fn hub(&mut self, mut hub: Hub) {
+        let (1, 0..=1) = (hub.cards.len(), hub.backends.len()) else {
+            hub.cards.iter().chain(&hub.backends).for_each(|(argument, _)| self.through(argument));
             return;
         };
-        let (argument, mut card) = cards.remove(0);
+        let (argument, mut card) = hub.cards.remove(0);
         card.take("type");
-        // A number of a hub or a name of the monitor: with one card it tells nothing.
-        card.same("vlan", &["0"]);
         if let Some(mac) = card.take("macaddr") {
             card = card.with("mac", mac);
         }
-        let mut backend = match backends.pop() {
-            Some((_, options)) => options,
-            None => Options::parse("user", "type"),
+        let (behind, mut backend) = match hub.backends.pop() {
+            Some((behind, options)) => (Some(behind), options),
+            None => (None, Options::parse("user", "type")),
         };
-        backend.same("vlan", &["0"]);
         let id = backend.take("id").or_else(|| backend.take("name"));
-        self.card_and_backend(card, backend, id, &argument);
+        let from: Vec<&Argument> = [&argument].into_iter().chain(&behind).collect();
+        self.card_and_backend(card, backend, id, &from);
     }
 
     /// `-net nic,netdev=…`: a card of the board.
@@ -165,7 +176,7 @@ impl Import {
             Some((place, mut interface)) => {
                 self.command.mark(place);
                 let kind = model(&name).unwrap_or(&name).to_string();
-                self.interface(&mut interface, &kind, &name, card);
+                self.interface(&mut interface, &kind, driver_of(&name), card);
                 self.devices.push(interface);
             }
             None => self.through(argument),
@@ -202,24 +213,17 @@ impl Import {
             device.same("vectors", &[&(2 * queues + 2).to_string()]);
         }
         let driver = interface.inside("driver");
-        for key in ["rx_queue_size", "tx_queue_size"] {
-            if let Some(value) = device.take(key) {
-                driver.set(key, value);
-            }
-        }
+        mapped(mapping::QUEUES, driver, device);
         if let Some(mode) = device.take("tx") {
             driver.set("txmode", if mode == "bh" { "iothread" } else { &mode });
         }
-        for (key, name) in
-            [("ioeventfd", "ioeventfd"), ("event_idx", "event_idx"), ("rss", "rss"), ("hash", "rss_hash_report")]
-        {
-            if let Some(state) = device.take_on_off(key) {
-                driver.set(name, state);
-            }
-        }
-        for (key, child, name) in OFFLOADS {
-            if let Some(state) = device.take_on_off(key) {
-                driver.inside(child).set(*name, state);
+        mapped(mapping::DRIVER, driver, device);
+        mapped(mapping::HASH, driver, device);
+        for (table, child) in [(mapping::HOST, "host"), (mapping::GUEST, "guest")] {
+            let mut offloads = Element::new(child);
+            mapped(table, &mut offloads, device);
+            if !offloads.is_empty() {
+                driver.push(offloads);
             }
         }
         let mut shared = Element::new("driver");
@@ -375,12 +379,17 @@ fn socket(options: &mut Options) -> Option<Element> {
     Some(element("udp").child(source.child(local)))
 }
 
+/// QEMU's name of the device that a model is.
+fn driver_of(model: &str) -> &str {
+    if matches!(model, "virtio" | "virtio-net") { "virtio-net-pci" } else { model }
+}
+
 /// The format's name of a network card.
 fn model(driver: &str) -> Option<&'static str> {
     if bare(driver) == "virtio-net" || driver == "virtio" {
         return Some(variant(driver).unwrap_or("virtio"));
     }
-    // These two are no cards behind a network of QEMU's.
-    let is_card = |name: &&str| !name.starts_with("virtio") && !matches!(*name, "rocker" | "pvrdma");
+    // These are no cards behind a network of QEMU's, or none that the format has a bus for.
+    let is_card = |name: &&str| !name.starts_with("virtio") && !matches!(*name, "rocker" | "pvrdma" | "ne2k_isa");
     NIC_MODELS.iter().copied().filter(is_card).find(|name| *name == driver)
 }

@@ -1,5 +1,6 @@
 //! QEMU's option lists, as they are read.
 
+use super::places::Made;
 use super::source::Word;
 use crate::diag::Span;
 use serde_json::Value;
@@ -19,6 +20,8 @@ pub struct Options {
     entries: Vec<Entry>,
     /// Where the whole argument stands.
     pub span: Span,
+    /// When QEMU makes the device that they are of.
+    pub made: Option<Made>,
 }
 
 impl Options {
@@ -36,7 +39,7 @@ impl Options {
         {
             let mut out = Vec::new();
             fields.iter().for_each(|(key, value)| flatten(key, value, word.span, &mut out));
-            return Options { entries: out, span: word.span };
+            return Options { entries: out, span: word.span, made: None };
         }
         // A word without quotes and variables stands in the source as it is, and so do its parts.
         let whole = word.span;
@@ -58,12 +61,17 @@ impl Options {
                 },
             }
         }
-        Options { entries, span: whole }
+        Options { entries, span: whole, made: None }
     }
 
     /// No options, at a place.
     pub fn at(span: Span) -> Options {
-        Options { entries: Vec::new(), span }
+        Options { entries: Vec::new(), span, made: None }
+    }
+
+    /// Of a device that is made at this time.
+    pub fn made(self, made: impl Into<Option<Made>>) -> Options {
+        Options { made: made.into(), ..self }
     }
 
     /// With an option more.
@@ -117,7 +125,7 @@ impl Options {
             std::mem::take(&mut self.entries).into_iter().partition(|e| e.key.starts_with(prefix));
         self.entries = rest;
         let cut = |e: Entry| Entry { key: e.key[prefix.len()..].to_string(), ..e };
-        Options { entries: below.into_iter().map(cut).collect(), span: self.span }
+        Options { entries: below.into_iter().map(cut).collect(), span: self.span, made: None }
     }
 
     /// Takes every value of an option that may be given many times.

@@ -2,7 +2,7 @@
 
 use super::Import;
 use super::element::Element;
-use super::options::{Options, is_on};
+use super::options::{Options, is_on, number};
 
 impl Import {
     /// All serial and parallel ports, consoles and channels.
@@ -57,6 +57,36 @@ impl Import {
                 Some(port) => self.devices.push(port),
                 None => self.through(&argument),
             }
+        }
+        self.debug_ports();
+    }
+
+    /// `-debugcon`: the port on which firmware tells what it does.
+    fn debug_ports(&mut self) {
+        for argument in self.command.take(&["debugcon"]) {
+            let value = argument.value.clone().unwrap_or_default();
+            let port = match value.strip_prefix("chardev:") {
+                Some(id) => self.chardev(id, "serial"),
+                None => self.short(&value, "serial"),
+            };
+            let Some(mut port) = port.filter(|_| self.is_x86()) else {
+                self.through(&argument);
+                continue;
+            };
+            let mut iobase = None;
+            for (place, global) in self.command.find("global", "") {
+                let Some((driver, property, value)) = super::machine::setting(&global) else { continue };
+                if let ("isa-debugcon", "iobase", Some(at)) = (driver.as_str(), property.as_str(), number(&value)) {
+                    self.command.mark(place);
+                    iobase = Some(at);
+                }
+            }
+            let model = Element::new("model").attr("name", "isa-debugcon");
+            port.push(Element::new("target").attr("type", "isa-debug").child(model));
+            // QEMU's own default.
+            let iobase = format!("{:#x}", iobase.unwrap_or(0xe9));
+            port.push(Element::new("address").attr("type", "isa").attr("iobase", iobase));
+            self.devices.push(port);
         }
     }
 

@@ -71,7 +71,8 @@ impl Import {
                 continue;
             };
             // The format has the entries that QEMU leaves to its users.
-            if !entry.is_empty() || !name.starts_with("opt/") {
+            let reserved = ["opt/ovmf/", "opt/org.qemu/"].iter().any(|prefix| name.starts_with(prefix));
+            if !entry.is_empty() || !name.starts_with("opt/") || reserved {
                 continue;
             }
             let element = match (text, file) {

@@ -2,9 +2,12 @@
 
 use super::Import;
 use super::command::Argument;
+use super::frontend::is_on_off_auto;
 use super::note::{Fate, Notes};
-use super::options::Options;
+use super::options::{Options, number, switch};
+use super::places::Made;
 use crate::diag::Span;
+use crate::lower::policy::refused;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// QEMU's devices for PCI, one a line (made from what QEMU says, and held against it in `tests/import.rs`).
@@ -44,6 +47,8 @@ pub struct Through {
     pub value: Option<String>,
     /// Where it stood.
     pub span: Span,
+    /// When QEMU makes the device that it is.
+    pub made: Option<Made>,
 }
 
 impl Through {
@@ -81,11 +86,39 @@ impl Import {
     pub fn through(&mut self, argument: &Argument) {
         self.notes.push(argument.span, Fate::Through, argument.shown());
         self.hand(&argument.switch, argument.value.clone(), argument.span);
+        self.last_made(argument.made());
     }
 
     /// Hands words through that are not as they were.
     pub fn hand(&mut self, switch: &str, value: Option<String>, span: Span) {
-        self.arguments.push(Through { switch: switch.to_string(), value, span });
+        let value = value.map(|value| self.absolute(switch, value));
+        self.arguments.push(Through { switch: switch.to_string(), value, span, made: None });
+    }
+
+    /// A value with absolute paths: in which folder the machine will be started, nobody knows.
+    fn absolute(&self, switch: &str, mut value: String) -> String {
+        for old in crate::lower::handed::relative(switch, &value) {
+            let new = self.path(&old);
+            if value == old {
+                return new;
+            }
+            // A path ends with its option; one in JSON is a text of its own.
+            for (before, after) in [("=", ","), (":", ",")] {
+                let (from, to) =
+                    (format!("{before}{old}{after}"), format!("{before}{}{after}", new.replace(',', ",,")));
+                value = format!("{value},").replacen(&from, &to, 1);
+                value.pop();
+            }
+            value = value.replacen(&format!("\"{old}\""), &format!("\"{new}\""), 1);
+        }
+        value
+    }
+
+    /// Says when the device is made that was handed through last.
+    pub fn last_made(&mut self, made: Option<Made>) {
+        if let Some(last) = self.arguments.last_mut() {
+            last.made = made;
+        }
     }
 
     /// What nobody has used goes to QEMU as it is.
@@ -102,7 +135,11 @@ impl Import {
                     );
                     self.notes.push(argument.span, Fate::Removed, text);
                 }
-                _ => self.through(&argument),
+                _ => match refused(&format!("-{}", argument.switch), argument.value.as_deref().unwrap_or_default()) {
+                    // The domain would not compile with it.
+                    Some(why) => self.left_out(argument.span, format!("{}: {why}", argument.shown())),
+                    None => self.through(&argument),
+                },
             }
         }
     }
@@ -110,6 +147,7 @@ impl Import {
 
 /// Gives arguments the names that what they speak of has in virtc's own command line.
 pub fn follow(arguments: &mut [Through], name: &dyn Fn(&str, &str) -> Option<String>, notes: &mut Notes) {
+    in_time(arguments, name);
     for argument in arguments.iter_mut().filter(|a| a.switch == "device") {
         let json = argument.is_json();
         for (key, old, _) in argument.options().into_rest() {
@@ -125,6 +163,54 @@ pub fn follow(arguments: &mut [Through], name: &dyn Fn(&str, &str) -> Option<Str
             notes.push(argument.span, Fate::Changed, format!("{key}={old} is {key}={new} here"));
         }
     }
+}
+
+/// Devices for buses that are no machine's own: of USB, SCSI, virtio-serial and sound.
+const ON_A_CONTROLLER: &[&str] = &["usb-", "scsi-", "virtserialport", "virtconsole", "hda-", "ccid-card-"];
+
+/// Has devices on a bus of another made after that: QEMU makes devices in JSON, as virtc writes them, after all others.
+fn in_time(arguments: &mut [Through], name: &dyn Fn(&str, &str) -> Option<String>) {
+    let mut late: BTreeSet<String> = BTreeSet::new();
+    loop {
+        let before = late.len();
+        for argument in arguments.iter_mut().filter(|a| a.switch == "device" && !a.is_json()) {
+            let options = argument.options();
+            let driver = options.get("driver").unwrap_or_default();
+            let waits = match options.get("bus") {
+                Some(bus) => {
+                    let owner = bus.split_once('.').map_or(bus, |(owner, _)| owner);
+                    name("bus", bus).is_some() || late.contains(owner) || late.contains(bus)
+                }
+                None => ON_A_CONTROLLER.iter().any(|kind| driver.starts_with(kind)),
+            };
+            if waits {
+                late.insert(options.get("id").map_or_else(|| format!("-{}", late.len()), str::to_string));
+                argument.value = Some(json(options));
+            }
+        }
+        if late.len() == before {
+            return;
+        }
+    }
+}
+
+/// Properties that are text, whatever they look like.
+const TEXTS: &[&str] = &["driver", "id", "bus", "addr", "serial", "mac", "name", "port", "mount_tag", "tag", "romfile"];
+
+/// A device in QEMU's other notation, where each value has its type.
+fn json(options: Options) -> String {
+    let mut all = serde_json::Map::new();
+    for (key, value, _) in options.into_rest() {
+        let text = TEXTS.contains(&key.as_str()) || REFERENCES.contains(&key.as_str()) || is_on_off_auto(&key);
+        let typed = match (switch(&value), number(&value)) {
+            _ if text => value.into(),
+            (Some(on), _) => on.into(),
+            (_, Some(number)) => number.into(),
+            _ => value.into(),
+        };
+        all.insert(key, typed);
+    }
+    serde_json::Value::Object(all).to_string()
 }
 
 /// Makes arguments fit beside what virtc writes, which is `tokens`: ids that are taken are renamed, PCI devices without a
@@ -158,7 +244,7 @@ fn written(tokens: &[String]) -> Written {
 }
 
 /// The slot in an address of QEMU.
-fn slot(address: &str) -> Option<u32> {
+pub fn slot(address: &str) -> Option<u32> {
     let slot = address.split('.').next()?;
     u32::from_str_radix(slot.trim_start_matches("0x"), 16).ok()
 }
@@ -282,7 +368,7 @@ mod tests {
     fn settled(arguments: &[(&str, &str)], tokens: &[&str]) -> Vec<String> {
         let mut all: Vec<Through> = arguments
             .iter()
-            .map(|(s, v)| Through { switch: s.to_string(), value: Some(v.to_string()), span: Span::NONE })
+            .map(|(s, v)| Through { switch: s.to_string(), value: Some(v.to_string()), span: Span::NONE, made: None })
             .collect();
         let tokens: Vec<String> = tokens.iter().map(|t| t.to_string()).collect();
         settle(&mut all, &tokens, Some("pci.0"), &mut Notes::default());
@@ -291,14 +377,45 @@ mod tests {
 
     #[test]
     fn what_has_another_name_is_called_by_it() {
-        let mut all =
-            vec![Through { switch: "device".into(), value: Some("usb-redir,bus=x.0,id=r".into()), span: Span::NONE }];
+        let mut all = vec![Through {
+            switch: "device".into(),
+            value: Some("usb-redir,bus=x.0,id=r".into()),
+            span: Span::NONE,
+            made: None,
+        }];
         follow(
             &mut all,
             &|key, old| (key == "bus" && old == "x.0").then(|| "usb1.0".to_string()),
             &mut Notes::default(),
         );
-        assert_eq!(all[0].value.as_deref(), Some("usb-redir,bus=usb1.0,id=r"));
+        assert_eq!(all[0].value.as_deref(), Some(r#"{"driver":"usb-redir","bus":"usb1.0","id":"r"}"#));
+    }
+
+    #[test]
+    fn what_is_on_a_bus_of_virtc_is_made_after_it() {
+        let of =
+            |value: &str| Through { switch: "device".into(), value: Some(value.into()), span: Span::NONE, made: None };
+        let mut all = vec![
+            of("usb-net,netdev=n,id=1"),
+            of("e1000,bus=br.0,addr=1,acpi-index=2,rombar=0"),
+            of("edu"),
+            of("usb-hub,bus=x.0,id=h"),
+            of("usb-bot,bus=h.0"),
+        ];
+        let name = |key: &str, bus: &str| (key == "bus" && matches!(bus, "br.0" | "x.0")).then(|| format!("own-{bus}"));
+        follow(&mut all, &name, &mut Notes::default());
+        let values: Vec<String> = all.into_iter().filter_map(|a| a.value).collect();
+        assert_eq!(
+            values,
+            [
+                r#"{"driver":"usb-net","netdev":"n","id":"1"}"#,
+                r#"{"driver":"e1000","bus":"own-br.0","addr":"1","acpi-index":2,"rombar":0}"#,
+                "edu",
+                r#"{"driver":"usb-hub","bus":"own-x.0","id":"h"}"#,
+                r#"{"driver":"usb-bot","bus":"h.0"}"#,
+            ]
+            .map(str::to_string)
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::diag::codes::lint as codes;
 use crate::domain::Domain;
 use crate::domain::qemu::QemuArg;
 use crate::stage::{Cx, Machine};
+use crate::vocab::Arch;
 
 /// QEMU's devices for PCI, one a line.
 const PCI_DEVICES: &str = include_str!("../import/pci-devices.txt");
@@ -158,7 +159,9 @@ fn device(arg: &QemuArg, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
         return;
     }
     let name = option(&arg.value, "driver").unwrap_or_else(|| arg.value.split(',').next().unwrap_or(""));
-    if !PCI_DEVICES.lines().any(|known| known == name) {
+    // On IBM's mainframes a virtio device without a bus in its name is one for channels.
+    let on_channels = machine.arch == Arch::S390x && name.starts_with("virtio-") && !name.contains("-pci");
+    if on_channels || !PCI_DEVICES.lines().any(|known| known == name) {
         return;
     }
     let bus = option(&arg.value, "bus").unwrap_or(root);

@@ -9,7 +9,7 @@ mod clock;
 mod confinement;
 pub mod cpu;
 mod firmware;
-mod handed;
+pub mod handed;
 mod limits;
 mod machine;
 pub mod memory;

@@ -156,7 +156,10 @@ fn architecture(kind: &mut OsType, emulator: &str, cx: &mut Cx<'_>) -> (Arch, bo
         let qemu = cx.env.caps.arch;
         let message = format!("'{emulator}' is not an emulator for guests of arch '{arch}'");
         cx.error_at(&support::OTHER_ARCH, kind.site, "arch", message)
-            .help(format!("the capabilities in use are those of a QEMU for {qemu}"));
+            .help(format!(
+                "the capabilities in use are those of a QEMU for {qemu}; virtc probe qemu qemu-system-{0} > {0}.caps, and --caps {0}.caps, are those of another",
+                arch.qemu_name()
+            ));
     }
     (arch, foreign)
 }

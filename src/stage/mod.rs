@@ -8,12 +8,13 @@ pub mod chain;
 mod grant;
 mod lower;
 mod machine;
+pub mod mapping;
 mod paths;
 pub mod quirks;
 mod secret;
 pub mod sizes;
 pub mod tls;
-mod virtio;
+pub mod virtio;
 
 pub use backend::{Backend, BackendRequest};
 pub use grant::{Grant, labels_of_layer};

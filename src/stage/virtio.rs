@@ -6,17 +6,23 @@ use crate::device::plug::VirtioModel;
 use crate::device::virtio::VirtioOptions;
 use crate::diag::codes::{address, general as codes};
 use crate::plan::Props;
-use crate::stage::Cx;
-use crate::stage::Lower;
-use crate::vocab::OnOff;
+use crate::stage::mapping::{self, mapping};
+use crate::stage::{Cx, Lower};
+
+mapping! {
+    /// What all virtio devices share (formatdomain, "Virtio-related options").
+    pub OPTIONS: VirtioOptions {
+        "iommu_platform" = iommu: OnOff, "iommu";
+        "ats" = ats: OnOff, "ats";
+        "packed" = packed: OnOff, "packed";
+        "page-per-vq" = page_per_vq: OnOff, "page_per_vq";
+    }
+}
 
 impl VirtioOptions {
     /// Adds QEMU's properties. They stand right behind the driver.
     pub fn lower(&self, props: &mut Props, _: &Lower<'_>) {
-        props.maybe("iommu_platform", self.iommu.map(OnOff::is_on));
-        props.maybe("ats", self.ats.map(OnOff::is_on));
-        props.maybe("packed", self.packed.map(OnOff::is_on));
-        props.maybe("page-per-vq", self.page_per_vq.map(OnOff::is_on));
+        mapping::lower(OPTIONS, self, props);
     }
 
     /// Says that the options have no effect: the device is none of virtio's, and libvirt passes over them.

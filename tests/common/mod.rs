@@ -137,10 +137,15 @@ impl Dice {
 
 /// The cases of the conformance pack, where it is at hand, and its folder.
 pub fn conformance() -> Option<(PathBuf, Vec<serde_json::Value>)> {
+    cases("", "the conformance pack")
+}
+
+fn cases(ending: &str, lacks: &str) -> Option<(PathBuf, Vec<serde_json::Value>)> {
     let folder =
         std::env::var_os("VIRTC_CONFORMANCE").map_or_else(|| root().join("../shared/conformance"), PathBuf::from);
+    let folder = PathBuf::from(format!("{}{ending}", folder.display()));
     let Ok(list) = std::fs::read(folder.join("cases.json")) else {
-        skip("the conformance pack");
+        skip(lacks);
         return None;
     };
     Some((folder, serde_json::from_slice(&list).expect("cases.json is a list of cases")))

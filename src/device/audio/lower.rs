@@ -4,6 +4,7 @@ use super::{Audio, AudioDirection, AudioType};
 use crate::caps::Version;
 use crate::diag::codes::general;
 use crate::plan::{Need, PathKind, Props, Use};
+use crate::stage::mapping;
 use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
 
@@ -60,9 +61,7 @@ pub fn audio(audio: &Audio, lx: &mut Lower<'_>) {
 fn direction(direction: &AudioDirection, kind: AudioType) -> Option<Props> {
     let yes = |v: Option<YesNo>| v.map(YesNo::is_yes);
     let mut props = Props::new();
-    props.maybe("mixing-engine", yes(direction.mixing_engine));
-    props.maybe("fixed-settings", yes(direction.fixed_settings));
-    props.maybe("voices", direction.voices).maybe("buffer-length", direction.buffer_length);
+    mapping::lower(super::mapping::DIRECTION, direction, &mut props);
     if let Some(settings) = &direction.settings {
         props.maybe("frequency", settings.frequency).maybe("channels", settings.channels);
         props.maybe("format", settings.format.map(|f| f.as_str()));

@@ -3,6 +3,7 @@
 pub(crate) mod family;
 pub(crate) mod implied;
 mod lower;
+pub mod mapping;
 
 use super::info::{DeviceInfo, device};
 use crate::bind::model;

@@ -7,6 +7,7 @@ use crate::plan::{Prop, Props};
 use crate::stage::Board;
 use crate::stage::Lower;
 use crate::stage::Quirk;
+use crate::stage::mapping;
 use crate::vocab::OnOff;
 
 /// The kinds of controllers in the order in which libvirt puts them on the command line.
@@ -249,8 +250,7 @@ fn scsi(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
                 props.set("iothread", format!("iothread{thread}"));
             }
             props.set("id", controller.info.id.clone());
-            props.maybe("num_queues", driver.queues).maybe("cmd_per_lun", driver.cmd_per_lun);
-            props.maybe("max_sectors", driver.max_sectors).maybe("ioeventfd", driver.ioeventfd.map(OnOff::is_on));
+            mapping::lower(super::mapping::SCSI, &driver, &mut props);
             if !driver.iothreads.is_empty() {
                 props.set("iothread-vq-mapping", mapping(&driver.iothreads));
             }

@@ -3,6 +3,7 @@
 pub(crate) mod defaults;
 pub(crate) mod family;
 pub(crate) mod lower;
+pub mod mapping;
 mod rules;
 
 use super::info::{DeviceInfo, Master, device};

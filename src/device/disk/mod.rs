@@ -6,6 +6,7 @@ pub mod driver;
 pub(crate) mod family;
 pub mod iotune;
 pub(crate) mod lower;
+pub mod mapping;
 mod rules;
 
 use super::info::{DeviceInfo, device};

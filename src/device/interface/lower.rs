@@ -7,8 +7,9 @@ use crate::diag::codes::network as network_codes;
 use crate::host::{DhcpRange, ForwardMode, Network, Plug, VhostNetPolicy};
 use crate::plan::{Bridge, ClaimKind, Dhcp, DhcpHost, Link, LinkKind, Need, Props, Use};
 use crate::stage::Env;
+use crate::stage::mapping;
 use crate::stage::{Grant, Lower};
-use crate::vocab::{OnOff, base36, nodes, sum};
+use crate::vocab::{base36, nodes, sum};
 
 /// Adds one interface.
 pub fn interface(interface: &Interface, lx: &mut Lower<'_>) {
@@ -404,7 +405,6 @@ fn device(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
 
 fn virtio(interface: &Interface, props: &mut Props, lx: &mut Lower<'_>) {
     let Some(driver) = &interface.driver else { return };
-    let on = |v: Option<OnOff>| v.map(OnOff::is_on);
     driver.virtio.lower(props, lx);
     match driver.txmode {
         Some(TxMode::Iothread) => {
@@ -415,17 +415,12 @@ fn virtio(interface: &Interface, props: &mut Props, lx: &mut Lower<'_>) {
         }
         None => {}
     }
-    props.maybe("ioeventfd", on(driver.ioeventfd)).maybe("event_idx", on(driver.event_idx));
+    mapping::lower(super::mapping::DRIVER, driver, props);
     if let Some(host) = &driver.host {
-        props.maybe("csum", on(host.csum)).maybe("gso", on(host.gso));
-        props.maybe("host_tso4", on(host.tso4)).maybe("host_tso6", on(host.tso6));
-        props.maybe("host_ecn", on(host.ecn)).maybe("host_ufo", on(host.ufo));
-        props.maybe("mrg_rxbuf", on(host.mrg_rxbuf));
+        mapping::lower(super::mapping::HOST, host, props);
     }
     if let Some(guest) = &driver.guest {
-        props.maybe("guest_csum", on(guest.csum));
-        props.maybe("guest_tso4", on(guest.tso4)).maybe("guest_tso6", on(guest.tso6));
-        props.maybe("guest_ecn", on(guest.ecn)).maybe("guest_ufo", on(guest.ufo));
+        mapping::lower(super::mapping::GUEST, guest, props);
     }
     let queues = interface.queues();
     if queues > 1 {
@@ -435,8 +430,8 @@ fn virtio(interface: &Interface, props: &mut Props, lx: &mut Lower<'_>) {
             props.set("vectors", 2 * queues + 2);
         }
     }
-    props.maybe("rx_queue_size", driver.rx_queue_size).maybe("tx_queue_size", driver.tx_queue_size);
-    props.maybe("rss", on(driver.rss)).maybe("hash", on(driver.rss_hash_report));
+    mapping::lower(super::mapping::QUEUES, driver, props);
+    mapping::lower(super::mapping::HASH, driver, props);
 }
 
 #[cfg(test)]

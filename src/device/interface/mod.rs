@@ -3,6 +3,7 @@
 mod defaults;
 pub(crate) mod family;
 pub(crate) mod lower;
+pub mod mapping;
 mod passt;
 mod rules;
 mod source;

@@ -9,6 +9,7 @@ use crate::diag::codes::{general, hostdev as codes};
 use crate::domain::Domain;
 use crate::plan::Props;
 use crate::stage::Lower;
+use crate::stage::mapping;
 use crate::stage::{Board, Cx, Env, Machine};
 use crate::vocab::OnOff;
 
@@ -94,12 +95,7 @@ impl Family for Iommu {
                 let mut props = Props::driver("intel-iommu");
                 props.set("id", self.info.id.clone());
                 if let Some(driver) = &self.driver {
-                    props.maybe("intremap", driver.intremap);
-                    props.maybe("caching-mode", driver.caching_mode.map(OnOff::is_on));
-                    props.maybe("eim", driver.eim);
-                    props.maybe("device-iotlb", driver.iotlb.map(OnOff::is_on));
-                    props.maybe("aw-bits", driver.aw_bits);
-                    props.maybe("dma-translation", driver.dma_translation.map(OnOff::is_on));
+                    mapping::lower(super::mapping::INTEL, driver, &mut props);
                 }
                 props
             }

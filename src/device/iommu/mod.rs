@@ -1,6 +1,7 @@
 //! `<iommu>`: translation of the addresses that devices use.
 
 pub(crate) mod family;
+pub mod mapping;
 
 use super::info::{DeviceInfo, device};
 use crate::bind::{Binder, Model, Part, Shape, model, print_attr};

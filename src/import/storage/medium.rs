@@ -92,7 +92,7 @@ impl Import {
                 let mut file = drive.take_below("file.");
                 self.storage(&mut file, Medium::new(Vec::new()))?
             }
-            false => self.file(drive.get("file").or(drive.get("file.filename")).map(str::to_string))?,
+            false => self.file(drive.get("file").or(drive.get("file.filename")).map(str::to_string), drive.span)?,
         };
         drive.take("file");
         drive.take("file.filename");
@@ -143,7 +143,7 @@ impl Import {
     }
 
     /// What a file name of QEMU means.
-    fn file(&mut self, name: Option<String>) -> Option<Medium> {
+    fn file(&mut self, name: Option<String>, span: Span) -> Option<Medium> {
         let mut medium = Medium::new(Vec::new());
         let Some(name) = name.filter(|n| !n.is_empty()) else { return Some(medium) };
         if let Some(json) = name.strip_prefix("json:") {
@@ -156,7 +156,14 @@ impl Import {
             let directory = rest.rsplit(':').next().unwrap_or(rest);
             medium.kind = "dir";
             medium.driver.set("type", "fat");
-            medium.readonly = !writable;
+            // The format knows them without writing, which QEMU's own documentation calls unsafe.
+            medium.readonly = true;
+            if writable {
+                self.left_out(
+                    span,
+                    format!("'rw:' of {name}: what the guest writes would change the folder {directory}"),
+                );
+            }
             medium.source = Some(Element::new("source").attr("dir", self.path(directory)));
         } else if let Some(source) = network(&name) {
             medium.kind = "network";

@@ -8,6 +8,8 @@ mod protocols;
 use super::Import;
 use super::element::Element;
 use super::options::Options;
+use super::places::Made;
+use crate::diag::Span;
 use medium::{Medium, cache_mode};
 
 /// A device that shows a disk to the guest.
@@ -30,9 +32,11 @@ struct Place {
 impl Import {
     /// All disks.
     pub fn disks(&mut self) {
+        self.nvme_controllers();
         for (place, mut device) in self.command.find("device", "driver") {
             let Some(bay) = device.get("driver").and_then(bay) else { continue };
-            if self.on_foreign_bus(&device) {
+            let foreign = device.get("subsys").is_some() || device.get("pmrdev").is_some();
+            if self.on_foreign_bus(&device) || foreign {
                 continue;
             }
             let medium = match device.get("drive").map(str::to_string) {
@@ -46,6 +50,11 @@ impl Import {
             let driver = device.take("driver").unwrap_or_default();
             device.take("drive");
             self.command.mark(place);
+            if driver == "nvme" {
+                // The one namespace of a controller that has its disk with it.
+                let id = self.nvme_controller(device);
+                device = Options::at(Span::NONE).with("bus", id).with("nsid", "1");
+            }
             self.disk_at(bay, medium, &driver, device, None);
         }
         for (place, mut drive) in self.command.find("drive", "") {
@@ -55,7 +64,7 @@ impl Import {
             drive.take("if");
             let numbers = ["index", "bus", "unit"].map(|key| drive.take_number(key).map(|n| n as usize));
             drive.take("id");
-            let mut device = Options::at(drive.span);
+            let mut device = Options::at(drive.span).made(drive.made);
             for key in ["serial", "werror", "rerror"] {
                 if let Some(value) = drive.take(key) {
                     device = device.with(key, value);
@@ -90,9 +99,66 @@ impl Import {
             let mut drive = Options::at(argument.value_span).with("file", argument.value.clone().unwrap_or_default());
             if let Some(mut medium) = self.drive(&mut drive, usize::MAX) {
                 medium.readonly |= switch == "cdrom" && bay.bus == "virtio";
-                let device = Options::at(argument.span);
+                let device = Options::at(argument.span).made(argument.made());
                 self.disk_at(bay, Some(medium), "", device, Some(index));
             }
+        }
+        self.board_scsi();
+    }
+
+    /// A controller for NVMe, and how it is called.
+    fn nvme_controller(&mut self, mut device: Options) -> String {
+        let index = self.next_index("nvme", device.get("id"));
+        let id = device.get("id").map_or_else(|| format!("nvme{index}"), str::to_string);
+        self.controllers.insert(("nvme", id.clone()), index);
+        let mut controller = Element::new("controller").attr("type", "nvme").attr("index", index);
+        controller.push_all(device.take("serial").map(|serial| Element::leaf("serial", serial)));
+        self.frontend(&mut controller, "nvme", device);
+        self.devices.push(controller);
+        id
+    }
+
+    /// Controllers for NVMe whose namespaces are devices of their own.
+    fn nvme_controllers(&mut self) {
+        for (place, mut device) in self.command.find("device", "driver") {
+            // Several controllers of one subsystem, and virtual functions, are nothing that the format has.
+            let plain = ["drive", "subsys", "pmrdev"].iter().all(|key| device.get(key).is_none());
+            if device.get("driver") != Some("nvme") || !plain || device.get("id").is_none() {
+                continue;
+            }
+            self.command.mark(place);
+            device.take("driver");
+            self.nvme_controller(device);
+        }
+    }
+
+    /// The name of a namespace, which tells its controller and number.
+    fn namespace(&mut self, device: &mut Options) -> String {
+        let bus = device.take("bus").unwrap_or_default();
+        let controller = self.controllers.get(&("nvme", bus)).copied().unwrap_or(0);
+        let used = self.targets.entry("nvme").or_default();
+        let name = |n: u64| format!("nvme{controller}n{n}");
+        let number = device.take_number("nsid").or_else(|| (1..).find(|n| !used.contains(&name(*n)))).unwrap_or(1);
+        used.push(name(number));
+        name(number)
+    }
+
+    /// The SCSI controller that a board gets for drives with `if=scsi` (QEMU, `lsi53c8xx_handle_legacy_cmdline`).
+    fn board_scsi(&mut self) {
+        let lsi = self.is_versatile();
+        let is = |device: &Element, name: &str, key: &str| device.name() == name && device.get(key) == Some("scsi");
+        let disks = self
+            .devices
+            .iter()
+            .any(|d| d.name() == "disk" && d.find("target").is_some_and(|t| t.get("bus") == Some("scsi")));
+        if lsi && disks && !self.devices.iter().any(|d| is(d, "controller", "type")) {
+            let mut controller =
+                Element::new("controller").attr("type", "scsi").attr("index", 0).attr("model", "lsilogic");
+            // The board makes it with its cards.
+            let made = Options::at(Span::NONE).made(Made::Card(usize::MAX));
+            self.frontend(&mut controller, "lsi", made);
+            self.narrow_scsi.push(0);
+            self.devices.push(controller);
         }
     }
 
@@ -167,7 +233,11 @@ impl Import {
             .and_then(|id| id.strip_prefix("virtio-disk").or(id.strip_prefix("usb-disk"))?.parse::<usize>().ok());
         let place = self.disk_place(&bay, &mut device, wanted.or(own));
         let (bus, prefix) = if place.on_ahci { ("sata", "sd") } else { (bay.bus, bay.prefix) };
-        let mut target = Element::new("target").attr("dev", self.target(prefix, place.number)).attr("bus", bus);
+        let dev = match bay.bus {
+            "nvme" => self.namespace(&mut device),
+            _ => self.target(prefix, place.number),
+        };
+        let mut target = Element::new("target").attr("dev", dev).attr("bus", bus);
         if let Some(removable) = device.take_on_off("removable").filter(|_| bay.bus == "usb") {
             target.set("removable", removable);
         }
@@ -187,6 +257,7 @@ impl Import {
         }
         disk.push_all(place.address);
         device.same("hotplugged", &["off"]);
+        let frontend = if frontend.is_empty() && bay.bus == "virtio" { "virtio-blk-pci" } else { frontend };
         self.frontend(&mut disk, frontend, device);
         self.devices.push(disk);
     }
@@ -226,11 +297,7 @@ impl Import {
                 driver.set(name, value);
             }
         }
-        for key in ["ioeventfd", "event_idx"] {
-            if let Some(state) = device.take_on_off(key) {
-                driver.set(key, state);
-            }
-        }
+        super::frontend::mapped(crate::device::disk::mapping::EVENTS, driver, device);
         self.virtio(driver, device);
     }
 
@@ -273,10 +340,25 @@ impl Import {
         Place { number: Some(number), address: Some(drive_address(at.0, at.1, 0, at.2)), on_ahci }
     }
 
+    /// Whether a number on a SCSI bus is taken.
+    fn has_scsi(&self, controller: u32, narrow: bool, number: usize) -> bool {
+        let key = if narrow { "unit" } else { "target" };
+        let of = |address: &Element, name: &str| address.get(name).and_then(|n| n.parse::<usize>().ok());
+        self.devices.iter().any(|device| {
+            let scsi = device.find("target").is_some_and(|t| t.get("bus") == Some("scsi"));
+            let address = device.find("address").filter(|a| a.get("type") == Some("drive"));
+            scsi && address
+                .is_some_and(|a| of(a, "controller") == Some(controller as usize) && of(a, key) == Some(number))
+        })
+    }
+
     fn scsi_place(&mut self, device: &mut Options, place: Place) -> Place {
         let bus = device.take("bus");
         let id = bus.as_deref().and_then(|b| b.strip_suffix(".0")).map(str::to_string);
         let controller = id.and_then(|id| self.controllers.get(&("scsi", id)).copied());
+        // Unless one is named, QEMU takes the first bus that there is.
+        let first = self.controllers.iter().any(|((kind, _), index)| *kind == "scsi" && *index == 0);
+        let controller = controller.or((bus.is_none() && first).then_some(0));
         let [channel, id, lun] = ["channel", "scsi-id", "lun"].map(|key| device.take_number(key).map(|n| n as usize));
         let narrow = controller.map_or(self.arch() == "sparc", |c| self.narrow_scsi.contains(&c));
         let (unit, target) = if narrow { (id, None) } else { (lun, id) };
@@ -287,6 +369,14 @@ impl Import {
         if given.is_some_and(|g| g.starts_with("drive-") || Some(g.as_str()) == device.get("serial")) {
             device.take("device_id");
         }
+        // QEMU takes the first number that is free.
+        let (unit, target) = match (unit, target, controller) {
+            (None, None, Some(controller)) if channel.is_none() => {
+                let free = (0..).find(|n| !self.has_scsi(controller, narrow, *n));
+                if narrow { (free, None) } else { (None, free) }
+            }
+            (unit, target, _) => (unit, target),
+        };
         let is_said = controller.is_some() || unit.is_some() || target.is_some();
         let zero = |part: Option<usize>| part.unwrap_or(0);
         let address = is_said.then(|| drive_address(controller.unwrap_or(0), zero(channel), zero(target), zero(unit)));
@@ -344,6 +434,7 @@ fn bay(driver: &str) -> Option<Bay> {
         "ide-cd" => ("cdrom", "ide", "hd"),
         "usb-storage" => ("disk", "usb", "sd"),
         "floppy" => ("floppy", "fdc", "fd"),
+        "nvme" | "nvme-ns" => ("disk", "nvme", "nvme"),
         _ => return None,
     };
     Some(Bay { device, bus, prefix })

@@ -5,6 +5,8 @@
 
 mod paths;
 
+pub use paths::relative;
+
 use crate::plan::{Arg, ClaimKind, Need};
 use crate::stage::Lower;
 use crate::vocab::options::parts;

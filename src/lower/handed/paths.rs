@@ -77,8 +77,16 @@ pub(super) fn touch(switch: &str, value: &Options<'_>, site: Site, lx: &mut Lowe
 
 /// The files of one switch.
 fn found(switch: &str, value: &Options<'_>) -> Vec<(String, Use, Grant)> {
-    let rows = TABLE.iter().filter(|(switches, ..)| switches.contains(&switch));
-    let all = rows.filter_map(|(_, at, usage, grant)| {
+    // A relative path is one of a folder that a unit does not have; `nbd:…` is no path.
+    let is_file = |path: &str| path.starts_with('/') && !is_node(path);
+    let all = named(switch, value).filter(|(path, ..)| is_file(path));
+    all.map(|(path, usage, grant)| (path.to_string(), usage, narrowed(grant, value))).collect()
+}
+
+/// What the rows of the table find.
+fn named<'v>(switch: &'v str, value: &'v Options<'_>) -> impl Iterator<Item = (&'v str, Use, &'static Grant)> {
+    let rows = TABLE.iter().filter(move |(switches, ..)| switches.contains(&switch));
+    rows.filter_map(move |(_, at, usage, grant)| {
         let path = match at {
             At::Whole => value.kind(),
             At::Key(kind, key) if kind.is_empty() || value.kind() == *kind => value.get(key)?,
@@ -87,11 +95,20 @@ fn found(switch: &str, value: &Options<'_>) -> Vec<(String, Use, Grant)> {
                 value.kind().strip_prefix("mon:").unwrap_or(value.kind()).strip_prefix(word)?.strip_prefix(':')?
             }
         };
-        // A relative path is one of a folder that a unit does not have; `nbd:…` is no path.
-        let is_file = path.starts_with('/') && !is_node(path);
-        is_file.then(|| (path.to_string(), *usage, narrowed(grant, value)))
+        Some((path, *usage, grant))
+    })
+}
+
+/// The files that the value of a switch names relative to the folder in which QEMU is started. What QEMU looks up among its own
+/// files, and what is no file (`nbd:…`), is not among them.
+pub fn relative(switch: &str, value: &str) -> Vec<String> {
+    let options = Options::of(value);
+    let found = named(switch, &options).filter(|(path, usage, _)| {
+        let own = matches!(usage, Use::OptionRom | Use::Firmware) && !path.contains('/');
+        let scheme = path.split('/').next().unwrap_or_default().contains(':');
+        !path.is_empty() && !path.starts_with('/') && !own && !scheme && *path != "none"
     });
-    all.collect()
+    found.map(|(path, ..)| path.to_string()).collect()
 }
 
 /// A grant for what is only read, where the options say so; a socket that QEMU itself listens on.
@@ -132,5 +149,17 @@ mod tests {
         assert_eq!(of("serial", "file:/srv/x.log"), ["/srv/x.log rw"]);
         assert_eq!(of("device", "e1000,romfile=/srv/rom"), ["/srv/rom r"]);
         assert_eq!(of("append", "/srv/x"), [""; 0]);
+    }
+
+    #[test]
+    fn relative_files_of_arguments() {
+        assert_eq!(relative("drive", "file=./a.img,if=none"), ["./a.img"]);
+        assert_eq!(relative("debugcon", "file:x.log"), ["x.log"]);
+        assert_eq!(relative("D", "x.log"), ["x.log"]);
+        for (switch, value) in
+            [("drive", "file=/a"), ("drive", "file=nbd:h:1"), ("device", "e1000,romfile=x.rom"), ("drive", "if=none")]
+        {
+            assert!(relative(switch, value).is_empty(), "{switch} {value}");
+        }
     }
 }

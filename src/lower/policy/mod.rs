@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 
 #[cfg(feature = "host")]
 pub use places::closed;
+pub use options::refused;
 pub use programs::refused_emulator;
 
 /// Checks the Plan, and what is handed through to QEMU.

@@ -82,18 +82,7 @@ pub fn check(lx: &mut Lower<'_>) {
         let next = args.get(i + 1).map(|a| a.value.as_str()).unwrap_or_default();
         // QEMU takes two hyphens for one.
         let switch = arg.value.strip_prefix('-').filter(|s| s.starts_with('-')).unwrap_or(&arg.value);
-        let why = match switch {
-            "-sandbox" => "the sandbox is virtc's to set",
-            "-daemonize" | "-pidfile" => "the unit looks after the process",
-            "-chroot" | "-runas" | "-run-with" => "the unit sets the account and the root folder",
-            // The address of a migration is a URI, or JSON in newer versions.
-            "-incoming" if next.starts_with("exec:") || next.trim_start().starts_with('{') && next.contains("exec") => {
-                "it runs a command"
-            }
-            "-readconfig" | "-plugin" => "it brings in what virtc cannot see",
-            "-netdev" | "-net" | "-nic" if runs_command(next) => "it runs a command",
-            _ => continue,
-        };
+        let Some(why) = refused(switch, next) else { continue };
         faults.push((arg.site, format!("'{}' may not be handed through to QEMU: {why}", arg.value)));
     }
     // What only says how a thing is written down takes nothing away from the machine.
@@ -108,6 +97,22 @@ pub fn check(lx: &mut Lower<'_>) {
         lx.error(&codes::FORBIDDEN_OPTION, site, message)
             .help("leave it out; --target libvirt shows what libvirt does");
     }
+}
+
+/// Why a switch with this value is not handed through to QEMU.
+pub fn refused(switch: &str, value: &str) -> Option<&'static str> {
+    Some(match switch {
+        "-sandbox" => "the sandbox is virtc's to set",
+        "-daemonize" | "-pidfile" => "the unit looks after the process",
+        "-chroot" | "-runas" | "-run-with" => "the unit sets the account and the root folder",
+        // The address of a migration is a URI, or JSON in newer versions.
+        "-incoming" if value.starts_with("exec:") || value.trim_start().starts_with('{') && value.contains("exec") => {
+            "it runs a command"
+        }
+        "-readconfig" | "-plugin" => "it brings in what virtc cannot see",
+        "-netdev" | "-net" | "-nic" if runs_command(value) => "it runs a command",
+        _ => return None,
+    })
 }
 
 /// Whether a network back end of the user's own has a command of the XML run for what the guest sends (`guestfwd=…-cmd:…`).

@@ -7,6 +7,7 @@ use crate::device::disk::driver::{ErrorPolicy, ReadErrorPolicy, ThreadQueues};
 use crate::device::disk::{Disk, DiskBus, DiskDevice, DiskModel, Translation};
 use crate::plan::{Prop, Props};
 use crate::stage::Lower;
+use crate::stage::mapping;
 use crate::stage::{Board, Quirk};
 use crate::vocab::{OnOff, YesNo};
 
@@ -143,8 +144,7 @@ fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
     let Some(driver) = &disk.driver else { return props };
     driver.virtio.lower(&mut props, lx);
     props.maybe("iothread", driver.iothread.map(|id| format!("iothread{id}")));
-    props.maybe("ioeventfd", driver.ioeventfd.map(OnOff::is_on));
-    props.maybe("event_idx", driver.event_idx.map(OnOff::is_on));
+    mapping::lower(crate::device::disk::mapping::EVENTS, driver, &mut props);
     // SCSI requests of the guest used to be passed on by default.
     if disk.device() == DiskDevice::Lun {
         props.set("scsi", true);

@@ -155,6 +155,9 @@ impl Shell<'_> {
             _ if own && matches!(words.first(), Some(&("readlink" | "realpath"))) => return Ok(self.script_path()),
             _ => {}
         }
+        if let Some(value) = self.words_of(text).and_then(|words| self.path_of(&words)) {
+            return Ok(value);
+        }
         if let Some(value) =
             text.strip_prefix('(').and_then(|t| t.strip_suffix(')')).and_then(|sum| self.arithmetic(sum))
         {
@@ -165,6 +168,37 @@ impl Shell<'_> {
             what: "only a shell can tell what this prints".to_string(),
             help: format!("write the value itself, or {PROCESS}"),
         })
+    }
+
+    /// The words of a single command whose words are all known.
+    fn words_of(&self, text: &str) -> Option<Vec<String>> {
+        let mut out = Vec::new();
+        for token in super::lex::tokens(text, 0).ok()? {
+            match token {
+                super::lex::Token::Word(word) => out.extend(self.fields(&word).ok()?),
+                _ => return None,
+            }
+        }
+        Some(out)
+    }
+
+    /// What programs that only work on names print. Links are not followed: nobody knows the host of the script.
+    fn path_of(&self, words: &[String]) -> Option<String> {
+        let (name, rest) = words.split_first()?;
+        let operands: Vec<&str> = rest.iter().map(String::as_str).filter(|w| !w.starts_with('-')).collect();
+        let split =
+            |path: &str| path.trim_end_matches('/').rsplit_once('/').map(|(d, n)| (d.to_string(), n.to_string()));
+        match (name.as_str(), operands.as_slice()) {
+            ("realpath" | "readlink", [path]) => Some(crate::import::source::line::below(&self.here(), path)),
+            ("dirname", [path]) => Some(split(path).map_or_else(|| ".".to_string(), |(directory, _)| directory)),
+            ("basename", [path]) => Some(split(path).map_or_else(|| (*path).to_string(), |(_, name)| name)),
+            ("basename", [path, ending]) => {
+                let name = split(path).map_or_else(|| (*path).to_string(), |(_, name)| name);
+                Some(name.strip_suffix(ending).unwrap_or(&name).to_string())
+            }
+            ("echo", operands) if rest.len() == operands.len() => Some(operands.join(" ")),
+            _ => None,
+        }
     }
 
     /// Numbers with `+`, `-`, `*`, `/` between them, from left to right; none if it is more than that.
@@ -254,7 +288,7 @@ fn trimmed(value: &str, pattern: &str, operator: &str) -> String {
 }
 
 /// Whether a text fits a pattern of `*`, `?` and plain characters.
-fn matches(text: &str, pattern: &str) -> bool {
+pub(super) fn matches(text: &str, pattern: &str) -> bool {
     match pattern.chars().next() {
         None => text.is_empty(),
         Some('*') => {

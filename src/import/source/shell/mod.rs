@@ -135,6 +135,11 @@ impl<'a> Shell<'a> {
                     }
                     command.clear();
                 }
+                Token::Word(word) if word.plain() == Some("case") && command.iter().all(|t| opens(t)) => {
+                    self.command(&command);
+                    command.clear();
+                    i = self.case(tokens, i, word.span);
+                }
                 Token::Operator(operator) => {
                     self.command(&command);
                     command.clear();
@@ -145,6 +150,73 @@ impl<'a> Shell<'a> {
         }
         self.command(&command);
         self.joint = None;
+    }
+
+    /// `case`: from behind the word to behind its `esac`. What the word is, decides which commands are run; where that is not
+    /// known, each of them may be.
+    fn case(&mut self, tokens: &[Token], from: usize, span: Span) -> usize {
+        let plain = |token: &Token, text: &str| matches!(token, Token::Word(w) if w.plain() == Some(text));
+        let subject = match tokens.get(from) {
+            Some(Token::Word(word)) => self.one(word).ok(),
+            _ => None,
+        };
+        let mut at = (from..tokens.len()).find(|&i| plain(&tokens[i], "in")).map_or(tokens.len(), |i| i + 1);
+        let mut taken = false;
+        while let Some(token) = tokens.get(at) {
+            match token {
+                Token::Operator("\n" | "(" | ";") => at += 1,
+                token if plain(token, "esac") => return at + 1,
+                _ => {
+                    let close = (at..tokens.len()).find(|&i| tokens[i] == Token::Operator(")")).unwrap_or(tokens.len());
+                    let body = close + 1..end_of_arm(tokens, close + 1);
+                    let run = match &subject {
+                        Some(subject) if !taken => self.fits(subject, &tokens[at..close], span),
+                        Some(_) => Run::No,
+                        None => Run::Perhaps(span),
+                    };
+                    taken |= run == Run::Yes;
+                    self.blocks.push(Block::Other { end: "esac", run });
+                    self.tokens(tokens.get(body.clone()).unwrap_or_default());
+                    self.blocks.pop();
+                    at = body.end;
+                    if tokens.get(at).is_some_and(|t| matches!(t, Token::Operator(";;" | ";&" | ";;&"))) {
+                        at += 1;
+                    }
+                }
+            }
+        }
+        at
+    }
+
+    /// Whether a text fits one of the patterns of an arm.
+    fn fits(&self, subject: &str, patterns: &[Token], span: Span) -> Run {
+        let mut out = Run::No;
+        for pattern in patterns {
+            let Token::Word(word) = pattern else { continue };
+            match self.one(word) {
+                Ok(pattern) if pattern.contains('[') => out = Run::Perhaps(span),
+                Ok(pattern) if expand::matches(subject, &pattern) => return Run::Yes,
+                Ok(_) => {}
+                Err(_) => out = Run::Perhaps(span),
+            }
+        }
+        out
+    }
+
+    /// `shift`: the first arguments are gone.
+    fn shift(&mut self, words: &[&Raw], run: Run) {
+        let Some(Value::Many(mut all)) = self.variables.get("@").cloned() else { return };
+        let count = words.get(1).and_then(|w| w.plain()).and_then(|n| n.parse().ok()).unwrap_or(1_usize);
+        all.drain(..count.min(all.len()));
+        for (i, name) in (1..10).map(|i| (i, i.to_string())) {
+            match all.get(i - 1) {
+                Some(value) => self.set(name, Value::One(value.clone()), run, span_of_words(words)),
+                None => drop(self.variables.remove(&name)),
+            }
+        }
+        for name in ["@", "*"] {
+            self.set(name.to_string(), Value::Many(all.clone()), run, span_of_words(words));
+        }
     }
 
     /// Whether commands are run where the script is now.
@@ -267,9 +339,12 @@ impl<'a> Shell<'a> {
                 self.change_directory(words.get(1).copied());
                 return None;
             }
+            Some("shift") => {
+                self.shift(words, run);
+                return Some(true);
+            }
             Some(
-                "set" | "shift" | "trap" | "exit" | "return" | "wait" | "break" | "continue" | "sleep" | "unset"
-                | "popd" | "in",
+                "set" | "trap" | "exit" | "return" | "wait" | "break" | "continue" | "sleep" | "unset" | "popd" | "in",
             ) => {
                 return None;
             }
@@ -506,6 +581,30 @@ fn is_definition(command: &[&Token], next: Option<&Token>) -> bool {
     matches!(command, [.., Token::Word(name)] if name.plain().is_some())
         && next == Some(&Token::Operator(")"))
         && command.len() <= 2
+}
+
+/// Whether a command may begin behind a word: `then`, `do`, `else`, a brace.
+fn opens(token: &Token) -> bool {
+    matches!(token, Token::Word(w) if matches!(w.plain(), Some("then" | "do" | "else" | "{" | "!" | "time")))
+}
+
+/// Where an arm of `case` ends: at its `;;`, or at `esac`.
+fn end_of_arm(tokens: &[Token], from: usize) -> usize {
+    let mut depth = 0;
+    for (i, token) in tokens.iter().enumerate().skip(from) {
+        match token {
+            Token::Word(word) if word.plain() == Some("case") => depth += 1,
+            Token::Word(word) if word.plain() == Some("esac") && depth == 0 => return i,
+            Token::Word(word) if word.plain() == Some("esac") => depth -= 1,
+            Token::Operator(";;" | ";&" | ";;&") if depth == 0 => return i,
+            _ => {}
+        }
+    }
+    tokens.len()
+}
+
+fn span_of_words(words: &[&Raw]) -> Span {
+    words.first().map_or(Span::NONE, |word| word.span)
 }
 
 /// The tokens between the braces of a function's body.

@@ -70,6 +70,35 @@ fn functions_are_read_where_they_are_called() {
 }
 
 #[test]
+fn a_case_is_what_its_word_is() {
+    let text = "A=arm\ncase $A in\n x86*|amd64) Q=kvm ;;\n a*) Q=qemu-system-arm ;;\n *) Q=x ;;\nesac\n$Q -m 7";
+    assert_eq!(one(text), ["qemu-system-arm", "-m", "7"]);
+    // A word that nobody knows: each arm may be run.
+    assert_eq!(
+        one("case \"$1\" in\n start) qemu-system-arm -m 7 ;;\n stop) kill 1 ;;\nesac"),
+        ["qemu-system-arm", "-m", "7"]
+    );
+    assert_eq!(one("case a in a) case b in b) M=7;; esac;; esac; kvm -m $M"), ["kvm", "-m", "7"]);
+}
+
+#[test]
+fn arguments_are_shifted_away() {
+    assert_eq!(
+        one("run() { local d=$1; shift; qemu-system-x86_64 -hda $d \"$@\"; }\nrun a.img -m 7"),
+        ["qemu-system-x86_64", "-hda", "a.img", "-m", "7"]
+    );
+}
+
+#[test]
+fn programs_that_work_on_names_are_known() {
+    assert_eq!(
+        one("D=/srv/x/a.img\nkvm -hda $(dirname \"$D\")/b -name $(basename $D .img)")[1..],
+        ["-hda", "/srv/x/b", "-name", "a"]
+    );
+    assert_eq!(one("cd /srv\nkvm -hda $(realpath a.img)")[1..], ["-hda", "/srv/a.img"]);
+}
+
+#[test]
 fn what_only_a_shell_knows_is_refused_in_its_place() {
     for (text, what) in [
         ("qemu-system-x86_64 -hda $DISK", "'DISK' is not set"),
