@@ -771,7 +771,7 @@ fn names_of_sound_and_buses_start_nothing() {
     ] {
         assert_eq!(errors("", &alsa(dev)), ["VC1101"], "{dev}");
     }
-    for dev in ["default", "hw:0,0", "plughw:CARD=PCH,DEV=0", "sysdefault:CARD=x"] {
+    for dev in ["default", "hw:0,0", "plughw:CARD=PCH,DEV=0", "sysdefault:CARD=x", "/dev/dsp0"] {
         assert_eq!(errors("", &alsa(dev)), [""; 0], "{dev}");
     }
     let oss = |dev: &str| domain(QEMU, &format!("<audio id='1' type='oss'><output dev='{dev}'/></audio>"), "");
