@@ -271,6 +271,9 @@ macro_rules! check_field {
     (need, $holder:ident, $ty:ty, $xml:literal) => {
         $crate::bind::check_field!(attr, $holder, $ty, $xml)
     };
+    (key, $holder:ident, $ty:ty, $xml:literal) => {
+        $crate::bind::check_field!(attr, $holder, $ty, $xml)
+    };
     (text, $holder:ident, $ty:ty) => {};
     (part, $holder:ident, $ty:ty) => {};
     (extra, $holder:ident, $ty:ty) => {};

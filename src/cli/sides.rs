@@ -374,7 +374,8 @@ fn command_line(member: &Member, world: &World<'_>) -> Option<(Result<Compared, 
     let why = compiled.diags.iter().find(|d| d.severity == Severity::Error).map(|d| d.message.clone());
     let fault = || format!("no domain can be made of it: {}", why.unwrap_or_default());
     let file = source.name.clone();
-    Some((compiled.plan.map(|plan| Compared { plan, file, derived }).ok_or_else(fault), diags))
+    let text = Some(imported.xml);
+    Some((compiled.plan.map(|plan| Compared { plan, file, text, derived }).ok_or_else(fault), diags))
 }
 
 /// Where the process of a command line runs; of another file, where we are.

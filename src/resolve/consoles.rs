@@ -42,7 +42,7 @@ const ISA_PORTS: u32 = 4;
 /// The ports of an ISA bus, where the XML says that it means that bus: each is one port's, and who names none gets the
 /// first that is free.
 fn number_isa(serials: &mut [Serial], cx: &mut Cx<'_>) {
-    let isa = |s: &Serial| s.target.as_ref().is_some_and(|t| t.kind == Some(SerialTargetType::Isa));
+    let isa = |s: &Serial| s.target.as_ref().is_some_and(|t| t.kind == Some(SerialTargetType::IsaSerial));
     let mut taken = [false; ISA_PORTS as usize];
     for serial in serials.iter().filter(|s| isa(s)) {
         let Some(port) = serial.target.as_ref().and_then(|t| t.port) else { continue };
