@@ -219,6 +219,8 @@ fn every_word_of_own_domains_comes_back_or_is_told() {
 
 /// Words of scripts that are in the domain as an element of another name: the element.
 const ELEMENTS: &[(&str, &str)] = &[
+    // Its other name.
+    ("-device=ich9-ahci", "type='sata'"),
     ("-enable-kvm", "type='kvm'"),
     ("accel=kvm", "type='kvm'"),
     ("-accel=kvm", "type='kvm'"),

@@ -189,7 +189,7 @@ fn what_cannot_be_is_said() {
         (disk("<target dev='vda' bus='virtio'/><throttlefilters><throttlefilter group='g'/></throttlefilters>"), "'g'"),
         (disk("<target dev='vda' bus='virtio'/>") + &disk("<target dev='vda' bus='virtio'/>"), "duplicated"),
         ("<disk type='file'><target dev='vda' bus='virtio'/></disk>".to_string(), "has no <source>"),
-        ("<disk type='dir'><source dir='/d'/><target dev='vda' bus='virtio'/></disk>".to_string(), "read-write"),
+        ("<disk type='dir'><driver type='fat'/><source dir='/d'/><target dev='vda' bus='virtio'/></disk>".to_string(), "read-write"),
         (
             "<filesystem type='mount' accessmode='passthrough'><driver type='handle'/><source dir='/a'/><target dir='t'/></filesystem>"
                 .to_string(),

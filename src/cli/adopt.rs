@@ -4,6 +4,7 @@
 //! machines that they know. What libvirt keeps elsewhere (networks, pools, which machines start with the host) becomes host facts, and
 //! a report says what is the same, what is to be done by hand, with the commands, and what cannot be had.
 
+mod conf;
 mod libvirt;
 mod report;
 
@@ -12,11 +13,12 @@ use super::{Exit, Shared, complain, inputs, tree};
 use crate::compile::{Compiled, Until, compile_locked};
 use crate::diag::{Diagnostics, Severity};
 use crate::emit::{Artifact, Fitter, Names};
-use crate::host::{Host, qemu_conf};
+use crate::host::Host;
 use crate::lock::{self, Lock};
 use crate::plan::{Plan, Target};
 use crate::run::remote::{self, Connection, Remote};
 use crate::stage::Options;
+use conf::Conf;
 use libvirt::{Definition, Found};
 use report::Machine;
 use std::collections::BTreeSet;
@@ -133,38 +135,6 @@ fn copied(host: &Remote, place: &Path) -> Result<(), String> {
     match (unpacked.success(), sent.code()) {
         (true, Some(0 | 1)) => Ok(()),
         _ => Err("the definitions could not be copied from that host".to_string()),
-    }
-}
-
-/// What came of `qemu.conf`.
-#[derive(Default)]
-pub struct Conf {
-    /// Its keys.
-    said: Vec<qemu_conf::Said>,
-    /// What is wrong with it, or unknown.
-    faults: Vec<String>,
-    /// The displays whose common password stands in it.
-    passwords: Vec<&'static str>,
-}
-
-impl Conf {
-    /// Reads it on top of other facts. A password goes into no file that git keeps.
-    fn read(text: &str, host: Host) -> (Host, Conf) {
-        let mut diags = Diagnostics::new();
-        let before = host.clone();
-        let mut host = qemu_conf::import(text, host, &|path| Path::new(path).is_dir(), &mut diags);
-        let mut passwords = Vec::new();
-        for (name, password, old) in [
-            ("vnc", &mut host.vnc.password, before.vnc.password),
-            ("spice", &mut host.spice.password, before.spice.password),
-            ("rdp", &mut host.rdp.password, before.rdp.password),
-        ] {
-            passwords.extend((*password != old).then_some(name));
-            *password = old;
-        }
-        let grave = diags.sorted().into_iter().filter(|d| d.severity != Severity::Note);
-        let faults = grave.map(|d| d.message.clone()).collect();
-        (host, Conf { said: qemu_conf::said(text), faults, passwords })
     }
 }
 

@@ -12,7 +12,6 @@ use super::run::fail;
 use super::{Exit, Shared, complain, helper, installed, show, tree};
 use crate::diag::Diagnostics;
 use crate::diag::codes::fleet as codes;
-use crate::emit::Artifact;
 use crate::emit::manifest::SHARE;
 use crate::fleet::inventory::Present;
 use crate::fleet::{self, Member};
@@ -22,7 +21,6 @@ use installed::{Tree, verify};
 use live::{Host as _, This};
 use similar::TextDiff;
 use std::io::{IsTerminal, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use transaction::{Change, Content, Duties, STORE, Store};
@@ -132,7 +130,7 @@ fn lock(root: &Path) -> Result<std::fs::File, String> {
 
 /// A tree, if the folder is one as `virtc build` has left it. What is wrong with it is told.
 pub fn tree_of(folder: &Path, shared: &Shared) -> Result<Tree, Exit> {
-    let artifacts = collect(folder).map_err(|why| {
+    let artifacts = super::tree::collect(folder).map_err(|why| {
         complain(&why);
         Exit::Environment
     })?;
@@ -409,43 +407,6 @@ fn deployments(root: &Path) -> Vec<String> {
     let mut names: Vec<String> = entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect();
     names.sort();
     names
-}
-
-/// All files of a tree, relative to it, in order. What stands at its top (dependency files) is for make, not for the host.
-pub fn collect(folder: &Path) -> Result<Vec<Artifact>, String> {
-    let mut artifacts = Vec::new();
-    let mut left = vec![folder.to_path_buf()];
-    while let Some(next) = left.pop() {
-        let failed = |path: &Path, e: std::io::Error| format!("cannot read {}: {e}", path.display());
-        for entry in std::fs::read_dir(&next).map_err(|e| failed(&next, e))? {
-            let path = entry.map_err(|e| failed(&next, e))?.path();
-            let kind = std::fs::symlink_metadata(&path).map_err(|e| failed(&path, e))?;
-            if kind.is_dir() {
-                left.push(path);
-                continue;
-            }
-            let Ok(inner) = path.strip_prefix(folder) else { continue };
-            if inner.components().count() < 2 {
-                continue;
-            }
-            if !kind.is_file() {
-                return Err(format!("{} is not a regular file", path.display()));
-            }
-            let mode = kind.permissions().mode() & 0o7777;
-            // No output of virtc is so: somebody has put it there.
-            if mode & 0o7002 != 0 {
-                let why = "a file of a tree has no special bits, and not everybody writes it";
-                return Err(format!("{} has the mode {mode:o}: {why}", path.display()));
-            }
-            if inner.to_str().is_none_or(|name| name.chars().any(char::is_control)) {
-                return Err(format!("{:?} is no name of a file of a tree", inner));
-            }
-            let contents = std::fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
-            artifacts.push(Artifact { mode, ..Artifact::new(inner.display().to_string(), contents) });
-        }
-    }
-    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(artifacts)
 }
 
 /// A change as a unified diff.

@@ -11,6 +11,7 @@
 //! All are written here, and the same tree gives the same bytes.
 
 mod archive;
+mod args;
 mod control;
 mod extension;
 mod rpm;
@@ -25,60 +26,10 @@ use crate::emit::{Artifact, Templates};
 use crate::fleet::inventory::Present;
 use crate::plan::Plan;
 use archive::{ar, gzip, members, tar};
+pub use args::Args;
+use args::{OnUpgrade, maintainer, one_line};
 use md5::{Digest, Md5};
 use std::path::{Path, PathBuf};
-
-// Arguments of `virtc package`.
-#[derive(clap::Args)]
-#[command(group = clap::ArgGroup::new("carrier").required(true))]
-pub struct Args {
-    /// The tree that `virtc build` wrote
-    #[arg(required_unless_present = "common")]
-    tree: Option<PathBuf>,
-    /// Make the package that those of machines depend on: the helper of their units, and their target
-    #[arg(long, conflicts_with_all = ["tree", "name", "tar", "sysext"])]
-    common: bool,
-    /// Make a Debian package
-    #[arg(long, group = "carrier")]
-    deb: bool,
-    /// Make a package for Fedora and its kin
-    #[arg(long, group = "carrier")]
-    rpm: bool,
-    /// Make an archive, to be unpacked at /
-    #[arg(long, group = "carrier")]
-    tar: bool,
-    /// Make a system extension and a configuration extension, as folders for /var/lib/extensions and /var/lib/confexts
-    #[arg(long, group = "carrier")]
-    sysext: bool,
-    /// What to write; name and version by default, in this folder
-    #[arg(short, long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Name of the package
-    #[arg(long, default_value = "virtc-machines")]
-    name: String,
-    /// Version of the package
-    #[arg(long, value_name = "VERSION", default_value = "1")]
-    package_version: String,
-    /// Who answers for it [default: DEBFULLNAME <DEBEMAIL>]
-    #[arg(long)]
-    maintainer: Option<String>,
-    /// What an upgrade does with machines that run: nothing, so that they have what is new after their next start; or a restart
-    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
-    on_upgrade: OnUpgrade,
-    /// Start the machines when the package is installed first
-    #[arg(long)]
-    start: bool,
-}
-
-/// What an upgrade does with machines that run.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum OnUpgrade {
-    /// They run on.
-    #[default]
-    Keep,
-    /// They are restarted.
-    Restart,
-}
 
 /// Makes the package.
 pub fn run(args: &Args, shared: &Shared) -> Exit {
@@ -218,11 +169,6 @@ fn copies_of_profiles(package: &str, files: &[Artifact]) -> Vec<(String, Artifac
     files.iter().filter(|f| f.path.starts_with("etc/")).map(copy).collect()
 }
 
-/// A name in a text whose lines mean something.
-fn one_line(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
-}
-
 /// What a package is, besides its files.
 struct Package<'a> {
     name: &'a str,
@@ -294,22 +240,6 @@ fn override_of_lintian(package: &str, units: &[String]) -> Option<Artifact> {
     let text = format!("# Machines are stopped and started together, by virtc.target of virtc-common.\n{lines}");
     (!units.is_empty()).then(|| Artifact::new(format!("usr/share/lintian/overrides/{package}"), text))
 }
-
-/// Who answers for a package.
-fn maintainer(args: &Args) -> String {
-    let of_environment = || {
-        let address = std::env::var("DEBEMAIL").or_else(|_| std::env::var("EMAIL")).ok()?;
-        match std::env::var("DEBFULLNAME").or_else(|_| std::env::var("NAME")) {
-            Ok(name) if !address.contains('<') => Some(format!("{name} <{address}>")),
-            _ => Some(address),
-        }
-    };
-    let usable = |text: &String| !text.is_empty() && !text.chars().any(char::is_control) && text.contains('@');
-    args.maintainer.clone().or_else(|| of_environment().filter(usable)).unwrap_or_else(|| MAINTAINER.to_string())
-}
-
-/// Where nobody is named.
-const MAINTAINER: &str = "Administrator of the machines <machines@virtc.invalid>";
 
 fn copyright(maintainer: &str, year: &str) -> String {
     format!(

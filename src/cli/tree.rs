@@ -34,6 +34,43 @@ impl std::fmt::Display for Fault {
     }
 }
 
+/// All files of a tree, relative to it, in order. What stands at its top (dependency files) is for make, not for the host.
+pub fn collect(folder: &Path) -> Result<Vec<Artifact>, String> {
+    let mut artifacts = Vec::new();
+    let mut left = vec![folder.to_path_buf()];
+    while let Some(next) = left.pop() {
+        let failed = |path: &Path, e: io::Error| format!("cannot read {}: {e}", path.display());
+        for entry in fs::read_dir(&next).map_err(|e| failed(&next, e))? {
+            let path = entry.map_err(|e| failed(&next, e))?.path();
+            let kind = fs::symlink_metadata(&path).map_err(|e| failed(&path, e))?;
+            if kind.is_dir() {
+                left.push(path);
+                continue;
+            }
+            let Ok(inner) = path.strip_prefix(folder) else { continue };
+            if inner.components().count() < 2 {
+                continue;
+            }
+            if !kind.is_file() {
+                return Err(format!("{} is not a regular file", path.display()));
+            }
+            let mode = kind.permissions().mode() & 0o7777;
+            // No output of virtc is so: somebody has put it there.
+            if mode & 0o7002 != 0 {
+                let why = "a file of a tree has no special bits, and not everybody writes it";
+                return Err(format!("{} has the mode {mode:o}: {why}", path.display()));
+            }
+            if inner.to_str().is_none_or(|name| name.chars().any(char::is_control)) {
+                return Err(format!("{:?} is no name of a file of a tree", inner));
+            }
+            let contents = fs::read_to_string(&path).map_err(|e| failed(&path, e))?;
+            artifacts.push(Artifact { mode, ..Artifact::new(inner.display().to_string(), contents) });
+        }
+    }
+    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(artifacts)
+}
+
 /// Puts artifacts into their place below `target` and takes `gone` away: all of it, or nothing has changed.
 pub fn write(target: &Path, artifacts: &[Artifact], gone: &BTreeSet<String>) -> Result<(), Fault> {
     let staging = Staging::new(target)?;

@@ -16,6 +16,7 @@ pub mod limits;
 pub mod manifest;
 mod names;
 pub mod networks;
+mod rooted;
 pub mod selinux;
 pub(crate) mod shaping;
 pub mod systemd;

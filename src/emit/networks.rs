@@ -5,7 +5,7 @@
 use super::artifact::Artifact;
 use super::fit::Fitter;
 use super::names::Names;
-use super::systemd::OF_ROOT;
+use super::rooted::OF_ROOT;
 use super::traced::Traced;
 use crate::diag::Diagnostics;
 use crate::escape::{Escaped, UnitName, UnitWord};

@@ -62,8 +62,19 @@ fn alike(family: &Family, element: &Values, entry: &Entry) -> Option<Alike> {
     };
     // What virtc had added is least likely to be what the XML has.
     let added = if entry.made { 100 } else { 0 };
-    let unlike = added + family.kind.iter().chain(family.weak).map(|path| score(path)).sum::<i32>();
+    let unlike =
+        added + 4 * place(element, entry) + family.kind.iter().chain(family.weak).map(|path| score(path)).sum::<i32>();
     Some(Alike { rank: rank.unwrap_or(usize::MAX), unlike })
+}
+
+/// How unlike the places are: an address that the XML gives is most likely where the device was.
+fn place(element: &Values, entry: &Entry) -> i32 {
+    let own: Vec<_> = element.iter().filter_map(|(path, v)| Some((path.strip_prefix("address.")?, v))).collect();
+    match own.iter().all(|(name, value)| flat::get(&entry.at, name).is_some_and(|at| flat::same(value, at))) {
+        _ if own.is_empty() || entry.at.is_empty() => 0,
+        true => -1,
+        false => 1,
+    }
 }
 
 /// Whether the element is a device of another kind than the entry.

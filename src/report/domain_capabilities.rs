@@ -474,8 +474,8 @@ mod tests {
             domain_capabilities(&Question { caps: &caps, host: &host, accel: Accel::Tcg, machine })
         };
         let pc = ask("pc");
-        assert_eq!(words(&pc, &["devices", "disk"], "bus"), ["ide", "fdc", "scsi", "virtio", "usb", "sata"]);
-        assert_eq!(words(&ask("q35"), &["devices", "disk"], "bus"), ["fdc", "scsi", "virtio", "usb", "sata"]);
+        assert_eq!(words(&pc, &["devices", "disk"], "bus"), ["ide", "fdc", "scsi", "virtio", "usb", "sata", "nvme"]);
+        assert_eq!(words(&ask("q35"), &["devices", "disk"], "bus"), ["fdc", "scsi", "virtio", "usb", "sata", "nvme"]);
         assert_eq!(words(&pc, &["devices", "tpm"], "backendModel"), ["passthrough", "external"]);
         assert!(pc.contains("<machine>pc-i440fx-7.2</machine>") && pc.contains("<domain>qemu</domain>"));
         assert!(pc.contains("<vcpu max='255'/>"));

@@ -85,7 +85,7 @@ macro_rules! prop {
 pub(crate) use prop;
 
 #[cfg(test)]
-pub mod tests {
+mod tests {
     use super::*;
     use crate::bind::{Binder, Part};
     use crate::diag::Diagnostics;

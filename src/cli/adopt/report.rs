@@ -1,6 +1,6 @@
 //! The report of an adoption: what is the same, what is to be done, what cannot be had.
 
-use super::Conf;
+use super::conf::Conf;
 use super::libvirt::Found;
 use crate::host::qemu_conf::Said;
 use crate::plan::{Change, Plan, Role, Use, differences};

@@ -1,7 +1,6 @@
 //! A system extension (systemd-sysext: `/usr`) and a configuration extension (systemd-confext: `/etc`), each as a folder that
 //! `mksquashfs` or `mkfs.erofs` makes an image of, or that is used as it is.
 
-use crate::cli::deploy::collect;
 use crate::cli::installed::Tree;
 use crate::cli::tree;
 use crate::emit::Artifact;
@@ -37,7 +36,7 @@ fn left_over(name: &str, target: &Path, files: &[Artifact]) -> Result<BTreeSet<S
     }
     let made: BTreeSet<&str> = files.iter().map(|f| f.path.as_str()).collect();
     let own = |path: &str| is_place(path) || path.ends_with(&format!("/50-virtc-{name}.conf"));
-    let there = collect(target)?.into_iter().map(|artifact| artifact.path);
+    let there = tree::collect(target)?.into_iter().map(|artifact| artifact.path);
     Ok(there.filter(|path| own(path) && !made.contains(path.as_str())).collect())
 }
 

@@ -4,8 +4,10 @@ mod format;
 mod requires;
 mod scripts;
 
+use super::archive;
+use super::args::{Args, OnUpgrade, maintainer, one_line};
 use super::control::{is_target, services, units};
-use super::{Args, OnUpgrade, archive, helper, maintainer, one_line};
+use crate::cli::helper;
 use crate::cli::installed::Tree;
 use crate::emit::manifest::SHARE;
 use crate::emit::{Artifact, Templates, systemd};

@@ -15,6 +15,8 @@ pub fn interface(interface: &mut Interface, machine: &Machine, cx: &mut Cx<'_>) 
         interface.mac = Some(MacAddress { address: Some(mac), ..MacAddress::default() });
     }
     virtual_port(interface, cx);
+    // Only devices of the host are taken from their drivers.
+    interface.managed.take_if(|_| interface.kind != Some(InterfaceType::Hostdev));
     if interface.kind() == InterfaceType::Vhostuser && !interface.uses_passt() {
         interface.source.fields.mode.get_or_insert_with(|| "client".to_string());
     }

@@ -465,7 +465,8 @@ fn destination(route: &super::Route, cx: &mut Cx<'_>) {
         let message = format!(
             "a <route> of the family {family} leads to the address '{text}', which is of the other: not allowed by its definition"
         );
-        cx.error(&codes::ADDRESS, route.site, message);
+        cx.error_at(&codes::ADDRESS, route.site, "address", message);
+        return;
     }
     let most = if address.is_ipv6() { 128 } else { 32 };
     if let Some(prefix) = route.prefix.filter(|p| *p > most) {

@@ -7,7 +7,7 @@ use crate::device::chardev::{self, SourceKind, lower::Chardev};
 use crate::device::controller::{Controller, ControllerKind, ControllerModel};
 use crate::device::family::Family;
 use crate::device::plug::Plug;
-use crate::diag::codes::{chardev as codes, general as support, schema};
+use crate::diag::codes::{chardev as codes, general as support};
 use crate::domain::Domain;
 use crate::plan::{Props, Use};
 use crate::stage::Lower;
@@ -32,10 +32,6 @@ impl Family for Redirdev {
         if domain.devices.as_ref().is_some_and(|d| d.controllers.iter().any(without_usb)) {
             cx.error(&codes::REDIRECT, self.site, "<redirdev bus='usb'> would be a redirected USB device, and USB is disabled in this domain (model='none')")
                 .help("remove <controller type='usb' model='none'/>");
-        }
-        if self.source.kind.is_none() {
-            cx.error(&schema::MISSING_ATTRIBUTE, self.site, "<redirdev> lacks its type: the attribute is missing")
-                .help("add type='spicevmc'");
         }
         chardev::rules::rules(&self.source, self.site, cx);
         chardev::rules::unix_needs_path(&self.source, self.source.site, cx);

@@ -52,7 +52,7 @@ impl Part for Backend {
         if let Some(source) = &self.source {
             source.print_body(out);
         }
-        if let Some(path) = &self.path {
+        if let Some(path) = self.path.as_ref().filter(|path| !path.is_empty()) {
             out.text(path);
         }
     }

@@ -168,6 +168,10 @@ fn network(network: &Network, cx: &mut Cx<'_>) {
     let site = network.site;
     let Some(protocol) = network.protocol else { return };
     let hosts = &network.parts.hosts;
+    if network.name.as_deref().is_some_and(|name| name.chars().any(char::is_control)) {
+        let message = "the name of a source holds a control character, which no server can be asked for";
+        cx.error_at(&codes::NETWORK, site, "name", message).help("a line break, for example, is &#10; in XML");
+    }
     if protocol == Protocol::Sheepdog {
         cx.error_at(
             &codes::NETWORK,

@@ -26,7 +26,6 @@ use crate::escape::{Escaped, Language, UnitName, UnitPath, UnitText, UnitUrl, Un
 use crate::plan::{Cause, Instance, Loss, Plan, Process, Role};
 use crate::vocab::nodes::NODES;
 pub use limits::cause as cause_of_limit;
-pub use sandbox::OF_ROOT;
 
 /// The unit that stands for all machines.
 pub const TARGET: &str = "virtc.target";

@@ -1,11 +1,12 @@
 //! PCI devices that are lent to a machine: a service of its own takes them from their drivers before the start and gives them
 //! back behind the stop. It has no program but systemd-tmpfiles, which writes to sysfs.
 
-use super::{Lines, sandbox};
+use super::Lines;
 use crate::diag::Diagnostics;
 use crate::emit::artifact::Artifact;
 use crate::emit::fit::Fitter;
 use crate::emit::names::Names;
+use crate::emit::rooted::OF_ROOT;
 use crate::emit::template::{Fields, Templates};
 use crate::escape::{Escaped, ExecArg, ExecProgram, TmpfilesLine, UnitName, UnitRest, UnitText, UnitWord};
 use crate::plan::{Cause, Instance, LentDevice, Plan};
@@ -57,7 +58,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
         unit.maybe("AssertPathExists", fit.fit::<UnitRest>(&path, cause));
     }
     let mut confined = Lines::default();
-    sandbox::OF_ROOT.iter().for_each(|(key, value)| confined.set(key, value));
+    OF_ROOT.iter().for_each(|(key, value)| confined.set(key, value));
     confined.set("CapabilityBoundingSet", "");
     confined.set("ProcSubset", "pid");
     confined.set("RestrictAddressFamilies", "AF_UNIX");

@@ -81,6 +81,8 @@ pub fn closed(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
     match (*first, rest) {
         ("null" | "full" | "zero" | "random" | "urandom", []) => disk.then_some("it is no disk"),
         ("hwrng" | "hw_random", []) => (of != Use::Random).then_some(OTHER),
+        // The helper that QEMU asks for reservations opens it, and not because the XML says so.
+        ("mapper", ["control"]) if of == Use::Reservations && usage.sharing == Sharing::System => None,
         ("mapper", ["control"]) => Some("volumes of the host are made there"),
         // Files of memory, which everybody may make.
         ("shm", [_, ..]) => None,

@@ -16,9 +16,9 @@ use crate::plan::{Access, PathKind, Sharing, Use};
 use crate::stage::Lower;
 use std::collections::BTreeMap;
 
+pub use options::refused;
 #[cfg(feature = "host")]
 pub use places::closed;
-pub use options::refused;
 pub use programs::refused_emulator;
 
 /// Checks the Plan, and what is handed through to QEMU.

@@ -2,6 +2,7 @@
 //! a package. Source: Fedora's qemu.spec, edk2.spec.
 
 use crate::cli::helper;
+use crate::cli::package::control::is_target;
 use crate::emit::Artifact;
 use crate::emit::argv::tokens;
 use crate::plan::{Plan, Role};
@@ -150,7 +151,7 @@ pub fn of(plans: &[&Plan], files: &[Artifact]) -> Vec<Require> {
             need(package, Vec::new());
         }
     }
-    if files.iter().any(|f| helper::is_called(&f.contents)) || files.iter().any(super::is_target) {
+    if files.iter().any(|f| helper::is_called(&f.contents)) || files.iter().any(is_target) {
         need(helper::PACKAGE, Vec::new());
     }
     let since = |version: &[u32]| {

@@ -93,7 +93,7 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
     let bus = disk.bus().map_or("", |b| b.as_str());
     // libvirt asks for a <source>, and not what it says, where a disk is handed through or stands in a pool.
     let later = matches!(disk.device(), DiskDevice::Lun) || disk.kind() == StorageKind::Volume;
-    let told = cx.env.is_guardian() || !(later && !disk.source.site.is_none());
+    let told = cx.env.is_guardian() || !later || disk.source.site.is_none();
     if empty && told && !matches!(disk.device(), DiskDevice::Cdrom | DiskDevice::Floppy) {
         let message = format!("the disk {dev} on the bus '{bus}' has no <source>");
         cx.error_in(&codes::EMPTY, disk.site, "source", message)

@@ -3,7 +3,7 @@
 use super::lex::{Fault, Part, Raw, Variable};
 use super::{Shell, Value};
 use crate::diag::Span;
-use crate::import::source::PROCESS;
+use crate::import::source::line::PROCESS;
 
 impl Shell<'_> {
     /// The fields that a word becomes.
