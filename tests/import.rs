@@ -145,7 +145,7 @@ fn words_become_elements() {
             vec!["<serial>S1</serial>".into(), "dev='nvme0n1' bus='nvme'".into()],
         ),
         (
-            format!("{pc} -debugcon file:/var/log/d -global isa-debugcon.iobase=0x402"),
+            format!("{pc} -debugcon file:/srv/vm/firmware.log -global isa-debugcon.iobase=0x402"),
             vec!["<target type='isa-debug'>".into(), "iobase='0x402'".into()],
         ),
         (format!("{pc} -usb -usbdevice host:046d:c52b"), vec!["<vendor id='0x046d'/>".into()]),

@@ -36,7 +36,7 @@ fn what_lacks_its_key_is_as_if_it_were_not_there() {
                 .into(),
             "binary",
         ),
-        ("<controller type='scsi'><address type='pci' function='0x1' multifunction='on'/></controller>".into(), "0x1'"),
+        ("<controller type='scsi'><address type='pci' function='0x1' multifunction='on'/></controller>".into(), "0x1' multi"),
         (
             "<interface type='network'><source network='n'/><virtualport type='midonet'><parameters managerid='1'/></virtualport></interface>"
                 .into(),
