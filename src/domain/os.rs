@@ -118,8 +118,14 @@ impl Part for Nvram {
         if let Some(kind) = cx.attr(el, "type") {
             let mut source = StorageSource { site: el.site(), ..StorageSource::default() };
             source.bind_child(kind, el, cx);
-            self.source = Some(source);
             let path = el.text().trim();
+            if path.is_empty() && el.children().all(|child| !child.is("source")) {
+                let message = format!("<nvram> with type='{kind}' lacks <source>");
+                cx.diags
+                    .error(&codes::MISSING_ELEMENT, el.span(), message)
+                    .help("add a <source> that says where the variables are, or remove the type");
+            }
+            self.source = Some(source);
             if !path.is_empty() {
                 let message = format!("<nvram> with type='{kind}' has its source in <source>, not as text: '{path}'");
                 cx.diags

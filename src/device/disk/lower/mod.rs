@@ -75,6 +75,10 @@ pub fn disk(disk: &Disk, lx: &mut Lower<'_>) {
         return;
     }
     if source.is_empty() {
+        if disk.kind() == StorageKind::Volume && !source.site.is_none() {
+            lx.error(&codes::EMPTY, source.site, "the <source> of a volume names no pool")
+                .help("pool='…' and volume='…' name what storage of the host it is");
+        }
         if disk.bus() != Some(DiskBus::Sd) {
             device::add(disk, device::Backend::None, lx);
         }
