@@ -7,7 +7,7 @@ active() { [ "$(systemctl is-active virtc-$1)" = active ]; }
 ready() { active $1 && serial $1 'lab-guest: ready'; }
 # Everything that three guests have to say when they are well.
 well() {
-  for n in one two three; do check "$1: guest $n is ready" soon 100 ready $n; done
+  for n in one two three; do check "$1: guest $n is ready" soon 200 ready $n; done
   for n in one three; do check "$1: guest $n talks to its TPM" soon 20 serial $n 'tpm: random bytes'; done
   check "$1: guest one reads and writes its share" soon 20 serial one 'fs: hello guest, from the host'
   check "$1: guest one hears two, and is answered" soon 60 bash -c "grep -q 'net: heard two' $S/one.serial && grep -q 'net: two answers' $S/one.serial"
@@ -124,7 +124,7 @@ if [ -e /mnt/share/vmlinuz ]; then
   systemctl daemon-reload
   truncate -s 0 $S/*.serial
   check "they start once more" systemctl start virtc.target
-  for n in one two three; do check "guest $n is ready to be shut down with the host" soon 100 ready $n; done
+  for n in one two three; do check "guest $n is ready to be shut down with the host" soon 200 ready $n; done
   cp /mnt/share/inside-common.sh /mnt/share/inside-deploy.sh /root/
   rm -f /etc/systemd/system/multi-user.target.wants/virtc-lab.service
   cat > /etc/systemd/system/virtc-lab-after.service <<'U'

@@ -1,6 +1,8 @@
 # Runs inside the lab, as root, under an enforcing AppArmor or SELinux: each machine of devices/, started by its unit, proved, stopped.
 # What is to be proved stands in the comment at the head of its XML, a line a thing:
 #   here:     it is compiled on this host, by what it finds; else it was compiled elsewhere, knowing nothing of it
+#   modules:  modules of the kernel that the image of the lab lacks, as block/t10-pi
+#   packages: packages of Debian that it lacks; nothing of them is run but what the machine runs
 #   prepare:  what is done before the start
 #   console:  a line that the guest writes, within 90 seconds or what `within:` says
 #   check:    a command that succeeds while it runs
@@ -24,6 +26,8 @@ if [ "$LSM" = selinux ]; then
   chcon -t virt_image_t $L
 fi
 cp /mnt/share/guest $L/
+for deb in /mnt/share/debs/*.deb; do [ ! -e $deb ] || dpkg -x $deb /; done
+if ls /mnt/share/modules/*.ko >/dev/null 2>&1; then mkdir /lib/modules/$(uname -r)/extra; cp /mnt/share/modules/*.ko /lib/modules/$(uname -r)/extra/; depmod; fi
 # A user of his own, with a systemd of his own; the lab has no pam_systemd, which would say where his run-time directory is.
 R=/run S=/var/lib
 if [ "$HOW" = session ] || [ "$HOW" = user ]; then
