@@ -1,5 +1,5 @@
 # Runs inside the lab, as root, under an enforcing AppArmor: a year of a fleet. Twelve versions of a tree are put onto the host one
-# after the other, as packages by dpkg or by `virtc deploy` (HOW), three of them with a cut: what does it is killed with all that it
+# after the other, as packages by dpkg or rpm, or by `virtc deploy` (HOW), three of them with a cut: what does it is killed with all that it
 # started, and what an administrator would do then is done. After each the host has exactly what the tree has (checker.py), and all the
 # time no two QEMUs have one disk (held.py).
 . "${0%/*}/inside-common.sh"
@@ -11,7 +11,7 @@ if [ -x /mnt/share/nft/nft ]; then cp /mnt/share/nft/nft /usr/sbin/; cp -n /mnt/
 systemctl unmask systemd-networkd >/dev/null 2>&1
 python3 $Y/held.py $L /tmp/held & HELD=$!
 # Programs that a step calls: the one that is named in /run/cut, with its first word, is where everything ends.
-for program in deb-systemd-invoke systemd-sysusers systemctl apparmor_parser; do
+for program in deb-systemd-invoke systemd-sysusers systemctl apparmor_parser udevadm; do
   real=$(command -v $program)
   cat >/root/cut/$program <<C
 #!/bin/sh
@@ -37,13 +37,17 @@ cut_off() {
 step() {
   case $HOW in
   dpkg) dpkg -i --force-depends --force-downgrade $V/$1/machines.deb ;;
+  rpm) by_rpm $V/$1/machines.rpm ;;
   deploy) virtc deploy $V/$1/tree --yes --start --restart ;;
   esac
 }
+# Debian's rpm knows nothing of Debian's packages; its scripts have a path of their own.
+by_rpm() { rpm -U --nodeps --oldpackage --replacepkgs --define "_install_script_path $PATH" "$@"; }
+export -f by_rpm; export V
 mend() {
   case $HOW in
   dpkg) dpkg --force-depends --configure -a; step $1 ;;
-  deploy) step $1 ;;
+  rpm | deploy) step $1 ;;
   esac
 }
 
@@ -53,6 +57,11 @@ dpkg)
   cuts=([3]='deb-systemd-invoke stop' [7]='/usr/lib/systemd/system/*.dpkg-new' [10]='systemd-sysusers')
   check "dpkg installs what all share" dpkg -i --force-depends $V/common.deb
   mkdir -p /usr/share/virtc ;;
+rpm)
+  for deb in /mnt/share/debs/*.deb; do dpkg -x $deb /; done; ldconfig
+  cuts=([3]='systemctl stop' [7]='udevadm control' [10]='systemd-sysusers')
+  check "rpm has its database" rpm --initdb
+  check "rpm installs what all share" by_rpm $V/common.rpm ;;
 deploy)
   cp /mnt/share/virtc /usr/bin/; mkdir -p /usr/lib/virtc; cp /mnt/share/virtc-qmp /usr/lib/virtc/qmp
   cuts=([3]='systemctl stop' [7]='/usr/lib/systemd/system/.virtc-new-*' [10]='systemctl daemon-reload') ;;
@@ -61,6 +70,7 @@ for version in ${VERSIONS:-1 2 3 4 5 6 7 8 9 10 11 12}; do
   T=$SECONDS
   if [ -n "${cuts[$version]:-}" ]; then
     case $HOW in dpkg) check "version $version: dpkg is cut off" cut_off "${cuts[$version]}" dpkg -i --force-depends $V/$version/machines.deb ;;
+    rpm) check "version $version: rpm is cut off" cut_off "${cuts[$version]}" bash -c "by_rpm $V/$version/machines.rpm" ;;
     deploy) check "version $version: deploy is cut off" cut_off "${cuts[$version]}" virtc deploy $V/$version/tree --yes --start --restart ;; esac
     check "version $version: it is mended as an administrator would" mend $version
   else
@@ -75,6 +85,11 @@ dpkg)
   check "the package is purged" dpkg -P virtc-machines
   check "after the purge nothing is left" is_as 12
   check "nor a package's own folder" bash -c '! ls -d /usr/lib/virtc/virtc-machines /usr/share/doc/virtc-machines 2>/dev/null'
+  ;;
+rpm)
+  check "the package is removed" rpm -e virtc-machines
+  check "after that nothing is left" is_as 12
+  check "nor a package's own folder" bash -c '! ls -d /usr/lib/virtc/virtc-machines /usr/share/virtc /var/lib/virtc/packages 2>/dev/null'
   ;;
 deploy)
   check "it is rolled back" virtc deploy --rollback --yes

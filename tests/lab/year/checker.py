@@ -1,6 +1,6 @@
 """Runs inside the lab: holds a host against the tree that it was given last. Says each difference, and ends with 1 if there is one.
 
-Usage: checker.py TREE dpkg|deploy MEMORY
+Usage: checker.py TREE dpkg|rpm|deploy MEMORY
 MEMORY keeps the accounts that there have been: those of machines that left stay (docs/running.md says why), each with its number, and
 nothing of theirs runs."""
 import glob, hashlib, json, os, pwd, re, subprocess, sys
@@ -52,7 +52,7 @@ for path, entry in sorted(files.items()):
         fault('/%s has another mode', path)
 for folder in machines:
     owner = open('/usr/share/virtc/%s/owner' % folder).read().strip()
-    if not owner.startswith({'dpkg': 'package', 'deploy': 'deployment'}[how]):
+    if not owner.startswith({'dpkg': 'package', 'rpm': 'package', 'deploy': 'deployment'}[how]):
         fault('%s says that it is of the %s', folder, owner)
 places = ['usr/lib/systemd/system/virtc-*', 'usr/lib/systemd/system/*.d/*virtc-*', 'usr/lib/systemd/network/50-virtc-*', 'usr/lib/sysusers.d/virtc-*',
           'usr/lib/tmpfiles.d/virtc-*', 'usr/lib/udev/rules.d/*virtc-*', 'etc/apparmor.d/libvirt/*', 'usr/share/virtc/**', 'usr/lib/virtc/networks/*']
@@ -65,7 +65,7 @@ for folder in names('/usr/share/virtc/*') + names('/etc/apparmor.d/libvirt/*/'):
         fault('the folder of %s is left', folder)
 leftovers = [p for start in ('/etc', '/usr/lib/systemd', '/usr/lib/virtc', '/usr/lib/udev', '/usr/lib/tmpfiles.d', '/usr/lib/sysusers.d', '/usr/share/virtc')
              for f, _, all_files in os.walk(start) for p in (f + '/' + name for name in all_files)
-             if re.search(r'/\.virtc-new|virtc.*\.dpkg-(new|tmp|old|bak|dist)$|libvirt-.*\.dpkg', p)]
+             if re.search(r'/\.virtc-new|virtc.*\.dpkg-(new|tmp|old|bak|dist)$|virtc.*;[0-9a-f]{8}$|virtc.*\.rpm(new|save|orig)$|libvirt-.*\.dpkg', p)]
 same('drafts', leftovers, [])
 
 # Enable links: those of what says where it is wanted.
