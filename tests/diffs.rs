@@ -192,6 +192,29 @@ fn golden_reports_as_diff_does() {
 }
 
 #[test]
+fn golden_replaces_nothing_but_its_own() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let at = folder.path();
+    for place in ["vms", "photos", "empty"] {
+        fs::create_dir(at.join(place)).expect("a folder");
+    }
+    fs::write(at.join("vms/a.xml"), domain("a", 256, "q35")).expect("a file");
+    fs::write(at.join("photos/one.jpg"), "1").expect("a file");
+    let (status, text) = run(at, &["golden", "update", "vms", "--stored", "photos"]);
+    assert!(status != Some(0) && text.contains("one.jpg"), "{text}");
+    std::os::unix::fs::symlink("../photos", at.join("vms/golden")).expect("a link");
+    let (status, text) = run(at, &["golden", "update", "vms"]);
+    assert!(status != Some(0) && text.contains("is a link"), "{text}");
+    assert_eq!(fs::read_dir(at.join("photos")).expect("a folder").count(), 1);
+    fs::remove_file(at.join("vms/golden")).expect("the link");
+    // A link in what is stored is removed as such.
+    assert_eq!(run(at, &["golden", "update", "vms", "--stored", "empty"]).0, Some(0));
+    std::os::unix::fs::symlink("../photos", at.join("empty/more")).expect("a link");
+    assert_eq!(run(at, &["golden", "update", "vms", "--stored", "empty"]).0, Some(0));
+    assert!(at.join("photos/one.jpg").exists() && !at.join("empty/more").exists());
+}
+
+#[test]
 fn an_old_machine_is_advised() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();

@@ -7,6 +7,7 @@ use super::inputs::{World, text_of};
 use super::tree::Staging;
 use super::{Exit, Shared, complain, print};
 use crate::diff::classed;
+use crate::emit::manifest::SHARE;
 use crate::emit::{Artifact, describe};
 use crate::plan::Plan;
 use similar::TextDiff;
@@ -152,6 +153,10 @@ fn changed_plans(tree: &BTreeMap<String, Artifact>, stored: &Path, paths: &mut B
 
 /// Stores the tree, and removes what no domain makes any more.
 fn renew(tree: &BTreeMap<String, Artifact>, stored: &Path) -> Exit {
+    if let Err(why) = is_ours(stored) {
+        complain(&why);
+        return Exit::Environment;
+    }
     let write = || {
         let staging = Staging::new(stored)?;
         for artifact in tree.values() {
@@ -170,7 +175,23 @@ fn renew(tree: &BTreeMap<String, Artifact>, stored: &Path) -> Exit {
     }
 }
 
-/// Every file below a folder, relative to it, by path. A folder that is not there holds none.
+/// Whether what is stored may be replaced: what no domain makes is removed, and that must be files of virtc.
+fn is_ours(stored: &Path) -> Result<(), String> {
+    let shown = stored.display();
+    if stored.is_symlink() {
+        return Err(format!("{shown} is a link: what is behind it is not replaced; --stored names the folder itself"));
+    }
+    let files = stored_files(stored);
+    if files.is_empty() || files.iter().any(|path| path.starts_with(SHARE) && path.ends_with("/plan.json")) {
+        return Ok(());
+    }
+    Err(format!(
+        "{shown} holds files, and no tree of virtc ({}, for example): name another folder, or an empty one",
+        files[0]
+    ))
+}
+
+/// Every file below a folder, relative to it, by path; links are not followed. A folder that is not there holds none.
 fn stored_files(root: &Path) -> Vec<String> {
     let mut files = Vec::new();
     let mut folders = vec![root.to_path_buf()];
@@ -178,7 +199,7 @@ fn stored_files(root: &Path) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
         for entry in entries.flatten() {
             let path = entry.path();
-            if path.is_dir() {
+            if path.is_dir() && !path.is_symlink() {
                 // A staging folder is none of the tree's.
                 if !entry.file_name().to_string_lossy().starts_with(".virtc-") {
                     folders.push(path);

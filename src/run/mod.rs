@@ -8,6 +8,7 @@
 //! journal says that the runner lives. So the next virtc can undo what a killed runner left.
 
 mod acl;
+mod calls;
 mod categories;
 pub mod console;
 pub mod control;

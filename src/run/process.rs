@@ -269,6 +269,7 @@ impl Starter {
         let mut confine = Confine {
             locks_memory: process.needs(Need::LockedMemory) || self.confine.locks_memory,
             keep: keep(process),
+            calls: self.confine.calls.map(|calls| calls.with(process)),
             groups: groups.map(Groups::joins).unwrap_or_default(),
             descriptors: descriptors(process)?,
             apparmor: self.confine.apparmor.as_ref().and_then(|profile| own_profile(profile, process)),
@@ -276,8 +277,9 @@ impl Starter {
         };
         if let Some(user) = process.user.as_deref().filter(|_| rustix::process::geteuid().is_root()) {
             let account = own::account_of(user, process.group.as_deref(), &[])?;
-            // A helper of root needs no change, and keeps its rights.
-            confine.account = (account.uid != 0).then_some((account.uid, account.gid, account.groups));
+            // A helper of root for which the Plan names no rights keeps all.
+            let changes = account.uid != 0 || !process.capabilities.is_empty();
+            confine.account = changes.then_some((account.uid, account.gid, account.groups));
         }
         // Each program of these becomes the next, so that the process keeps its number.
         let mut words: Vec<OsString> = groups.map(Groups::prefix).unwrap_or_default().iter().map(Into::into).collect();

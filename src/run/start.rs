@@ -1,5 +1,6 @@
 //! From a Plan to a machine that runs, and back to nothing when a step fails.
 
+use super::calls::Calls;
 use super::errors::{Fault, WithHelp, fault, meaning};
 use super::journal::{Entry, Header, Journal};
 use super::own::{self, Account};
@@ -395,6 +396,7 @@ fn confine(plan: &Plan, account: Option<&Account>) -> Confine {
         // Root that stays root needs no change, and keeps its rights.
         account: account.filter(|a| a.uid != 0).map(|a| (a.uid, a.gid, a.groups.clone())),
         keep: Vec::new(),
+        calls: Some(Calls::of(plan)),
         descriptors: Vec::new(),
         locks_memory: plan.limits.locked.is_some(),
         covered: view::of(plan, account, confinement.selinux.is_some() && own::has_selinux()),

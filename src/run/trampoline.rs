@@ -3,6 +3,7 @@
 //! The runner starts `virtc __exec SETTINGS PROGRAM ARGS…`, which applies the settings to itself and then
 //! becomes the program. This needs no code between fork and exec, and hence no unsafe code.
 
+use super::calls::Calls;
 use super::view::{self, Covered};
 use rustix::process::{Gid, Resource, Rlimit, Uid, setrlimit};
 use rustix::thread::{
@@ -40,6 +41,9 @@ pub(super) struct Confine {
     /// Folders of others that it does not see; it has been given a mount namespace of its own.
     #[serde(default)]
     pub covered: Vec<Covered>,
+    /// What it may ask the kernel for; none: anything.
+    #[serde(default)]
+    pub calls: Option<Calls>,
     /// Files of control groups (`cgroup.procs`) into which it writes itself.
     pub groups: Vec<String>,
 }
@@ -47,7 +51,7 @@ pub(super) struct Confine {
 impl Confine {
     /// Whether there is nothing to do.
     pub(super) fn is_nothing(&self) -> bool {
-        Confine { keep: Vec::new(), ..self.clone() } == Confine::default()
+        Confine { keep: Vec::new(), calls: None, ..self.clone() } == Confine::default()
     }
 
     pub(super) fn to_json(&self) -> String {
@@ -121,6 +125,7 @@ impl Confine {
                 // SELinux refuses its label at the exec then, unless the policy has a rule for it; AppArmor lets the
                 // unconfined enter a profile.
                 set_no_new_privs(true).map_err(|e| failed("no_new_privs", e))?;
+                self.calls.map_or(Ok(()), Calls::apply)?;
             }
         }
         Ok(())
