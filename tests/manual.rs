@@ -219,3 +219,40 @@ fn a_comparison_is_strict_where_nothing_is_left_out() {
     assert!(!agrees(&wanted(&["a"]), &["a", "b"]));
     assert!(!agrees(&wanted(&["a", "…", "d"]), &["a", "b"]));
 }
+
+#[test]
+fn tests_that_the_manual_names_are_there() {
+    let root = root();
+    let text = std::fs::read_to_string(root.join("docs/security.md")).expect("a page of the manual");
+    let named =
+        text.split('`').skip(1).step_by(2).filter(|word| word.contains("::") && !word.contains(['(', ' ', '/']));
+    let mut missing = Vec::new();
+    let mut count = 0;
+    for name in named {
+        count += 1;
+        let parts: Vec<&str> = name.split("::").collect();
+        let (module, last) = (parts[0], parts[parts.len() - 1]);
+        let function = format!("fn {last}(");
+        let of_library = root.join("src").join(module).join(last);
+        let there = ["tests", "src"].iter().any(|folder| holds(&root.join(folder), module, &function))
+            || of_library.with_extension("rs").exists()
+            || of_library.is_dir()
+            || root.join("tests").join(module).join(last).with_extension("rs").exists();
+        if !there {
+            missing.push(name);
+        }
+    }
+    assert!(count > 20 && missing.is_empty(), "{count} named, not there: {missing:?}");
+}
+
+/// Whether a file or folder of this name, below this folder, has the function.
+fn holds(folder: &std::path::Path, module: &str, function: &str) -> bool {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.into_iter().any(|path| {
+        let own = path.file_stem().is_some_and(|stem| stem == module);
+        if path.is_dir() {
+            return holds(&path, if own { "" } else { module }, function);
+        }
+        (own || module.is_empty()) && std::fs::read_to_string(&path).is_ok_and(|text| text.contains(function))
+    })
+}

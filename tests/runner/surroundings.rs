@@ -65,7 +65,7 @@ fn owners_are_given_and_taken_back() {
     assert_eq!(owner(bed.path("disk")), (65123, 65124));
     assert_eq!(owner(format!("/proc/{}", bed.qemu_pid())).0, 65123);
     let status = std::fs::read_to_string(format!("/proc/{}/status", bed.qemu_pid())).expect("a status");
-    for line in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1"] {
+    for line in ["CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"] {
         assert!(status.contains(line), "{line} is not in {status}");
     }
     bed.ok(&["stop", "own"]);
