@@ -64,7 +64,13 @@ pub fn tpm(tpm: &Tpm, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             &codes::TPM,
             tpm.site,
             "model",
-            format!("a TPM of model '{model}' does not exist on the architecture '{}'", machine.arch),
+            match model {
+                TpmModel::TpmSpapr | TpmModel::SpaprTpmProxy => format!(
+                    "a TPM of model '{model}' is one of the machine type 'pseries', and this is '{}'",
+                    machine.name
+                ),
+                _ => format!("a TPM of model '{model}' does not exist on the architecture '{}'", machine.arch),
+            },
         );
     } else if !cx.has(cap) {
         cx.error_at(
