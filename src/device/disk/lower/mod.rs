@@ -167,9 +167,10 @@ pub fn reservations(lx: &mut Lower<'_>) {
         args: vec![crate::plan::Arg::text("-k", path.clone(), cause.clone())],
         env: vec![("LC_ALL".into(), "C".to_string())],
         user: Some("root".to_string()),
-        // The first makes its socket in the folder of the account. By the next two it gives up all but the last two, which it
-        // insists on having: to send reservations, and to ask device-mapper for paths (QEMU's scsi/qemu-pr-helper.c).
-        capabilities: ["CAP_DAC_OVERRIDE", "CAP_SETGID", "CAP_SETPCAP", "CAP_SYS_RAWIO", "CAP_SYS_ADMIN"]
+        // The first makes its socket in the folder of the account. By the next three it gives up all but the last two, which it
+        // insists on having: to send reservations, and to ask device-mapper for paths (QEMU's scsi/qemu-pr-helper.c; libcap-ng
+        // asks for CAP_SETUID even where the account stays).
+        capabilities: ["CAP_DAC_OVERRIDE", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_SYS_RAWIO", "CAP_SYS_ADMIN"]
             .map(Text::from)
             .into(),
         ready: Ready::Socket(path),
