@@ -1,6 +1,6 @@
 //! Compiles `schema/*.kdl`, the grammar of the domain format, into static tables (`src/schema/tables.rs`
 //! includes them), so that a run of virtc spends no time on reading it, and its words into the enums of the
-//! model (`src/schema/words.rs`).
+//! model (`src/schema/words.rs`). The capabilities that come with virtc become tables, too (`src/caps/profiles.rs`).
 
 // Cargo shows what stops it.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, clippy::expect_used, clippy::panic, clippy::unwrap_used)]
@@ -9,6 +9,8 @@
 mod form;
 #[path = "build/pattern.rs"]
 mod pattern;
+#[path = "build/profiles.rs"]
+mod profiles;
 #[path = "build/words.rs"]
 mod words;
 #[path = "build/write.rs"]
@@ -17,12 +19,15 @@ mod write;
 fn main() {
     println!("cargo::rerun-if-changed=schema");
     println!("cargo::rerun-if-changed=build");
+    println!("cargo::rerun-if-changed=src/caps/profiles");
     let out = std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
     let root = std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR for build scripts");
     let folder = std::path::Path::new(&root).join("schema");
     let made = form::read_folder(&folder).and_then(|grammar| Ok((write::tables(&grammar)?, words::enums(&grammar)?)));
     let (tables, words) = made.unwrap_or_else(|message| panic!("the schema is wrong: {message}"));
-    for (name, text) in [("schema_tables.rs", tables), ("schema_words.rs", words)] {
+    let profiles = profiles::tables(&std::path::Path::new(&root).join("src/caps/profiles"));
+    let profiles = profiles.unwrap_or_else(|message| panic!("a profile is wrong: {message}"));
+    for (name, text) in [("schema_tables.rs", tables), ("schema_words.rs", words), ("profiles.rs", profiles)] {
         let path = std::path::Path::new(&out).join(name);
         if let Err(e) = std::fs::write(&path, text) {
             panic!("{}: {e}", path.display());

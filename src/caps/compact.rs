@@ -14,16 +14,27 @@ pub const HEADER: &str = "virtc-capabilities 1";
 
 /// Reads a file; none, with diagnostics, when it has a fault.
 pub fn read(text: &str, diags: &mut Diagnostics) -> Option<Capabilities> {
-    Parser::new(text, diags, |word| Cow::Owned(word.to_string())).run()
+    Parser::new(diags, |word| Cow::Owned(word.to_string())).run(spanned(text))
 }
 
-/// Reads text that lives as long as the program, without copying it.
-pub fn read_static(text: &'static str, diags: &mut Diagnostics) -> Option<Capabilities> {
-    Parser::new(text, diags, Cow::Borrowed).run()
+/// Reads lines that live as long as the program, without copying them. They come from no text: nothing has a place.
+pub fn read_lines(lines: impl Iterator<Item = &'static str>, diags: &mut Diagnostics) -> Option<Capabilities> {
+    Parser::new(diags, Cow::Borrowed).run(lines.map(|line| (line, Span::new(0, 0))))
 }
 
-struct Parser<'t, 'd, K: Fn(&'t str) -> Str> {
-    text: &'t str,
+/// The lines of a text, with their places in it.
+fn spanned(text: &str) -> impl Iterator<Item = (&str, Span)> {
+    let mut start = 0;
+    text.split_inclusive('\n').map(move |whole| {
+        let body = whole.strip_suffix('\n').unwrap_or(whole);
+        let body = body.strip_suffix('\r').unwrap_or(body);
+        let span = Span::new(start, start + body.len());
+        start += whole.len();
+        (body, span)
+    })
+}
+
+struct Parser<'d, K> {
     diags: &'d mut Diagnostics,
     /// Makes a word last: borrows it or copies it.
     keep: K,
@@ -70,10 +81,9 @@ impl<'t> Line<'t> {
     }
 }
 
-impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
-    fn new(text: &'t str, diags: &'d mut Diagnostics, keep: K) -> Self {
+impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'d, K> {
+    fn new(diags: &'d mut Diagnostics, keep: K) -> Self {
         Parser {
-            text,
             diags,
             keep,
             escapes: false,
@@ -93,17 +103,11 @@ impl<'t, 'd, K: Fn(&'t str) -> Str> Parser<'t, 'd, K> {
         self.diags.error(&codes::CAPS, span, message);
     }
 
-    fn run(mut self) -> Option<Capabilities> {
-        let text = self.text;
-        let mut start = 0;
+    fn run(mut self, lines: impl Iterator<Item = (&'t str, Span)>) -> Option<Capabilities> {
         let mut first = true;
-        while start < text.len() {
-            let end = memchr::memchr(b'\n', &text.as_bytes()[start..]).map_or(text.len(), |n| start + n);
-            let body = &text[start..end];
-            let body = body.strip_suffix('\r').unwrap_or(body);
+        for (body, span) in lines {
             self.escapes = memchr::memchr(b'%', body.as_bytes()).is_some();
-            let mut line = Line { rest: body, span: Span::new(start, start + body.len()) };
-            start = end + 1;
+            let mut line = Line { rest: body, span };
             if std::mem::take(&mut first) {
                 if body != HEADER {
                     self.error(line.span, format!("the first line is not '{HEADER}'"));

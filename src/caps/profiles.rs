@@ -4,6 +4,8 @@
 //! upstream's builds; for aarch64 8.0, 8.1, 9.0 and 9.1 were worked out from their neighbours, and so were 10.1, 10.2
 //! and 11.0: machine types by the rule that retires them, options by the release that brought or removed them. They
 //! hold for any host: see `virtc probe qemu --generic`. A profile costs nothing until it is asked for.
+//!
+//! `build.rs` makes tables of `profiles/*.caps`: each line that several profiles share is there once.
 
 use super::{Capabilities, Version, compact};
 use crate::diag::Diagnostics;
@@ -17,7 +19,6 @@ const STABLE: &str = "10.0";
 pub struct Profile {
     release: &'static str,
     arch: Arch,
-    text: &'static str,
     caps: OnceLock<Capabilities>,
 }
 
@@ -34,8 +35,15 @@ impl Profile {
 
     /// What that QEMU can do.
     pub fn caps(&self) -> &Capabilities {
-        let read = || compact::read_static(self.text, &mut Diagnostics::new());
+        let read = || compact::read_lines(self.lines(), &mut Diagnostics::new());
         self.caps.get_or_init(|| read().unwrap_or(Capabilities::new(self.arch, Version(0))))
+    }
+
+    /// The lines of its file.
+    fn lines(&self) -> impl Iterator<Item = &'static str> {
+        let name = self.name();
+        let numbers = FILES.iter().find(|(file, _)| *file == name).map_or(&[][..], |(_, numbers)| numbers);
+        numbers.iter().map(|number| line(*number as usize))
     }
 
     /// Whether there is a machine type with this name or alias.
@@ -55,54 +63,62 @@ pub fn stable() -> Version {
     number(STABLE)
 }
 
+include!(concat!(env!("OUT_DIR"), "/profiles.rs"));
+
+/// The line with a number.
+fn line(number: usize) -> &'static str {
+    let end = |of: usize| ENDS.get(of).map_or(0, |end| *end as usize);
+    let start = number.checked_sub(1).map_or(0, end);
+    LINES.get(start..end(number)).unwrap_or("")
+}
+
 macro_rules! profiles {
-    ($($release:literal $arch:ident $file:literal;)*) => {
+    ($($release:literal $arch:ident;)*) => {
         /// From the oldest to the newest.
         static PROFILES: [Profile; [$($release),*].len()] = [$(Profile {
             release: $release,
             arch: Arch::$arch,
-            text: include_str!(concat!("profiles/", $file)),
             caps: OnceLock::new(),
         }),*];
     };
 }
 
 profiles! {
-    "7.2" X86_64 "qemu-7.2.x86_64.caps";
-    "7.2" Aarch64 "qemu-7.2.aarch64.caps";
-    "7.2" Riscv64 "qemu-7.2.riscv64.caps";
-    "7.2" S390x "qemu-7.2.s390x.caps";
-    "7.2" Ppc64 "qemu-7.2.ppc64.caps";
-    "8.0" X86_64 "qemu-8.0.x86_64.caps";
-    "8.0" Aarch64 "qemu-8.0.aarch64.caps";
-    "8.1" X86_64 "qemu-8.1.x86_64.caps";
-    "8.1" Aarch64 "qemu-8.1.aarch64.caps";
-    "8.2" X86_64 "qemu-8.2.x86_64.caps";
-    "8.2" Aarch64 "qemu-8.2.aarch64.caps";
-    "8.2" S390x "qemu-8.2.s390x.caps";
-    "9.0" X86_64 "qemu-9.0.x86_64.caps";
-    "9.0" Aarch64 "qemu-9.0.aarch64.caps";
-    "9.1" X86_64 "qemu-9.1.x86_64.caps";
-    "9.1" Aarch64 "qemu-9.1.aarch64.caps";
-    "9.1" S390x "qemu-9.1.s390x.caps";
-    "9.2" X86_64 "qemu-9.2.x86_64.caps";
-    "9.2" Aarch64 "qemu-9.2.aarch64.caps";
-    "10.0" X86_64 "qemu-10.0.x86_64.caps";
-    "10.0" Aarch64 "qemu-10.0.aarch64.caps";
-    "10.0" Riscv64 "qemu-10.0.riscv64.caps";
-    "10.0" S390x "qemu-10.0.s390x.caps";
-    "10.0" Ppc64 "qemu-10.0.ppc64.caps";
-    "10.1" X86_64 "qemu-10.1.x86_64.caps";
-    "10.1" Aarch64 "qemu-10.1.aarch64.caps";
-    "10.2" X86_64 "qemu-10.2.x86_64.caps";
-    "10.2" Aarch64 "qemu-10.2.aarch64.caps";
-    "11.0" X86_64 "qemu-11.0.x86_64.caps";
-    "11.0" Aarch64 "qemu-11.0.aarch64.caps";
-    "11.1" X86_64 "qemu-11.1.x86_64.caps";
-    "11.1" Aarch64 "qemu-11.1.aarch64.caps";
-    "11.1" Riscv64 "qemu-11.1.riscv64.caps";
-    "11.1" S390x "qemu-11.1.s390x.caps";
-    "11.1" Ppc64 "qemu-11.1.ppc64.caps";
+    "7.2" X86_64;
+    "7.2" Aarch64;
+    "7.2" Riscv64;
+    "7.2" S390x;
+    "7.2" Ppc64;
+    "8.0" X86_64;
+    "8.0" Aarch64;
+    "8.1" X86_64;
+    "8.1" Aarch64;
+    "8.2" X86_64;
+    "8.2" Aarch64;
+    "8.2" S390x;
+    "9.0" X86_64;
+    "9.0" Aarch64;
+    "9.1" X86_64;
+    "9.1" Aarch64;
+    "9.1" S390x;
+    "9.2" X86_64;
+    "9.2" Aarch64;
+    "10.0" X86_64;
+    "10.0" Aarch64;
+    "10.0" Riscv64;
+    "10.0" S390x;
+    "10.0" Ppc64;
+    "10.1" X86_64;
+    "10.1" Aarch64;
+    "10.2" X86_64;
+    "10.2" Aarch64;
+    "11.0" X86_64;
+    "11.0" Aarch64;
+    "11.1" X86_64;
+    "11.1" Aarch64;
+    "11.1" Riscv64;
+    "11.1" S390x;
+    "11.1" Ppc64;
 }
 
 /// The names of the profiles: `qemu-10.0.x86_64`.
@@ -154,9 +170,10 @@ mod tests {
 
     #[test]
     fn every_profile_is_read_without_a_remark() {
-        for Profile { release, arch, text, .. } in &PROFILES {
+        assert_eq!(FILES.len(), PROFILES.len());
+        for profile @ Profile { release, arch, .. } in &PROFILES {
             let mut diags = Diagnostics::new();
-            let caps = compact::read_static(text, &mut diags).expect("a profile");
+            let caps = compact::read_lines(profile.lines(), &mut diags).expect("a profile");
             assert!(diags.is_empty(), "{release} {arch}: {diags:?}");
             assert_eq!(caps.arch, *arch);
             assert!(caps.version.to_string().starts_with(release));
