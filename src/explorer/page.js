@@ -27,7 +27,9 @@
     }
     pinned = hovered = [];
     const again = open && panels.find(panel => panel.id === open.id);
-    if (panels.length) show(again || panels[0], Boolean(again));
+    // Where two are compared, what differs is what one came for.
+    const first = panels[tabs.findIndex(tab => tab.matches('.differs'))] || panels[0];
+    if (first) show(again || first, Boolean(again));
   }
   // An element stands for all that is in it, but for the domain, in which everything is.
   function originsOf(el) {

@@ -115,7 +115,9 @@ fn facts(plan: &Plan) -> Vec<String> {
 
 fn left(explorer: &Explorer<'_>, out: &mut Html) {
     out.raw("<section class=\"source\" aria-labelledby=\"h-source\">\n<div class=\"bar\"><h2 id=\"h-source\">");
-    out.text(explorer.file).raw("</h2></div>\n<pre class=\"code\" tabindex=\"0\" aria-labelledby=\"h-source\"><code>");
+    out.text(explorer.file).raw("</h2>");
+    out.element("p", "hint", "Choose a line on either side: what belongs to it lights up.");
+    out.raw("</div>\n<pre class=\"code\" tabindex=\"0\" aria-labelledby=\"h-source\"><code>");
     code(explorer, out);
     out.raw("</code></pre>\n<div class=\"defaults\">");
     defaults(explorer, out);
