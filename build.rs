@@ -35,6 +35,7 @@ fn main() {
     }
     link_unwinder();
     pack_relocations();
+    drop_unwind_tables(std::path::Path::new(&out));
 }
 
 /// Packs the addresses that the loader has to correct at every start: fifteen thousand of them take 360 KB as a list and 10 KB
@@ -63,4 +64,22 @@ fn link_unwinder() {
     if archive.is_ok_and(|found| found.stdout.starts_with(b"/")) {
         println!("cargo::rustc-link-lib=static:-bundle=gcc_eh");
     }
+}
+
+/// Leaves the tables for unwinding out of a release, in which a panic aborts (`Cargo.toml`): nobody reads them, and they are an
+/// eighth of the program. The standard library brings its own, so that no flag of the compiler avoids them; the linkers of GNU and
+/// LLVM take the script. Who has chosen a linker or flags of his own is left alone.
+fn drop_unwind_tables(out: &std::path::Path) {
+    const SCRIPT: &str = "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table .gcc_except_table.*) } }\n\
+                          INSERT AFTER .text;\n";
+    let is = |key: &str, value: &str| std::env::var(key).is_ok_and(|v| v == value);
+    let own =
+        ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_LINKER"].iter().any(|key| std::env::var(key).is_ok_and(|v| !v.is_empty()));
+    let known = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") && is("PROFILE", "release");
+    let path = out.join("no-unwinding.ld");
+    if own || !known || std::fs::write(&path, SCRIPT).is_err() {
+        return;
+    }
+    println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
+    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", path.display());
 }
