@@ -6,6 +6,7 @@ use crate::diag::{Code, Diagnostic, Diagnostics, Severity, Span};
 use crate::schema::{Flagged, nearest};
 use crate::stage::Guess;
 use crate::xml::{Document, El};
+use std::collections::BTreeSet;
 
 /// Where the causes are, and where what is said is most likely their consequence.
 struct Shadow {
@@ -152,11 +153,8 @@ fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
     // A misspelt element of the domain may be the one that is missed.
     let strange = root.children().any(|c| errors.contains(&(c.span(), &schema::UNKNOWN_ELEMENT)));
     // An element in the wrong place is missing in the right one.
-    let misplaced: Vec<String> = doc
-        .elements()
-        .filter(|e| errors.contains(&(e.span(), &schema::WRONG_PLACE)))
-        .map(|e| format!("lacks <{}>", e.name()))
-        .collect();
+    let misplaced: BTreeSet<&str> =
+        doc.elements().filter(|e| errors.contains(&(e.span(), &schema::WRONG_PLACE))).map(|e| e.name()).collect();
     // What no such machine has, its QEMU has not either.
     let unsuitable = |of: &Span| {
         let inside = |s: &Span| of.start <= s.start && s.end <= of.end;
@@ -175,7 +173,7 @@ fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
             || d.code == &NOT_BY_QEMU && unsuitable.iter().any(device)
             || OF_ONE_PLACE.iter().any(|(one, other)| d.code == *one && errors.contains(&(d.span, *other)));
         let missed = strange && d.code == &machine_codes::MEMORY && d.span == root.span();
-        let moved = d.code == &schema::MISSING_ELEMENT && misplaced.iter().any(|m| d.message.ends_with(m.as_str()));
+        let moved = !d.lacks.is_empty() && d.lacks.iter().all(|name| misplaced.contains(name));
         !(follows || missed || moved)
     });
 }

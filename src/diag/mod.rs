@@ -118,6 +118,8 @@ pub struct Diagnostic {
     pub help: Option<String>,
     /// The changes that do it, where it is certain what is meant.
     pub edits: Vec<Edit>,
+    /// The names of the elements that are missing there, where that is what is wrong.
+    pub lacks: Vec<&'static str>,
 }
 
 impl Diagnostic {
@@ -132,6 +134,12 @@ impl Diagnostic {
         if self.edits.is_empty() {
             self.edits = edits;
         }
+        self
+    }
+
+    /// Says which elements are missing there.
+    pub fn lacks(&mut self, names: impl IntoIterator<Item = &'static str>) -> &mut Self {
+        self.lacks.extend(names);
         self
     }
 
@@ -195,6 +203,7 @@ impl Diagnostics {
             elsewhere: Vec::new(),
             help: None,
             edits: Vec::new(),
+            lacks: Vec::new(),
         });
         &mut self.list[at]
     }

@@ -16,6 +16,7 @@ pub fn fault(code: &'static Code, message: impl Into<String>) -> Fault {
         elsewhere: Vec::new(),
         help: None,
         edits: Vec::new(),
+        lacks: Vec::new(),
     })
 }
 

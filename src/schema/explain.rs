@@ -428,6 +428,7 @@ impl<'r, 'd> Explainer<'r, 'd> {
             true => self.out.passed_over(&codes::MISSING_ELEMENT, span, message),
             false => self.out.report(&codes::MISSING_ELEMENT, span, message),
         };
+        told.lacks(missing.iter().map(|s| name_text(s.name)));
         told.help(lines.join("\n")).fix(fix::missing_elements(me.el, missing));
     }
 
