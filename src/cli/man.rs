@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 // Arguments of `virtc man`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder for virtc.1, a page a command, virtc-host.5, virtc-project.5 and virtc-codes.7; without it virtc(1) is printed
+    /// Folder that man looks into, as ~/.local/share/man: pages of the commands go to man1, of files to man5, of all codes
+    /// to man7 in it; without it virtc(1) is printed
     #[arg(value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -37,14 +38,17 @@ fn failed(error: &io::Error) -> Exit {
     Exit::Environment
 }
 
-/// The page of a command and of each command below it.
+/// All pages, each in the folder of its section.
 fn write_all(command: &clap::Command, dir: &Path) -> io::Result<()> {
-    std::fs::create_dir_all(dir)?;
-    for file in FILES {
-        std::fs::write(dir.join(format!("{}.5", file.name)), page_of_file(file)?)?;
+    let [commands, files, others] = ["man1", "man5", "man7"].map(|section| dir.join(section));
+    for section in [&commands, &files, &others] {
+        std::fs::create_dir_all(section)?;
     }
-    std::fs::write(dir.join("virtc-codes.7"), page_of_codes()?)?;
-    write_below(command, dir)
+    for file in FILES {
+        std::fs::write(files.join(format!("{}.5", file.name)), page_of_file(file)?)?;
+    }
+    std::fs::write(others.join("virtc-codes.7"), page_of_codes()?)?;
+    write_below(command, &commands)
 }
 
 /// The page of all that virtc says of domains, of host facts and of machines: every code, topic by topic.
@@ -103,7 +107,7 @@ const FILES: [&File; 2] = [
             "Sizes are strings with a unit, truth values are #true and #false, paths are absolute.",
         ],
         nodes: HOST_FACTS,
-        see_also: "virtc(1), virtc-probe-host(1), virtc-import-qemu-conf(1), virtc-project(5)",
+        see_also: "virtc(1), virtc-probe-host(1), virtc-import-qemu.conf(1), virtc-project(5)",
     },
     &File {
         name: "virtc-project",
@@ -142,6 +146,7 @@ fn page_of_file(file: &File) -> io::Result<Vec<u8>> {
     Ok(out)
 }
 
+/// The page of a command and of each command below it.
 fn write_below(command: &clap::Command, dir: &Path) -> io::Result<()> {
     std::fs::write(dir.join(format!("{}.1", name(command))), page(command)?)?;
     shown(command).try_for_each(|one| write_below(one, dir))
@@ -197,11 +202,13 @@ fn page(command: &clap::Command) -> io::Result<Vec<u8>> {
 fn see_also(name: &str, command: &clap::Command) -> String {
     let below = shown(command).map(self::name);
     let above = name.rsplit_once('-').map(|(above, _)| above.to_owned());
-    let pages: Vec<String> = above.into_iter().chain(below).map(|page| format!("{page}(1)")).collect();
-    match pages.is_empty() {
-        true => "virtc(1)".to_owned(),
-        false => pages.join(", "),
+    let is_first = above.is_none();
+    let mut pages: Vec<String> = above.into_iter().chain(below).map(|page| format!("{page}(1)")).collect();
+    if is_first {
+        pages.extend(FILES.map(|file| format!("{}(5)", file.name)));
+        pages.push("virtc-codes(7)".to_owned());
     }
+    pages.join(", ")
 }
 
 #[cfg(test)]
@@ -235,17 +242,39 @@ mod tests {
     }
 
     #[test]
+    fn every_page_that_one_names_is_there() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut command = crate::cli::command();
+        command.build();
+        write_all(&command, dir.path()).expect("pages");
+        let sections = std::fs::read_dir(dir.path()).expect("sections").map(|e| e.expect("an entry").path());
+        let pages = Vec::from_iter(sections.flat_map(|dir| {
+            std::fs::read_dir(dir).expect("pages").map(|e| e.expect("an entry").path()).collect::<Vec<_>>()
+        }));
+        for page in &pages {
+            let text = std::fs::read_to_string(page).expect("a page").replace("\\-", "-");
+            let (_, named) = text.split_once(".SH \"SEE ALSO\"\n").expect("what to see also");
+            for other in named.trim().split(", ") {
+                let (name, section) = other.trim_end_matches(')').split_once('(').expect("a section");
+                let file = dir.path().join(format!("man{section}/{name}.{section}"));
+                assert!(file.is_file(), "{} names {other}", page.display());
+            }
+        }
+    }
+
+    #[test]
     fn every_command_has_a_page() {
         let dir = tempfile::tempdir().expect("a folder");
         let mut command = crate::cli::command();
         command.build();
         write_all(&command, dir.path()).expect("pages");
-        for page in
-            ["virtc.1", "virtc-build.1", "virtc-import-argv.1", "virtc-probe-qemu.1", "virtc-host.5", "virtc-project.5"]
-        {
-            assert!(dir.path().join(page).is_file(), "{page}");
+        for page in ["virtc.1", "virtc-build.1", "virtc-import-argv.1", "virtc-probe-qemu.1"] {
+            assert!(dir.path().join("man1").join(page).is_file(), "{page}");
         }
-        let codes = std::fs::read_to_string(dir.path().join("virtc-codes.7")).expect("a page");
+        for page in ["virtc-host.5", "virtc-project.5"] {
+            assert!(dir.path().join("man5").join(page).is_file(), "{page}");
+        }
+        let codes = std::fs::read_to_string(dir.path().join("man7/virtc-codes.7")).expect("a page");
         for code in crate::diag::codes::all() {
             assert!(codes.contains(&format!("{} {}", code.id, code.name)), "{}", code.id);
         }

@@ -284,6 +284,12 @@ fn next_steps(args: &Args, blueprint: &Blueprint, output: &Path) {
             _ if blueprint.qcow2 => format!("its disk: qemu-img create -f qcow2 {disk} 20G"),
             _ => format!("its disk: truncate -s 20G {disk}"),
         });
+        if blueprint.cdrom.is_none() && !args.kind.takes_kernel() && args.kind != Kind::Cloud {
+            let (kind, name) = (args.kind, &args.name);
+            say.push(format!(
+                "an empty disk starts nothing: virtc new {kind} {name} --force --cdrom FILE has a CD to install from"
+            ));
+        }
     }
     if let Some(seed) = blueprint.cdrom.as_ref().filter(missing).filter(|_| args.kind == Kind::Cloud) {
         say.push(format!(
