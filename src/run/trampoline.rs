@@ -116,7 +116,8 @@ impl Confine {
             if !keep.is_empty() || uid.is_root() {
                 set_capabilities(None, CapabilitySets { effective: keep, permitted: keep, inheritable: keep })
                     .map_err(|e| failed("capabilities", e))?;
-                for bit in keep.iter() {
+                // Root has them by the exec; those that are ambient could not be given up one by one (libcap-ng insists on it).
+                for bit in keep.iter().filter(|_| !uid.is_root()) {
                     rustix::thread::configure_capability_in_ambient_set(bit, true)
                         .map_err(|e| failed("capabilities", e))?;
                 }

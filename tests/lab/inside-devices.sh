@@ -26,7 +26,7 @@ if [ "$LSM" = selinux ]; then
   chcon -t virt_image_t $L
 fi
 cp /mnt/share/guest $L/
-for deb in /mnt/share/debs/*.deb; do [ ! -e $deb ] || dpkg -x $deb /; done
+[ -z "$(ls /mnt/share/root)" ] || { tar -C /mnt/share/root -c . | tar -C / -x --keep-directory-symlink --no-same-owner; ldconfig; }
 if ls /mnt/share/modules/*.ko >/dev/null 2>&1; then mkdir /lib/modules/$(uname -r)/extra; cp /mnt/share/modules/*.ko /lib/modules/$(uname -r)/extra/; depmod; fi
 # A user of his own, with a systemd of his own; the lab has no pam_systemd, which would say where his run-time directory is.
 R=/run S=/var/lib
@@ -112,7 +112,7 @@ batch() {
     [ "$(cat /tmp/started.$n)" = 0 ] || continue
     [ -n "$(said $n quit)" ] || check "$n: was shut down by ACPI" grep -aq 'lab-guest: powering off' $L/$n.serial
     runner || check "$n: ended well" [ "$(unit show -P Result virtc-$n)" = success ]
-    check "$n: leaves nothing" bash -c "! ls -d $R/virtc/$n 2>/dev/null && ! pgrep -f 'guest=$n,' && ! { id virtc-$n >/dev/null 2>&1 && pgrep -u virtc-$n; }"
+    check "$n: leaves nothing" bash -c "! ls -d $R/virtc/$n 2>/dev/null && ! pgrep -f 'guest=$n[,]' && ! { id virtc-$n >/dev/null 2>&1 && pgrep -u virtc-$n; }"
     each $n after
     denials | grep "$(profile $n)" | grep -vE "$(said $n denied | grep . || echo '^$')" >/tmp/denials
     check "$n: no denial" bash -c '! head -5 /tmp/denials | grep .'

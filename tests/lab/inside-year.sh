@@ -67,7 +67,7 @@ deploy)
   cuts=([3]='systemctl stop' [7]='/usr/lib/systemd/system/.virtc-new-*' [10]='systemctl daemon-reload') ;;
 esac
 for version in ${VERSIONS:-1 2 3 4 5 6 7 8 9 10 11 12}; do
-  T=$SECONDS
+  T=$SECONDS since=$(date '+%F %T')
   if [ -n "${cuts[$version]:-}" ]; then
     case $HOW in dpkg) check "version $version: dpkg is cut off" cut_off "${cuts[$version]}" dpkg -i --force-depends $V/$version/machines.deb ;;
     rpm) check "version $version: rpm is cut off" cut_off "${cuts[$version]}" bash -c "by_rpm $V/$version/machines.rpm" ;;
@@ -77,6 +77,7 @@ for version in ${VERSIONS:-1 2 3 4 5 6 7 8 9 10 11 12}; do
     check "version $version is put there" step $version
   fi
   check "version $version: the host has what the tree has" is_as $version
+  journalctl -q --no-pager -o short-monotonic -u 'virtc-*' --since "$since" | grep -vE 'Consumed|asked the guest' | cut -c1-160 | sed 's/^/# /'
   echo "# version $version took $((SECONDS - T)) s, $SECONDS s in all"
 done
 for name in gamma omega delta; do check "guest $name has spoken" grep -aq 'lab-guest: ready' $L/$name.serial; done

@@ -123,7 +123,9 @@ fn capabilities(process: &Process, fit: &mut Fitter<'_>, lines: &mut Lines) {
     let words: Vec<Escaped<UnitWord>> =
         process.capabilities.iter().filter_map(|c| fit.fit(c, &process.cause)).collect();
     lines.push("CapabilityBoundingSet", Escaped::words(words.clone()));
-    if !words.is_empty() {
+    // Root has them by the exec. Ambient ones would keep it from giving up some of them: libcap-ng raises again what was ambient.
+    let root = matches!(process.user.as_deref(), Some("root" | "0" | "+0"));
+    if !words.is_empty() && !root {
         lines.push("AmbientCapabilities", Escaped::words(words));
     }
 }
