@@ -40,6 +40,10 @@ systemctl stop libvirtd
 cd /root/site || exit 1
 check "the folder is built" virtc --quiet build vms -o /root/out --caps here
 rm -f $S/*.serial
+# What the report tells an administrator to do, but for what `virtc deploy` does.
+told() { grep -E "^    $1" /root/site/REPORT.md | sed 's/^ *//'; }
+check "the report says how the TPM moves" [ "$(told 'install -d' | wc -l)" = 1 ]
+told 'install -d' | bash -e || not "the TPM is copied"
 check "it is deployed, and all starts" virtc deploy /root/out --yes --start
 for n in $MACHINES; do
   [ "$(systemctl is-active virtc-$n)" = active ] || check "$n is started" systemctl start virtc-$n
@@ -53,10 +57,11 @@ for n in $MACHINES; do
   check "$n has an account of its own" [ "$(stat -c %U /proc/$(pid_of virtc-$n))" = virtc-$n ]
   check "$n is confined" grep -q '(enforce)' /proc/$(pid_of virtc-$n)/attr/current
 done
+told 'systemctl disable virtc-' | bash -e 2>/dev/null
 check "what started by itself does so" systemctl -q is-enabled virtc-plain
 check "what did not, does not" bash -c '! systemctl -q is-enabled virtc-tpm && ! systemctl -q is-enabled virtc-older'
 check "the network is as it was" bash -c 'ip -4 -o address show vblab0 | grep -q 192.0.2.1/24 && [ $(ls /sys/class/net/vblab0/brif | wc -l) = 2 ]'
-check "the TPM is the one that libvirt made" bash -c 'd=/var/lib/libvirt/swtpm/0a1b2c3d-0000-4000-8000-000000000032/tpm2; [ "$(stat -c %U $d/tpm2-00.permall)" = virtc-tpm ] && ! find /var/lib/virtc/tpm -name tpm2-00.permall 2>/dev/null | grep .'
+check "the TPM is the one that libvirt made" bash -c 'd=tpm2/tpm2-00.permall; [ "$(stat -c %U /var/lib/virtc/tpm/$d)" = virtc-tpm ] && [ -s /var/lib/libvirt/swtpm/0a1b2c3d-0000-4000-8000-000000000032/$d ]'
 check "nothing was denied" quiet
 rm vms/*.xml vms/*.lock
 virtc --quiet build vms -o /root/out --caps here 2>&1 | sed 's/^/# /'
