@@ -92,7 +92,7 @@ pub fn compile_locked<'a>(
 ) -> Compiled {
     let mut diags = Diagnostics::new();
     let mut doc = xml::parse(text, &mut diags);
-    if diags.has_errors() {
+    if !doc.is_certain() {
         let broken = diags.len();
         if !too_many(&doc, &mut diags) {
             check_format(&mut doc, options, &mut diags);
@@ -103,7 +103,9 @@ pub fn compile_locked<'a>(
     if too_many(&doc, &mut diags) {
         return Compiled::faulty(diags);
     }
+    let slips = diags.len();
     let flagged = check_format(&mut doc, options, &mut diags);
+    consequences::slips(slips, &mut diags);
     let format = diags.len();
     let lock = usable(lock, options, &mut diags);
     let supplied = lock::supply(&mut doc, lock);

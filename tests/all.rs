@@ -47,3 +47,4 @@ mod security;
 mod shells;
 mod storage;
 mod toolchain;
+mod upgrade;

@@ -157,6 +157,36 @@ fn a_running_qemu_is_compared_through_its_command_line() {
 }
 
 #[test]
+fn the_socket_of_a_monitor_stands_for_its_qemu() {
+    if !common::has_qemu() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let socket = folder.path().join("monitor.sock");
+    let mut qemu = std::process::Command::new("qemu-system-x86_64")
+        .args(["-machine", "q35", "-m", "64", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio"])
+        .args(["-qmp", &format!("unix:{},server=on,wait=off", socket.display())])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("QEMU starts");
+    // Its first words come when the sockets are there.
+    let mut first = [0; 1];
+    std::io::Read::read_exact(qemu.stdout.as_mut().expect("a pipe"), &mut first).expect("it greets");
+    let cmdline = format!("/proc/{}/cmdline", qemu.id());
+    let same = run(folder.path(), &["diff", "-q", "monitor.sock", &cmdline]);
+    fs::write(folder.path().join("vm.xml"), domain("vm", 128, "q35")).expect("a file");
+    let other = run(folder.path(), &["diff", "-q", "vm.xml", "monitor.sock"]);
+    drop(qemu.stdin.take());
+    qemu.kill().expect("it ends");
+    qemu.wait().expect("it ended");
+    assert_eq!(same, (Some(0), String::new()));
+    assert!(other.0 == Some(3) && other.1.contains("memory"), "{other:?}");
+    let (status, said) = run(folder.path(), &["diff", "vm.xml", "monitor.sock"]);
+    assert!(status != Some(0) && status != Some(3), "{said}");
+}
+
+#[test]
 fn classes_decide_over_the_exit_status() {
     let folder = tempfile::tempdir().expect("a folder");
     let at = folder.path();

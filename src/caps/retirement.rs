@@ -42,7 +42,8 @@ pub fn nearest<'c>(caps: &'c Capabilities, accel: Accel, name: &str) -> Option<&
     let kin = machines(caps, accel)
         .filter_map(|m| family(&m.name).filter(|(own, _)| Some(*own) == wanted).map(|(_, version)| (version, &*m.name)))
         .max();
-    kin.map(|(_, newest)| newest).or_else(|| close(caps, accel, name))
+    let named = wanted.and_then(|wanted| machines(caps, accel).find(|m| m.alias.as_deref() == Some(wanted)));
+    kin.map(|(_, newest)| newest).or(named.map(|m| &*m.name)).or_else(|| close(caps, accel, name))
 }
 
 /// The machine type, or alias of one, with the most similar name.
@@ -93,9 +94,17 @@ pub fn advice(caps: &Capabilities, accel: Accel, name: &str) -> String {
             };
         }
     }
+    let alias = |wanted: &str| machines(caps, accel).any(|m| m.alias.as_deref() == Some(wanted));
+    // Those from before `pc-i440fx-1.4` had short names.
+    if let Some((old, _)) = family(name).filter(|(old, _)| alias(old)) {
+        return format!("it is of a QEMU long before {}: take machine='{old}'", short(caps.version));
+    }
     match close(caps, accel, name) {
         Some(known) => format!("did you mean '{known}'?"),
-        None => "virtc domcapabilities prints what a QEMU has".to_string(),
+        None => match ["q35", "virt"].into_iter().find(|usual| alias(usual)) {
+            Some(usual) => format!("take machine='{usual}'; virtc domcapabilities prints all that a QEMU has"),
+            None => "virtc domcapabilities prints what a QEMU has".to_string(),
+        },
     }
 }
 
@@ -112,7 +121,9 @@ mod tests {
         assert!(say("pc-q35-9.1").starts_with("it came with QEMU 9.1, the capabilities in use are of 8.2"));
         assert!(say("pc-i440fx-1.3").contains("deprecated since QEMU 4.3 and removed with 7.3 at the latest"));
         assert_eq!(say("q53"), "did you mean 'q35'?");
-        assert_eq!(say("xyzzy"), "virtc domcapabilities prints what a QEMU has");
+        assert!(say("xyzzy").starts_with("take machine='q35'; virtc domcapabilities prints"));
+        assert_eq!(say("pc-0.12"), "it is of a QEMU long before 8.2: take machine='pc'");
+        assert!(nearest(&caps, Accel::Kvm, "pc-0.12").is_some_and(|kin| kin.starts_with("pc-i440fx-")));
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args)]
 pub struct Args {
     /// A domain XML file, a folder of them, a tree that was built or its plan.json; a command line of QEMU (/proc/PID/cmdline
-    /// of one that runs); or a revision of git
+    /// of one that runs) or the socket of its monitor; or a revision of git
     first: PathBuf,
     /// What to compare it with; without it, the first with two --caps, two --host or two --target
     second: Option<PathBuf>,

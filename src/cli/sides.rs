@@ -8,8 +8,10 @@ use crate::diag::codes::general::DERIVED;
 use crate::diag::{Diagnostics, Severity};
 use crate::import;
 use crate::plan::Plan;
+use crate::run::registry;
 use crate::run::remote::{self, Remote};
 use std::io::Write;
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -60,9 +62,14 @@ pub enum Side {
 }
 
 impl Side {
-    /// What a word of the command line names: what lies there, `REVISION:PATH`, or a revision of the path that the other
+    /// What a word of the command line names: what lies there, the QEMU whose monitor it is, `REVISION:PATH`, or a revision of the path that the other
     /// side names.
     pub fn of(word: &Path, other: Option<&Path>) -> Result<Side, String> {
+        if is_socket(word) {
+            // A monitor does not tell the command line; the process that listens has it.
+            let qemu = registry::qemu_at(word).ok_or_else(|| format!("no QEMU listens at '{}'", word.display()))?;
+            return Ok(Side::Path(PathBuf::from(format!("/proc/{}/cmdline", qemu.pid))));
+        }
         if word.as_os_str() == "-" || word.exists() {
             return Ok(Side::Path(word.to_path_buf()));
         }
@@ -125,6 +132,11 @@ impl Side {
             Side::Host { remote, uri } => installed(remote, uri),
         }
     }
+}
+
+/// Whether a path is that of a socket, such as a monitor.
+fn is_socket(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|meta| meta.file_type().is_socket())
 }
 
 /// Where a built tree keeps the Plans.

@@ -154,8 +154,10 @@ fn report(a: &Advice, qemu: Version) -> String {
     match (&a.to, &a.changes) {
         (None, _) => out.push_str("  it is the newest that this QEMU has\n"),
         (Some(to), None) => {
-            let _ =
-                writeln!(out, "  what {to} changes is not known: virtc knows the versions of PCs (pc-q35, pc-i440fx)");
+            let _ = writeln!(
+                out,
+                "  what {to} changes is not known: virtc knows the versions of PCs (pc-q35, pc-i440fx) and of ARM's virt"
+            );
         }
         (Some(to), Some(changes)) if changes.is_empty() => {
             let _ = writeln!(out, "  {to} changes nothing that this guest has");

@@ -10,10 +10,10 @@ use std::collections::BTreeSet;
 
 /// Where the causes are, and where what is said is most likely their consequence.
 struct Shadow {
-    /// Nothing in these says anything new: a cause stands in the tag, or is the attribute itself.
+    /// Nothing in these says anything new: the causes themselves, and tags that are wrong as a whole.
     within: Vec<Span>,
     /// Nor in these, as long as it depends on what the element is: the attributes that are wrong (none: any may be).
-    inside: Vec<(Span, Vec<String>)>,
+    inside: Vec<(Span, Vec<Wrong>)>,
     /// Tags of elements with a cause inside: what a rule says of the element (that it lacks something, say).
     tags: Vec<Span>,
     /// These elements: what is left unread in them was not come to.
@@ -25,6 +25,42 @@ struct Shadow {
     machine: Span,
 }
 
+/// An attribute that is wrong.
+struct Wrong {
+    name: String,
+    /// Whether the element has an attribute of this name. Another may be meant for any that it has.
+    known: bool,
+}
+
+/// Attributes that say what an element is, or which one: where one of them is wrong, a rule that looks at the element may err.
+/// The others are what the element has besides, each on its own.
+static DECISIVE: &[&str] = &[
+    "type",
+    "device",
+    "model",
+    "mode",
+    "bus",
+    "name",
+    "protocol",
+    "arch",
+    "machine",
+    "policy",
+    "state",
+    "id",
+    "index",
+    "dev",
+    "enable",
+    "transport",
+    "driver",
+    "placement",
+    "offset",
+    "present",
+    "firmware",
+    "function",
+    "slot",
+    "level",
+];
+
 /// Drops the errors from number `first` on that most likely follow from an error before it, or from a guess at the machine.
 pub(super) fn drop(doc: &Document<'_>, first: usize, flagged: &Flagged, guess: Guess, diags: &mut Diagnostics) {
     let errors = || diags.iter().take(first).filter(|d| d.severity == Severity::Error);
@@ -34,10 +70,19 @@ pub(super) fn drop(doc: &Document<'_>, first: usize, flagged: &Flagged, guess: G
     }
     causes.sort();
     let places = errors().any(|d| d.code.is_of_addresses());
-    let shadow = Shadow { places, guess, machine: machine(doc), ..shadow(doc, &causes, flagged) };
+    let strange: Vec<Span> = errors().filter(|d| d.code == &schema::UNKNOWN_ATTRIBUTE).map(|d| d.span).collect();
+    let shadow = Shadow { places, guess, machine: machine(doc), ..shadow(doc, &causes, &strange, flagged) };
     // Lints, too, follow from what is wrong.
     let follows = |d: &Diagnostic| d.severity == Severity::Error || d.code.is_lint();
     diags.retain(|at, d| at < first || !follows(d) || !shadow.covers(d));
+}
+
+/// Of a text with slips (the first faults), drops the faults of the format, from number `first` on, that touch one of them.
+pub(super) fn slips(first: usize, diags: &mut Diagnostics) {
+    let slips: Vec<Span> = diags.iter().take(first).map(|d| d.span).collect();
+    let touches = |of: Span| slips.iter().any(|s| s.start <= of.end && of.start <= s.end);
+    let kept: Vec<bool> = diags.iter().map(|d| !touches(d.span)).collect();
+    diags.retain(|at, _| at < first || kept.get(at).is_some_and(|k| *k));
 }
 
 /// Of a text that is not well-formed, keeps the faults of the format, from number `first` on, that hold however the text is mended.
@@ -83,7 +128,7 @@ fn machine(doc: &Document<'_>) -> Span {
     kind.or(root).map_or(Span::NONE, |e| e.span())
 }
 
-fn shadow(doc: &Document<'_>, causes: &[Span], flagged: &Flagged) -> Shadow {
+fn shadow(doc: &Document<'_>, causes: &[Span], strange: &[Span], flagged: &Flagged) -> Shadow {
     let hit = |place: Span| {
         let from = causes.partition_point(|c| c.start < place.start);
         causes[from..].iter().take_while(|c| c.start < place.end).any(|c| c.end <= place.end)
@@ -102,21 +147,27 @@ fn shadow(doc: &Document<'_>, causes: &[Span], flagged: &Flagged) -> Shadow {
         shadow.tags.push(el.span());
         shadow.unread.push(el.whole());
         if hit(el.span()) {
-            shadow.within.push(el.span());
-            shadow.inside.push((el.whole(), wrong_attributes(el, causes)));
+            let wrong = wrong_attributes(el, causes, strange);
+            // What is wrong with the tag as a whole hides all that it might lack.
+            if wrong.is_empty() || wrong.iter().any(|w| !w.known) {
+                shadow.within.push(el.span());
+            }
+            shadow.inside.push((el.whole(), wrong));
         }
     }
     shadow
 }
 
 /// The attributes that the causes in a tag are about; none where one is about the tag as a whole (it lacks something, say).
-fn wrong_attributes(el: El<'_>, causes: &[Span]) -> Vec<String> {
+fn wrong_attributes(el: El<'_>, causes: &[Span], strange: &[Span]) -> Vec<Wrong> {
     let tag = el.span();
     let mut names = Vec::new();
     for cause in causes.iter().filter(|c| tag.start <= c.start && c.end <= tag.end) {
         let about = el.attrs().find(|a| a.span().start <= cause.start && cause.end <= a.span().end);
         match about {
-            Some(attr) => names.push(attr.name().to_string()),
+            Some(attr) => {
+                names.push(Wrong { name: attr.name().to_string(), known: !strange.contains(cause) });
+            }
             None => return Vec::new(),
         }
     }
@@ -127,10 +178,11 @@ impl Shadow {
     fn covers(&self, d: &Diagnostic) -> bool {
         let holds = |s: &Span| s.start <= d.span.start && d.span.end <= s.end;
         let inside = |all: &[Span]| all.iter().any(holds);
-        let depends = |wrong: &[String]| match d.code.depends_on() {
-            Some(on) => wrong.is_empty() || wrong.iter().any(|name| on.contains(&name.as_str())),
-            None => true,
+        let decides = |wrong: &Wrong| match d.code.depends_on() {
+            Some(on) => on.contains(&wrong.name.as_str()),
+            None => !wrong.known || DECISIVE.contains(&wrong.name.as_str()),
         };
+        let depends = |wrong: &[Wrong]| wrong.is_empty() || wrong.iter().any(decides);
         d.span.is_none()
             || self.tags.contains(&d.span) && !d.code.is_of_its_tag()
             || inside(&self.within)

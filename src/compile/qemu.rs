@@ -4,6 +4,7 @@ use crate::caps::{Cap, Chosen, Fit, Wanted, retirement};
 use crate::diag::{Diagnostics, Span, codes::qemu as codes};
 use crate::host::Host;
 use crate::plan::MadeFor;
+use crate::schema;
 use crate::vocab::Arch;
 use crate::xml::{Document, El};
 
@@ -13,7 +14,7 @@ pub fn wanted<'d>(doc: &'d Document<'_>, host: &Host) -> Wanted<'d> {
     let word = |name| kind.and_then(|k| k.peek(name)).map(|a| a.value());
     let devices = doc.root().and_then(|r| inside(r, "devices"));
     let emulator = devices.and_then(|d| inside(d, "emulator")).map(|e| e.text().trim()).filter(|e| !e.is_empty());
-    let arch = word("arch").and_then(Arch::parse).or_else(|| arch_of_emulator(emulator?));
+    let arch = word("arch").and_then(schema::architecture).or_else(|| arch_of_emulator(emulator?));
     Wanted { arch: arch.or(Some(host.machine.arch)), machine: word("machine"), emulator }
 }
 

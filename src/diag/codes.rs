@@ -101,7 +101,7 @@ static ALONE: &[&Code] = &[
 ];
 
 /// Codes of faults of an element that do not depend on what it holds.
-static OF_ITS_TAG: &[&Code] = &[&storage::NETWORK];
+static OF_ITS_TAG: &[&Code] = &[&storage::NETWORK, &storage::IOTHREAD, &machine::CPU];
 
 /// Codes of faults that depend on some attributes of the elements around them, and on no other.
 static DEPENDS_ON: &[(&Code, &[&str])] = &[

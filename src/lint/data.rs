@@ -58,10 +58,38 @@ fn medium(disk: &Disk, cx: &mut Cx<'_>) {
     }
 }
 
+/// An image in a folder that is emptied.
+fn volatile(disk: &Disk, cx: &mut Cx<'_>) {
+    let path = disk.source.path().filter(|_| matches!(disk.kind(), StorageKind::File));
+    let Some(path) = path.filter(|p| p.starts_with("/tmp/")) else { return };
+    if !disk.is_readonly() && disk.transient.is_none() {
+        let message = format!("'{path}' is in /tmp, which the host empties when it starts, and often before");
+        cx.warn(&codes::IN_TMP, disk.source.site, message)
+            .help("move the image to /var/lib/libvirt/images, or a folder of your own");
+    }
+}
+
+/// A disk of several machines, of which the host keeps parts in its memory.
+fn shared(disk: &Disk, cx: &mut Cx<'_>) {
+    let cache = disk.driver(|d| d.cache);
+    if let Some(cache) =
+        cache.filter(|c| disk.shareable && matches!(c, Cache::Writeback | Cache::Writethrough | Cache::Unsafe))
+    {
+        let site = disk.driver.as_ref().map_or(disk.site, |d| d.site);
+        let message =
+            format!("<shareable/> with cache='{cache}': another host does not see what this one has in its memory");
+        cx.warn_at(&codes::SHARED_CACHE, site, "cache", message).help("use cache='none'");
+    }
+}
+
 pub fn check(domain: &Domain, cx: &mut Cx<'_>) {
     let disks = domain.devices.as_ref().map_or(&[][..], |d| &d.disks);
     twice(disks, cx);
-    disks.iter().for_each(|disk| medium(disk, cx));
+    disks.iter().for_each(|disk| {
+        medium(disk, cx);
+        volatile(disk, cx);
+        shared(disk, cx);
+    });
     for disk in disks.iter().filter(|d| d.driver(|d| d.cache) == Some(Cache::Unsafe) && !d.is_readonly()) {
         // What is thrown away anyway need not be safe.
         if disk.transient.is_some() {

@@ -5,6 +5,7 @@
 
 mod arguments;
 mod data;
+mod guest;
 mod host_devices;
 mod security;
 mod start;
@@ -29,6 +30,7 @@ pub fn given(domain: &Domain, cx: &mut Cx<'_>) {
     surprise::pins(domain, cx);
     surprise::ports(domain, cx);
     surprise::addresses(domain, cx);
+    surprise::balloon(domain, cx);
     security::passwords(domain, cx);
     data::images(domain, cx);
 }
@@ -44,6 +46,7 @@ pub fn complete(domain: &Domain, machine: &Machine, listens: &[Listen], cx: &mut
     data::check(domain, cx);
     security::check(domain, cx);
     surprise::check(domain, machine, cx);
+    guest::check(domain, cx);
     host_devices::check(domain, cx);
     undone::check(domain, cx);
 }

@@ -1,7 +1,9 @@
 //! What QEMU refuses at the start.
 
+use super::guest;
 use crate::caps::{Accel, Version};
 use crate::device::Devices;
+use crate::device::chardev::{ChardevSource, SourceKind};
 use crate::device::disk::{Disk, DiskBus};
 use crate::device::graphics::{GraphicsKind, ListenKind};
 use crate::device::interface::{Interface, InterfaceType};
@@ -34,6 +36,124 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     names(devices, cx);
     kernel(domain, cx);
     rom(domain, machine, cx);
+    firmware(domain, machine, cx);
+    keymaps(devices, cx);
+    page_size(domain, cx);
+    paths(devices, cx);
+    devices.filesystems.iter().for_each(|share| guest::tag(share, cx));
+    devices.interfaces.iter().for_each(|interface| reserved(interface, cx));
+}
+
+/// Firmware for another architecture, and variables for firmware of another size.
+fn firmware(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
+    let Some(os) = &domain.os else { return };
+    let Some((loader, path)) = os.loader.as_ref().and_then(|l| Some((l, l.path.as_deref()?))) else { return };
+    if let Some(arch) = guest::firmware_arch(path).filter(|arch| !arch.runs(machine.arch)) {
+        let message = format!("'{path}' is firmware for {arch}, and the guest is of arch '{}'", machine.arch);
+        cx.warn(&codes::FOREIGN_FIRMWARE, loader.site, message)
+            .help("remove <loader> and <nvram> and write <os firmware='efi'>: then what fits is chosen");
+        return;
+    }
+    let Some(nvram) = &os.nvram else { return };
+    let template = nvram.template.as_deref();
+    let Some((code, store)) = build_of(path).zip(template.and_then(build_of)) else { return };
+    if code != store {
+        let message = format!(
+            "the firmware is the build of {code}, and the template of its variables that of {store}: the screen stays dark"
+        );
+        cx.warn_at(&codes::FIRMWARE_PAIR, nvram.site, "template", message)
+            .help("name the two of one build, or remove <loader> and <nvram> and write <os firmware='efi'>");
+    }
+}
+
+/// Which build of OVMF a file of it belongs to: that for flash of 4 MiB has the number in its name.
+fn build_of(path: &str) -> Option<&'static str> {
+    let name = path.rsplit('/').next()?;
+    let ours = name.starts_with("OVMF_CODE") || name.starts_with("OVMF_VARS");
+    let large = name.contains("_4M") || name.contains(".4m");
+    ours.then_some(if large { "4 MiB" } else { "2 MiB" })
+}
+
+/// The keyboard layouts that QEMU has.
+static KEYMAPS: &[&str] = &[
+    "ar", "bepo", "cz", "da", "de", "de-ch", "en-gb", "en-us", "es", "et", "fi", "fo", "fr", "fr-be", "fr-ca", "fr-ch",
+    "hr", "hu", "is", "it", "ja", "lt", "lv", "mk", "nl", "no", "pl", "pt", "pt-br", "ru", "sl", "sv", "th", "tr",
+];
+
+/// Keyboard layouts that QEMU does not have.
+fn keymaps(devices: &Devices, cx: &mut Cx<'_>) {
+    for graphics in &devices.graphics {
+        let Some(name) = graphics.keymap.as_deref().filter(|name| !KEYMAPS.contains(name)) else { continue };
+        let message = format!("QEMU has no keyboard layout '{name}', and does not start");
+        let small = name.to_lowercase().replace('_', "-");
+        let exact = KEYMAPS
+            .iter()
+            .find(|known| **known == small)
+            .or_else(|| KEYMAPS.iter().find(|known| small.starts_with(**known)));
+        let help = match exact.copied().or_else(|| crate::schema::nearest(name, KEYMAPS.iter().copied())) {
+            Some(meant) => format!("did you mean '{meant}'? Without keymap, the viewer sends its own"),
+            None => "remove it: the viewer sends its own".to_string(),
+        };
+        cx.warn_at(&codes::KEYMAP, graphics.site, "keymap", message).help(help);
+    }
+}
+
+/// Memory that does not fill its huge pages.
+fn page_size(domain: &Domain, cx: &mut Cx<'_>) {
+    // Before, QEMU rounded up.
+    if cx.env.caps.version < Version::new(9, 0, 0) {
+        return;
+    }
+    let Some(huge) = domain.memory_backing.as_ref().and_then(|b| b.hugepages.as_ref()) else { return };
+    let cells = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).is_some_and(|n| !n.cells.is_empty());
+    let Some(memory) = domain.memory.as_ref().filter(|_| !cells && huge.pages.len() <= 1) else { return };
+    let page = huge
+        .pages
+        .first()
+        .map_or_else(|| cx.env.host.default_hugepage_mount().map(|m| m.page_size / 1024), |p| Some(p.size.kib()));
+    let (kib, Some(page)) = (memory.amount.kib(), page.filter(|p| *p > 0)) else { return };
+    if kib % page != 0 {
+        let message = format!("<memory> is {kib} KiB, which does not fill pages of {page} KiB: QEMU does not start");
+        let more = kib.div_ceil(page) * page;
+        cx.warn(&codes::PART_OF_PAGE, memory.amount.site, message)
+            .help(format!("write <memory unit='KiB'>{more}</memory>"));
+    }
+}
+
+/// Files and sockets of the host of which two character devices make use.
+fn paths(devices: &Devices, cx: &mut Cx<'_>) {
+    let serials = devices.serials.iter().map(|d| (&d.source, d.site));
+    let parallels = devices.parallels.iter().map(|d| (&d.source, d.site));
+    let channels = devices.channels.iter().map(|d| (&d.source, d.site));
+    let own = |s: &&ChardevSource| match s.kind() {
+        SourceKind::File => true,
+        SourceKind::Unix => s.listens(),
+        _ => false,
+    };
+    let ours = serials.chain(parallels).chain(channels).filter(|(s, _)| own(s));
+    let named = ours.filter_map(|(s, site)| Some((s.path.as_deref().filter(|p| *p != "/dev/null")?, site)));
+    for (path, first, second) in twice(named) {
+        let (one, two) = (cx.span(first), cx.span(second));
+        let message = format!("'{path}' is that of another device of the machine already: one overwrites the other");
+        cx.diags
+            .warning(&codes::PATH_TWICE, two, message)
+            .related(one, "the first is here")
+            .help("give each a file or socket of its own");
+    }
+}
+
+/// Addresses of cards that the host has use for.
+fn reserved(interface: &Interface, cx: &mut Cx<'_>) {
+    let Some((address, site)) = interface.mac.as_ref().and_then(|m| Some((m.address?.0, m.site))) else { return };
+    let on_bridge = matches!(interface.kind(), InterfaceType::Bridge | InterfaceType::Network);
+    let why = match address {
+        [0, 0, 0, 0, 0, 0] => "is none: switches do not forward it",
+        [0xfe, ..] if on_bridge => "begins with fe, as do those of the host's ends of such cables",
+        _ => return,
+    };
+    let message = format!("the MAC address {} {why}", interface.mac());
+    cx.warn_at(&codes::RESERVED_MAC, site, "address", message)
+        .help("choose one that begins with 52:54:00, or remove <mac>: virtc derives one from the name of the domain");
 }
 
 /// Names of which there can be one only: of interfaces on the host, of channels in the guest.

@@ -7,6 +7,7 @@ use crate::device::hostdev::HostdevType;
 use crate::device::video::{Video, VideoType};
 use crate::diag::codes::lint as codes;
 use crate::domain::Domain;
+use crate::domain::general::LifecycleAction;
 use crate::domain::os::BootDevice;
 use crate::stage::{Board, Cx, Machine};
 use std::collections::BTreeMap;
@@ -115,9 +116,39 @@ pub fn serials(domain: &Domain, cx: &mut Cx<'_>) {
     }
 }
 
+/// Memory that a balloon would take away, and there is none, or none that can.
+pub fn balloon(domain: &Domain, cx: &mut Cx<'_>) {
+    let Some((memory, current)) = domain.memory.as_ref().zip(domain.current_memory.as_ref()) else { return };
+    let Some(devices) = domain.devices.as_ref().filter(|_| current.kib() > 0 && current.kib() < memory.amount.kib())
+    else {
+        return;
+    };
+    let card = devices.hostdevs.iter().any(|h| h.kind() == HostdevType::Pci);
+    let why = match devices.memballoons.first() {
+        Some(balloon) if !balloon.is_present() => "there is no memory balloon that would take the rest away",
+        _ if card => "all of it is held fast for a device of the host, so that the balloon takes nothing away",
+        _ => return,
+    };
+    let message = format!("<currentMemory> is less than <memory>, and the guest has the whole of it: {why}");
+    cx.warn(&codes::NO_BALLOON, current.site, message)
+        .help("write into <memory> what the guest shall have, and remove <currentMemory>");
+}
+
+/// A machine that cannot be switched off.
+fn off(domain: &Domain, cx: &mut Cx<'_>) {
+    let Some(span) = cx.doc.root().and_then(|r| r.child("on_poweroff")).map(|e| e.span()) else { return };
+    if domain.on_poweroff == Some(LifecycleAction::Restart) {
+        let message = "<on_poweroff>restart</on_poweroff>: a guest that shuts down starts again, however often";
+        cx.diags
+            .warning(&codes::NEVER_OFF, span, message)
+            .help("write <on_poweroff>destroy</on_poweroff>, which is the default; on_reboot is what follows a reboot");
+    }
+}
+
 /// Pins of CPUs that are not there.
 pub fn pins(domain: &Domain, cx: &mut Cx<'_>) {
-    let count = domain.vcpu.as_ref().and_then(|v| v.count).unwrap_or(1);
+    // A count that could not be read is told already.
+    let Some(count) = domain.vcpu.as_ref().map_or(Some(1), |v| v.count) else { return };
     for pin in domain.cputune.iter().flat_map(|t| &t.vcpupins) {
         if let Some(vcpu) = pin.vcpu.filter(|v| *v >= count) {
             let message =
@@ -176,6 +207,7 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     }
     console(domain, cx);
     screen(domain, cx);
+    off(domain, cx);
     // Where the processor is emulated, speed is not what anybody is after.
     if machine.accel != Accel::Tcg {
         emulated(domain, cx);

@@ -10,6 +10,7 @@ use crate::domain::general::{CrashAction, LifecycleAction};
 use crate::domain::os::{Boot, BootDevice, Os, OsKind, OsType};
 use crate::domain::vcpu::{Placement, Vcpu};
 use crate::domain::{Domain, DomainKind, clock};
+use crate::schema;
 use crate::stage::Quirk;
 use crate::stage::{Board, Cx, Guess, Machine};
 use crate::vocab::{Arch, Uuid, Value, sum, sum_from};
@@ -150,8 +151,15 @@ fn os_type(kind: &mut OsType, emulator: &str, cx: &mut Cx<'_>) {
 fn architecture(kind: &mut OsType, emulator: &str, cx: &mut Cx<'_>) -> (Arch, bool) {
     // libvirt takes the host's, whatever the emulator is for.
     let own = if cx.env.behaves(Quirk::ArchOfTheHost) { cx.env.host.machine.arch } else { cx.env.caps.arch };
-    let arch = *kind.arch.get_or_insert(own);
+    // Of a word that is none, which is told already, what was meant may be plain.
+    let word = cx.doc.element(kind.site).and_then(|el| el.peek("arch")).map(|attr| attr.value());
+    let unread = word.filter(|_| kind.arch.is_none()).is_some_and(|word| schema::architecture(word).is_none());
+    let meant = word.and_then(schema::architecture).unwrap_or(own);
+    let arch = *kind.arch.get_or_insert(meant);
     let foreign = !cx.env.caps.arch.runs(arch);
+    if unread {
+        return (arch, true);
+    }
     if foreign {
         let qemu = cx.env.caps.arch;
         let message = format!("'{emulator}' is not an emulator for guests of arch '{arch}'");

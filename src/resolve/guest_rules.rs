@@ -278,7 +278,13 @@ fn cpu(cpu: &Cpu, cx: &mut Cx<'_>) {
 fn memory(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let site = domain.memory.as_ref().map(|m| m.amount.site).filter(|site| !site.is_none()).unwrap_or(domain.site);
     let total = domain.memory.as_ref().map_or(0, |m| m.amount.kib());
-    if total.saturating_sub(crate::stage::sizes::devices_kib(domain)) == 0 {
+    let plugged = crate::stage::sizes::devices_kib(domain);
+    if total > 0 && total <= plugged {
+        let message =
+            format!("<memory> counts the memory devices, too: they have {plugged} KiB, and it is only {total} KiB");
+        cx.error(&codes::MEMORY, site, message)
+            .help("write into <memory> what the guest has at the start and all memory devices together");
+    } else if total == 0 {
         cx.error(&codes::MEMORY, site, "how much memory? Say it in <memory>, or in the cells of <numa>")
             .help("add <memory unit='GiB'>2</memory>");
     }

@@ -238,6 +238,19 @@ pub(super) fn listener(socket: &Path) -> Option<ProcessRef> {
     Some(ProcessRef::of(peer.pid.as_raw_nonzero().get()))
 }
 
+/// The QEMU whose monitor a socket is: that of a machine of ours, or whoever listens there.
+pub fn qemu_at(monitor: &Path) -> Option<ProcessRef> {
+    let same = |record: &Record| {
+        let own = record.header.monitor.canonicalize().ok();
+        own.is_some() && own == monitor.canonicalize().ok()
+    };
+    // A runner stands between QEMU and those who come.
+    let instances = [Instance::System, Instance::Session].into_iter();
+    let registries = instances.filter_map(|instance| Registry::of(instance).ok());
+    let ours = registries.flat_map(|registry| registry.list()).find(same);
+    ours.map_or_else(|| listener(monitor), |record| record.qemu())
+}
+
 /// A file name for a domain's name: unsafe bytes as `%XX`; a long name is cut and told apart by a sum.
 /// Socket paths are limited to 107 bytes, so it stays below 50.
 pub(super) fn file_name(name: &str) -> String {

@@ -1,6 +1,7 @@
 //! The words of the diagnostics: what is wrong, and what to do. Runs only when something is wrong.
 
 use super::fix;
+use super::habits;
 use super::phrases::{and, and_plain, brackets, first_lower, list, or, or_plain, plural, shown};
 use super::suggest::{meant, nearest, size_unit, switch};
 use super::tables::{self, AttrSlot, ChildSlot, Element, Name, Part, Type, name_text};
@@ -91,6 +92,10 @@ impl<'r, 'd> Explainer<'r, 'd> {
         if attr.namespace() != Namespace::None {
             let message = format!("{el} takes no attribute of another namespace ('{name}')");
             self.out.report(&codes::UNKNOWN_ATTRIBUTE, attr.span(), message).help("remove it");
+            return Meant::Unknown;
+        }
+        if let Some(advice) = habits::attribute(me.el.name(), name) {
+            self.tell_unknown(me, attr, advice.to_string());
             return Meant::Unknown;
         }
         let known = open_attrs(me);
@@ -355,6 +360,16 @@ impl<'r, 'd> Explainer<'r, 'd> {
             Some(one) => vec![one],
             None => meant(value, words.iter().copied()),
         };
+        let attribute = me.el.attrs().find(|a| a.value_span() == of_value).map_or("", |a| a.name());
+        if let Some(advice) = habits::value(me.el.name(), attribute, value) {
+            self.out.report(code, span, message).help(advice);
+            return;
+        }
+        if let Some((help, meant)) = habits::mac(value).filter(|_| me.el.name() == "mac") {
+            let edits = meant.map(|meant| Edit::new(of_value, meant));
+            self.out.report(code, span, message).help(help).fix(edits.into_iter().collect());
+            return;
+        }
         let help = match like.as_slice() {
             [] => format!("expected {expected}"),
             like => format!("did you mean {}? Expected {expected}", or(like)),
@@ -507,8 +522,13 @@ impl<'r, 'd> Explainer<'r, 'd> {
             told.help(help);
             return None;
         }
-        let known = open_children(me);
         let plain = el.namespace() == Namespace::None;
+        if let Some(advice) = habits::element(me.el.name(), el.name()).filter(|_| plain) {
+            let message = format!("{parent} has no element {child}");
+            self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), message).help(advice);
+            return None;
+        }
+        let known = open_children(me);
         if plain
             && let like = meant_for(me, el, &known)
             && let [first, ..] = like.as_slice()

@@ -6,6 +6,7 @@
 
 mod explain;
 mod fix;
+mod habits;
 pub mod known;
 mod phrases;
 pub mod reference;
@@ -16,6 +17,6 @@ mod variants;
 pub mod words;
 mod younger;
 
-pub use suggest::{meant, nearest};
+pub use suggest::{architecture, meant, nearest};
 pub use validate::{Flagged, Grade, Watch, validate, validate_watched};
 pub use younger::Younger;

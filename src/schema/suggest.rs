@@ -1,5 +1,7 @@
 //! What somebody probably meant.
 
+use crate::vocab::Arch;
+
 /// What people write who know it from another tool, and the word of the format; first come, first served.
 const ELSEWHERE: &[(&str, &str)] = &[
     // Architectures, hypervisors, buses, formats.
@@ -20,12 +22,41 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("img", "file"),
     ("iso", "file"),
     ("lvm", "block"),
+    ("zvol", "block"),
+    ("lv", "block"),
+    ("rdm", "block"),
+    ("dvd", "cdrom"),
+    ("cd", "cdrom"),
+    ("optical", "cdrom"),
+    ("ahci", "sata"),
+    ("harddisk", "hd"),
+    ("disk", "hd"),
+    ("pxe", "network"),
+    ("tcg", "qemu"),
     ("vtd", "intel"),
     ("hda", "ich6"),
+    ("intel-hda", "ich6"),
+    ("swtpm", "emulator"),
+    ("emulated", "emulator"),
+    ("tpm2.0", "tpm-crb"),
+    ("hypervtimer", "hypervclock"),
+    ("pl011", "system-serial"),
+    ("touchpad", "tablet"),
+    ("touchscreen", "tablet"),
+    ("dmi", "smbios"),
+    ("manufacturer", "vendor"),
+    ("gpu", "pci"),
+    ("kernel", "kvm"),
     // Networks and sockets.
     ("nat", "network"),
     ("tap", "ethernet"),
     ("macvtap", "direct"),
+    ("sriov", "hostdev"),
+    ("sr-iov", "hostdev"),
+    ("vf", "hostdev"),
+    ("portgroup", "bridge"),
+    ("vrde", "rdp"),
+    ("socket", "unix"),
     ("slirp", "user"),
     ("passt", "user"),
     ("listen", "bind"),
@@ -33,6 +64,15 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("gmt", "utc"),
     ("local", "localtime"),
     ("off", "none"),
+    ("on", "unmap"),
+    ("passthru", "passthrough"),
+    ("deny", "forbid"),
+    ("dynamic", "auto"),
+    ("shutdown", "destroy"),
+    ("poweroff", "destroy"),
+    ("reset", "restart"),
+    ("stop", "pause"),
+    ("no", "none"),
     ("reboot", "reset"),
     ("reboot", "restart"),
     ("prealloc", "immediate"),
@@ -64,6 +104,10 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("random", "rng"),
     ("soundcard", "sound"),
     ("tty", "serial"),
+    ("initramfs", "initrd"),
+    ("append", "cmdline"),
+    ("swap_limit", "swap_hard_limit"),
+    ("board", "baseBoard"),
     // Attributes.
     ("port", "service"),
     ("netmask", "prefix"),
@@ -73,6 +117,15 @@ const ELSEWHERE: &[(&str, &str)] = &[
     ("ip", "address"),
     ("size", "unit"),
 ];
+
+/// The architecture that is named, or was probably meant.
+pub fn architecture(word: &str) -> Option<Arch> {
+    let words = || Arch::ALL.iter().map(|arch| arch.as_str());
+    Arch::parse(word).or_else(|| match meant(word, words()).as_slice() {
+        [one] => Arch::parse(one),
+        _ => None,
+    })
+}
 
 /// What was probably meant by `word`, best first: nothing, one, or a few that are as likely.
 pub fn meant<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {

@@ -1,9 +1,10 @@
-//! What a version of a machine type sets differently, from what QEMU itself says (`compat-x86_64.txt`).
+//! What a version of a machine type sets differently, from what QEMU itself says (`compat-x86_64.txt`, `compat-aarch64.txt`).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 const X86_64: &str = include_str!("compat-x86_64.txt");
+const AARCH64: &str = include_str!("compat-aarch64.txt");
 
 /// A property of a type of device.
 type Property<'d> = (&'d str, &'d str);
@@ -13,6 +14,8 @@ type Step = (&'static str, Vec<(Property<'static>, Option<&'static str>)>);
 
 /// The answers of QEMU.
 pub struct Compat {
+    /// The type of all its CPUs.
+    cpu: &'static str,
     /// Machine types.
     machines: HashMap<&'static str, Step>,
     parents: HashMap<&'static str, &'static str>,
@@ -24,11 +27,28 @@ impl Compat {
     /// What is known of PCs.
     pub fn pc() -> &'static Compat {
         static PC: OnceLock<Compat> = OnceLock::new();
-        PC.get_or_init(|| Compat::read(X86_64))
+        PC.get_or_init(|| Compat::read(X86_64, "x86_64-cpu"))
     }
 
-    fn read(text: &'static str) -> Compat {
+    /// What is known of ARM's `virt`.
+    pub fn arm() -> &'static Compat {
+        static ARM: OnceLock<Compat> = OnceLock::new();
+        ARM.get_or_init(|| Compat::read(AARCH64, "arm-cpu"))
+    }
+
+    /// What is known of machines of this kind: of those with versions, `virt` is ARM's.
+    pub fn about(machine: &str) -> &'static Compat {
+        if of_family(machine) == Some("virt") { Compat::arm() } else { Compat::pc() }
+    }
+
+    /// The type of a CPU model.
+    pub fn cpu(&self, model: &str) -> String {
+        format!("{model}-{}", self.cpu)
+    }
+
+    fn read(text: &'static str, cpu: &'static str) -> Compat {
         let mut compat = Compat {
+            cpu,
             machines: HashMap::new(),
             parents: HashMap::new(),
             defaults: HashMap::new(),
@@ -95,8 +115,8 @@ impl Compat {
         if out.len() > 1 {
             out.push("virtio-device".to_string());
         }
-        if device.ends_with("-x86_64-cpu") {
-            out.push("x86_64-cpu".to_string());
+        if device.ends_with(&format!("-{}", self.cpu)) {
+            out.push(self.cpu.to_string());
         }
         let mut at = 0;
         while let Some(name) = out.get(at) {
@@ -110,7 +130,11 @@ impl Compat {
 
     /// The devices of the board itself.
     pub fn board(&self, machine: &str) -> &[&'static str] {
-        let board = if machine.starts_with("pc-q35") { "q35" } else { "pc" };
+        let board = match of_family(machine) {
+            Some("pc-q35") => "q35",
+            Some("virt") => "virt",
+            _ => "pc",
+        };
         self.boards.get(board).map_or(&[], Vec::as_slice)
     }
 

@@ -74,7 +74,7 @@ fn devices(plan: &Plan, machine: &str, compat: &Compat) -> Vec<(String, String)>
             }
             "-cpu" => {
                 if let Some(model) = props.text("").or(props.0.first().and_then(|(k, _)| props.text(k))) {
-                    out.push((format!("{model}-x86_64-cpu"), "the CPU".to_string()));
+                    out.push((compat.cpu(model), "the CPU".to_string()));
                 }
             }
             _ => {}
@@ -92,7 +92,7 @@ fn describe(cause: &Cause) -> String {
 
 /// What of a machine another machine type would change; none if nothing is known of one of the two.
 pub fn changes(plan: &Plan, from: &str, to: &str) -> Option<Vec<Changed>> {
-    let compat = Compat::pc();
+    let compat = Compat::about(from);
     let (before, after) = (compat.of(from)?, compat.of(to)?);
     let devices: Vec<(Vec<String>, String)> =
         devices(plan, from, compat).into_iter().map(|(device, of)| (compat.lineage(&device), of)).collect();
@@ -149,7 +149,7 @@ pub fn unchanged(plan: &Plan, from: &str, until: &str) -> Option<&'static str> {
     let last = family(until)?.1;
     let now = family(from)?.1;
     let newer = |m: &&str| family(m).is_some_and(|(_, v)| v > now && v <= last);
-    let versions = Compat::pc().versions(kind);
+    let versions = Compat::about(from).versions(kind);
     versions.into_iter().filter(newer).find(|to| changes(plan, from, to).is_some_and(|c| c.is_empty()))
 }
 
@@ -172,7 +172,7 @@ pub fn dropped(plan: &Plan, until: Version) -> Vec<(&'static Retiring, String)> 
 /// The newest machine type of a family that is known, at most of a release.
 pub fn newest(machine: &str, until: Version) -> Option<&'static str> {
     let (kind, _) = family(machine)?;
-    let versions = Compat::pc().versions(kind);
+    let versions = Compat::about(machine).versions(kind);
     versions.into_iter().find(|m| family(m).is_some_and(|(_, v)| v.0 / 1000 <= until.0 / 1000))
 }
 

@@ -57,3 +57,13 @@ fn machine_types_retire_by_the_rule_and_not_before_it() {
         assert!(retires(machine).is_some_and(|r| r.removed > Version::new(10, 0, 99)), "{machine}");
     }
 }
+
+#[test]
+fn arm_has_versions_too() {
+    let changes = changes(&plan(&["virtio-net-pci"]), "virt-10.0", "virt-11.1").expect("known machine types");
+    let tunnels: Vec<&str> = changes.iter().filter(|c| c.device == "virtio-net-device").map(|c| &*c.property).collect();
+    assert_eq!(tunnels, ["guest_tunnel", "guest_tunnel_csum", "host_tunnel", "host_tunnel_csum"]);
+    assert_eq!(newest("virt-7.2", Version::new(10, 2, 0)), Some("virt-10.2"));
+    let cpu = Compat::arm().lineage(&Compat::arm().cpu("cortex-a72"));
+    assert!(cpu.iter().any(|name| name == "arm-cpu"), "{cpu:?}");
+}

@@ -79,6 +79,8 @@ pub struct Document<'s> {
     pub(super) source: &'s str,
     pub(super) nodes: Vec<Node<'s>>,
     pub(super) attrs: Vec<AttrData<'s>>,
+    /// Whether the elements and their attributes are those that were meant, although the text may be no XML.
+    pub(super) certain: bool,
 }
 
 /// No such node: end of a list of children.
@@ -88,6 +90,11 @@ impl<'s> Document<'s> {
     /// The text that was parsed.
     pub fn source(&self) -> &'s str {
         self.source
+    }
+
+    /// Whether it is certain what was meant: what is not well-formed, if anything is, are slips within a value or a comment.
+    pub fn is_certain(&self) -> bool {
+        self.certain
     }
 
     /// The root element; none if the text held no element.

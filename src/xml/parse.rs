@@ -2,7 +2,7 @@
 
 use super::document::{AttrData, Document, NIL, Namespace, Node};
 use crate::diag::codes::xml as codes;
-use crate::diag::{Diagnostics, Span};
+use crate::diag::{Diagnostics, Edit, Span};
 use quick_xml::errors::{Error, SyntaxError};
 use quick_xml::events::Event;
 use quick_xml::reader::Reader;
@@ -25,7 +25,7 @@ const MAX_FAULTS: usize = 50;
 pub fn parse<'s>(bytes: &'s [u8], diags: &mut Diagnostics) -> Document<'s> {
     // A byte order mark says nothing in UTF-8. Whoever shows the text must leave it out too.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut empty = Document { source: "", nodes: Vec::new(), attrs: Vec::new() };
+    let mut empty = Document { source: "", nodes: Vec::new(), attrs: Vec::new(), certain: false };
     if bytes.len() > MAX_SIZE {
         diags.error(&codes::SIZE, Span::NONE, format!("the file has more than {} MiB", MAX_SIZE >> 20));
         return empty;
@@ -58,6 +58,7 @@ pub fn parse<'s>(bytes: &'s [u8], diags: &mut Diagnostics) -> Document<'s> {
             source,
             nodes: Vec::with_capacity(source.len() / 40),
             attrs: Vec::with_capacity(source.len() / 30),
+            certain: false,
         },
         diags,
         open: Vec::new(),
@@ -65,6 +66,7 @@ pub fn parse<'s>(bytes: &'s [u8], diags: &mut Diagnostics) -> Document<'s> {
         prefixes: Vec::new(),
         undeclared: Vec::new(),
         faults: 0,
+        slips: 0,
         roots: 0,
         stop: false,
     };
@@ -87,6 +89,8 @@ struct Parser<'s, 'd> {
     prefixes: Vec<(&'s str, Namespace)>,
     undeclared: Vec<&'s str>,
     faults: usize,
+    /// How many of them leave no doubt about what was meant.
+    slips: usize,
     roots: usize,
     stop: bool,
 }
@@ -101,6 +105,17 @@ impl<'s> Parser<'s, '_> {
         self.faults += 1;
         self.stop |= self.faults >= MAX_FAULTS;
         self.diags.error(code, span, message)
+    }
+
+    /// A fault that leaves no doubt about the elements and their attributes.
+    fn slip(
+        &mut self,
+        code: &'static crate::diag::Code,
+        span: Span,
+        message: impl Into<String>,
+    ) -> &mut crate::diag::Diagnostic {
+        self.slips += 1;
+        self.fault(code, span, message)
     }
 
     fn run(&mut self) {
@@ -140,7 +155,7 @@ impl<'s> Parser<'s, '_> {
                     }
                 }
                 Ok(Event::DocType(_)) => {
-                    self.fault(&codes::DOCTYPE, span, "a document type declaration is not accepted")
+                    self.slip(&codes::DOCTYPE, span, "a document type declaration is not accepted")
                         .help("remove the <!DOCTYPE …> declaration; domain XML needs none");
                 }
                 Ok(Event::Decl(_)) => self.declaration(span),
@@ -162,7 +177,7 @@ impl<'s> Parser<'s, '_> {
     fn comment(&mut self, span: Span) {
         let (start, end) = (span.start as usize + "<!--".len(), span.end as usize - "-->".len());
         if let Some(at) = self.doc.source.get(start..end).and_then(|inner| inner.find("--")) {
-            self.fault(&codes::SYNTAX, Span::new(start + at, start + at + 2), "'--' may not stand inside a comment")
+            self.slip(&codes::SYNTAX, Span::new(start + at, start + at + 2), "'--' may not stand inside a comment")
                 .help("only '-->' ends it: put something between the two dashes, or leave one out");
         }
     }
@@ -170,7 +185,7 @@ impl<'s> Parser<'s, '_> {
     /// Checks `<?xml version='1.0' encoding='…'?>`.
     fn declaration(&mut self, span: Span) {
         if span.start != 0 {
-            self.fault(&codes::SYNTAX, span, "an XML declaration stands only at the very beginning of a file")
+            self.slip(&codes::SYNTAX, span, "an XML declaration stands only at the very beginning of a file")
                 .help("remove it, or what is before it");
             return;
         }
@@ -226,6 +241,12 @@ impl<'s> Parser<'s, '_> {
     }
 
     fn finish(&mut self) {
+        self.check_end();
+        self.doc.certain = !self.stop && self.faults == self.slips;
+    }
+
+    /// What is open at the end.
+    fn check_end(&mut self) {
         let source = self.doc.source;
         if !self.stop {
             // Only the innermost open element is worth a message: the others follow from it.
@@ -374,7 +395,7 @@ impl<'s> Parser<'s, '_> {
             if !blank && !byte_order_mark {
                 let lead = piece.len() - piece.trim_ascii_start().len();
                 let start = span.start as usize + lead;
-                self.fault(
+                self.slip(
                     &codes::SYNTAX,
                     Span::new(start, start + piece.trim_ascii().len()),
                     "text outside the root element",
@@ -402,13 +423,13 @@ impl<'s> Parser<'s, '_> {
 
     fn unknown_reference(&mut self, text: &str, span: Span) {
         if text.starts_with("&#") && text.ends_with(';') {
-            self.fault(&codes::ENTITY, span, format!("the reference '{text}' stands for no character that XML allows"))
+            self.slip(&codes::ENTITY, span, format!("the reference '{text}' stands for no character that XML allows"))
                 .help("remove it");
         } else if text.ends_with(';') {
-            self.fault(&codes::ENTITY, span, format!("the reference '{text}' names no known entity"))
+            self.slip(&codes::ENTITY, span, format!("the reference '{text}' names no known entity"))
                 .help("only &lt; &gt; &amp; &quot; &apos; and references such as &#65; are known");
         } else {
-            self.fault(&codes::SYNTAX, span, "'&' begins a reference that is never ended")
+            self.slip(&codes::SYNTAX, span, "'&' begins a reference that is never ended")
                 .help("write &amp; for a plain '&'");
         }
     }
@@ -466,9 +487,30 @@ impl<'s> Parser<'s, '_> {
             let quote = match bytes.get(at) {
                 Some(&q @ (b'\'' | b'"')) if at < to => q,
                 _ => {
-                    self.fault(&codes::SYNTAX, name_span, format!("the value of '{qualified}' is not in quotes"))
-                        .help(format!("write {qualified}='…'"));
-                    break;
+                    let end = bytes[at..to].iter().position(|b| b.is_ascii_whitespace()).map_or(to, |n| at + n);
+                    let bare = Span::new(at, end);
+                    let word = &source[bare.range()];
+                    let plain = !word.is_empty()
+                        && !word.contains(['=', '<', '\'', '"', '&'])
+                        && !qualified.starts_with("xmlns");
+                    let message = format!("the value of '{qualified}' is not in quotes");
+                    if !plain {
+                        self.fault(&codes::SYNTAX, name_span, message).help(format!("write {qualified}='…'"));
+                        break;
+                    }
+                    self.slip(&codes::SYNTAX, name_span, message)
+                        .help(format!("write {qualified}='{word}'"))
+                        .fix(vec![Edit::new(bare, format!("'{word}'"))]);
+                    self.doc.attrs.push(AttrData {
+                        name: qualified,
+                        namespace: Namespace::None,
+                        value: Cow::Borrowed(word),
+                        name_span,
+                        value_span: bare,
+                        used: Cell::new(false),
+                    });
+                    at = end;
+                    continue;
                 }
             };
             let value_at = at + 1;
@@ -486,7 +528,7 @@ impl<'s> Parser<'s, '_> {
                 continue;
             }
             if self.doc.attrs[first..].iter().any(|a| source[a.name_span.range()] == *qualified) {
-                self.fault(&codes::SYNTAX, name_span, format!("the attribute '{qualified}' stands twice in this tag"))
+                self.slip(&codes::SYNTAX, name_span, format!("the attribute '{qualified}' stands twice in this tag"))
                     .help("keep one of them");
                 continue;
             }
@@ -513,7 +555,7 @@ impl<'s> Parser<'s, '_> {
         let raw = &self.doc.source[span.range()];
         if let Some(at) = raw.find('<') {
             let at = span.start as usize + at;
-            self.fault(&codes::SYNTAX, Span::new(at, at + 1), "'<' may not stand in an attribute value")
+            self.slip(&codes::SYNTAX, Span::new(at, at + 1), "'<' may not stand in an attribute value")
                 .help("write &lt;");
         }
         if let Some(c) = raw.chars().find(|&c| !is_char(c)) {
@@ -539,6 +581,7 @@ impl<'s> Parser<'s, '_> {
                 None => {
                     let start = span.start as usize + (raw.len() - rest.len()) + at;
                     self.unknown_reference(text, Span::new(start, start + len));
+                    out.push_str(text);
                 }
             }
             rest = &rest[at + len..];

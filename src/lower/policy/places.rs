@@ -54,6 +54,8 @@ const PLACES: &[(&str, Closed)] = &[
     ("/proc", Closed::Entirely),
     ("/root", Closed::ForWriting),
     ("/run", Closed::Entirely),
+    // Where NixOS has the firmware.
+    ("/run/libvirt/nix-ovmf", Closed::ForWriting),
     // Channels of guests; those of others are told apart by name.
     ("/run/libvirt/qemu", Closed::Itself),
     ("/run/media", Closed::Itself),

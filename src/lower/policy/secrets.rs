@@ -131,7 +131,7 @@ fn of_root(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
 /// Whether a file is, by its name, an image of a disk or of firmware.
 pub fn is_image(path: &str) -> bool {
     const ENDS: &[&str] =
-        &["qcow2", "qcow", "img", "iso", "raw", "vmdk", "vdi", "vhd", "vhdx", "qed", "fd", "rom", "dtb"];
+        &["qcow2", "qcow", "img", "iso", "raw", "vmdk", "vdi", "vhd", "vhdx", "qed", "fd", "rom", "dtb", "rawdisk"];
     let file = path.rsplit('/').next().unwrap_or_default();
     let end = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, end)| end.to_ascii_lowercase());
     end.is_some_and(|end| ENDS.contains(&end.as_str()))
