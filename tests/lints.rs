@@ -109,6 +109,27 @@ const CASES: &[(&str, &str, &str)] = &[
         "DEVICES=<disk type='block'><source dev='/srv/vm.img'/><target dev='vda' bus='virtio'/></disk>",
         "DEVICES=<disk type='file'><source file='/srv/vm.img'/><target dev='vda' bus='virtio'/></disk>",
     ),
+    ("VC1315", "DEVICES=<graphics type='vnc' keymap='en_us'/>", "DEVICES=<graphics type='vnc' keymap='en-us'/>"),
+    (
+        "VC1316",
+        "HOST=pages|MEMORY=<memory unit='MiB'>513</memory><memoryBacking><hugepages/></memoryBacking>",
+        "HOST=pages|MEMORY=<memory unit='MiB'>514</memory><memoryBacking><hugepages/></memoryBacking>",
+    ),
+    (
+        "VC1317",
+        "DEVICES=<filesystem type='mount' accessmode='mapped'><source dir='/srv/share'/><target dir='the-name-of-a-share-that-is-too-long'/></filesystem>",
+        "DEVICES=<filesystem type='mount' accessmode='mapped'><source dir='/srv/share'/><target dir='a-name-of-a-share-with-31-bytes'/></filesystem>",
+    ),
+    (
+        "VC1318",
+        "OS=<loader readonly='yes' type='pflash'>/usr/share/AAVMF/AAVMF_CODE.fd</loader><nvram template='/usr/share/AAVMF/AAVMF_VARS.fd'>/var/lib/libvirt/qemu/nvram/vm.fd</nvram>",
+        "OS=<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader><nvram template='/usr/share/OVMF/OVMF_VARS.fd'>/var/lib/libvirt/qemu/nvram/vm.fd</nvram>",
+    ),
+    (
+        "VC1319",
+        "OS=<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader><nvram template='/usr/share/OVMF/OVMF_VARS.fd'>/var/lib/libvirt/qemu/nvram/vm.fd</nvram>",
+        "OS=<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.ms.fd</loader><nvram template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'>/var/lib/libvirt/qemu/nvram/vm.fd</nvram>",
+    ),
     (
         "VC1320",
         "DEVICES=<disk type='file'><source file='/srv/a.qcow2'/><target dev='vda' bus='virtio'/></disk>",
@@ -129,6 +150,36 @@ const CASES: &[(&str, &str, &str)] = &[
         "TAIL=<qemu:commandline><qemu:arg value='-snapshot'/></qemu:commandline>",
         "TAIL=<qemu:commandline><qemu:arg value='-no-reboot'/></qemu:commandline>",
     ),
+    (
+        "VC1324",
+        "CONSOLE=|DEVICES=<serial type='file'><source path='/srv/log'/><target port='0'/></serial><serial type='file'><source path='/srv/log'/><target port='1'/></serial>",
+        "CONSOLE=|DEVICES=<serial type='file'><source path='/srv/log'/><target port='0'/></serial><serial type='file'><source path='/srv/log2'/><target port='1'/></serial>",
+    ),
+    (
+        "VC1325",
+        "DEVICES=<disk type='file'><driver name='qemu' type='raw'/><source file='/tmp/a.raw'/><target dev='vda' bus='virtio'/></disk>",
+        "DEVICES=<disk type='file'><driver name='qemu' type='raw'/><source file='/tmp/a.raw'/><target dev='vda' bus='virtio'/><readonly/></disk>",
+    ),
+    (
+        "VC1326",
+        "DEVICES=<disk type='file'><driver name='qemu' type='raw' cache='writeback'/><source file='/srv/a.raw'/><target dev='vda' bus='virtio'/><shareable/></disk>",
+        "DEVICES=<disk type='file'><driver name='qemu' type='raw' cache='none'/><source file='/srv/a.raw'/><target dev='vda' bus='virtio'/><shareable/></disk>",
+    ),
+    (
+        "VC1327",
+        "DEVICES=<interface type='bridge'><mac address='fe:54:00:11:22:33'/><source bridge='br0'/><model type='virtio'/></interface>",
+        "DEVICES=<interface type='bridge'><mac address='52:54:00:11:22:33'/><source bridge='br0'/><model type='virtio'/></interface>",
+    ),
+    (
+        "VC1328",
+        "MEMORY=<memory unit='MiB'>512</memory><currentMemory unit='MiB'>256</currentMemory>|DEVICES=<memballoon model='none'/>",
+        "MEMORY=<memory unit='MiB'>512</memory><currentMemory unit='MiB'>256</currentMemory>|DEVICES=<memballoon model='virtio'/>",
+    ),
+    (
+        "VC1329",
+        "HEAD=<on_poweroff>restart</on_poweroff><on_reboot>restart</on_reboot>",
+        "HEAD=<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>",
+    ),
     ("VC1330", "DEVICES=<graphics type='vnc' listen='0.0.0.0'/>", "DEVICES=<graphics type='vnc' listen='127.0.0.1'/>"),
     (
         "VC1330",
@@ -137,6 +188,31 @@ const CASES: &[(&str, &str, &str)] = &[
     ),
     ("VC1331", "DEVICES=<graphics type='vnc' passwd='hunter2'/>", "DEVICES=<graphics type='vnc'/>"),
     ("VC1332", "INCOMING=tcp:0.0.0.0:4444", "INCOMING=unix:/run/migration.sock"),
+    (
+        "VC1333",
+        "DEVICES=<channel type='unix'><target type='virtio' name='org.qemu.guest-agent.0'/></channel>",
+        "DEVICES=<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel><channel type='unix'><target type='virtio' name='com.example.own'/></channel>",
+    ),
+    (
+        "VC1334",
+        "HEAD=<metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'><l:os id='http://microsoft.com/win/10'/></l:libosinfo></metadata>|TAIL=<clock offset='utc'/>",
+        "HEAD=<metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'><l:os id='http://microsoft.com/win/10'/></l:libosinfo></metadata>|TAIL=<clock offset='localtime'/>",
+    ),
+    (
+        "VC1335",
+        "TAIL=<clock offset='localtime'/>|DEVICES=<disk type='file'><driver name='qemu' type='raw'/><source file='/srv/a.raw'/><target dev='vda' bus='virtio'/></disk><disk type='file' device='cdrom'><source file='/srv/Win10_22H2_x64.iso'/><target dev='sda' bus='sata'/></disk>",
+        "TAIL=<clock offset='localtime'/>|DEVICES=<disk type='file'><driver name='qemu' type='raw'/><source file='/srv/a.raw'/><target dev='vda' bus='virtio'/></disk><disk type='file' device='cdrom'><source file='/srv/Win10_22H2_x64.iso'/><target dev='sda' bus='sata'/></disk><disk type='file' device='cdrom'><source file='/srv/virtio-win.iso'/><target dev='sdb' bus='sata'/></disk>",
+    ),
+    (
+        "VC1336",
+        "HEAD=<metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'><l:os id='http://microsoft.com/win/2k22'/></l:libosinfo></metadata>|TAIL=<clock offset='localtime'/>|DEVICES=<filesystem type='mount' accessmode='mapped'><source dir='/srv/share'/><target dir='share'/></filesystem>",
+        "HEAD=<metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'><l:os id='http://microsoft.com/win/2k22'/></l:libosinfo></metadata><memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>|TAIL=<clock offset='localtime'/>|DEVICES=<filesystem type='mount' accessmode='passthrough'><driver type='virtiofs'/><source dir='/srv/share'/><target dir='share'/></filesystem>",
+    ),
+    (
+        "VC1337",
+        "TAIL=<clock offset='localtime'/>|DEVICES=<disk type='file' device='cdrom'><source file='/srv/Win11_23H2_x64.iso'/><target dev='sda' bus='sata'/></disk>",
+        "TAIL=<clock offset='localtime'/>|DEVICES=<disk type='file' device='cdrom'><source file='/srv/Win10_22H2_x64.iso'/><target dev='sda' bus='sata'/></disk>",
+    ),
     ("VC1340", "MEMORY=<memory>2048</memory>", "MEMORY=<memory>2097152</memory>"),
     ("VC1341", "FEATURES=<features><apic/></features>", "FEATURES=<features><acpi/></features>"),
     (
@@ -328,82 +404,6 @@ const CASES: &[(&str, &str, &str)] = &[
         "VC1399",
         "KIND=qemu|TYPE=<type arch='aarch64' machine='virt'>hvm</type>|FEATURES=|DEVICES=<disk type='file' device='floppy'><source file='/srv/a.img'/><target dev='fda' bus='fdc'/></disk>",
         "DEVICES=<disk type='file' device='floppy'><source file='/srv/a.img'/><target dev='fda' bus='fdc'/></disk>",
-    ),
-    ("VC1315", "DEVICES=<graphics type='vnc' keymap='en_us'/>", "DEVICES=<graphics type='vnc' keymap='en-us'/>"),
-    (
-        "VC1316",
-        "HOST=pages|MEMORY=<memory unit='MiB'>513</memory><memoryBacking><hugepages/></memoryBacking>",
-        "HOST=pages|MEMORY=<memory unit='MiB'>514</memory><memoryBacking><hugepages/></memoryBacking>",
-    ),
-    (
-        "VC1317",
-        "DEVICES=<filesystem type='mount' accessmode='mapped'><source dir='/srv/share'/><target dir='the-name-of-a-share-that-is-too-long'/></filesystem>",
-        "DEVICES=<filesystem type='mount' accessmode='mapped'><source dir='/srv/share'/><target dir='a-name-of-a-share-with-31-bytes'/></filesystem>",
-    ),
-    (
-        "VC1318",
-        "OS=<loader readonly='yes' type='pflash'>/usr/share/AAVMF/AAVMF_CODE.fd</loader><nvram template='/usr/share/AAVMF/AAVMF_VARS.fd'>/var/lib/libvirt/qemu/nvram/vm.fd</nvram>",
-        "OS=<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader><nvram template='/usr/share/OVMF/OVMF_VARS.fd'>/var/lib/libvirt/qemu/nvram/vm.fd</nvram>",
-    ),
-    (
-        "VC1319",
-        "OS=<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.fd</loader><nvram template='/usr/share/OVMF/OVMF_VARS.fd'>/var/lib/libvirt/qemu/nvram/vm.fd</nvram>",
-        "OS=<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE_4M.ms.fd</loader><nvram template='/usr/share/OVMF/OVMF_VARS_4M.ms.fd'>/var/lib/libvirt/qemu/nvram/vm.fd</nvram>",
-    ),
-    (
-        "VC1324",
-        "CONSOLE=|DEVICES=<serial type='file'><source path='/srv/log'/><target port='0'/></serial><serial type='file'><source path='/srv/log'/><target port='1'/></serial>",
-        "CONSOLE=|DEVICES=<serial type='file'><source path='/srv/log'/><target port='0'/></serial><serial type='file'><source path='/srv/log2'/><target port='1'/></serial>",
-    ),
-    (
-        "VC1325",
-        "DEVICES=<disk type='file'><driver name='qemu' type='raw'/><source file='/tmp/a.raw'/><target dev='vda' bus='virtio'/></disk>",
-        "DEVICES=<disk type='file'><driver name='qemu' type='raw'/><source file='/tmp/a.raw'/><target dev='vda' bus='virtio'/><readonly/></disk>",
-    ),
-    (
-        "VC1326",
-        "DEVICES=<disk type='file'><driver name='qemu' type='raw' cache='writeback'/><source file='/srv/a.raw'/><target dev='vda' bus='virtio'/><shareable/></disk>",
-        "DEVICES=<disk type='file'><driver name='qemu' type='raw' cache='none'/><source file='/srv/a.raw'/><target dev='vda' bus='virtio'/><shareable/></disk>",
-    ),
-    (
-        "VC1327",
-        "DEVICES=<interface type='bridge'><mac address='fe:54:00:11:22:33'/><source bridge='br0'/><model type='virtio'/></interface>",
-        "DEVICES=<interface type='bridge'><mac address='52:54:00:11:22:33'/><source bridge='br0'/><model type='virtio'/></interface>",
-    ),
-    (
-        "VC1328",
-        "MEMORY=<memory unit='MiB'>512</memory><currentMemory unit='MiB'>256</currentMemory>|DEVICES=<memballoon model='none'/>",
-        "MEMORY=<memory unit='MiB'>512</memory><currentMemory unit='MiB'>256</currentMemory>|DEVICES=<memballoon model='virtio'/>",
-    ),
-    (
-        "VC1329",
-        "HEAD=<on_poweroff>restart</on_poweroff><on_reboot>restart</on_reboot>",
-        "HEAD=<on_poweroff>destroy</on_poweroff><on_reboot>restart</on_reboot>",
-    ),
-    (
-        "VC1333",
-        "DEVICES=<channel type='unix'><target type='virtio' name='org.qemu.guest-agent.0'/></channel>",
-        "DEVICES=<channel type='unix'><target type='virtio' name='org.qemu.guest_agent.0'/></channel><channel type='unix'><target type='virtio' name='com.example.own'/></channel>",
-    ),
-    (
-        "VC1334",
-        "HEAD=<metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'><l:os id='http://microsoft.com/win/10'/></l:libosinfo></metadata>|TAIL=<clock offset='utc'/>",
-        "HEAD=<metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'><l:os id='http://microsoft.com/win/10'/></l:libosinfo></metadata>|TAIL=<clock offset='localtime'/>",
-    ),
-    (
-        "VC1335",
-        "TAIL=<clock offset='localtime'/>|DEVICES=<disk type='file'><driver name='qemu' type='raw'/><source file='/srv/a.raw'/><target dev='vda' bus='virtio'/></disk><disk type='file' device='cdrom'><source file='/srv/Win10_22H2_x64.iso'/><target dev='sda' bus='sata'/></disk>",
-        "TAIL=<clock offset='localtime'/>|DEVICES=<disk type='file'><driver name='qemu' type='raw'/><source file='/srv/a.raw'/><target dev='vda' bus='virtio'/></disk><disk type='file' device='cdrom'><source file='/srv/Win10_22H2_x64.iso'/><target dev='sda' bus='sata'/></disk><disk type='file' device='cdrom'><source file='/srv/virtio-win.iso'/><target dev='sdb' bus='sata'/></disk>",
-    ),
-    (
-        "VC1336",
-        "HEAD=<metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'><l:os id='http://microsoft.com/win/2k22'/></l:libosinfo></metadata>|TAIL=<clock offset='localtime'/>|DEVICES=<filesystem type='mount' accessmode='mapped'><source dir='/srv/share'/><target dir='share'/></filesystem>",
-        "HEAD=<metadata><l:libosinfo xmlns:l='http://libosinfo.org/xmlns/libvirt/domain/1.0'><l:os id='http://microsoft.com/win/2k22'/></l:libosinfo></metadata><memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>|TAIL=<clock offset='localtime'/>|DEVICES=<filesystem type='mount' accessmode='passthrough'><driver type='virtiofs'/><source dir='/srv/share'/><target dir='share'/></filesystem>",
-    ),
-    (
-        "VC1337",
-        "TAIL=<clock offset='localtime'/>|DEVICES=<disk type='file' device='cdrom'><source file='/srv/Win11_23H2_x64.iso'/><target dev='sda' bus='sata'/></disk>",
-        "TAIL=<clock offset='localtime'/>|DEVICES=<disk type='file' device='cdrom'><source file='/srv/Win10_22H2_x64.iso'/><target dev='sda' bus='sata'/></disk>",
     ),
 ];
 

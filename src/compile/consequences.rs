@@ -64,7 +64,12 @@ static DECISIVE: &[&str] = &[
 /// Drops the errors from number `first` on that most likely follow from an error before it, or from a guess at the machine.
 pub(super) fn drop(doc: &Document<'_>, first: usize, flagged: &Flagged, guess: Guess, diags: &mut Diagnostics) {
     let errors = || diags.iter().take(first).filter(|d| d.severity == Severity::Error);
-    let mut causes: Vec<Span> = errors().map(|d| d.span).filter(|span| !span.is_none()).collect();
+    // Of several attributes that are for another variant, one report has the places of all.
+    let places = |d: &Diagnostic| match d.code == &schema::WRONG_VARIANT {
+        true => std::iter::once(d.span).chain(d.related.iter().map(|(span, _)| *span)).collect(),
+        false => vec![d.span],
+    };
+    let mut causes: Vec<Span> = errors().flat_map(places).filter(|span| !span.is_none()).collect();
     if diags.len() == first || causes.is_empty() && guess == Guess::No {
         return;
     }

@@ -41,7 +41,7 @@ advice! {
     storage EMPTY "add <source file='…'/>: only CD-ROM and floppy drives can be empty";
     storage NAME "name it after its bus: vda on virtio, sda on scsi, sata and usb, hda on ide, fda for a floppy";
     storage BUS "choose a bus that takes such a disk (virtio, scsi, sata), or remove the <address> that is of another bus";
-    storage OPTION "remove it, or choose the bus and the device that it is for";
+    storage OPTION "remove it, or what it does not go with: the cache mode, the bus, the kind of device";
     storage FORMAT "name the format of the image in <driver type='…'/>: raw, qcow2; an ISO is raw";
     storage LUN "use device='disk', or hand through a block device, as <source dev='…'/> with format raw";
     storage NETWORK "give the <source> what its protocol asks for: name='…', and <host name='…' port='…'/>";

@@ -66,13 +66,29 @@ lints! {
     NIC_MODEL WillNotStart Warn;
     FILE_IS_DEVICE WillNotStart Warn;
     DEVICE_IS_FILE WillNotStart Warn;
+    KEYMAP WillNotStart Warn;
+    PART_OF_PAGE WillNotStart Warn;
+    LONG_TAG WillNotStart Warn;
+    FOREIGN_FIRMWARE WillNotStart Warn;
+    FIRMWARE_PAIR WillNotStart Warn;
     WRONG_FORMAT Data Warn;
     DISK_TWICE Data Warn;
     CACHE_UNSAFE Data Warn;
     SNAPSHOT Data Warn;
+    PATH_TWICE Data Warn;
+    IN_TMP Data Warn;
+    SHARED_CACHE Data Warn;
+    RESERVED_MAC Surprise Warn;
+    NO_BALLOON Surprise Warn;
+    NEVER_OFF Surprise Warn;
     OPEN_DISPLAY Security Warn;
     PASSWORD Security Warn;
     MIGRATION Security Warn;
+    CHANNEL_NAME Surprise Warn;
+    WINDOWS_CLOCK Surprise Warn;
+    NO_DRIVERS Surprise Warn;
+    NO_9P Surprise Warn;
+    WINDOWS_11 Surprise Warn;
     TINY_MEMORY Surprise Warn;
     NO_ACPI Surprise Warn;
     CURRENT_MEMORY Surprise Warn;
@@ -105,22 +121,6 @@ lints! {
     SERIAL_TWICE Surprise Warn;
     SPICE_GL WillNotStart Warn;
     NO_FLOPPY WillNotStart Warn;
-    KEYMAP WillNotStart Warn;
-    PART_OF_PAGE WillNotStart Warn;
-    LONG_TAG WillNotStart Warn;
-    FOREIGN_FIRMWARE WillNotStart Warn;
-    FIRMWARE_PAIR WillNotStart Warn;
-    PATH_TWICE Data Warn;
-    IN_TMP Data Warn;
-    SHARED_CACHE Data Warn;
-    RESERVED_MAC Surprise Warn;
-    NO_BALLOON Surprise Warn;
-    NEVER_OFF Surprise Warn;
-    CHANNEL_NAME Surprise Warn;
-    WINDOWS_CLOCK Surprise Warn;
-    NO_DRIVERS Surprise Warn;
-    NO_9P Surprise Warn;
-    WINDOWS_11 Surprise Warn;
 }
 
 /// What happens where a lint fires.

@@ -289,15 +289,22 @@ fn memory(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             .help("add <memory unit='GiB'>2</memory>");
     }
     let Some(max) = &domain.max_memory else { return };
-    let mut fault = |message: &str| {
-        cx.error(&codes::MEMORY, max.amount.site, message);
+    let mut fault = |message: &str, help: &str| {
+        cx.error(&codes::MEMORY, max.amount.site, message).help(help);
     };
     if max.amount.kib() < total {
-        fault("<maxMemory> is smaller than the memory that the guest begins with");
+        fault(
+            "<maxMemory> is smaller than the memory that the guest begins with",
+            "raise it above <memory>, or remove it: it is for memory that is added later",
+        );
     }
     let has_nodes = domain.cpu.as_ref().and_then(|c| c.numa.as_ref()).is_some_and(|n| !n.cells.is_empty());
     if !has_nodes && !machine.arch.is_ppc64() && !machine.arch.is_s390() {
-        fault("<maxMemory> (memory hotplug) needs a guest with NUMA: add one <cell> at least; none is configured");
+        fault(
+            "<maxMemory> (memory hotplug) needs a guest with NUMA: add one <cell> at least; none is configured",
+            "write <cpu><numa><cell id='0' cpus='…' memory='…' unit='KiB'/></numa></cpu> with all CPUs and the memory of the guest, \
+             or remove <maxMemory>",
+        );
     }
 }
 

@@ -55,7 +55,8 @@ pub fn graphics(graphics: &Graphics, domain: &Domain, cx: &mut Cx<'_>) {
         }
         if let Some(password) = graphics.passwd.as_ref().filter(|p| p.len() > 8) {
             let message = format!("a VNC password has 8 characters at most, and this is {} long", password.len());
-            cx.error_at(&codes::GRAPHICS, site, "passwd", message);
+            cx.error_at(&codes::GRAPHICS, site, "passwd", message)
+                .help("choose a shorter one: VNC compares 8 characters only, so that the rest protects nothing");
         }
         if graphics.connected.is_some_and(|c| c != super::Connected::Keep) {
             cx.error_at(&codes::GRAPHICS, site, "connected", "connected: VNC knows 'keep' only");

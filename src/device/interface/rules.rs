@@ -270,7 +270,8 @@ fn addresses(interface: &Interface, cx: &mut Cx<'_>) {
         && !matches!(interface.kind(), InterfaceType::User | InterfaceType::Vhostuser)
     {
         let message = "<ip> beside <source> is the guest-side address of a network interface: QEMU cannot set such info (a guest has DHCP for it)";
-        cx.error(&codes::ADDRESS, ip.site, message);
+        cx.error(&codes::ADDRESS, ip.site, message)
+            .help("remove it: the guest sets its addresses itself, or has them from the DHCP server of its network");
     }
 }
 
