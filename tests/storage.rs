@@ -1,6 +1,7 @@
 //! What disks and shared directories become: block nodes, accesses, helpers; secrets stay out of the
 //! command line.
 
+use crate::common;
 use virtc::caps::profiles;
 use virtc::compile::{Compiled, Until, compile};
 use virtc::emit::argv::tokens;
@@ -201,4 +202,17 @@ fn what_cannot_be_is_said() {
         let faults = faults(&devices);
         assert!(faults.iter().any(|f| f.contains(part)), "{part} is in none of {faults:?}");
     }
+}
+
+/// The helper of reservations gives up what it does not need, by libcap-ng, which would raise again what is ambient.
+#[test]
+fn the_helper_of_reservations_may_give_up_rights() {
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("out");
+    let domain = common::root().join("tests/lab/devices/lun.xml");
+    let output = common::virtc().args(["--quiet", "build"]).arg(domain).arg("-o").arg(&out).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let unit = std::fs::read_to_string(out.join("usr/lib/systemd/system/virtc-lun-pr-helper0.service")).unwrap();
+    assert!(unit.contains("\nUser=root\n") && unit.contains("CapabilityBoundingSet=CAP_DAC_OVERRIDE "), "{unit}");
+    assert!(!unit.contains("AmbientCapabilities"), "{unit}");
 }
