@@ -35,7 +35,7 @@ fn main() {
     }
     link_unwinder();
     pack_relocations();
-    drop_unwind_tables(std::path::Path::new(&out));
+    shrink(std::path::Path::new(&out));
 }
 
 /// Packs the addresses that the loader has to correct at every start: fifteen thousand of them take 360 KB as a list and 10 KB
@@ -66,20 +66,42 @@ fn link_unwinder() {
     }
 }
 
-/// Leaves the tables for unwinding out of a release, in which a panic aborts (`Cargo.toml`): nobody reads them, and they are an
-/// eighth of the program. The standard library brings its own, so that no flag of the compiler avoids them; the linkers of GNU and
-/// LLVM take the script. Who has chosen a linker or flags of his own is left alone.
-fn drop_unwind_tables(out: &std::path::Path) {
+/// Makes a release smaller by what only the linker can do.
+///
+/// - Nobody reads the tables for unwinding, because a panic aborts (`Cargo.toml`), and they are an eighth of the program. The
+///   standard library brings its own, so that no flag of the compiler avoids them.
+/// - Functions that came out the same are one.
+///
+/// The linkers of GNU and LLVM take the first, that of LLVM the second; each is tried. Who has chosen a linker or flags of his
+/// own is left alone.
+fn shrink(out: &std::path::Path) {
     const SCRIPT: &str = "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table .gcc_except_table.*) } }\n\
                           INSERT AFTER .text;\n";
     let is = |key: &str, value: &str| std::env::var(key).is_ok_and(|v| v == value);
-    let own =
-        ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_LINKER"].iter().any(|key| std::env::var(key).is_ok_and(|v| !v.is_empty()));
+    let said = |key: &&str| std::env::var(key).is_ok_and(|v| !v.is_empty());
+    let own = ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_LINKER"].iter().any(|key| said(&key));
     let known = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") && is("PROFILE", "release");
-    let path = out.join("no-unwinding.ld");
-    if own || !known || std::fs::write(&path, SCRIPT).is_err() {
+    let script = out.join("no-unwinding.ld");
+    if own || !known || std::fs::write(&script, SCRIPT).is_err() {
         return;
     }
-    println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
-    println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", path.display());
+    let without_tables = ["-Wl,--no-eh-frame-hdr".to_string(), format!("-Wl,-T,{}", script.display())];
+    for arguments in [&without_tables[..], &["-Wl,--icf=all".to_string()]] {
+        if links_with(arguments, out) {
+            arguments.iter().for_each(|argument| println!("cargo::rustc-link-arg-bins={argument}"));
+        }
+    }
+}
+
+/// Whether the linker takes these arguments.
+fn links_with(arguments: &[String], out: &std::path::Path) -> bool {
+    let (Some(rustc), Some(target)) = (std::env::var_os("RUSTC"), std::env::var_os("TARGET")) else { return false };
+    let source = out.join("nothing.rs");
+    if std::fs::write(&source, "fn main() {}\n").is_err() {
+        return false;
+    }
+    let mut command = std::process::Command::new(rustc);
+    command.arg("--target").arg(target).args(["-C", "panic=abort", "-o"]).arg(out.join("nothing")).arg(source);
+    command.args(arguments.iter().flat_map(|argument| ["-C".to_string(), format!("link-arg={argument}")]));
+    command.output().is_ok_and(|done| done.status.success())
 }
