@@ -279,10 +279,12 @@ fn next_steps(args: &Args, blueprint: &Blueprint, output: &Path) {
     let mut say = vec![format!("virtc: '{}' is a new machine, {}", output.display(), args.kind)];
     let missing = |path: &&String| !Path::new(path).exists();
     if let Some(disk) = blueprint.disk.as_ref().filter(missing) {
+        // A host that has never had libvirt lacks the folder.
+        let folder = if args.disk.is_none() { "mkdir -p /var/lib/libvirt/images && " } else { "" };
         say.push(match args.kind {
             Kind::Cloud => format!("its disk: put the image of a distribution at {disk}"),
-            _ if blueprint.qcow2 => format!("its disk: qemu-img create -f qcow2 {disk} 20G"),
-            _ => format!("its disk: truncate -s 20G {disk}"),
+            _ if blueprint.qcow2 => format!("its disk: {folder}qemu-img create -f qcow2 {disk} 20G"),
+            _ => format!("its disk: {folder}truncate -s 20G {disk}"),
         });
         if blueprint.cdrom.is_none() && !args.kind.takes_kernel() && args.kind != Kind::Cloud {
             let (kind, name) = (args.kind, &args.name);
