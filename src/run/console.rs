@@ -139,6 +139,7 @@ impl Raw {
         let mut keys = before.clone();
         keys.make_raw();
         tcsetattr(&stdin, OptionalActions::Now, &keys).ok()?;
+        super::terminal::put_back_on_panic(&before);
         Some(Raw { before })
     }
 }

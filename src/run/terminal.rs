@@ -31,6 +31,7 @@ impl Terminal {
         keys.special_codes[SpecialCodeIndex::VMIN] = 1;
         keys.special_codes[SpecialCodeIndex::VTIME] = 0;
         tcsetattr(&stdin, OptionalActions::Now, &keys).ok()?;
+        put_back_on_panic(&before);
         std::thread::spawn(move || {
             let mut buffer = [0; 1024];
             // Ends with the terminal, with QEMU, or with us.
@@ -49,4 +50,14 @@ impl Drop for Terminal {
         // A terminal that is gone needs no settings.
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &self.before);
     }
+}
+
+/// Puts the settings of the terminal back when virtc panics: a release aborts then, and drops nothing.
+pub(super) fn put_back_on_panic(before: &Termios) {
+    let before = before.clone();
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let _ = tcsetattr(std::io::stdin(), OptionalActions::Now, &before);
+        tell(panic);
+    }));
 }
