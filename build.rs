@@ -78,8 +78,8 @@ fn shrink(out: &std::path::Path) {
     const SCRIPT: &str = "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.eh_frame_hdr) *(.gcc_except_table .gcc_except_table.*) } }\n\
                           INSERT AFTER .text;\n";
     let is = |key: &str, value: &str| std::env::var(key).is_ok_and(|v| v == value);
-    let said = |key: &&str| std::env::var(key).is_ok_and(|v| !v.is_empty());
-    let own = ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_LINKER"].iter().any(|key| said(&key));
+    let said = |key: &str| std::env::var(key).is_ok_and(|v| !v.is_empty());
+    let own = ["CARGO_ENCODED_RUSTFLAGS", "RUSTC_LINKER"].iter().any(|key| said(key));
     let known = is("CARGO_CFG_TARGET_OS", "linux") && is("CARGO_CFG_TARGET_ENV", "gnu") && is("PROFILE", "release");
     let script = out.join("no-unwinding.ld");
     if own || !known || std::fs::write(&script, SCRIPT).is_err() {
