@@ -171,6 +171,19 @@ fn words_become_elements() {
         ("qemu-system-aarch64 -M raspi3b".into(), vec!["<vcpu>4</vcpu>".into()]),
         ("qemu-system-i386 -M pc".into(), vec!["qemu32</model>".into()]),
         (
+            format!("{q35} -bios /b.fd -device uefi-vars-x64,jsonfile=v.json"),
+            vec!["<loader type='rom'>/b.fd</loader>".into(), "<varstore path='/v.json'/>".into()],
+        ),
+        // What the format has no place for keeps the whole device.
+        (
+            format!("{q35} -bios /b.fd -device uefi-vars-x64,jsonfile=/v.json,force-secure-boot=on"),
+            vec!["<qemu:arg value='uefi-vars-x64,jsonfile=/v.json,force-secure-boot=on'/>".into()],
+        ),
+        (
+            "qemu-system-aarch64 -M virt -bios /b.fd -device uefi-vars-sysbus,jsonfile=/v.json".into(),
+            vec!["<varstore path='/v.json'/>".into()],
+        ),
+        (
             format!("{pc} -fw_cfg opt/ovmf/X-PciMmio64Mb,string=65536"),
             vec!["<qemu:arg value='opt/ovmf/X-PciMmio64Mb,string=65536'/>".into()],
         ),
@@ -181,6 +194,26 @@ fn words_become_elements() {
             assert!(xml.contains(&part), "{line}: no {part}\n{xml}");
         }
         assert!(compiled(xml.as_bytes()).is_some(), "{line}\n{xml}");
+    }
+}
+
+/// The monitor of a libvirt is virtc's own, in both forms in which QEMU takes it; another's stays.
+#[test]
+fn a_monitor_is_one_in_either_form() {
+    for form in
+        ["-mon chardev=ID,id=m,mode=control", "-object {\"qom-type\":\"monitor-qmp\",\"id\":\"m\",\"chardev\":\"ID\"}"]
+    {
+        let line = |id: &str, chardev: &str| {
+            let form = form.replace("ID", id);
+            format!(
+                "qemu-system-x86_64 -M pc -nodefaults -chardev socket,id={id},{chardev},server=on {}",
+                form.replace('{', "'{").replace('}', "}'")
+            )
+        };
+        let (xml, _) = imported(&line("charmonitor", "fd=27"), "line", "/");
+        assert!(!xml.contains("qemu:arg"), "{xml}");
+        let (xml, _) = imported(&line("mine", "path=/run/mine"), "line", "/");
+        assert!(xml.contains("<qemu:arg value='socket,id=mine,path=/run/mine,server=on'/>"), "{xml}");
     }
 }
 

@@ -6,7 +6,7 @@ use virtc::compile::{Compiled, Until, compile};
 use virtc::host::Host;
 use virtc::plan::Target;
 use virtc::stage::Options;
-use virtc::vocab::Arch;
+use virtc::vocab::{Arch, Release};
 
 /// A domain with this in `<domain>` and that in `<devices>`, as libvirt would compile it.
 pub fn compiled(domain: &str, devices: &str) -> Compiled {
@@ -15,13 +15,18 @@ pub fn compiled(domain: &str, devices: &str) -> Compiled {
 
 /// The same, with this in `<os>`, too.
 fn booted(domain: &str, os: &str, devices: &str) -> Compiled {
+    of_machine(Release::OLDEST, Arch::X86_64, "q35", &[domain, os, devices])
+}
+
+/// A domain of a machine type, with this in `<domain>`, `<os>` and `<devices>`, as a release of libvirt would compile it.
+fn of_machine(release: Release, arch: Arch, machine: &str, [domain, os, devices]: &[&str; 3]) -> Compiled {
     let text = format!(
         "<domain type='qemu'><name>vm</name><memory unit='MiB'>64</memory>{domain}\
-         <os><type arch='x86_64' machine='q35'>hvm</type>{os}</os><devices>{devices}</devices></domain>"
+         <os><type arch='{arch}' machine='{machine}'>hvm</type>{os}</os><devices>{devices}</devices></domain>"
     );
-    let caps = profiles::default(Arch::X86_64).expect("an embedded profile");
-    let options =
-        Options { target: Target::Libvirt(virtc::vocab::Release::OLDEST), define: true, ..Options::default() };
+    let qemu = if arch == Arch::I686 { Arch::X86_64 } else { arch };
+    let caps = profiles::default(qemu).expect("an embedded profile");
+    let options = Options { target: Target::Libvirt(release), define: true, ..Options::default() };
     compile(text.as_bytes(), &Host::default(), &caps, &options, Until::Resolved)
 }
 
@@ -246,4 +251,86 @@ fn what_is_for_containers_means_nothing_to_a_machine() {
     let compiled = booted("", "<init>/sbin/init</init><initarg>x</initarg><initenv name='A'>b</initenv>", "");
     let printed = compiled.domain.as_ref().map(virtc::domain::print).unwrap_or_default();
     assert!(!compiled.diags.has_errors() && !printed.contains("init"), "{printed}");
+}
+
+#[test]
+fn what_is_younger_than_a_libvirt_is_passed_over_and_told() {
+    let cases = [
+        ("<hwuuid>2c1a9d2e-6d0c-4b0a-9a4b-53a3a0d3b111</hwuuid>", "", "hwuuid"),
+        ("<iommufd enabled='yes'/>", "", "iommufd"),
+        ("", "<interface type='user'><backend type='passt' hostname='h' fqdn='h.example'/></interface>", "hostname"),
+        ("", "<iommu model='virtio'><driver><granule><size>4096</size></granule></driver></iommu>", "granule"),
+    ];
+    for (domain, devices, gone) in cases {
+        let compiled = compiled(domain, devices);
+        let told = compiled.diags.iter().any(|d| d.code.id == "VC0114" && d.message.contains(gone));
+        let refused = compiled.diags.iter().any(|d| d.code.id == "VC0901");
+        assert!(told && !refused, "{domain}{devices}: {:?}", compiled.diags);
+        let xml = compiled.domain.as_ref().map(virtc::domain::print).unwrap_or_default();
+        assert!(!xml.contains(gone), "{xml}");
+    }
+}
+
+#[test]
+fn machines_and_releases_differ_in_what_they_refuse() {
+    let (old, new) = (Release::OLDEST, Release::NEWEST);
+    let hole = "<controller type='pci' index='0' model='pcie-root'><pcihole64>1048576</pcihole64></controller>";
+    let iommus = "<iommu model='intel'/><iommu model='intel'/>";
+    let secure = "<loader readonly='yes' secure='yes' type='pflash'>/x</loader>";
+    let smm = "<features><acpi/><smm state='on'/></features>";
+    let virtualization = "<features><virtualization/></features>";
+    let cases = [
+        (old, Arch::Aarch64, "virt", ["", "", hole], ["pcihole64", "not supported"]),
+        (new, Arch::Riscv64, "virt", ["", "", hole], ["pcihole64", "not supported"]),
+        (old, Arch::X86_64, "q35", ["", "", iommus], ["single", "IOMMU"]),
+        (old, Arch::Aarch64, "virt", [virtualization, "", ""], ["<virtualization>", "12.6"]),
+        (new, Arch::I686, "q35", [smm, secure, ""], ["secure boot", "x86_64"]),
+        (old, Arch::I686, "q35", [smm, secure, ""], ["secure boot", "x86_64"]),
+    ];
+    let missing: Vec<String> = (cases.iter())
+        .filter_map(|(release, arch, machine, parts, words)| {
+            unsaid(&of_machine(*release, *arch, machine, parts), &format!("{release} {arch} {parts:?}"), words)
+        })
+        .collect();
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn the_smallest_machine_gets_no_keyboard_by_itself() {
+    let compiled = of_machine(
+        Release::NEWEST,
+        Arch::X86_64,
+        "microvm",
+        &["", "", "<controller type='usb' model='none'/><memballoon model='none'/>"],
+    );
+    let xml = compiled.domain.as_ref().map(virtc::domain::print).unwrap_or_default();
+    assert!(xml.contains("microvm") && !xml.contains("<input"), "{xml}");
+}
+
+#[test]
+fn the_format_of_a_variable_store_is_its_own_since_12_0() {
+    let of = |release, nvram: &str| {
+        let os = format!("<loader readonly='yes' type='pflash'>/code.fd</loader>{nvram}");
+        let compiled = of_machine(release, Arch::X86_64, "q35", &["<features><acpi/></features>", &os, ""]);
+        compiled.domain.as_ref().map(virtc::domain::print).unwrap_or_default()
+    };
+    for (nvram, old, new) in [
+        ("<nvram format='qcow2'/>", "format='raw'>/var/lib/libvirt/qemu/nvram/vm_VARS.fd<", "vm_VARS.qcow2<"),
+        ("<nvram format='raw' templateFormat='qcow2'/>", "format='qcow2'>", "format='raw'>"),
+        ("<nvram template='/x.fd' templateFormat='raw' format='qcow2'/>", "vm_VARS.fd<", "vm_VARS.qcow2<"),
+        ("<nvram format='qcow2'>/a</nvram>", "format='qcow2'>/a<", "format='qcow2'>/a<"),
+    ] {
+        for (release, expected) in [(Release::OLDEST, old), (Release::NEWEST, new)] {
+            let xml = of(release, nvram);
+            assert!(xml.contains(expected), "{release} {nvram}: {xml}");
+        }
+    }
+}
+
+#[test]
+fn a_type_without_its_source_is_refused() {
+    let nvram = "<loader readonly='yes' type='pflash'>/code.fd</loader><nvram type='file'/>";
+    let of_store = of_machine(Release::NEWEST, Arch::X86_64, "q35", &["<features><acpi/></features>", nvram, ""]);
+    let missing = unsaid(&of_store, nvram, &["<nvram>", "type='file'", "<source>"]);
+    assert!(missing.is_none(), "{missing:?}");
 }

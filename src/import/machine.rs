@@ -365,6 +365,7 @@ impl Import {
             Some(path) if path != "default" => os.push(Element::leaf("loader", self.path(&path)).attr("type", "rom")),
             _ => {}
         }
+        self.varstore(arch, &mut os);
         for (switch, name) in
             [("kernel", "kernel"), ("initrd", "initrd"), ("append", "cmdline"), ("dtb", "dtb"), ("shim", "shim")]
         {
@@ -381,6 +382,26 @@ impl Import {
         }
         self.loadparm = options.take("loadparm");
         os
+    }
+
+    /// The variables of UEFI that a device of QEMU keeps, beside firmware in read-only memory.
+    fn varstore(&mut self, arch: &str, os: &mut Element) {
+        if os.find("loader").is_none_or(|loader| loader.get("type") != Some("rom")) {
+            return;
+        }
+        let name = if matches!(arch, "x86_64" | "i686") { "uefi-vars-x64" } else { "uefi-vars-sysbus" };
+        for (place, mut device) in self.command.find("device", "driver") {
+            let (true, Some(path)) = (device.get("driver") == Some(name), device.get("jsonfile")) else { continue };
+            let path = self.path(path);
+            for told in ["driver", "id", "jsonfile"] {
+                device.take(told);
+            }
+            // What it is told besides has no place in the format, and would be lost.
+            if device.is_empty() && !os.has("varstore") {
+                self.command.mark(place);
+                os.push(Element::new("varstore").attr("path", path));
+            }
+        }
     }
 
     fn acpi_tables(&mut self, os: &mut Element) {

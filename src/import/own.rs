@@ -73,7 +73,10 @@ impl Import {
                 false => self.idle(argument.span, format!("{}: `virtc monitor` is there for it", argument.shown())),
             }
         }
-        for (place, monitor) in self.command.find("mon", "chardev") {
+        // Since QEMU 11.1 a monitor is an object, too.
+        let objects = self.command.find("object", "qom-type").into_iter();
+        let objects = objects.filter(|(_, o)| matches!(o.get("qom-type"), Some("monitor-qmp" | "monitor-hmp")));
+        for (place, monitor) in self.command.find("mon", "chardev").into_iter().chain(objects) {
             let Some(id) = monitor.get("chardev") else { continue };
             let Some((back, chardev)) = self.command.find_by("chardev", "backend", "id", id) else { continue };
             // libvirt and virtc call theirs so; a descriptor is one that nobody can hand over again.
@@ -101,8 +104,10 @@ impl Import {
 
     /// Whether a chardev has a monitor on it, too.
     pub fn has_monitor(&self, chardev: &str) -> bool {
-        let of = |value: &str| Options::parse(value, "chardev").get("chardev") == Some(chardev);
-        self.command.values("mon").any(of)
+        let of = |(_, monitor): &(usize, Options)| monitor.get("chardev") == Some(chardev);
+        let is_monitor = |object: &Options| object.get("qom-type").is_some_and(|t| t.starts_with("monitor-"));
+        self.command.find("mon", "chardev").iter().any(of)
+            || self.command.find("object", "qom-type").iter().any(|object| is_monitor(&object.1) && of(object))
     }
 }
 

@@ -14,6 +14,11 @@ pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     let mut faults: Vec<(Site, String)> = Vec::new();
     let mut of_hyperv: Vec<(Site, &'static str, String)> = Vec::new();
     remapping(domain, &mut faults);
+    if cx.env.behaves(Quirk::OneIommu)
+        && let Some(second) = domain.devices.iter().flat_map(|d| &d.iommus).nth(1)
+    {
+        faults.push((second.site, "only a single IOMMU device is supported by this libvirt".to_string()));
+    }
     if let Some(f) = &domain.features {
         ranges(f, machine, &mut faults);
         if let Some(hyperv) = &f.hyperv {

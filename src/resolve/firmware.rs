@@ -181,6 +181,9 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         any_rom: cx.env.behaves(Quirk::RomBesideNvram),
         old: cx.env.behaves(Quirk::OnlyFlashKeepsVariables),
     };
+    if how.old && !automatic {
+        format_follows(os);
+    }
     // Later releases know a ROM again that is named as such.
     let unknown = |l: &Loader| l.path.is_some() && l.kind != Some(LoaderKind::Pflash) && (how.old || !named);
     if !automatic && os.loader.as_ref().is_none_or(unknown) {
@@ -232,6 +235,15 @@ pub fn choose(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         variable_store(os, &name, how, cx);
         uefi_variables(os, &name, cx);
         consistent(os, cx);
+    }
+}
+
+/// Forgets the format of a variable store without a path, beside a loader that is named: older releases take that of the
+/// template.
+fn format_follows(os: &mut Os) {
+    if let Some(nvram) = &mut os.nvram {
+        let placed = nvram.path.is_some() || nvram.source.as_ref().is_some_and(|s| !s.is_empty());
+        nvram.format.take_if(|_| !placed);
     }
 }
 
@@ -440,7 +452,8 @@ fn wanted_format(os: &Os, loader: &Loader, how: Choice) -> Option<FirmwareFormat
     let template = nvram.and_then(|n| n.template_format).filter(|_| !how.old);
     // Before the formats were told apart, only raw images were chosen: so it stays for existing domains.
     let usual = (!how.define).then_some(FirmwareFormat::Raw);
-    loader.format.or(template).or(nvram.and_then(|n| n.format)).or(usual)
+    let store = nvram.and_then(|n| n.format).filter(|_| os.firmware.is_some());
+    loader.format.or(template).or(store).or(usual)
 }
 
 /// Whether firmware in read-only memory is what the domain asks for.
@@ -472,8 +485,10 @@ fn flash_fits(os: &Os, loader: &Loader, d: &Descriptor, how: Choice) -> bool {
         }
         Mapping::Memory => false,
     };
-    let template_format = nvram.and_then(|n| n.template_format);
-    let format = nvram.and_then(|n| n.format).filter(|_| how.old || template_format.is_none());
+    let template_format = nvram.filter(|n| !how.old || n.template.is_some()).and_then(|n| n.template_format);
+    // The store of a firmware that is named may be of another format than the template: it is converted.
+    let of_store = if how.old { true } else { os.firmware.is_some() && template_format.is_none() };
+    let format = nvram.and_then(|n| n.format).filter(|_| of_store);
     loader.kind.is_none_or(|k| k == LoaderKind::Pflash)
         && os.varstore.is_none()
         && mode_fits
@@ -561,8 +576,11 @@ fn by_custom(os: &mut Os, how: Choice, cx: &Cx<'_>) {
         loader.readonly = Some(YesNo::Yes);
         let nvram = os.nvram.get_or_insert_with(Nvram::default);
         if !nvram.is_network() {
-            nvram.template.get_or_insert_with(|| pair.vars.clone());
-            nvram.template_format = Some(FirmwareFormat::Raw);
+            if nvram.template.is_none() {
+                nvram.template = Some(pair.vars.clone());
+                nvram.template_format = None;
+            }
+            nvram.template_format.get_or_insert(FirmwareFormat::Raw);
         }
     }
     loader.format.get_or_insert(FirmwareFormat::Raw);
@@ -607,8 +625,9 @@ fn variable_store(os: &mut Os, name: &str, how: Choice, cx: &Cx<'_>) {
     }
     // New domains get the extension of the template; old ones keep that of all raw files before.
     let of_template = nvram.template.as_deref().and_then(|t| t.rsplit('/').next()?.rsplit_once('.')).map(|(_, e)| e);
+    let of_same_format = nvram.template_format.is_none_or(|f| f == format);
     let extension = match of_template {
-        Some(extension) if cx.env.options.define => extension,
+        Some(extension) if cx.env.options.define && of_same_format => extension,
         _ if format == FirmwareFormat::Qcow2 => "qcow2",
         _ => "fd",
     };

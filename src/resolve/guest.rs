@@ -54,6 +54,12 @@ fn features(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
             gic.version = Some(if three { GicVersion::V3 } else { GicVersion::V2 });
         }
     }
+    // To libvirt it is there or not, whatever its state.
+    if let Some(switch) = domain.features.as_mut().and_then(|f| f.virtualization.as_mut())
+        && !cx.env.is_guardian()
+    {
+        switch.state = None;
+    }
     interrupts_beyond_255(domain, machine, cx);
     if let Some(hyperv) = domain.features.as_mut().and_then(|f| f.hyperv.as_mut()) {
         hyperv.mode.get_or_insert(HypervMode::Custom);

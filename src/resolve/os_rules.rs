@@ -6,7 +6,7 @@ use crate::domain::Domain;
 use crate::domain::os::{AcpiTableKind, FirmwareKind, LoaderKind, Os};
 use crate::domain::sysinfo::{Entry, SysinfoKind};
 use crate::stage::{Board, Cx, Machine, Quirk};
-use crate::vocab::{OnOff, YesNo};
+use crate::vocab::{Arch, OnOff, YesNo};
 
 /// Checks firmware, boot files and SMBIOS.
 pub fn check(domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
@@ -40,6 +40,14 @@ fn firmware(os: &Os, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
             "secure",
             "<loader secure='yes'>: secure boot takes the protected memory of q35 machine types",
         );
+    } else if machine.arch != Arch::X86_64 {
+        cx.error_at(
+            &codes::FIRMWARE,
+            loader.site,
+            "secure",
+            "<loader secure='yes'>: secure boot is supported for the architecture x86_64 only",
+        )
+        .help("arch='x86_64' runs guests of 32 bits, too");
     } else if features.and_then(|f| f.smm.as_ref()).is_none_or(|s| s.switch.state != Some(OnOff::On)) {
         cx.error_at(
             &codes::FIRMWARE,

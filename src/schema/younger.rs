@@ -58,6 +58,12 @@ impl Younger {
         if since.is_empty() { None } else { since.parse().ok().filter(|since| *since > self.than) }
     }
 
+    fn is_feature(&self, el: El<'_>) -> bool {
+        let root = el.document().root();
+        let features = root.and_then(|root| root.children().find(|child| child.is("features")));
+        features.is_some_and(|f| f.children().any(|child| child.site() == el.site()))
+    }
+
     fn is_inside(&self, span: Span) -> bool {
         !self.inside.is_none() && self.inside.start <= span.start && span.end <= self.inside.end
     }
@@ -94,12 +100,10 @@ impl Watch for Younger {
         }
         if let Some(since) = self.is_younger(slot.element().since) {
             self.inside = el.whole();
-            self.found.push(Found {
-                place: Place::Element(el.site()),
-                span: el.span(),
-                what: format!("<{}> here", el.name()),
-                since,
-            });
+            let (name, site) = (el.name(), el.site());
+            // The names of features are words to libvirt: one that it does not know it refuses.
+            let place = if self.is_feature(el) { Place::Value } else { Place::Element(site) };
+            self.found.push(Found { place, span: el.span(), what: format!("<{name}> here"), since });
         }
     }
 

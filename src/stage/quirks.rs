@@ -81,8 +81,14 @@ quirks! {
     ScsiModelsDiffer = "scsi-models-differ" "A SCSI controller that is added is of the machine's usual model, whatever the others are.";
     #[since(12, 8)]
     UsbModelOnAnyBus = "usb-model-on-any-bus" "The model usb-storage or usb-bot of a disk that is on another bus is passed over.";
+    #[until(11, 10)]
+    TopImageFindsZeroes = "top-image-finds-zeroes" "detect_zeroes of a disk counts for its topmost image, not for those below.";
     #[until(12, 8)]
-    TopImageFindsZeroes = "top-image-finds-zeroes" "detect_zeroes and discard of a disk count for its topmost image, not for those below or for throttle filters.";
+    FiltersKeepBlocks = "filters-keep-blocks" "What the guest discards ends at a throttle filter.";
+    #[until(11, 9)]
+    OneIommu = "one-iommu" "A domain has one IOMMU at most.";
+    #[until(12, 8)]
+    PciHoleOfPcs = "pci-hole-of-pcs" "Only the boards pc and q35 have a 64-bit PCI hole of a chosen size, not virt of ARM.";
     #[until(11, 5)]
     NoNvmeNames = "no-nvme-names" "nvme0n1 is no name of a disk.";
     #[until(12, 8)]

@@ -118,8 +118,13 @@ impl<'s> Document<'s> {
     }
 
     /// Takes an element, with all that is inside, out of its parent.
+    ///
+    /// It counts as read: nobody asks any more whether it is supported.
     pub fn take_out(&mut self, site: Site) {
         let Some(at) = site.0.checked_sub(1) else { return };
+        if let Some(el) = self.element(site) {
+            el.mark_all();
+        }
         let Some(next) = self.nodes.get(at as usize).map(|n| n.next) else { return };
         for node in &mut self.nodes {
             if node.first_child == at {

@@ -338,6 +338,17 @@ fn pci(c: &Controller, domain: &Domain, machine: &Machine, cx: &mut Cx<'_>) {
     if c.hole.0.is_some() && c.index() != 0 {
         cx.error(&codes::CONTROLLERS, c.site, "pcihole64 is only possible for a PCI root controller");
     }
+    let of_arm = machine.board == Board::Virt && machine.arch.is_arm() && !cx.env.behaves(Quirk::PciHoleOfPcs);
+    if let Some(hole) = &c.hole.0
+        && !matches!(machine.board, Board::I440fx | Board::Q35)
+        && !of_arm
+    {
+        let message = format!(
+            "<pcihole64>: the machine type '{}' has no 64-bit PCI hole whose size could be set: it is not supported",
+            machine.name
+        );
+        cx.error(&general::PCI_HOLE, hole.site, message).help("remove it");
+    }
     let boards = match c.model {
         Some(M::PcieExpanderBus) => matches!(machine.board, Board::Q35 | Board::Virt),
         Some(M::PciExpanderBus) => machine.board == Board::I440fx,

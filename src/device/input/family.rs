@@ -10,7 +10,7 @@ use crate::diag::codes::{display as codes, general as support, schema};
 use crate::domain::Domain;
 use crate::domain::features::Switch;
 use crate::plan::{Props, Use};
-use crate::stage::{Cx, Env, Machine};
+use crate::stage::{Board, Cx, Env, Machine};
 use crate::stage::{Grant, Lower};
 use crate::vocab::OnOff;
 
@@ -30,7 +30,8 @@ pub fn add_implicit(domain: &Domain, devices: &mut Devices, machine: &Machine) {
             devices.inputs.push(Input { kind: Some(kind), bus: Some(InputBus::Usb), ..Input::default() });
         }
     }
-    if !has_ps2(domain, machine) {
+    // The smallest machine of x86 has a keyboard only where it is asked for.
+    if !has_ps2(domain, machine) || machine.board == Board::Microvm {
         return;
     }
     for kind in [InputKind::Mouse, InputKind::Keyboard] {

@@ -51,8 +51,8 @@ pub fn add(disk: &Disk, node: String, number: u32, options: &ChainOptions<'_>, l
         let name = format!("libvirt-{}-filter", number + i as u32);
         let mut props = Props::driver("throttle");
         props.set("node-name", name.clone()).set("throttle-group", group).set("file", node);
-        if options.zeroes_below {
-            props.set("discard", "unmap").maybe("detect-zeroes", options.detect_zeroes);
+        if options.filters_discard {
+            props.set("discard", "unmap");
         }
         lx.blockdev(props, disk.site, "disk");
         node = name;

@@ -132,6 +132,7 @@ fn options<'a>(disk: &'a Disk, env: &Env<'_>) -> ChainOptions<'a> {
         discard: discard.map(Discard::as_str),
         detect_zeroes: detect_zeroes.map(DetectZeroes::as_str),
         zeroes_below: !env.behaves(Quirk::TopImageFindsZeroes),
+        filters_discard: !env.behaves(Quirk::FiltersKeepBlocks),
         discard_no_unref: disk.driver(|d| d.discard_no_unref).map(OnOff::is_on),
         metadata_cache: tables.map(|t| t.bytes),
         readonly: disk.is_readonly(),

@@ -20,10 +20,12 @@ pub struct ChainOptions<'a> {
     pub aio: Option<&'static str>,
     /// What happens to discarded blocks.
     pub discard: Option<&'static str>,
-    /// Whether blocks of zeroes are recognised; for the topmost image.
+    /// Whether blocks of zeroes are recognised.
     pub detect_zeroes: Option<&'static str>,
-    /// Whether images below the topmost, and filters above, do as the topmost does.
+    /// Whether they are recognised below the topmost image, too.
     pub zeroes_below: bool,
+    /// Whether filters above the images pass on what is discarded.
+    pub filters_discard: bool,
     /// Whether qcow2 keeps discarded clusters.
     pub discard_no_unref: Option<bool>,
     /// Tables of the topmost image that are kept in memory, bytes.
