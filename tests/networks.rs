@@ -143,3 +143,23 @@ fn traffic_is_shaped_where_the_tap_is_made() {
     // The cable is not plugged in.
     assert!(!unit.contains("master br0 up") && unit.contains("master br0\n"), "{unit}");
 }
+
+#[test]
+fn a_network_that_nobody_knows_is_told_in_the_place_of_libvirt_too() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.xml"), DOMAIN.replace("NAME", "a")).unwrap();
+    std::fs::write(folder.path().join("host.kdl"), facts("", "").replace("lab-net", "other")).unwrap();
+    let argv = |more: &[&str]| {
+        let output = common::virtc()
+            .current_dir(folder.path())
+            .args(["argv", "a.xml", "--host", "host.kdl"])
+            .args(more)
+            .output()
+            .unwrap();
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (done, told) = argv(&[]);
+    assert!(!done && told.contains("VC0501"), "{told}");
+    let (done, told) = argv(&["--target", "libvirt"]);
+    assert!(done && told.contains("VC0501") && told.contains("warning"), "{told}");
+}

@@ -97,7 +97,14 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
         InterfaceType::User if !interface.uses_passt() => user(interface),
         InterfaceType::Network => {
             let name = lx.must(source.network.clone(), "the network of the interface", interface.site);
-            let network = network(&name, lx.env)?;
+            let Some(network) = network(&name, lx.env) else {
+                // A host of our own refuses this; libvirt would ask its networks.
+                let message =
+                    format!("the host facts hold no network '{name}': the command line has no such network card");
+                lx.warning(&network_codes::NO_NETWORK, interface.source.site, message)
+                    .help(format!("add to the host facts: network \"{name}\" {{ bridge \"virbr0\"; port plug=\"network\" bridge=\"virbr0\" }}"));
+                return None;
+            };
             let bridge = network.port.as_ref().and_then(|p| p.bridge.clone()).or_else(|| network.bridge.clone());
             match network.port.as_ref().map(|p| p.plug) {
                 None | Some(Plug::Network | Plug::Bridge) => {
