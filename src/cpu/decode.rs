@@ -13,12 +13,16 @@ pub struct Data {
     pub signature: Option<(u32, u32, u32)>,
 }
 
+/// The vendor of Zhaoxin's processors that call themselves after Centaur; `Zhaoxin` in the table, whose words have no blanks.
+pub const ZHAOXIN: &str = "Zhaoxin CentaurHauls";
+
 /// The vendor that the CPUID string names.
 fn vendor(string: &str) -> Option<&'static str> {
     match string {
         "GenuineIntel" => Some("Intel"),
         "AuthenticAMD" => Some("AMD"),
         "HygonGenuine" => Some("Hygon"),
+        "CentaurHauls" => Some(ZHAOXIN),
         _ => None,
     }
 }
@@ -78,13 +82,16 @@ impl Candidate<'_> {
     }
 }
 
-/// The model among those that QEMU knows. None if no model fits.
-pub fn decode(table: &Table, data: &Data, qemu: &AccelCaps) -> Option<Cpu> {
+/// The model among those that QEMU knows, with `young` also those that libvirt 11.3 does not. None if no model fits.
+pub fn decode(table: &Table, data: &Data, qemu: &AccelCaps, young: bool) -> Option<Cpu> {
     let mut best: Option<Candidate<'_>> = None;
     // The newest models come last; of two that do equally well, the newer is taken.
     for model in table.models.iter().rev() {
         let Some(known) = qemu.cpus.iter().find(|c| c.name == model.name) else { continue };
-        if !model.decodes_guests || (data.vendor.is_some() && model.vendor.is_some_and(|v| data.vendor != Some(v))) {
+        if !model.decodes_guests
+            || (model.young && !young)
+            || (data.vendor.is_some() && model.vendor.is_some_and(|v| data.vendor != Some(v)))
+        {
             continue;
         }
         let mut off = model.features;

@@ -2,7 +2,7 @@
 //! replaced, and all of it compared with the host.
 
 use super::decode::{self, Data};
-use super::{FeatureSet, Table, knows_feature, table};
+use super::{FeatureSet, Model, Table, knows_feature, table};
 use crate::caps::{Accel, Cap, PropertyValue, Usable};
 use crate::domain::cpu::{Cpu, CpuCheck, CpuFallback, CpuFeature, CpuMatch, CpuMode, CpuModel, FeaturePolicy};
 use crate::host::{DeprecatedFeatures, HostCpu};
@@ -129,6 +129,16 @@ fn set(features: &mut Vec<CpuFeature>, feature: CpuFeature) {
     }
 }
 
+/// Whether models that are younger than libvirt 11.3 are known.
+fn knows_young(env: &Env<'_>) -> bool {
+    !env.behaves(Quirk::CpuModelsOf2025)
+}
+
+/// A model of the table that is known to whom the command line is for.
+fn model_of<'t>(table: &'t Table, name: &str, env: &Env<'_>) -> Option<&'t Model> {
+    table.model(name).filter(|model| !model.young || knows_young(env))
+}
+
 /// What `host-model` stands for.
 fn host_model(machine: &Machine, env: &Env<'_>) -> Option<Cpu> {
     let qemu = env.caps.accel(machine.accel)?;
@@ -138,7 +148,7 @@ fn host_model(machine: &Machine, env: &Env<'_>) -> Option<Cpu> {
             return Some(from_facts(table, facts));
         }
         return match &qemu.host_cpu {
-            Some(host) => decode::decode(table, &Data::of_host(table, host), qemu),
+            Some(host) => decode::decode(table, &Data::of_host(table, host), qemu, knows_young(env)),
             None => env.host.machine.cpu.as_ref().map(|facts| from_facts(table, facts)),
         };
     }
@@ -258,7 +268,7 @@ fn compare(table: &Table, cpu: &Cpu, machine: &Machine, env: &Env<'_>) -> Result
     for name in TOPOLOGY.iter().filter(|_| env.behaves(Quirk::HtIsMissing)) {
         table.feature(name).into_iter().for_each(|index| host.remove(index));
     }
-    let Some(model) = table.model(name) else { return Ok(()) };
+    let Some(model) = model_of(table, name, env) else { return Ok(()) };
     let mut wanted = model.features;
     for feature in &cpu.features {
         let Some(index) = table.feature(feature.name()) else { continue };
@@ -302,11 +312,11 @@ fn translate(cpu: &mut Cpu, machine: &Machine, env: &Env<'_>) -> Result<(), Faul
     }
     let fallback = cpu.model.as_ref().and_then(|m| m.fallback);
     let table = table();
-    let Some(model) = table.model(name).filter(|_| fallback != Some(CpuFallback::Forbid)) else {
+    let Some(model) = model_of(table, name, env).filter(|_| fallback != Some(CpuFallback::Forbid)) else {
         return Err(Fault::NoModel(name.to_string()));
     };
     let data = Data { features: model.features, vendor: model.vendor, signature: None };
-    let Some(other) = decode::decode(table, &data, qemu) else {
+    let Some(other) = decode::decode(table, &data, qemu, knows_young(env)) else {
         return Err(Fault::NoModel(name.to_string()));
     };
     take_model(cpu, &other);

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | name | of the model |
 //! | vendor | `-` for any |
-//! | decode | `h`: a host may be described by it, `g`: a guest may be; `-`: neither |
+//! | decode | `h`: a host may be described by it, `g`: a guest may be; `-`: neither; `y`: libvirt 11.3 does not know it |
 //! | signatures | `family/model` or `family/model:stepping-stepping`, separated by commas |
 //! | base | the model from whose features the list goes on; `-` for none |
 //! | the rest | `+x`: has x; `-x`: has not; `~x`: newer QEMUs add x; `!x`: newer QEMUs have taken x out |
@@ -26,7 +26,7 @@ use std::sync::OnceLock;
 /// `host-model` stands for. None when QEMU did not say, or on another architecture than x86.
 pub fn of_host(arch: Arch, qemu: &crate::caps::AccelCaps) -> Option<crate::domain::cpu::Cpu> {
     let host = qemu.host_cpu.as_ref().filter(|_| arch.is_x86())?;
-    decode::decode(table(), &decode::Data::of_host(table(), host), qemu)
+    decode::decode(table(), &decode::Data::of_host(table(), host), qemu, true)
 }
 
 /// The model that describes the processor of a host with this /proc/cpuinfo, its vendor, and the features on top of
@@ -89,6 +89,8 @@ pub struct Model {
     pub vendor: Option<&'static str>,
     /// Whether a guest's CPU may be described by it.
     decodes_guests: bool,
+    /// Whether it is younger than libvirt 11.3.
+    pub young: bool,
     signatures: Vec<Signature>,
     /// Its features.
     pub features: FeatureSet,
@@ -178,8 +180,9 @@ impl Table {
         let base = self.model(base);
         Model {
             name,
-            vendor: Some(vendor).filter(|v| *v != "-"),
+            vendor: Some(if vendor == "Zhaoxin" { decode::ZHAOXIN } else { vendor }).filter(|v| *v != "-"),
             decodes_guests: decode.contains('g'),
+            young: decode.contains('y'),
             signatures: signatures.split(',').filter(|s| *s != "-").map(signature).collect(),
             features: base.map_or(FeatureSet::default(), |b| b.features),
             added: base.map_or(FeatureSet::default(), |b| b.added),
@@ -250,6 +253,16 @@ pub fn feature_names(arch: Arch) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn models_younger_than_libvirt_11_3_are_marked() {
+        let model = |name: &str| table().model(name).unwrap();
+        assert!(model("EPYC-Turin").young && model("GraniteRapids-v5").young && !model("GraniteRapids-v2").young);
+        assert_eq!(model("YongFeng").vendor, Some("Zhaoxin CentaurHauls"));
+        let has = |name: &str, feature: &str| model(name).features.has(table().feature(feature).unwrap());
+        assert!(has("EPYC-Turin", "prefetchi") && !has("EPYC-Genoa-v2", "prefetchi"));
+        assert!(has("ClearwaterForest-v3", "its-no") && has("ClearwaterForest", "sm4"));
+    }
 
     #[test]
     fn the_table_is_read() {

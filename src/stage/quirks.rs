@@ -62,6 +62,8 @@ impl Quirk {
 quirks! {
     AcceleratorMustBeProbed = "accelerator-must-be-probed" "A QEMU that was probed without KVM, or without emulation, runs no domain of that type.";
     ArchOfTheHost = "arch-of-the-host" "A domain without arch has that of the host, whatever QEMU is for.";
+    #[until(12, 8)]
+    CpuModelsOf2025 = "cpu-models-of-2025" "CPU models that came later (ClearwaterForest, DiamondRapids, EPYC-Turin, YongFeng, newer versions of others) are not known.";
     Dc390WithHyphen = "dc390-with-hyphen" "The SCSI controller dc390 is written dc-390, which no QEMU knows.";
     #[until(11, 9)]
     EmptyCellsHaveBackends = "empty-cells-have-backends" "A NUMA cell of the guest without memory gets a backend of size 0, which QEMU refuses.";
