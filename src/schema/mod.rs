@@ -14,6 +14,7 @@ mod suggest;
 pub mod tables;
 mod validate;
 mod variants;
+mod wording;
 pub mod words;
 mod younger;
 

@@ -131,7 +131,7 @@ fn cardinality(min: u8, max: u8) -> std::borrow::Cow<'static, str> {
 }
 
 fn type_text(ty: &Type) -> String {
-    if ty.words().is_empty() { ty.doc.get().to_string() } else { super::explain::expected(ty) }
+    if ty.words().is_empty() { ty.doc.get().to_string() } else { super::wording::expected(ty) }
 }
 
 fn notes(since: &str, unit: &str, default: &str) -> String {
@@ -372,7 +372,7 @@ fn json_type(ty: &Type) -> Value {
     let words: Vec<Value> = (ty.words().iter())
         .map(|w| json!({ "word": w.word.get(), "doc": w.doc.get(), "since": w.since.get() }))
         .collect();
-    json!({ "type": ty.name.get(), "expected": super::explain::expected(ty), "words": words })
+    json!({ "type": ty.name.get(), "expected": super::wording::expected(ty), "words": words })
 }
 
 #[cfg(test)]
