@@ -36,6 +36,13 @@ pub fn network<'a>(name: &str, env: Env<'a>) -> Option<std::borrow::Cow<'a, Netw
     })
 }
 
+/// What to do about a network that the host facts lack.
+pub fn network_wanted(name: &str) -> String {
+    format!(
+        "add to the host facts: network \"{name}\" {{ bridge \"virbr0\"; port plug=\"network\" bridge=\"virbr0\" }}"
+    )
+}
+
 /// Tells the Plan about the bridge of a network that is virtc's to make: the host facts describe it, and it is not
 /// the host's own.
 fn own_bridge(network: &Network, bridge: Option<&str>, interface: &Interface, lx: &mut Lower<'_>) {
@@ -101,8 +108,7 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
                 // A host of our own refuses this; libvirt would ask its networks.
                 let message =
                     format!("the host facts hold no network '{name}': the command line has no such network card");
-                lx.warning(&network_codes::NO_NETWORK, interface.source.site, message)
-                    .help(format!("add to the host facts: network \"{name}\" {{ bridge \"virbr0\"; port plug=\"network\" bridge=\"virbr0\" }}"));
+                lx.warning(&network_codes::NO_NETWORK, interface.source.site, message).help(network_wanted(&name));
                 return None;
             };
             let bridge = network.port.as_ref().and_then(|p| p.bridge.clone()).or_else(|| network.bridge.clone());

@@ -52,9 +52,7 @@ pub fn interface(interface: &Interface, domain: &Domain, _: &Machine, cx: &mut C
             "network",
             format!("the host facts hold no network '{name}'"),
         )
-        .help(format!(
-            "add to the host facts: network \"{name}\" {{ bridge \"virbr0\"; port plug=\"network\" bridge=\"virbr0\" }}"
-        ));
+        .help(super::lower::network_wanted(name));
     }
     if cx.env.is_guardian() {
         names(interface, cx);
