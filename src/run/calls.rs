@@ -46,7 +46,7 @@ impl Calls {
             (!self.mounts && !self.root, &[libc::SYS_chroot]),
             (!self.mounts && !self.privileged, PRIVILEGED),
             (!self.mounts, RESOURCES),
-            (!self.mounts && !self.memory, &[libc::SYS_mbind, libc::SYS_set_mempolicy]),
+            (!self.mounts && !self.memory, MEMORY),
         ];
         rest.iter().filter(|(refused, _)| *refused).for_each(|(_, calls)| out.extend_from_slice(calls));
         #[cfg(target_arch = "x86_64")]
@@ -120,7 +120,7 @@ const PRIVILEGED: &[i64] = &[
     libc::SYS_setuid,
 ];
 
-/// `@resources`, but for the memory policy.
+/// `@resources`, but for what a domain may ask for itself.
 const RESOURCES: &[i64] = &[
     libc::SYS_ioprio_set,
     libc::SYS_migrate_pages,
@@ -131,6 +131,9 @@ const RESOURCES: &[i64] = &[
     libc::SYS_setpriority,
     libc::SYS_setrlimit,
 ];
+
+/// What of `@resources` places memory and the threads that fill it.
+const MEMORY: &[i64] = &[libc::SYS_mbind, libc::SYS_set_mempolicy, libc::SYS_sched_setaffinity];
 
 /// What only this processor has of the groups: `@raw-io`, `@cpu-emulation`, `@obsolete` and others.
 #[cfg(target_arch = "x86_64")]
