@@ -1,9 +1,10 @@
 //! Monitor, environment, and the state in which QEMU starts.
 
 use crate::caps::Cap;
-use crate::plan::{Directory, DirectoryRole, Props, Socket, SocketRole, Text};
+use crate::plan::{Directory, DirectoryRole, Props, Screen, Socket, SocketRole, Text};
 use crate::stage::Lower;
 use crate::stage::Quirk;
+use crate::vocab::SCREEN;
 
 /// `-S`: a controller starts the CPUs when it is ready. Nobody does that for a standalone guest.
 pub fn stopped(lx: &mut Lower<'_>) {
@@ -32,6 +33,11 @@ pub fn monitor(lx: &mut Lower<'_>) {
             path,
             process: "qemu".to_string(),
             cause: cause.clone(),
+        });
+        lx.plan.screen = Some(Screen {
+            path: format!("{}/{SCREEN}", lx.paths.run),
+            process: "qemu".to_string(),
+            cause: lx.default_cause("default: what the guest shows, for virtc screenshot"),
         });
         let control = format!("{}/control.sock", lx.paths.run);
         lx.plan.sockets.push(Socket {

@@ -36,7 +36,7 @@ pub use loss::Loss;
 pub use needs::{Need, Needed};
 pub use process::{Descriptor, Process, Ready, Role};
 pub use read::Unreadable;
-pub use sockets::{AutoPort, Socket, SocketRole};
+pub use sockets::{AutoPort, Screen, Socket, SocketRole};
 pub use target::{Target, Wiring};
 
 use crate::diag::Span;
@@ -108,6 +108,9 @@ pub struct Plan {
     pub directories: Vec<Directory>,
     /// Sockets on which a process listens.
     pub sockets: Vec<Socket>,
+    /// What QEMU writes besides, when it is asked what the guest shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub screen: Option<Screen>,
     /// Ports on which a process listens, as far as the XML fixes them; see also [`Plan::auto_ports`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub listens: Vec<Listen>,

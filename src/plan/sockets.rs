@@ -34,6 +34,19 @@ pub enum SocketRole {
     Helper,
 }
 
+/// The file into which a process writes a picture of what the guest shows (`virtc screenshot`). It is there for that
+/// moment only, in a folder that virtc makes for the machine.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Screen {
+    /// The file.
+    pub path: String,
+    /// The process.
+    pub process: String,
+    /// Why it may.
+    pub cause: Cause,
+}
+
 /// A port that the XML leaves open, and that QEMU cannot choose itself. The command line holds the first
 /// that comes into question; whoever starts QEMU may put another in its place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -11,7 +11,6 @@ use super::template::{Fields, Templates};
 use crate::diag::Diagnostics;
 use crate::escape::{ApparmorName, ApparmorPath, ApparmorText, Escaped, Unfit, format::Apparmor};
 use crate::plan::{Cause, Need, PathKind, Perms, Plan, Process, Role, SocketRole};
-use crate::vocab::SCREEN;
 use std::collections::BTreeMap;
 
 /// The profile and its rules; nothing when the XML names a profile of the host, or none.
@@ -201,9 +200,6 @@ struct Grant<'a> {
 /// One rule a path, by path.
 fn rules_of(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>) -> Vec<Fields<Apparmor>> {
     let credentials = credentials::paths(plan, process, names);
-    let shown = Cause { what: "what the guest shows, for virtc screenshot".into(), ..Cause::default() };
-    let screen = plan.monitor().filter(|m| m.process == process.id).and_then(|m| m.path.rsplit_once('/'));
-    let screen = screen.map(|(folder, _)| format!("{folder}/{SCREEN}"));
     let mut grants: BTreeMap<&str, Grant<'_>> = BTreeMap::new();
     let mut grant = |path, kind, perms: Perms, cause| {
         let entry = grants.entry(path).or_insert(Grant { perms: Perms::default(), kind, causes: Vec::new() });
@@ -219,8 +215,8 @@ fn rules_of(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>)
         // Links are followed before rules are looked at, so that only what they lead to counts.
         grant(access.resolved.as_deref().unwrap_or(&access.path), access.kind, access.perms, &access.cause);
     }
-    if let Some(screen) = &screen {
-        grant(screen.as_str(), PathKind::File, Perms { lock: false, ..Perms::READ_WRITE }, &shown);
+    if let Some(screen) = plan.screen.as_ref().filter(|s| s.process == process.id) {
+        grant(&screen.path, PathKind::File, Perms { lock: false, ..Perms::READ_WRITE }, &screen.cause);
     }
     for socket in plan.sockets.iter() {
         // Who listens makes the socket; QEMU connects to those of its helpers.
