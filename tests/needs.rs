@@ -112,6 +112,24 @@ fn arguments_that_are_handed_through_are_looked_into() {
 }
 
 #[test]
+fn memory_without_reserved_swap_sees_settings_of_the_kernel() {
+    let memory = |device: &str| {
+        format!(
+            "<memory model='{device}'><target><size unit='MiB'>32</size><node>0</node><block unit='MiB'>2</block>\
+                 <requested unit='MiB'>0</requested></target></memory>"
+        )
+    };
+    let growing = format!(
+        "<maxMemory slots='2' unit='MiB'>512</maxMemory><vcpu>1</vcpu>{OS}\
+                           <cpu><numa><cell id='0' cpus='0' memory='32' unit='MiB'/></numa></cpu>"
+    );
+    let plan = plan(&growing, &memory("virtio-mem"));
+    assert!(plan.qemu().expect("QEMU").needs(Need::KernelSettings));
+    assert!(!unit(&plan).contains("ProcSubset="), "{}", unit(&plan));
+    assert!(unit(&self::plan(OS, "")).contains("ProcSubset=pid"));
+}
+
+#[test]
 fn a_plan_of_another_version_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("plan.json");

@@ -29,6 +29,8 @@ pub enum Need {
     Spice,
     /// Memory that is bound to nodes of the host.
     MemoryPolicy,
+    /// Settings of the kernel below `/proc/sys`.
+    KernelSettings,
     /// Huge pages that belong to no file.
     HugePages,
     /// Memory that is never swapped out, all of it.

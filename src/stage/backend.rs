@@ -137,6 +137,8 @@ pub fn backend(lx: &mut Lower<'_>, request: &BackendRequest) -> Option<Backend> 
         props.maybe("prealloc-threads", threads.filter(|n| *n > 0));
     }
     if request.no_reserve {
+        // QEMU asks first whether the kernel would let it (vm.overcommit_memory), and gives up where it cannot.
+        lx.need(Need::KernelSettings, request.site, "memory without reserved swap");
         props.set("reserve", false);
     }
     props.set("size", request.kib * 1024);

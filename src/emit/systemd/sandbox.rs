@@ -76,7 +76,8 @@ pub fn sandbox(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
         lines.set("PrivateUsers", "yes");
     }
     // Only x86 firmware and devices are known to do without /proc/cpuinfo and the device tree.
-    if process.role == Role::Qemu && (process.program.ends_with("x86_64") || process.program.ends_with("i386")) {
+    let x86 = process.program.ends_with("x86_64") || process.program.ends_with("i386");
+    if process.role == Role::Qemu && x86 && !process.needs(Need::KernelSettings) {
         lines.set("ProcSubset", "pid");
     }
     if process.needs(Need::LockFolder) {

@@ -190,6 +190,7 @@ fn needs(switch: &str, value: &Options<'_>) -> Vec<Need> {
     when(switch == "realtime" && value.is_on("mlock"), Need::LockedMemory);
     if switch == "object" {
         when(value.get("host-nodes").is_some() || kind == "thread-context", Need::MemoryPolicy);
+        when(matches!(value.get("reserve"), Some("off" | "no" | "false" | "n")), Need::KernelSettings);
         when(kind == "memory-backend-memfd" && value.is_on("hugetlb"), Need::HugePages);
     }
     out
