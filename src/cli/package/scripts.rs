@@ -238,10 +238,11 @@ fn postinst(parts: &Parts<'_>, choices: &Choices) -> String {
     out
 }
 
-/// dpkg leaves configuration files that a version has no more. Profiles of machines that left, which nobody has changed, go.
+/// dpkg leaves configuration files that a version has no more. Profiles of machines that left, which nobody has changed, go: each
+/// before the list of its files (`.files`), which the parser reads with it, and which dpkg may name first.
 const OBSOLETE: &str = "    if [ -n \"$2\" ]; then
         dpkg-query -W -f='${Conffiles}\\n' \"$DPKG_MAINTSCRIPT_PACKAGE\" 2>/dev/null |
-        sed -n 's# \\(/etc/apparmor\\.d/libvirt/.*\\) \\([0-9a-f]*\\) obsolete$#\\2 \\1#p' |
+        sed -n 's# \\(/etc/apparmor\\.d/libvirt/.*\\) \\([0-9a-f]*\\) obsolete$#\\2 \\1#p' | sort -k 2 |
         while read -r sum path; do
             [ -e \"$root$path\" ] || continue
             if booted && [ \"${path%.files}\" = \"$path\" ] && command -v apparmor_parser >/dev/null; then
