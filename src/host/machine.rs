@@ -17,9 +17,9 @@ facts! {
             "size of a transparent huge page; \"2MiB\"";
         "cpu" cpu: Option<HostCpu> = None => own CpuNode other,
             "model, vendor, sockets, cores, threads, and feature for what it has beyond the model; for host-model";
-        "physical-address-bits" physical_address_bits: u32 = 0 => one Plain told,
+        "physical-address-bits" physical_address_bits: u32 = 0 => one Plain other,
             "bits of a physical address; 0: not known";
-        "kvm"."max-vcpus" kvm_max_vcpus: u32 = i32::MAX as u32 => one Plain told,
+        "kvm"."max-vcpus" kvm_max_vcpus: u32 = i32::MAX as u32 => one Plain other,
             "max-vcpus: the most virtual CPUs that KVM takes";
         "vhost-net"."policy" vhost_net: VhostNetPolicy = VhostNetPolicy::Auto => one Plain told,
             "policy: always, never, or auto, as libvirt does";

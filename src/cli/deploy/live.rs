@@ -192,10 +192,12 @@ fn orders(changes: &[Change], old: &Path, duties: &Duties, host: &dyn Host) -> V
     if host.has("apparmor") {
         let profiles: Vec<&Change> =
             below("etc/apparmor.d/libvirt/").into_iter().filter(|c| !c.path.ends_with(".files")).collect();
-        for (made, option) in [(false, "--remove"), (true, "--replace")] {
+        // A profile that went includes the list of its files, which lies where it does now.
+        let includes = old.join("etc/apparmor.d").display().to_string();
+        for (made, options) in [(false, ["--Include", &includes, "--remove"].as_slice()), (true, &["--replace"])] {
             let files = absolute(&profiles, made);
             if !files.is_empty() {
-                order("apparmor_parser", [words(&[option]), files].concat(), made);
+                order("apparmor_parser", [words(options), files].concat(), made);
             }
         }
     }
@@ -345,7 +347,10 @@ mod tests {
             "udevadm control --reload",
             &trigger,
             "networkctl reload",
-            &format!("apparmor_parser --remove {}/etc/apparmor.d/libvirt/libvirt-2", old.path().display()),
+            &format!(
+                "apparmor_parser --Include {0}/etc/apparmor.d --remove {0}/etc/apparmor.d/libvirt/libvirt-2",
+                old.path().display()
+            ),
             "apparmor_parser --replace /etc/apparmor.d/libvirt/libvirt-1",
             "systemctl daemon-reload",
             "systemctl stop -- virtc-c.service",
