@@ -3,8 +3,7 @@
 . "${0%/*}/inside-common.sh"
 A=/mnt/share/adopt S=/srv/adopt I=/var/lib/libvirt/images
 MACHINES='plain tpm older'
-for deb in /mnt/share/debs/*.deb; do dpkg -x $deb /; done
-ldconfig
+unpack /mnt/share/debs/*.deb
 groupadd -r libvirt; groupadd -r libvirt-qemu; useradd -r -g kvm -G libvirt-qemu -d /var/lib/libvirt -s /usr/sbin/nologin libvirt-qemu
 cp /mnt/share/virtc /usr/bin/; mkdir -p /usr/lib/virtc $S $I /etc/libvirt; cp /mnt/share/virtc-qmp /usr/lib/virtc/qmp
 cp /mnt/share/guest $S/

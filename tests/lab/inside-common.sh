@@ -11,3 +11,5 @@ soon() { local end=$((SECONDS + $1)); shift; until "$@" >/tmp/check.log 2>&1; do
 denials() { dmesg | grep -E 'apparmor="DENIED"|avc: +denied'; }
 quiet() { ! denials; }
 pid_of() { systemctl show -P MainPID "$1"; }
+# Packages that dpkg shall know nothing of. (/lib is a link, which "dpkg -x" would replace by a folder.)
+unpack() { for deb in "$@"; do dpkg-deb --fsys-tarfile "$deb" | tar -x -C / --keep-directory-symlink; done; ldconfig; }

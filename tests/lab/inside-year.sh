@@ -58,7 +58,7 @@ dpkg)
   check "dpkg installs what all share" dpkg -i --force-depends $V/common.deb
   mkdir -p /usr/share/virtc ;;
 rpm)
-  for deb in /mnt/share/debs/*.deb; do dpkg -x $deb /; done; ldconfig
+  unpack /mnt/share/debs/*.deb
   cuts=([3]='systemctl stop' [7]='udevadm control' [10]='systemd-sysusers')
   check "rpm has its database" rpm --initdb
   check "rpm installs what all share" by_rpm $V/common.rpm ;;
