@@ -5,7 +5,7 @@ A=/mnt/share/adopt S=/srv/adopt I=/var/lib/libvirt/images
 MACHINES='plain tpm older'
 unpack /mnt/share/debs/*.deb
 groupadd -r libvirt; groupadd -r libvirt-qemu; useradd -r -g kvm -G libvirt-qemu -d /var/lib/libvirt -s /usr/sbin/nologin libvirt-qemu
-cp /mnt/share/virtc /usr/bin/; mkdir -p /usr/lib/virtc $S $I /etc/libvirt; cp /mnt/share/virtc-qmp /usr/lib/virtc/qmp
+cp /mnt/share/virtc /usr/bin/; mkdir -p /usr/lib/virtc $S $I /etc/libvirt /var/lib/libvirt/dnsmasq; cp /mnt/share/virtc-qmp /usr/lib/virtc/qmp
 cp /mnt/share/guest $S/
 for n in $MACHINES; do truncate -s 1M $I/$n.img; printf 'hello from the host\n' | dd of=$I/$n.img bs=512 seek=1 conv=notrunc 2>/dev/null; done
 # (Its own profiles are another package.)
