@@ -24,6 +24,7 @@ mod host_paths;
 mod import;
 mod import_words;
 mod incomplete;
+mod intruders;
 mod kinds;
 mod life;
 mod lints;

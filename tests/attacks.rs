@@ -8,7 +8,7 @@ use virtc::stage::Options;
 use virtc::vocab::Arch;
 
 /// A domain with this emulator and these devices.
-fn domain(emulator: &str, devices: &str, end: &str) -> String {
+pub fn domain(emulator: &str, devices: &str, end: &str) -> String {
     format!(
         "<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'><name>vm</name>\
          <uuid>5a1b0c9d-2e3f-4a5b-8c6d-0123456789ab</uuid><memory unit='MiB'>64</memory>\
@@ -18,7 +18,7 @@ fn domain(emulator: &str, devices: &str, end: &str) -> String {
     )
 }
 
-const QEMU: &str = "/usr/bin/qemu-system-x86_64";
+pub const QEMU: &str = "/usr/bin/qemu-system-x86_64";
 
 /// Compiles for a host with these facts.
 fn on(facts: &str, text: &str) -> Compiled {
@@ -35,7 +35,7 @@ fn on(facts: &str, text: &str) -> Compiled {
 }
 
 /// The codes of the errors of a domain.
-fn errors(facts: &str, text: &str) -> Vec<&'static str> {
+pub fn errors(facts: &str, text: &str) -> Vec<&'static str> {
     let compiled = on(facts, text);
     let errors: Vec<_> =
         compiled.diags.iter().filter(|d| d.severity == virtc::diag::Severity::Error).map(|d| d.code.id).collect();

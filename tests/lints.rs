@@ -281,6 +281,16 @@ const CASES: &[(&str, &str, &str)] = &[
         "DEVICES=<watchdog model='i6300esb' action='dump'/>",
         "DEVICES=<watchdog model='i6300esb' action='poweroff'/>",
     ),
+    (
+        "VC1350",
+        "DEVICES=<disk type='network'><driver name='qemu' type='raw'/><source protocol='ssh' name='/x'><host name='h'/><knownHosts path='/srv/known'/></source><target dev='vda'/></disk>",
+        "DEVICES=<disk type='network'><driver name='qemu' type='raw'/><source protocol='ssh' name='/x'><host name='h'/></source><target dev='vda'/></disk>",
+    ),
+    (
+        "VC1350",
+        "DEVICES=<disk type='network'><driver name='qemu' type='raw'/><source protocol='ssh' name='/x'><host name='h'/><identity username='u' keyfile='/srv/key'/></source><target dev='vda'/></disk>",
+        "DEVICES=<disk type='network'><driver name='qemu' type='raw'/><source protocol='ssh' name='/x'><host name='h'/></source><target dev='vda'/></disk>",
+    ),
     ("VC1350", "TAIL=<on_lockfailure>poweroff</on_lockfailure>", "TAIL=<on_crash>destroy</on_crash>"),
     ("VC1350", "TAIL=<seclabel type='dynamic' model='smack'/>", "TAIL=<seclabel type='dynamic' model='selinux'/>"),
     (

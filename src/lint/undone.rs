@@ -147,6 +147,16 @@ fn of_the_domain(domain: &Domain, found: &mut Vec<Undone>) {
         let what = "<source startupPolicy='optional'>: a medium that is missing would be left out at the start";
         tell(disk.site, what, "take the medium out of the file where it is missing; a drive without <source> is empty");
     }
+    // QEMU asks the agent of its own account, and knows the hosts that are in that account's home.
+    for parts in disks.clone().filter_map(|d| Some(&d.source.source.network()?.parts)) {
+        let help = "let the account of the machine have an agent (SSH_AUTH_SOCK) and ~/.ssh/known_hosts, or export the disk by NBD";
+        if let Some(identity) = parts.identity.as_ref().filter(|i| i.keyfile.is_some() || i.agentsock.is_some()) {
+            tell(identity.site, "<identity keyfile= agentsock=>: nbdkit would log in with that key", help);
+        }
+        if let Some(known) = &parts.known_hosts {
+            tell(known.site, "<knownHosts>: nbdkit would compare the host with that list", help);
+        }
+    }
     for disk in disks.filter(|d| d.backend_domain.is_some()) {
         tell(disk.site, "<backenddomain>: the disk would come from another domain of Xen", "leave it out");
     }

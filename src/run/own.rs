@@ -12,9 +12,10 @@ use crate::diag::codes::run as codes;
 use crate::plan::{Access, LabelRole, OwnerRule, PathKind, Plan, Sharing};
 use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, fstat, openat2};
 use rustix::io::Errno;
-use std::io::ErrorKind;
+use std::fs::DirBuilder;
+use std::io::{ErrorKind, Read};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -206,6 +207,51 @@ pub(super) fn resolve(path: &Path) -> std::io::Result<PathBuf> {
         left.extend(parts(&std::fs::read_link(&next)?));
     }
     Ok(done)
+}
+
+/// A folder that is made if it is not there, held open, and no link that others can have put on the way led to it.
+pub(super) struct Folder(OwnedFd);
+
+impl Folder {
+    /// The folder of a path, and the folders above it.
+    pub(super) fn of(path: &Path) -> std::io::Result<Folder> {
+        let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
+        if folder.components().any(|part| part == std::path::Component::ParentDir) {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        let there = folder.ancestors().find(|f| f.symlink_metadata().is_ok()).ok_or(ErrorKind::NotFound)?;
+        let missing = folder.strip_prefix(there).unwrap_or(Path::new(""));
+        let real = resolve(there)?.join(missing);
+        if !missing.as_os_str().is_empty() {
+            DirBuilder::new().recursive(true).mode(0o755).create(&real)?;
+        }
+        Ok(Folder(open(&real)?.0))
+    }
+
+    /// A name in it, which stays in it whoever renames the folder meanwhile.
+    pub(super) fn join(&self, name: &std::ffi::OsStr) -> PathBuf {
+        Path::new(&by_descriptor(&self.0)).join(name)
+    }
+}
+
+/// The largest file that is copied for a machine: firmware keeps its variables in 64 MiB at most.
+const LARGEST_COPY: u64 = 256 << 20;
+
+/// What is in a file that root copies for a machine: a file, to which no link of others leads.
+pub(super) fn read(path: &Path) -> std::io::Result<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let resolved = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let file = std::fs::File::from(openat2(CWD, &resolve(path)?, flags, Mode::empty(), resolved)?);
+    let found = file.metadata()?;
+    if !found.is_file() {
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, "it is no file"));
+    }
+    if found.len() > LARGEST_COPY {
+        return Err(std::io::Error::new(ErrorKind::InvalidInput, "it is larger than 256 MiB"));
+    }
+    let mut bytes = Vec::new();
+    file.take(LARGEST_COPY).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 fn unsafe_link(error: &std::io::Error) -> Fault {
@@ -473,6 +519,40 @@ mod tests {
         let error = resolve(&at("guest/planted")).expect_err("a link of a guest");
         assert!(error.kind() == ErrorKind::PermissionDenied && error.to_string().contains("guest/planted"), "{error}");
         assert_eq!(resolve(&at("guest/image")).expect("no link"), at("guest/image"));
+    }
+
+    /// A template or the folder of a store may be a tenant's: what root reads would be the guest's, what it makes the host's.
+    #[test]
+    fn what_root_copies_lies_behind_no_link_of_others() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("host")).expect("made");
+        std::fs::write(at("host/shadow"), "a secret").expect("written");
+        std::fs::create_dir(at("tenant")).expect("made");
+        std::fs::write(at("tenant/template"), "variables").expect("written");
+        std::os::unix::fs::symlink(at("host/shadow"), at("tenant/file")).expect("planted");
+        std::os::unix::fs::symlink(at("host"), at("tenant/folder")).expect("planted");
+        chownat(CWD, at("tenant"), Some(Uid::from_raw(64_999)), None, AtFlags::empty()).expect("given away");
+        for name in ["tenant/file", "tenant/folder/shadow", "tenant"] {
+            assert!(read(&at(name)).is_err(), "{name}");
+        }
+        let made = Command::new("mkfifo").arg(at("tenant/pipe")).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        assert!(read(&at("tenant/pipe")).is_err(), "nobody writes into it");
+        assert!(read(Path::new("/dev/zero")).is_err());
+        assert_eq!(read(&at("tenant/template")).expect("a file"), b"variables");
+        for name in ["tenant/folder/x", "tenant/folder/new/x", "tenant/../host/x"] {
+            assert!(Folder::of(&at(name)).is_err(), "{name}");
+        }
+        assert!(!at("host/new").exists());
+        let folder = Folder::of(&at("tenant/new/below/x")).expect("made");
+        std::fs::rename(at("tenant/new"), at("tenant/old")).expect("renamed");
+        std::os::unix::fs::symlink(at("host"), at("tenant/new")).expect("planted");
+        std::fs::write(folder.join(std::ffi::OsStr::new("x")), "").expect("written");
+        assert!(at("tenant/old/below/x").exists() && !at("host/below").exists());
     }
 
     #[test]

@@ -61,9 +61,7 @@ pub(super) fn prepare(
 }
 
 fn make_directory(path: &Path, mode: u32, role: DirectoryRole, journal: &mut Journal) -> Result<(), Fault> {
-    if let Some(parent) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(|e| cannot("make", parent, e))?;
-    }
+    let folder = own::Folder::of(path).map_err(|e| cannot("make", path, e))?;
     let transient = matches!(role, DirectoryRole::Runtime | DirectoryRole::Memory);
     // The entry goes first; an entry for a directory that was there before would remove a stranger's files.
     let exists = path.symlink_metadata();
@@ -80,9 +78,10 @@ fn make_directory(path: &Path, mode: u32, role: DirectoryRole, journal: &mut Jou
             if transient {
                 journal.add(Entry::RunDirectory(path.to_path_buf()))?;
             }
-            DirBuilder::new().mode(mode).create(path).map_err(|e| cannot("make", path, e))?;
+            let place = folder.join(path.file_name().unwrap_or_default());
+            DirBuilder::new().mode(mode).create(&place).map_err(|e| cannot("make", path, e))?;
             // The umask does not apply to what the Plan says.
-            std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(|e| cannot("make", path, e))?;
+            std::fs::set_permissions(&place, Permissions::from_mode(mode)).map_err(|e| cannot("make", path, e))?;
         }
     }
     Ok(())
@@ -107,18 +106,17 @@ fn make_file(path: &Path, template: Option<&Path>, account: Option<&Account>) ->
             format!("{} is not there, and there is no template for it", path.display()),
         ));
     };
-    if let Some(parent) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o755).create(parent).map_err(|e| cannot("make", parent, e))?;
-    }
-    let bytes = std::fs::read(template).map_err(|e| cannot("read the template", template, e))?;
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".new{}", std::process::id()));
-    let new = path.with_file_name(name);
+    let folder = own::Folder::of(path).map_err(|e| cannot("make", path, e))?;
+    let bytes = own::read(template).map_err(|e| cannot("read the template", template, e))?;
+    let name = path.file_name().unwrap_or_default();
+    let mut draft = name.to_os_string();
+    draft.push(format!(".new{}", std::process::id()));
+    let new = folder.join(&draft);
     let written = new_file(&new)
         .and_then(|mut file| file.write_all(&bytes).and_then(|()| file.sync_all()))
-        .map_err(|e| cannot("write", &new, e))
+        .map_err(|e| cannot("write", path, e))
         .and_then(|()| own::hand_over(&new, account))
-        .and_then(|()| std::fs::rename(&new, path).map_err(|e| cannot("make", path, e)));
+        .and_then(|()| std::fs::rename(&new, folder.join(name)).map_err(|e| cannot("make", path, e)));
     if written.is_err() {
         let _ = std::fs::remove_file(&new);
     }

@@ -3,6 +3,7 @@
 
 use super::places::Usage;
 use crate::plan::{PathKind, Sharing, Use};
+use crate::vocab::nodes::known;
 
 /// Disks that are counted with letters: `sda1`.
 const LETTERED: &[&str] = &["sd", "vd", "xvd", "hd", "dasd"];
@@ -197,6 +198,20 @@ const SYSTEM: &[&str] = &[
     "watchdog",
     "zram",
 ];
+
+/// Whether a node is the host's, whoever names it and whatever for: it drives the system, or could be any device. Those with which
+/// machines are run are not.
+pub fn is_of_the_host(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').skip(2).filter(|part| !matches!(*part, "" | ".")).collect();
+    match parts.as_slice() {
+        ["char" | "block" | "cpu" | "bsg" | "fd", ..] => true,
+        ["mapper", "control"] => true,
+        [name] if known(&format!("/dev/{name}")).is_some() || matches!(*name, "sev" | "kvm") => false,
+        [name] if name.starts_with("nvme") || name.starts_with("tpm") || name.starts_with("nvidia") => false,
+        [name] => is_system(name),
+        _ => false,
+    }
+}
 
 fn is_system(name: &str) -> bool {
     SYSTEM.contains(&name) || numbered(name, SYSTEM)

@@ -9,6 +9,7 @@ const LOADERS: &[&str] = &[
     "BASH_ENV",
     "CEPH_ARGS",
     "CEPH_CONF",
+    "EGL_DRIVERS_PATH",
     "ENV",
     "GBM_BACKENDS_PATH",
     "GBM_BACKEND",
@@ -17,11 +18,15 @@ const LOADERS: &[&str] = &[
     "GIO_EXTRA_MODULES",
     "GIO_MODULE_DIR",
     "GLIBC_TUNABLES",
+    "GSS_MECH_CONFIG",
     "GST_PLUGIN_PATH",
+    "GTK_EXE_PREFIX",
     "GTK_MODULES",
     "GTK_PATH",
     "JACK_DRIVER_DIR",
+    "KRB5_CONFIG",
     "LADSPA_PATH",
+    "LIBGL_DRIVERS_DIR",
     "LIBGL_DRIVERS_PATH",
     "LIBVA_DRIVERS_PATH",
     "LOCPATH",
@@ -35,20 +40,16 @@ const LOADERS: &[&str] = &[
     "PIPEWIRE_CONFIG_NAME",
     "PIPEWIRE_MODULE_DIR",
     "PKCS11_MODULE_PATH",
+    "PULSE_CLIENTCONFIG",
+    "PULSE_DLPATH",
     "PYTHONPATH",
     "QEMU_MODULE_DIR",
     "SASL_CONF_PATH",
     "SASL_PATH",
     "SDL3_DYNAMIC_API",
     "SDL_DYNAMIC_API",
-    "SPA_PLUGIN_DIR",
+    "SSL_ENGINES",
     "VDPAU_DRIVER_PATH",
-    "VK_ADD_DRIVER_FILES",
-    "VK_ADD_LAYER_PATH",
-    "VK_DRIVER_FILES",
-    "VK_ICD_FILENAMES",
-    "VK_IMPLICIT_LAYER_PATH",
-    "VK_LAYER_PATH",
     "__EGL_EXTERNAL_PLATFORM_CONFIG_DIRS",
     "__EGL_EXTERNAL_PLATFORM_CONFIG_FILENAMES",
     "__EGL_VENDOR_LIBRARY_DIRS",
@@ -56,8 +57,22 @@ const LOADERS: &[&str] = &[
     "__GLX_VENDOR_LIBRARY_NAME",
 ];
 
-/// Beginnings of such names: the loader of libraries, the configuration of ALSA, which names libraries of plug-ins.
-const LOADER_FRONTS: &[&str] = &["LD_", "ALSA_CONFIG", "ALSA_PLUGIN"];
+/// Beginnings of such names: the loader of libraries, and configurations that name libraries of plug-ins.
+const LOADER_FRONTS: &[&str] = &["LD_", "ALSA_CONFIG", "ALSA_PLUGIN", "GTK_IM_MODULE", "P11_KIT_", "SPA_", "VK_"];
+
+/// What systemd tells a service about itself: QEMU is to hear it from systemd alone.
+const OF_THE_UNIT: &[&str] = &[
+    "CREDENTIALS_DIRECTORY",
+    "INVOCATION_ID",
+    "JOURNAL_STREAM",
+    "LISTEN_FDNAMES",
+    "LISTEN_FDS",
+    "LISTEN_PID",
+    "MAINPID",
+    "NOTIFY_SOCKET",
+    "WATCHDOG_PID",
+    "WATCHDOG_USEC",
+];
 
 /// What would take the confinement apart, or break the unit.
 pub fn check(lx: &mut Lower<'_>) {
@@ -72,6 +87,13 @@ pub fn check(lx: &mut Lower<'_>) {
             faults.push((env.site, format!("'{name}' is no name of an environment variable")));
         } else if LOADERS.contains(&name) || LOADER_FRONTS.iter().any(|front| name.starts_with(front)) {
             faults.push((env.site, format!("the environment variable '{name}' makes QEMU load other code")));
+        } else if OF_THE_UNIT.contains(&name) {
+            faults.push((env.site, format!("the environment variable '{name}' is systemd's to set")));
+        } else if starts_program(value) {
+            faults.push((
+                env.site,
+                format!("the environment variable '{name}' names a bus that is reached by starting a program"),
+            ));
         } else if value.chars().any(|c| c.is_control()) {
             faults
                 .push((env.site, format!("the value of the environment variable '{name}' holds a control character")));
@@ -111,8 +133,19 @@ pub fn refused(switch: &str, value: &str) -> Option<&'static str> {
         }
         "-readconfig" | "-plugin" => "it brings in what virtc cannot see",
         "-netdev" | "-net" | "-nic" if runs_command(value) => "it runs a command",
+        "-display" if starts_program(value) => "it runs a command",
+        // Programs in the guest ask for files and commands of the host.
+        "-semihosting" => "the guest would open files of the host",
+        "-semihosting-config" if !value.split(',').any(|part| matches!(part, "enable=off" | "off" | "target=gdb")) => {
+            "the guest would open files of the host"
+        }
         _ => return None,
     })
+}
+
+/// Whether the address of a message bus is one at which a program is started.
+fn starts_program(value: &str) -> bool {
+    ["unixexec:", "autolaunch:", "launchd:"].iter().any(|way| value.contains(way))
 }
 
 /// Whether a network back end of the user's own has a command of the XML run for what the guest sends (`guestfwd=…-cmd:…`).
@@ -121,7 +154,7 @@ fn runs_command(backend: &str) -> bool {
     backend.contains("guestfwd") && backend.contains("-cmd:")
 }
 
-/// The programs that network back ends of the user's own run: what `script=`, `downscript=` and `helper=` name.
+/// The programs that network back ends of the user's own run: what `script=`, `downscript=` and `helper=` name, and `path=` of passt.
 pub fn programs(lx: &Lower<'_>) -> Vec<(Site, String)> {
     let args = &lx.domain.qemu.args;
     let backends = args.iter().zip(args.iter().skip(1)).filter(|(switch, _)| {
@@ -132,9 +165,12 @@ pub fn programs(lx: &Lower<'_>) -> Vec<(Site, String)> {
         if value.trim_start().starts_with('{') {
             let json: serde_json::Value = serde_json::from_str(value).unwrap_or_default();
             let text = |key: &&str| json.get(*key).and_then(|v| v.as_str()).map(str::to_string);
-            return RUN.iter().filter_map(text).collect();
+            let is_passt = json.get("type").and_then(|kind| kind.as_str()) == Some("passt");
+            return RUN.iter().chain(is_passt.then_some(&"path")).filter_map(text).collect();
         }
-        let pair = |part: &str| part.split_once('=').filter(|(key, _)| RUN.contains(key)).map(|(_, v)| v.to_string());
+        let is_passt = value.starts_with("passt,");
+        let runs = |key: &str| RUN.contains(&key) || (is_passt && key == "path");
+        let pair = |part: &str| part.split_once('=').filter(|(key, _)| runs(key)).map(|(_, v)| v.to_string());
         value.split(',').filter_map(pair).collect()
     };
     let found = backends.flat_map(|(_, value)| named(&value.value).into_iter().map(|path| (value.site, path)));

@@ -1,8 +1,8 @@
-//! Paths in texts that are handed on as they are: arguments of `<qemu:commandline>`, properties of `<qemu:override>`,
+//! Paths in texts that are handed on as they are: arguments and variables of `<qemu:commandline>`, properties of `<qemu:override>`,
 //! addresses of message buses and sound servers. Nothing is granted for most of them, and a unit hides what they name; a
 //! user's own machine sees what the user sees.
 
-use super::places;
+use super::{devices, places};
 use crate::device::audio::{Audio, AudioType};
 use crate::device::graphics::GraphicsKind;
 use crate::diag::codes::{emit, security as codes};
@@ -37,17 +37,21 @@ struct Text {
 /// Judges every path in such a text.
 pub fn check(lx: &mut Lower<'_>) {
     let mut texts = handed(lx);
+    texts.extend(variables(lx));
     texts.extend(overrides(lx));
     texts.extend(addresses(lx));
     texts.extend(lx.devices.audios.iter().filter_map(sound_server));
     let allowed = &lx.env.host.security.allow_paths;
+    let acl = &lx.env.host.process.device_acl;
     let granted: BTreeSet<&str> = lx.plan.access.iter().map(|a| a.path.as_str()).collect();
     let mut faults = Vec::new();
     for text in &texts {
         for path in paths(&text.text) {
             let leaves = path.split('/').any(|part| part == "..");
-            // Those that a grant was made for were judged with it; nodes are the host's to grant.
-            if (is_node(&path) && !leaves) || granted.contains(path.as_str()) {
+            // Those that a grant was made for were judged with it. Nodes are the host's to grant; but a user has more than he
+            // lends.
+            let node = is_node(&path) && !leaves;
+            if granted.contains(path.as_str()) || (node && (acl.contains(&path) || !devices::is_of_the_host(&path))) {
                 continue;
             }
             let listens = text.socket || [".sock", ".socket"].iter().any(|end| path.ends_with(end));
@@ -90,6 +94,34 @@ fn handed(lx: &Lower<'_>) -> Vec<Text> {
         }
     }
     out
+}
+
+/// The values of environment variables, a path each: several are divided by colons, and addresses have more around them.
+fn variables(lx: &Lower<'_>) -> Vec<Text> {
+    // Data and settings that programs only read, below folders that nobody is given.
+    let is_read = |name: &str| {
+        matches!(name, "HOME" | "TZDIR") || name.starts_with("XDG_DATA_") || name.starts_with("FONTCONFIG_")
+    };
+    let mut out = Vec::new();
+    for env in lx.domain.qemu.env.iter().filter(|env| !is_read(&env.name)) {
+        let value = env.value.as_deref().unwrap_or_default();
+        let pieces = value.split([':', ';', ',', '=']).map(decoded).filter(|piece| piece.starts_with('/'));
+        out.extend(pieces.map(|text| {
+            let socket = ["SOCK", "SERVER", "ADDRESS"].iter().any(|word| env.name.contains(word));
+            Text { site: env.site, what: "qemu:env", text, of: use_of_variable(&env.name), socket }
+        }));
+    }
+    out
+}
+
+/// What a path in a variable is for, as far as that opens a place.
+fn use_of_variable(name: &str) -> Use {
+    let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
+    match () {
+        () if has(&["PULSE", "PIPEWIRE", "AUDIO", "JACK"]) => Use::Audio,
+        () if has(&["DISPLAY", "XAUTHORITY", "XDG_RUNTIME"]) => Use::Display,
+        () => Use::Disk,
+    }
 }
 
 /// What a path in an option is for, as far as that opens a place.
