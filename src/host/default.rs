@@ -72,6 +72,7 @@ impl Default for Host {
             links: Vec::new(),
             images: Vec::new(),
             mounts: Vec::new(),
+            starts: Vec::new(),
             fd_groups: Vec::new(),
             files: HostFiles::default(),
         }

@@ -118,6 +118,8 @@ pub struct Host {
     pub images: Vec<Image>,
     /// Mounted file systems whose files have no labels of their own.
     pub mounts: Vec<Mount>,
+    /// In what order machines are started.
+    pub starts: Vec<Start>,
     /// Groups of descriptors that the launcher hands in.
     pub fd_groups: Vec<FdGroup>,
     /// Contents of the descriptor files; not part of `host.kdl`, filled in by the loader.
@@ -323,6 +325,17 @@ pub struct ScsiDevice {
     pub sg: String,
 }
 
+/// What is started before a machine of this host, as its unit says it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Start {
+    /// The machine.
+    pub name: String,
+    /// Machines that it waits for, where they are started, too (`After=`).
+    pub after: Vec<String>,
+    /// Machines that are started with it (`Wants=`).
+    pub wants: Vec<String>,
+}
+
 /// Descriptors that the launcher hands in.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FdGroup {
@@ -335,6 +348,29 @@ pub struct FdGroup {
 }
 
 impl Host {
+    /// What is started before the machine of this name.
+    pub fn start(&self, name: &str) -> Option<&Start> {
+        self.starts.iter().find(|s| s.name == name)
+    }
+
+    /// Whether a machine would wait for itself, if it waited for this one.
+    fn waits_for(&self, name: &str, first: &str) -> bool {
+        let mut seen = vec![first];
+        let mut at = 0;
+        while let Some(&here) = seen.get(at) {
+            if here == name {
+                return true;
+            }
+            for next in self.start(here).iter().flat_map(|s| &s.after) {
+                if !seen.contains(&next.as_str()) {
+                    seen.push(next);
+                }
+            }
+            at += 1;
+        }
+        false
+    }
+
     /// The helper program that the facts name in place of the usual one: `pr`, `dbus`.
     pub fn helper_program(&self, name: &str) -> Option<&str> {
         self.process.helpers.iter().find(|(n, _)| n == name).map(|(_, path)| path.as_str())

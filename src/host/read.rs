@@ -40,6 +40,7 @@ const TOP: Table = &[
     ("storage-pool", Many),
     ("pci-device", Many),
     ("scsi-device", Many),
+    ("start", Many),
     ("fd-group", Many),
     ("link", Many),
     ("image", Many),
@@ -152,6 +153,7 @@ fn top(r: &mut Reader, node: &KdlNode, host: &mut Host) {
         "link" => host.links.extend(super::storage::read_link(r, node)),
         "image" => host.images.extend(super::storage::read_image(r, node)),
         "mount" => host.mounts.extend(super::storage::read_mount(r, node)),
+        "start" => start(r, node, host),
         "fd-group" => host.fd_groups.extend(fd_group(r, node)),
         // `host-facts` was read first; the table knows no other.
         _ => {}
@@ -386,6 +388,25 @@ fn scsi_device(r: &mut Reader, node: &KdlNode) -> Option<ScsiDevice> {
     r.no_children(node);
     let (Some(host), Some(bus), Some(target), Some(unit)) = numbers else { return None };
     Some(ScsiDevice { host, bus, target, unit, sg: sg? })
+}
+
+fn start(r: &mut Reader, node: &KdlNode, host: &mut Host) {
+    let mut e = r.entries(node);
+    let name = e.required_arg::<String>("the name of the machine");
+    e.finish();
+    let mut start = Start { name: name.unwrap_or_default(), after: Vec::new(), wants: Vec::new() };
+    for child in r.children(node, &[("after", Once), ("wants", Once)]) {
+        let wants = child.name().value() == "wants";
+        r.list::<String>(child, if wants { &mut start.wants } else { &mut start.after });
+    }
+    if host.start(&start.name).is_some() {
+        r.twice(kdl::name_span(node), &format!("the start of '{}'", start.name));
+    }
+    if let Some(first) = start.after.iter().find(|first| host.waits_for(&start.name, first)) {
+        let what = format!("'after \"{first}\"': '{first}' waits for '{}', too", start.name);
+        r.bad_value(kdl::name_span(node), &what, "an order without a circle");
+    }
+    host.starts.push(start);
 }
 
 fn fd_group(r: &mut Reader, node: &KdlNode) -> Option<FdGroup> {

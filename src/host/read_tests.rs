@@ -93,6 +93,10 @@ vnc { tls #true; tls-secret "6fd3f62d-9fe7-4a4e-a869-7acd6376d8ea"; }
 migration tls-dir="/x"
 random "seed:00ff"
 secret usage-type="ceph" usage="me" value="key"
+start "web" {
+    after "db" "cache"
+    wants "db"
+}
 fd-group "g" count=2 writable=#true
 "##
     );
@@ -108,6 +112,28 @@ fd-group "g" count=2 writable=#true
     assert_eq!(host.random, Random::Seed(vec![0, 255]));
     assert_eq!(host.secret_by_usage(SecretUsage::Ceph, "me").map(|s| s.value.as_str()), Some("key"));
     assert_eq!(host.fd_group("g").map(|g| (g.count, g.writable)), Some((2, true)));
+    assert_eq!(
+        host.start("web").map(|s| (s.after.len(), s.wants.as_slice())),
+        Some((2, ["db".to_string()].as_slice()))
+    );
+}
+
+#[test]
+fn no_machine_waits_for_itself() {
+    let order = |text: &str| faults(&format!("{MINIMAL}{text}")).1;
+    assert_eq!(
+        order("start \"a\" { after \"b\"; }\nstart \"b\" { after \"c\"; }\nstart \"d\" { after \"a\" \"c\"; }"),
+        []
+    );
+    for circle in [
+        "start \"a\" { after \"a\"; }",
+        "start \"a\" { after \"b\"; }\nstart \"b\" { after \"c\"; }\nstart \"c\" { after \"a\"; }",
+    ] {
+        let list = order(circle);
+        assert_eq!(list.len(), 1, "{circle}: {list:?}");
+        assert!(format!("{list:?}").contains("an order without a circle"), "{list:?}");
+    }
+    assert_eq!(order("start \"a\" { after \"b\"; }\nstart \"a\" { wants \"b\"; }").len(), 1);
 }
 
 #[test]
@@ -141,6 +167,7 @@ link "/dev/disk/by-id/a" to="/dev/sda"
 image "/srv/a" backing="/srv/b" backing-format="raw" data-file="/srv/c"
 mount "/nfs" type="nfs4"
 mount "/nfs/b" type="nfs4" labels=#true
+start "web" { after "db" "cache"; wants "db"; }
 fd-group "g" count=2 writable=#true
 "##
     );

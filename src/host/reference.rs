@@ -264,6 +264,15 @@ pub const NODES: &[Entry] = &[
         parts: &[("host, bus, target, unit", "its address"), ("sg", "name of the node, as sg0")],
     },
     Entry {
+        name: "start",
+        about: "What is started before a machine of this host, when the host starts, or when somebody starts several. A machine counts as started when its guest runs, not when the guest's programs answer.",
+        example: "start \"web\" {\n    after \"db\" \"cache\"\n    wants \"db\"\n}",
+        parts: &[
+            ("after", "the machines that it waits for, where they are started, too (After= of its unit)"),
+            ("wants", "the machines that are started with it (Wants=)"),
+        ],
+    },
+    Entry {
         name: "fd-group",
         about: "Descriptors that who starts QEMU hands in, for disks that name the group.",
         example: "fd-group \"images\" count=1",

@@ -215,4 +215,13 @@ fn devices(w: &mut Lines, host: &Host) {
         w.node("fd-group").text(&group.name).prop_number("count", group.count).prop_truth("writable", group.writable);
     }
     super::storage::write(w, host);
+    for start in &host.starts {
+        w.gap().node("start").text(&start.name).block(|w| {
+            for (name, machines) in [("after", &start.after), ("wants", &start.wants)] {
+                if !machines.is_empty() {
+                    w.node(name).texts(machines);
+                }
+            }
+        });
+    }
 }

@@ -108,6 +108,10 @@ fn head(lx: &mut Lower<'_>) {
     let domain = lx.domain;
     let text = |v: &'static str| Text::Borrowed(v);
     lx.plan.name = domain.name().to_string();
+    if let Some(start) = lx.env.host.start(&lx.plan.name) {
+        lx.plan.after.clone_from(&start.after);
+        lx.plan.wants.clone_from(&start.wants);
+    }
     lx.plan.uuid = lx.must(domain.uuid.map(|u| u.to_string()), "the UUID of the domain", domain.site);
     lx.plan.title = domain.title.clone();
     lx.plan.target = lx.env.options.target;

@@ -137,6 +137,12 @@ pub struct Plan {
     /// Ports of services that may move when they are taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub auto_ports: Vec<AutoPort>,
+    /// Machines of the same host that it waits for when several are started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
+    /// Machines of the same host that are started with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wants: Vec<String>,
     /// Machines of the same host that have one of its devices, too, and so cannot run at the same time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<String>,

@@ -78,3 +78,16 @@ fn a_helper_that_dies_takes_the_machine_along_or_not() {
         assert_eq!(helper.iter().any(|l| l == "StartLimitBurst=5"), !restart.is_empty(), "{role:?}");
     }
 }
+
+#[test]
+fn a_machine_waits_for_others() {
+    let mut plan = plans::server();
+    plan.after = vec!["db".into(), "desk top".into()];
+    plan.wants = vec!["db".into()];
+    let unit = unit(&plans::tree(&plan), "virtc-web");
+    let at = |line: &str| unit.iter().position(|l| l == line).unwrap_or_else(|| panic!("no {line} in {unit:#?}"));
+    let service = at("[Service]");
+    for line in ["Wants=virtc-db.service", "After=virtc-db.service", r"After=virtc-desk\x20top.service"] {
+        assert!(at(line) < service, "{line}");
+    }
+}

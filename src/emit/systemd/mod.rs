@@ -254,6 +254,11 @@ fn service(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_>, 
                 unit.push("Conflicts", name.between("virtc-", ".service"));
             }
         }
+        for (key, machines) in [("Wants", &plan.wants), ("After", &plan.after)] {
+            for name in machines.iter().filter_map(|name| fit.fit::<UnitName>(name, &whole)) {
+                unit.push(key, name.between("virtc-", ".service"));
+            }
+        }
         for (bridge, _, units) in networks::declared(plan, fit) {
             unit.because(&bridge.cause);
             unit.push("Requires", units.bridge.clone());
