@@ -36,9 +36,11 @@ if [ "$HOW" = session ] || [ "$HOW" = user ]; then
   printf '[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%%i\n' >/run/systemd/system/user@.service.d/lab.conf
   systemctl daemon-reload; install -d -m 700 -o lab -g lab $R
   check "the user's systemd" systemctl start user@$uid
+  # The folder of the host is root's.
+  cp /mnt/share/virtc /usr/bin/
 fi
 as() { if [ $R = /run ]; then "$@"; else runuser -u lab -- env HOME=/home/lab XDG_RUNTIME_DIR=$R "DBUS_SESSION_BUS_ADDRESS=unix:path=$R/bus" "$@"; fi; }
-virtc() { as /mnt/share/virtc "$@"; }
+virtc() { if [ $R = /run ]; then /mnt/share/virtc "$@"; else as /usr/bin/virtc "$@"; fi; }
 unit() { if [ "$HOW" = session ]; then as systemctl --user "$@"; else systemctl "$@"; fi; }
 words() { if [ $R = /run ]; then journalctl -q --no-pager -o cat -u "virtc-$1*"; else journalctl -q --no-pager -o cat _UID=$(id -u lab); fi; }
 # A client of the range of the machine, where there are ranges: QEMU may answer no other.
