@@ -1,6 +1,6 @@
 //! One fault, one report: what follows from a fault that is reported already is dropped.
 
-use crate::diag::codes::general::{NO_IDE, NOT_BY_QEMU, NOT_YET};
+use crate::diag::codes::general::{INTERNAL, NO_IDE, NOT_BY_QEMU, NOT_YET};
 use crate::diag::codes::{address, display, hostdev, lint, machine as machine_codes, schema, storage};
 use crate::diag::{Code, Diagnostic, Diagnostics, Severity, Span};
 use crate::schema::{Flagged, nearest};
@@ -239,6 +239,10 @@ fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
 /// and a place for each fault.
 pub(super) fn tidy(doc: &Document<'_>, diags: &mut Diagnostics) {
     once(doc, diags);
+    // What a fault keeps from being filled in is no bug of virtc.
+    if diags.iter().any(|d| d.severity == Severity::Error && d.code != &INTERNAL) {
+        diags.retain(|_, d| d.code != &INTERNAL);
+    }
     let errors: Vec<Span> = diags.iter().filter(|d| d.severity == Severity::Error).map(|d| d.span).collect();
     diags.retain(|_, d| match d.severity {
         Severity::Error => true,

@@ -22,6 +22,7 @@ pub mod info;
 pub mod input;
 pub mod interface;
 pub mod iommu;
+pub mod iothreads;
 pub mod lease;
 pub mod memballoon;
 pub mod memory;

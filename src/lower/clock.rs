@@ -14,7 +14,7 @@ pub fn rtc(lx: &mut Lower<'_>) {
         None | Some(ClockOffset::Utc) => "utc".to_string(),
         Some(ClockOffset::Localtime | ClockOffset::Timezone) => "localtime".to_string(),
         Some(ClockOffset::Variable) => variable(lx, &clock),
-        Some(ClockOffset::Absolute) => iso_time(clock.start.unwrap_or(0)),
+        Some(ClockOffset::Absolute) => iso_time(lx.must(clock.start, "the start of the clock", clock.site)),
     };
     if let Some(zone) = clock.timezone.clone().filter(|_| clock.offset == Some(ClockOffset::Timezone)) {
         lx.variables.push(("TZ".into(), zone));

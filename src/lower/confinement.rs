@@ -9,6 +9,7 @@ use crate::plan::{Accelerator, Apparmor, Cause, Confinement, OwnerRule, Selinux}
 use crate::stage::Lower;
 use crate::vocab::nodes::{self, Class};
 use crate::vocab::{Uuid, Value as _};
+use crate::xml::Site;
 
 /// The confinement of a domain, from its `<seclabel>` elements and the host's policy.
 pub fn confinement(lx: &mut Lower<'_>) -> Confinement {
@@ -217,14 +218,14 @@ fn selinux(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Selinux> {
     })
 }
 
-/// A part of a context.
+/// A part of a context, `user:role:type:range`; one without a range has an empty one.
 fn part(context: &str, index: usize) -> &str {
-    context.splitn(4, ':').nth(index).unwrap_or_default()
+    context.splitn(4, ':').nth(index).unwrap_or("")
 }
 
 /// Refuses what is no context, and contexts that confine nothing.
 fn valid_context(lx: &mut Lower<'_>, text: &str, label: Option<&Seclabel>) -> bool {
-    let site = label.map(|l| l.site).unwrap_or_default();
+    let site = label.map_or(Site::NONE, |l| l.site);
     // Nobody looks at the label of a driver that is not in use.
     if !lx.env.is_guardian() && lx.env.host.instance.security_driver == SecurityDriver::None {
         return Escaped::<SelinuxContext>::new(text).is_ok();
@@ -250,7 +251,7 @@ fn valid_context(lx: &mut Lower<'_>, text: &str, label: Option<&Seclabel>) -> bo
 /// Why a context confines nothing; none if it does. `own` are the types that the host facts name for guests.
 fn unconfined(context: &str, own: &[&str]) -> Option<&'static str> {
     let kind = part(context, 2);
-    let range = context.splitn(4, ':').nth(3).unwrap_or_default();
+    let range = part(context, 3);
     // What the policies call the types of guests: svirt_t, svirt_tcg_t, svirt_kvm_net_t, and those that people derive from them.
     if !kind.starts_with("svirt") && !own.contains(&kind) {
         return Some("names a type that is not one of guests");
@@ -288,7 +289,7 @@ fn apparmor(lx: &mut Lower<'_>, label: Option<&Seclabel>) -> Option<Apparmor> {
     }
     let profile = match fixed.and_then(|l| l.label.clone()) {
         Some(name) => {
-            let site = fixed.map(|l| l.site).unwrap_or_default();
+            let site = fixed.map_or(Site::NONE, |l| l.site);
             if let Err(why) = Escaped::<ApparmorName>::new(&name) {
                 lx.error(&codes::BAD_LABEL, site, why.to_string()).help("give the name of a profile of the host");
                 return None;

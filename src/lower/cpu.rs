@@ -83,7 +83,7 @@ fn address_width(cpu: &Cpu, props: &mut Props) {
 }
 
 /// What stands behind the model.
-fn flags(lx: &Lower<'_>, props: &mut Props) {
+fn flags(lx: &mut Lower<'_>, props: &mut Props) {
     timers(lx, props);
     if host_model(lx) {
         props.set("hv-time", true);
@@ -184,7 +184,7 @@ fn mode_help(mode: CpuMode, lx: &Lower<'_>) -> Option<&'static str> {
 }
 
 /// Model, features, width of addresses. Whether there is anything to say.
-fn model(lx: &Lower<'_>, cpu: Option<&Cpu>, props: &mut Props) -> bool {
+fn model(lx: &mut Lower<'_>, cpu: Option<&Cpu>, props: &mut Props) -> bool {
     let Some(cpu) = cpu else {
         // Without a model, options are appended to the name of the model that QEMU takes anyway; where
         // QEMU does not tell its name, nothing can be said.
@@ -202,7 +202,8 @@ fn model(lx: &Lower<'_>, cpu: Option<&Cpu>, props: &mut Props) -> bool {
             props.bare("host");
         }
         _ => {
-            props.bare(cpu.model_name().unwrap_or_default().to_string());
+            let model = lx.must(cpu.model_name().map(str::to_string), "the name of the CPU model", cpu.site);
+            props.bare(model);
         }
     }
     if let Some(vendor) = cpu.model.as_ref().and_then(|m| m.vendor_id.clone()) {
@@ -253,14 +254,14 @@ fn host_model(lx: &Lower<'_>) -> bool {
 }
 
 /// End of interrupt, spin locks, Hyper-V.
-fn guest_features(features: &Features, lx: &Lower<'_>, props: &mut Props) {
+fn guest_features(features: &Features, lx: &mut Lower<'_>, props: &mut Props) {
     let arch = lx.machine.arch;
     props.maybe("kvm-pv-eoi", features.apic.as_ref().and_then(|a| a.eoi));
     props.maybe("kvm-pv-unhalt", features.pvspinlock.as_ref().map(Switch::state));
     if let Some(hyperv) = &features.hyperv {
         match hyperv.mode {
-            Some(HypervMode::HostModel) => enlightenments(&of_host(hyperv, lx), arch, props),
-            _ => enlightenments(hyperv, arch, props),
+            Some(HypervMode::HostModel) => enlightenments(&of_host(hyperv, lx), arch, props, lx),
+            _ => enlightenments(hyperv, arch, props, lx),
         }
     }
 }
@@ -310,7 +311,7 @@ fn of_host(own: &Hyperv, lx: &Lower<'_>) -> Hyperv {
 }
 
 /// Enlightenments for Windows guests.
-fn enlightenments(hyperv: &Hyperv, arch: Arch, props: &mut Props) {
+fn enlightenments(hyperv: &Hyperv, arch: Arch, props: &mut Props, lx: &mut Lower<'_>) {
     fn on(props: &mut Props, key: &'static str, switch: Option<&Switch>) {
         if switch.is_some_and(Switch::is_on) {
             props.set(key, true);
@@ -333,7 +334,7 @@ fn enlightenments(hyperv: &Hyperv, arch: Arch, props: &mut Props) {
     }
     on(props, "hv-reset", hyperv.reset.as_ref());
     if let Some(vendor) = hyperv.vendor_id.as_ref().filter(|v| v.switch.is_on()) {
-        props.set("hv-vendor-id", vendor.value.clone().unwrap_or_default());
+        props.set("hv-vendor-id", lx.must(vendor.value.clone(), "the value of HyperV's <vendor_id>", vendor.site));
     }
     on(props, "hv-frequencies", hyperv.frequencies.as_ref());
     on(props, "hv-reenlightenment", hyperv.reenlightenment.as_ref());

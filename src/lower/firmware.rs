@@ -286,7 +286,8 @@ pub fn fwcfg(lx: &mut Lower<'_>) {
         .flat_map(|s| s.entries.iter().cloned())
         .collect();
     for entry in entries {
-        let mut props = Props::with("name", entry.name.unwrap_or_default());
+        let name = lx.must(entry.name, "the name of a file of fw_cfg", entry.site);
+        let mut props = Props::with("name", name);
         // With both, the value counts.
         match (entry.value, entry.file) {
             (None, Some(file)) => {
@@ -294,7 +295,7 @@ pub fn fwcfg(lx: &mut Lower<'_>) {
                 props.set("file", file);
             }
             (value, _) => {
-                props.set("string", value.unwrap_or_default());
+                props.set("string", lx.must(value, "the value of a file of fw_cfg", entry.site));
             }
         }
         lx.options("-fw_cfg", props, entry.site, "sysinfo fwcfg");

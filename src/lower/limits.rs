@@ -5,8 +5,8 @@ use crate::domain::tuning::{Blkiotune, Cputune, Memtune, Numatune, Resource, Sch
 use crate::plan::{BlockDeviceLimit, Limits, MemoryPolicy, Need, ThreadCpus, ThreadSchedule, Use};
 use crate::stage::Grant;
 use crate::stage::Lower;
-use crate::vocab::Value;
 use crate::vocab::nodes::{self, Class};
+use crate::vocab::{NumberSet, Value};
 use crate::xml::Site;
 
 /// libvirt's "no limit" (formatdomain, "Memory Tuning"): 2^53 - 1 KiB.
@@ -90,37 +90,56 @@ fn cpu(tune: &Cputune, limits: &mut Limits, lx: &mut Lower<'_>) {
         }
     }
     note(lx, limits, "cpu_bandwidth", tune.site);
-    let vcpus = tune.vcpupins.iter().map(|p| (format!("vcpu{}", p.vcpu.unwrap_or(0)), &p.cpuset, p.site));
-    let emulator = tune.emulatorpin.iter().map(|p| ("emulator".to_string(), &p.cpuset, p.site));
-    let iothreads =
-        tune.iothreadpins.iter().map(|p| (format!("iothread{}", p.iothread.unwrap_or(0)), &p.cpuset, p.site));
-    for (thread, cpus, site) in vcpus.chain(emulator).chain(iothreads).collect::<Vec<_>>() {
+    pins(tune, limits, lx);
+    schedules(tune, limits, lx);
+}
+
+/// On which CPUs of the host each thread runs.
+fn pins(tune: &Cputune, limits: &mut Limits, lx: &mut Lower<'_>) {
+    let mut all: Vec<(String, &Option<NumberSet>, Site)> = Vec::new();
+    for pin in &tune.vcpupins {
+        all.push((
+            format!("vcpu{}", lx.must(pin.vcpu, "the number of a pinned vCPU", pin.site)),
+            &pin.cpuset,
+            pin.site,
+        ));
+    }
+    all.extend(tune.emulatorpin.iter().map(|p| ("emulator".to_string(), &p.cpuset, p.site)));
+    for pin in &tune.iothreadpins {
+        let number = lx.must(pin.iothread, "the number of a pinned iothread", pin.site);
+        all.push((format!("iothread{number}"), &pin.cpuset, pin.site));
+    }
+    for (thread, cpus, site) in all {
         if limits.pins.iter().any(|p| p.thread == thread) {
             refuse(lx, site, format!("{thread} is pinned twice"), "keep one of the two");
         }
-        if let Some(cpus) = cpus {
-            let cause = lx.cause(site, "pin");
-            limits.pins.push(ThreadCpus { thread, cpus: cpus.clone(), cause });
-        }
+        let cpus = lx.must(cpus.clone(), "the CPUs of a pinned thread", site);
+        let cause = lx.cause(site, "pin");
+        limits.pins.push(ThreadCpus { thread, cpus, cause });
     }
-    let mut schedules: Vec<(String, Option<Scheduler>, Option<u32>, Site)> = Vec::new();
+}
+
+/// How the host schedules each thread.
+fn schedules(tune: &Cputune, limits: &mut Limits, lx: &mut Lower<'_>) {
+    let mut all: Vec<(String, Option<Scheduler>, Option<u32>, Site)> = Vec::new();
     for sched in &tune.vcpuscheds {
-        let threads = sched.vcpus.as_ref().map(Value::to_text).unwrap_or_default();
-        schedules.push((format!("vcpu{threads}"), sched.scheduler, sched.priority, sched.site));
+        let threads = lx.must(sched.vcpus.as_ref().map(Value::to_text), "the vCPUs of a <vcpusched>", sched.site);
+        all.push((format!("vcpu{threads}"), sched.scheduler, sched.priority, sched.site));
     }
     for sched in &tune.iothreadscheds {
-        let threads = sched.iothreads.as_ref().map(Value::to_text).unwrap_or_default();
-        schedules.push((format!("iothread{threads}"), sched.scheduler, sched.priority, sched.site));
+        let threads =
+            lx.must(sched.iothreads.as_ref().map(Value::to_text), "the threads of an <iothreadsched>", sched.site);
+        all.push((format!("iothread{threads}"), sched.scheduler, sched.priority, sched.site));
     }
     if let Some(sched) = &tune.emulatorsched {
-        schedules.push(("emulator".to_string(), sched.scheduler, sched.priority, sched.site));
+        all.push(("emulator".to_string(), sched.scheduler, sched.priority, sched.site));
     }
-    for (thread, policy, priority, site) in schedules {
-        if priority.is_some_and(|p| p > 99) {
-            let message = format!("the priority {} of {thread} is out of range", priority.unwrap_or(0));
+    for (thread, policy, priority, site) in all {
+        if let Some(priority) = priority.filter(|p| *p > 99) {
+            let message = format!("the priority {priority} of {thread} is out of range");
             refuse(lx, site, message, "give a number up to 99");
         }
-        let policy = policy.map(|p| p.as_str().to_string()).unwrap_or_default();
+        let policy = lx.must(policy.map(|p| p.as_str().to_string()), "the scheduler of a thread", site);
         limits.schedules.push(ThreadSchedule { thread, policy, priority });
         note(lx, limits, "schedules", site);
     }
@@ -143,7 +162,7 @@ fn io(tune: &Blkiotune, limits: &mut Limits, lx: &mut Lower<'_>) {
     note(lx, limits, "io_weight", tune.site);
     note(lx, limits, "io_devices", tune.site);
     for device in &tune.devices {
-        let path = device.path.clone().unwrap_or_default();
+        let path = lx.must(device.path.clone(), "the <path> of a <device> of <blkiotune>", device.site);
         if limits.io_devices.iter().any(|d| d.path == path) {
             refuse(lx, device.site, format!("the device '{path}' has two sets of limits"), "keep one of the two");
         }

@@ -192,6 +192,7 @@ fn distances(lx: &mut Lower<'_>, numa: &crate::domain::numa::GuestNuma) {
 /// `-numa hmat-lb`, `-numa hmat-cache`: how fast memory is.
 fn attributes(lx: &mut Lower<'_>, numa: &crate::domain::numa::GuestNuma) {
     for (bandwidth, one) in numa.interconnects.iter().flat_map(|i| &i.list) {
+        let value = lx.must(one.value, "the value of a latency or bandwidth", one.site);
         let mut props = Props::new();
         props.bare("hmat-lb").maybe("initiator", one.initiator).maybe("target", one.target);
         props.set(
@@ -206,9 +207,9 @@ fn attributes(lx: &mut Lower<'_>, numa: &crate::domain::numa::GuestNuma) {
         let kind = one.kind.map_or("access", |k| k.as_str());
         if *bandwidth {
             props.set("data-type", format!("{kind}-bandwidth"));
-            props.set("bandwidth", format!("{}K", one.value.unwrap_or(0)));
+            props.set("bandwidth", format!("{value}K"));
         } else {
-            props.set("data-type", format!("{kind}-latency")).maybe("latency", one.value);
+            props.set("data-type", format!("{kind}-latency")).set("latency", value);
         }
         lx.options("-numa", props, one.site, "numa interconnects");
     }

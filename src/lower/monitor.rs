@@ -1,6 +1,7 @@
 //! Monitor, environment, and the state in which QEMU starts.
 
 use crate::caps::Cap;
+use crate::domain::qemu::QemuEnv;
 use crate::plan::{Directory, DirectoryRole, Props, Screen, Socket, SocketRole, Text};
 use crate::stage::Lower;
 use crate::stage::Quirk;
@@ -84,7 +85,9 @@ pub fn environment(lx: &Lower<'_>) -> Vec<(Text, String)> {
         env.push(("XDG_CONFIG_HOME".into(), format!("{lib}/.config")));
     }
     env.extend(lx.variables.iter().cloned());
-    let own = lx.domain.qemu.env.iter().map(|e| (Text::Owned(e.name.clone()), e.value.clone().unwrap_or_default()));
+    // A variable without a value is an empty one.
+    let value = |e: &QemuEnv| e.value.clone().unwrap_or(String::new());
+    let own = lx.domain.qemu.env.iter().map(|e| (Text::Owned(e.name.clone()), value(e)));
     env.extend(own);
     env
 }

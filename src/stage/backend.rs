@@ -73,7 +73,8 @@ pub fn add(lx: &mut Lower<'_>, mut backend: Backend, site: Site) {
         && lx.has(Cap::ThreadContext)
     {
         let nodes = &nodes;
-        let id = format!("tc-{}", backend.props.text("id").unwrap_or_default());
+        let of = lx.must(backend.props.text("id").map(str::to_string), "the id of a memory backend", site);
+        let id = format!("tc-{of}");
         let mut context = Props::with("qom-type", "thread-context");
         context.set("id", id.clone()).set("node-affinity", list(nodes));
         backend.props.set("prealloc-context", id);

@@ -281,17 +281,22 @@ impl<'a> Lower<'a> {
             self.touch(&rom, Grant::ROM, Use::OptionRom, device.site(), "option ROM");
         }
         let id = &device.info().id;
+        let what = "a value of its type for an overridden property";
         for change in self.domain.qemu.overrides.iter().filter(|o| o.alias == *id) {
-            let value = change.value.as_deref().unwrap_or("");
+            let value = change.value.as_deref();
             let prop = match change.kind {
                 OverrideType::Remove => {
                     props.0.retain(|(key, _)| *key != change.name);
                     continue;
                 }
-                OverrideType::String => Prop::from(value.to_string()),
-                OverrideType::Signed => Prop::from(i64::parse(value).unwrap_or(0)),
-                OverrideType::Unsigned => Prop::from(u64::parse(value).unwrap_or(0)),
-                OverrideType::Bool => Prop::from(value == "true"),
+                OverrideType::String => Prop::from(self.must(value, what, change.site).to_string()),
+                OverrideType::Signed => {
+                    Prop::from(self.must(value.and_then(|v| i64::parse(v).ok()), what, change.site))
+                }
+                OverrideType::Unsigned => {
+                    Prop::from(self.must(value.and_then(|v| u64::parse(v).ok()), what, change.site))
+                }
+                OverrideType::Bool => Prop::from(value == Some("true")),
             };
             props.replace(change.name.clone(), prop);
         }
@@ -302,11 +307,13 @@ impl<'a> Lower<'a> {
             .and_then(|pci| pci.zpci)
             .filter(|_| !device.is::<crate::device::memory::MemoryDevice>());
         if let Some(zpci) = zpci {
-            let uid = zpci.uid.unwrap_or(0);
+            let site = device.info().address_site();
+            let uid = self.must(zpci.uid, "the uid of a zPCI address", site);
+            let fid = self.must(zpci.fid, "the fid of a zPCI address", site);
             let mut zpci_props = Props::driver("zpci");
-            zpci_props.set("uid", uid).set("fid", zpci.fid.unwrap_or(0));
+            zpci_props.set("uid", uid).set("fid", fid);
             zpci_props.set("target", id.clone()).set("id", format!("zpci{uid}"));
-            let cause = self.cause(device.info().address_site(), "S/390 identifiers of a PCI device");
+            let cause = self.cause(site, "S/390 identifiers of a PCI device");
             self.device_arg(zpci_props, cause);
         }
         let cause = self.cause(device.site(), device.family());

@@ -11,6 +11,7 @@ mod machine;
 pub mod mapping;
 mod paths;
 pub mod quirks;
+mod reconnect;
 mod secret;
 pub mod sizes;
 pub mod tls;

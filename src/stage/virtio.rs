@@ -2,10 +2,11 @@
 
 use crate::device::address::AddressKind;
 use crate::device::info::DeviceInfo;
+use crate::device::iothreads::ThreadQueues;
 use crate::device::plug::VirtioModel;
 use crate::device::virtio::VirtioOptions;
 use crate::diag::codes::{address, general as codes};
-use crate::plan::Props;
+use crate::plan::{Prop, Props};
 use crate::stage::mapping::{self, mapping};
 use crate::stage::{Cx, Lower};
 
@@ -77,6 +78,22 @@ impl Lower<'_> {
             self.error(&address::KIND, info.address_site(), message)
                 .help("remove the <address>, and virtc chooses one");
         }
+    }
+
+    /// QEMU's list of `IOThreadVirtQueueMapping`: which I/O thread serves which queues; none where nothing is said of it.
+    pub fn queues_of_iothreads(&mut self, threads: &[ThreadQueues]) -> Option<Vec<Prop>> {
+        let mut list = Vec::new();
+        for thread in threads {
+            let id = self.must(thread.id, "the id of an iothread", thread.site);
+            let mut entry = Props::with("iothread", format!("iothread{id}"));
+            let queues = thread.queues.iter().map(|q| Prop::from(self.must(q.id, "the id of a queue", q.site)));
+            let queues: Vec<Prop> = queues.collect();
+            if !queues.is_empty() {
+                entry.set("vqs", queues);
+            }
+            list.push(Prop::from(entry));
+        }
+        (!list.is_empty()).then_some(list)
     }
 
     /// The properties of a virtio device up to its options: `base` is `virtio-rng` or `vhost-vsock`;

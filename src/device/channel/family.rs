@@ -104,9 +104,10 @@ impl Family for Channel {
         let id = chardev::lower::chardev(&self.source, of, lx);
         let Some(target) = &self.target else { return };
         if target.kind == Some(ChannelTargetType::Guestfwd) {
-            let address = target.address.as_deref().unwrap_or("");
+            let address = lx.must(target.address.clone(), "the address of the channel", target.site);
+            let port = lx.must(target.port, "the port of the channel", target.site);
             lx.need(Need::Inet, self.site, "channel");
-            let forward = format!("tcp:{address}:{}-chardev:{id}", target.port.unwrap_or(0));
+            let forward = format!("tcp:{address}:{port}-chardev:{id}");
             let mut netdev = Props::with("type", "user");
             netdev.set("guestfwd", vec![Prop::from(Props::with("str", forward))]).set("id", self.info.id.clone());
             lx.netdev(netdev, self.site);

@@ -1,7 +1,6 @@
 //! The `-chardev` of a character device, with what it needs before it and the paths that it touches.
 
 use super::{ChardevSource, MouseMode, Peer, SocketProtocol, SourceKind};
-use crate::caps::Cap;
 use crate::plan::{LabelRole, Need, OwnerRule, Props, Socket, SocketRole, Use};
 use crate::stage::{Grant, Lower, tls};
 use crate::vocab::{OnOff, YesNo};
@@ -43,10 +42,10 @@ pub fn chardev(source: &ChardevSource, of: Chardev<'_>, lx: &mut Lower<'_>) -> S
         }
         SourceKind::File => file(source, of, &mut props, lx),
         SourceKind::Udp => {
-            let text = |v: &Option<String>| v.clone().unwrap_or_default();
-            props.set("host", text(&source.peer.host)).set("port", text(&source.peer.service));
-            props.set("localaddr", text(&source.local.host));
-            props.set("localport", source.local.service.clone().unwrap_or_else(|| "0".to_string()));
+            let service = lx.must(source.peer.service.clone(), "the service of a character device", of.site);
+            props.set("host", address(&source.peer).to_string()).set("port", service);
+            props.set("localaddr", address(&source.local).to_string());
+            props.set("localport", source.local.service.clone().unwrap_or_else(|| NOT_FIXED.to_string()));
             listens(&source.local, true, of, lx);
         }
         SourceKind::Tcp => tcp(source, &id, of, &mut props, lx),
@@ -103,8 +102,9 @@ fn log(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lowe
 }
 
 fn tcp(source: &ChardevSource, id: &str, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
-    let text = |v: &Option<String>| v.clone().unwrap_or_default();
-    props.set("host", text(&source.peer.host)).set("port", text(&source.peer.service));
+    let host = lx.must(source.peer.host.clone(), "the host of a character device", of.site);
+    let service = lx.must(source.peer.service.clone(), "the service of a character device", of.site);
+    props.set("host", host).set("port", service);
     if source.protocol == Some(SocketProtocol::Telnet) {
         props.set("telnet", true);
     }
@@ -127,11 +127,19 @@ fn tcp(source: &ChardevSource, id: &str, of: Chardev<'_>, props: &mut Props, lx:
     }
 }
 
+/// A port that the kernel chooses, or that is not known here.
+const NOT_FIXED: u16 = 0;
+
+/// The address of an end; an empty one, any, where none is given.
+fn address(at: &Peer) -> &str {
+    at.host.as_deref().unwrap_or("")
+}
+
 /// Records the port of an end on which QEMU listens; a service may have a name, and then its number is not known.
 fn listens(at: &Peer, udp: bool, of: Chardev<'_>, lx: &mut Lower<'_>) {
     let cause = lx.cause(of.site, of.family);
-    let port = at.service.as_deref().and_then(|s| s.parse().ok()).unwrap_or(0);
-    lx.listens_on(at.host.as_deref().unwrap_or_default(), port, udp, &cause);
+    let port = at.service.as_deref().and_then(|s| s.parse().ok()).unwrap_or(NOT_FIXED);
+    lx.listens_on(address(at), port, udp, &cause);
 }
 
 fn unix(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Lower<'_>) {
@@ -148,16 +156,11 @@ fn unix(source: &ChardevSource, of: Chardev<'_>, props: &mut Props, lx: &mut Low
     server_or_reconnect(source, props, lx);
 }
 
-fn server_or_reconnect(source: &ChardevSource, props: &mut Props, lx: &Lower<'_>) {
+fn server_or_reconnect(source: &ChardevSource, props: &mut Props, lx: &mut Lower<'_>) {
     if source.listens() {
         props.set("server", true).set("wait", false);
     } else if let Some(reconnect) = source.reconnect {
-        let seconds = if reconnect.enabled.is_yes() { reconnect.timeout.unwrap_or(0) } else { 0 };
-        if lx.has(Cap::ChardevReconnectMiliseconds) {
-            props.set("reconnect-ms", u64::from(seconds) * 1000);
-        } else {
-            props.set("reconnect", seconds);
-        }
+        lx.reconnect(Some(reconnect.enabled), reconnect.timeout, source.site, props);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Controller, ControllerKind, ControllerModel};
 use crate::caps::Cap;
 use crate::diag::codes::{address, general};
-use crate::plan::{Prop, Props};
+use crate::plan::Props;
 use crate::stage::Board;
 use crate::stage::Lower;
 use crate::stage::Quirk;
@@ -251,9 +251,7 @@ fn scsi(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
             }
             props.set("id", controller.info.id.clone());
             mapping::lower(super::mapping::SCSI, &driver, &mut props);
-            if !driver.iothreads.is_empty() {
-                props.set("iothread-vq-mapping", mapping(&driver.iothreads));
-            }
+            props.maybe("iothread-vq-mapping", lx.queues_of_iothreads(&driver.iothreads));
             return Some(props);
         }
         Some(M::Lsilogic) => ("lsi", Some(Cap::Lsi)),
@@ -283,20 +281,6 @@ fn scsi(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {
     let mut props = Props::driver(name);
     props.set("id", controller.info.id.clone());
     Some(props)
-}
-
-/// Which I/O thread serves which queues.
-fn mapping(threads: &[super::MappedThread]) -> Vec<Prop> {
-    threads
-        .iter()
-        .map(|thread| {
-            let mut props = Props::with("iothread", format!("iothread{}", thread.id.unwrap_or(0)));
-            if !thread.queues.is_empty() {
-                props.set("vqs", thread.queues.iter().map(|q| Prop::from(q.id.unwrap_or(0))).collect::<Vec<_>>());
-            }
-            Prop::Object(props)
-        })
-        .collect()
 }
 
 fn virtio_serial(controller: &Controller, lx: &mut Lower<'_>) -> Option<Props> {

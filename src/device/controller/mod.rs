@@ -7,6 +7,7 @@ pub mod mapping;
 mod rules;
 
 use super::info::{DeviceInfo, Master, device};
+use super::iothreads::ThreadQueues;
 use super::plug::{Plug, VirtioModel};
 use super::virtio::VirtioOptions;
 use crate::bind::{Binder, Part, Shape, model};
@@ -58,21 +59,6 @@ impl Part for MasterPlace {
 }
 
 model! {
-    /// `<iothread>` of `<iothreads>`.
-    pub struct MappedThread = "iothread" {
-        need id: u32 = "id",
-        many queues: MappedQueue,
-    }
-}
-
-model! {
-    /// `<queue>` of an `<iothread>`.
-    pub struct MappedQueue = "queue" {
-        need id: u32 = "id",
-    }
-}
-
-model! {
     /// `<driver>` of a controller.
     pub struct ControllerDriver = "driver" {
         attr queues: u32 = "queues",
@@ -81,7 +67,7 @@ model! {
         attr ioeventfd: OnOff = "ioeventfd",
         attr iothread: u32 = "iothread",
         part virtio: VirtioOptions,
-        list iothreads: MappedThread = "iothreads",
+        list iothreads: ThreadQueues = "iothreads",
     }
 }
 

@@ -1,6 +1,7 @@
 //! `<driver>` of a disk: how QEMU reads the image and serves the guest.
 
 use crate::bind::model;
+use crate::device::iothreads::ThreadQueues;
 use crate::device::storage::{Format, MetadataCache};
 use crate::device::virtio::VirtioOptions;
 pub use crate::schema::words::{Cache, DetectZeroes, Discard, ErrorPolicy, HistogramKind, IoMode, ReadErrorPolicy};
@@ -24,21 +25,6 @@ impl Cache {
             Cache::Writethrough | Cache::Directsync => Some(OnOff::Off),
             Cache::None | Cache::Writeback | Cache::Unsafe => Some(OnOff::On),
         }
-    }
-}
-
-model! {
-    /// `<queue id='…'/>` of a thread.
-    pub struct Queue = "queue" {
-        need id: u32 = "id",
-    }
-}
-
-model! {
-    /// `<iothread id='…'>` of a device: the queues that a thread serves.
-    pub struct ThreadQueues = "iothread" {
-        need id: u32 = "id",
-        many queues: Queue,
     }
 }
 

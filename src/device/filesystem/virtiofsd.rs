@@ -19,6 +19,16 @@ pub fn socket(fs: &Filesystem, lx: &Lower<'_>) -> String {
     format!("{dir}/{}-fs.sock", fs.info.id)
 }
 
+/// Ranges of accounts in virtiofsd's notation: `:GUEST:HOST:COUNT:`.
+fn id_map(ranges: &[IdRange], lx: &mut Lower<'_>) -> Vec<String> {
+    let mut out = Vec::new();
+    for range in ranges {
+        let mut number = |value: Option<u32>| lx.must(value, "a number of a range of accounts", range.site);
+        out.push(format!(":{}:{}:{}:", number(range.start), number(range.target), number(range.count)));
+    }
+    out
+}
+
 /// Adds the process. It keeps the owners of files, so that in a system instance it is root's, in a
 /// sandbox of its own.
 pub fn process(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) {
@@ -142,14 +152,9 @@ fn in_rust(fs: &Filesystem, socket: &str, lx: &mut Lower<'_>) -> Vec<Arg> {
     if let Some(max) = binary.and_then(|b| b.open_files.as_ref()).and_then(|o| o.max) {
         option("--rlimit-nofile", max.to_string());
     }
-    let map = |ranges: &[IdRange]| {
-        let one =
-            |r: &IdRange| format!(":{}:{}:{}:", r.start.unwrap_or(0), r.target.unwrap_or(0), r.count.unwrap_or(0));
-        ranges.iter().map(one).collect::<Vec<_>>()
-    };
     if let Some(idmap) = &fs.idmap {
-        map(&idmap.uids).into_iter().for_each(|range| option("--uid-map", range));
-        map(&idmap.gids).into_iter().for_each(|range| option("--gid-map", range));
+        id_map(&idmap.uids, lx).into_iter().for_each(|range| option("--uid-map", range));
+        id_map(&idmap.gids, lx).into_iter().for_each(|range| option("--gid-map", range));
     }
     let mut flag = |switch: &'static str| args.push(Arg::switch(switch, cause.clone()));
     if binary.and_then(|b| b.xattr).is_some_and(OnOff::is_on) {

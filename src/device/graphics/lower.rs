@@ -8,8 +8,11 @@ use crate::host::Service;
 use crate::plan::{Arg, AutoPort, Cause, Need, PathKind, Process, Props, Ready, Role, Socket, SocketRole, Use};
 use crate::stage::Quirk;
 use crate::stage::{Grant, Lower, tls};
-use crate::vocab::{OnOff, YesNo};
+use crate::vocab::{OnOff, YesNo, before};
 use crate::xml::Site;
+
+/// Where a display listens that is told no address.
+const ANY_ADDRESS: &str = "";
 
 /// Adds one display.
 pub fn graphics(graphics: &Graphics, lx: &mut Lower<'_>) {
@@ -73,9 +76,9 @@ pub(super) fn endpoint(graphics: &Graphics, service: &Service, name: &str, lx: &
             None => Endpoint::Address(Some(service.listen.clone())),
         },
         ListenKind::Network => {
-            let wanted = listen.network.clone().unwrap_or_default();
+            let wanted = lx.must(listen.network.clone(), "the network of a <listen>", listen.site);
             let address = interface::lower::network(&wanted, lx.env)
-                .and_then(|n| n.addresses.first().map(|a| a.split('/').next().unwrap_or(a).to_string()));
+                .and_then(|n| n.addresses.first().map(|a| before(a, '/').to_string()));
             if address.is_none() {
                 lx.error(
                     &network::NO_NETWORK,
@@ -189,7 +192,7 @@ fn vnc(graphics: &Graphics, lx: &mut Lower<'_>) {
             }
             let address = match address {
                 Some(address) if address.contains(':') => format!("[{address}]"),
-                other => other.unwrap_or_default(),
+                other => other.unwrap_or(ANY_ADDRESS.to_string()),
             };
             lx.need(Need::Inet, graphics.site, "graphics vnc");
             props.bare(format!("{address}:{}", port - VNC_FIRST));
@@ -280,7 +283,7 @@ fn spice(graphics: &Graphics, lx: &mut Lower<'_>) {
                     let (switch, key) = ("-spice".into(), key.into());
                     lx.plan.auto_ports.push(AutoPort { switch, key, address, port, cause });
                 } else {
-                    lx.listens_on(address.as_deref().unwrap_or_default(), port, false, &cause);
+                    lx.listens_on(address.as_deref().unwrap_or(ANY_ADDRESS), port, false, &cause);
                 }
             };
             open("port", port, graphics.port);

@@ -1,7 +1,7 @@
 //! Interfaces on the command line: a `-netdev` for the host's side, a `-device` for the guest's.
 
 use super::{Backend, Interface, InterfaceType, LinkState, Rate, TeamingType, TxMode, passt, rules};
-use crate::caps::{Accel, Cap};
+use crate::caps::Accel;
 use crate::diag::codes::general as support;
 use crate::diag::codes::network as network_codes;
 use crate::host::{DhcpRange, ForwardMode, Network, Plug, VhostNetPolicy};
@@ -71,7 +71,8 @@ fn dhcp(network: &Network, range: &DhcpRange, interface: &Interface, lx: &mut Lo
     let own = network.addresses.iter().find_map(|cidr| {
         let (address, bits) = cidr.split_once('/')?;
         let (address, bits): (std::net::Ipv4Addr, u32) = (address.parse().ok()?, bits.parse().ok()?);
-        let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
+        // Of no bits, the mask is empty.
+        let mask = u32::MAX.checked_shl(32_u32.checked_sub(bits)?).unwrap_or(0);
         Some((u32::from(address), mask))
     });
     let (first, last) = (u32::from(range.first), u32::from(range.last));
@@ -99,9 +100,8 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
         lx.need(Need::Inet, interface.site, format!("interface {}", interface.info.id));
     }
     let source = &interface.source.fields;
-    let address = |sep: &str| format!("{}{sep}{}", source.address.as_deref().unwrap_or(""), source.port.unwrap_or(0));
     Some(match interface.kind() {
-        InterfaceType::User if !interface.uses_passt() => user(interface),
+        InterfaceType::User if !interface.uses_passt() => user(interface, lx),
         InterfaceType::Network => {
             let name = lx.must(source.network.clone(), "the network of the interface", interface.site);
             let Some(network) = network(&name, lx.env) else {
@@ -125,17 +125,22 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
         InterfaceType::Bridge => tap(interface, source.bridge.clone(), lx),
         InterfaceType::Ethernet => tap(interface, None, lx),
         InterfaceType::Server => {
-            let at = source.address.as_deref().unwrap_or_default();
-            listens(interface, at, source.port, false, lx);
-            with_type("socket", "listen", address(":"))
+            let (at, port) = end(&source.address, source.port, interface, lx);
+            listens(interface, at, port, false, lx);
+            with_type("socket", "listen", format!("{at}:{port}"))
         }
-        InterfaceType::Client => with_type("socket", "connect", address(":")),
-        InterfaceType::Mcast => with_type("socket", "mcast", address(":")),
+        kind @ (InterfaceType::Client | InterfaceType::Mcast) => {
+            let (at, port) = end(&source.address, source.port, interface, lx);
+            let key = if kind == InterfaceType::Client { "connect" } else { "mcast" };
+            with_type("socket", key, format!("{at}:{port}"))
+        }
         InterfaceType::Udp => {
-            let local = source.local.clone().unwrap_or_default();
-            listens(interface, local.address.as_deref().unwrap_or_default(), local.port, true, lx);
-            let mut props = with_type("socket", "udp", address(":"));
-            props.set("localaddr", format!("{}:{}", local.address.unwrap_or_default(), local.port.unwrap_or(0)));
+            let (at, port) = end(&source.address, source.port, interface, lx);
+            let local = lx.must(source.local.clone(), "the own end of the interface", interface.site);
+            let (local, local_port) = end(&local.address, local.port, interface, lx);
+            listens(interface, local, local_port, true, lx);
+            let mut props = with_type("socket", "udp", format!("{at}:{port}"));
+            props.set("localaddr", format!("{local}:{local_port}"));
             props
         }
         InterfaceType::Vhostuser if interface.uses_passt() => {
@@ -153,9 +158,20 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
 }
 
 /// Records a port of the host that a socket of an interface takes.
-fn listens(interface: &Interface, address: &str, port: Option<u16>, udp: bool, lx: &mut Lower<'_>) {
+fn listens(interface: &Interface, address: &str, port: u16, udp: bool, lx: &mut Lower<'_>) {
     let cause = lx.cause(interface.site, "interface");
-    lx.listens_on(address, port.unwrap_or(0), udp, &cause);
+    lx.listens_on(address, port, udp, &cause);
+}
+
+/// One end of a socket: its address, which is empty (any) where none is given, and its port.
+fn end<'a>(address: &'a Option<String>, port: Option<u16>, of: &Interface, lx: &mut Lower<'_>) -> (&'a str, u16) {
+    (address.as_deref().unwrap_or(""), lx.must(port, "the port of the interface", of.site))
+}
+
+/// The address of the card, which every one has by now.
+fn mac(interface: &Interface, lx: &mut Lower<'_>) -> String {
+    let address = interface.mac.as_ref().and_then(|m| m.address).map(|m| m.to_string());
+    lx.must(address, "the MAC address of the interface", interface.site)
 }
 
 fn not_yet(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
@@ -214,10 +230,10 @@ fn with_type(kind: &'static str, key: &'static str, value: String) -> Props {
 }
 
 /// User-mode networking inside QEMU.
-fn user(interface: &Interface) -> Props {
+fn user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
     let mut props = Props::with("type", "user");
     for ip in &interface.ips {
-        let address = ip.address.clone().unwrap_or_default();
+        let address = lx.must(ip.address.clone(), "the address of an <ip>", ip.site);
         if ip.family.as_deref() == Some("ipv6") {
             props.set("ipv6-prefix", address).maybe("ipv6-prefixlen", ip.prefix);
         } else {
@@ -298,18 +314,19 @@ fn link(interface: &Interface, bridge: Option<String>, vhost: bool, lx: &mut Low
     if vhost {
         node(nodes::VHOST_NET, interface, &what, lx);
     }
+    const NOT_LIMITED: u64 = 0;
     let rate = |r: &Option<Rate>| {
-        let get = |v: Option<u64>| v.unwrap_or(0);
-        r.as_ref().map_or([0; 3], |r| [get(r.average), get(r.peak), get(r.burst)])
+        let get = |v: Option<u64>| v.unwrap_or(NOT_LIMITED);
+        r.as_ref().map_or([NOT_LIMITED; 3], |r| [get(r.average), get(r.peak), get(r.burst)])
     };
     let cause = lx.cause(interface.site, what);
-    let name = tap_name(interface, lx);
+    let (name, mac) = (tap_name(interface, lx), mac(interface, lx));
     lx.plan.links.push(Link {
         kind: LinkKind::Tap,
         name,
         over: bridge,
         mode: None,
-        mac: interface.mac(),
+        mac,
         mtu: interface.mtu.as_ref().and_then(|m| m.size),
         managed: interface.is_managed(),
         queues: interface.queues(),
@@ -334,12 +351,7 @@ fn vhost_user(interface: &Interface, lx: &mut Lower<'_>) -> Props {
     if source.mode.as_deref() == Some("server") {
         chardev.set("server", true);
     } else if let Some(reconnect) = &source.reconnect {
-        let seconds = if reconnect.enabled.is_some_and(|e| e.is_yes()) { reconnect.timeout.unwrap_or(0) } else { 0 };
-        if lx.has(Cap::ChardevReconnectMiliseconds) {
-            chardev.set("reconnect-ms", u64::from(seconds) * 1000);
-        } else {
-            chardev.set("reconnect", seconds);
-        }
+        lx.reconnect(reconnect.enabled, reconnect.timeout, reconnect.site, &mut chardev);
     }
     let what = format!("interface {}", interface.info.id);
     if source.mode.as_deref() != Some("server") {
@@ -381,15 +393,16 @@ fn is_on_board(model: &str) -> bool {
 /// The `-net nic` of an interface that the board has.
 fn nic(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
     let mut props = Props::new();
-    props.bare("nic").set("macaddr", interface.mac()).set("netdev", netdev.to_string());
+    props.bare("nic").set("macaddr", mac(interface, lx)).set("netdev", netdev.to_string());
     props.set("model", interface.model().to_string()).set("id", interface.info.id.clone());
     lx.options("-net", props, interface.site, "interface");
 }
 
 /// The `-device` of an interface.
 fn device(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
-    let mac = lx.overridden(&interface.info.id, "mac").map_or_else(|| interface.mac(), str::to_string);
-    lx.claim(ClaimKind::Mac, mac.to_ascii_lowercase(), interface.site, "interface");
+    let own = lx.overridden(&interface.info.id, "mac").map(str::to_string);
+    let own = own.unwrap_or_else(|| mac(interface, lx));
+    lx.claim(ClaimKind::Mac, own.to_ascii_lowercase(), interface.site, "interface");
     let model = interface.model();
     // ARM boards without PCI and transports of virtio have a card, or none.
     if is_on_board(model) || (lx.machine.arch.is_arm() && !interface.info.has_address()) {
@@ -410,7 +423,7 @@ fn device(interface: &Interface, netdev: &str, lx: &mut Lower<'_>) {
     if interface.teaming.as_ref().is_some_and(|t| t.kind == Some(TeamingType::Persistent)) {
         props.set("failover", true);
     }
-    props.set("netdev", netdev.to_string()).set("id", interface.info.id.clone()).set("mac", interface.mac());
+    props.set("netdev", netdev.to_string()).set("id", interface.info.id.clone()).set("mac", mac(interface, lx));
     lx.boot(&mut props, &interface.info);
     lx.address(&mut props, &interface.info);
     lx.device(props, interface);

@@ -55,6 +55,14 @@ model! {
     }
 }
 
+impl PortRange {
+    /// Its first and its last port; none if it has no first one, which is a fault.
+    pub fn bounds(&self) -> Option<(u16, u16)> {
+        let first = self.start?;
+        Some((first, self.end.unwrap_or(first)))
+    }
+}
+
 model! {
     /// `<portForward>`: ports of the host that lead into the guest (passt).
     pub struct PortForward = "portForward" {
@@ -320,9 +328,9 @@ impl Interface {
         matches!(self.model(), "virtio" | "virtio-transitional" | "virtio-non-transitional")
     }
 
-    /// The MAC address in text form.
+    /// The MAC address in text form; empty where none is given.
     pub fn mac(&self) -> String {
-        self.mac.as_ref().and_then(|m| m.address).map(|m| m.to_string()).unwrap_or_default()
+        self.mac.as_ref().and_then(|m| m.address).map_or(String::new(), |m| m.to_string())
     }
 
     /// The number of queues, at least 1.

@@ -36,7 +36,9 @@ pub fn start(interface: &Interface, lx: &mut Lower<'_>) -> String {
         option("--log-file", log);
     }
     for ip in &interface.ips {
-        option("--address", ip.address.clone().unwrap_or_default());
+        if let Some(address) = &ip.address {
+            option("--address", address.clone());
+        }
         if let Some(prefix) = ip.prefix {
             option("--netmask", prefix.to_string());
         }
@@ -101,16 +103,15 @@ fn forwarded(forward: &PortForward, process: &str, cause: &Cause, lx: &mut Lower
         return;
     }
     let listen = if forward.proto.as_deref() == Some("udp") { Listen::udp } else { Listen::tcp };
-    let address = forward.address.as_deref().unwrap_or_default();
-    let bounds = |range: &PortRange| {
-        let first = range.start.unwrap_or(0);
-        (first, range.end.unwrap_or(first))
-    };
+    let address = forward.address.as_deref().unwrap_or("");
     let (left_out, taken): (Vec<_>, Vec<_>) =
         forward.ranges.iter().partition(|range| range.exclude.is_some_and(|e| e.is_yes()));
     let is_left_out =
-        |port: u16| left_out.iter().map(|r| bounds(r)).any(|(first, last)| (first..=last).contains(&port));
-    let short = taken.into_iter().map(bounds).filter(|(first, last)| last.saturating_sub(*first) < LONGEST_RANGE);
+        |port: u16| left_out.iter().filter_map(|r| r.bounds()).any(|(first, last)| (first..=last).contains(&port));
+    let short = taken
+        .into_iter()
+        .filter_map(PortRange::bounds)
+        .filter(|(first, last)| last.saturating_sub(*first) < LONGEST_RANGE);
     for port in short.flat_map(|(first, last)| first..=last).filter(|port| !is_left_out(*port)) {
         lx.plan.listens.extend(listen(process, address, port, cause.clone()));
     }
@@ -118,7 +119,7 @@ fn forwarded(forward: &PortForward, process: &str, cause: &Cause, lx: &mut Lower
 
 /// passt's notation of forwarded ports (passt(1), `-t`): `address%dev/80:8080,~85`.
 fn port_option(forward: &PortForward) -> String {
-    let mut text = forward.address.clone().unwrap_or_default();
+    let mut text = forward.address.clone().unwrap_or(String::new());
     if let Some(dev) = &forward.dev {
         text.push('%');
         text.push_str(dev);
@@ -130,8 +131,7 @@ fn port_option(forward: &PortForward) -> String {
         text.push_str("all");
     }
     for (i, range) in forward.ranges.iter().enumerate() {
-        let start = range.start.unwrap_or(0);
-        let end = range.end.unwrap_or(start);
+        let Some((start, end)) = range.bounds() else { continue };
         if i > 0 {
             text.push(',');
         }

@@ -57,7 +57,7 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
     let (state, kind) = match &backend.source {
         Some(source) => {
             let kind = if source.kind == Some(TpmSourceKind::File) { PathKind::File } else { PathKind::Tree };
-            (source.path.clone().unwrap_or_default(), kind)
+            (lx.must(source.path.clone(), "the path of the TPM's state", source.site), kind)
         }
         None => {
             let path = format!("{}/tpm{}", lx.paths.lib, if version == TpmVersion::V20 { "2" } else { "1.2" });
@@ -96,7 +96,7 @@ fn standalone(tpm: &Tpm, version: TpmVersion, lx: &mut Lower<'_>) -> String {
     args.extend(switches.into_iter().map(|s| Arg::switch(s, cause.clone())));
     if let Some(encryption) = &backend.encryption {
         let path = format!("{}/{id}.key", lx.paths.run);
-        let source = encryption.secret.clone().unwrap_or_default();
+        let source = lx.must(encryption.secret.clone(), "the secret of the TPM's state", encryption.site);
         lx.plan.secrets.push(crate::plan::Secret {
             id: format!("{id}-key"),
             path: path.clone(),
@@ -145,7 +145,8 @@ fn set_up(
     common.extend(["--tpmstate".to_string(), place]);
     if backend.encryption.is_some() {
         let key = lx.plan.secrets.iter().find(|s| s.id == format!("{id}-key")).map(|s| s.path.clone());
-        common.extend(["--pwdfile".to_string(), key.unwrap_or_default(), "--cipher".into(), "aes-256-cbc".into()]);
+        let key = lx.must(key, "the file with the key of the TPM's state", backend.site);
+        common.extend(["--pwdfile".to_string(), key, "--cipher".into(), "aes-256-cbc".into()]);
     }
     let mut make = common.clone();
     make.extend(["--createek", "--lock-nvram", "--not-overwrite"].map(String::from));

@@ -95,10 +95,16 @@ fn read(switch: &str, value: &Options<'_>, site: Site, lx: &mut Lower<'_>) {
 /// The first port of VNC displays: display N listens on it plus N.
 const VNC: u16 = 5900;
 
+/// A port that QEMU or the kernel chooses, and that is not known here.
+const NOT_FIXED: u16 = 0;
+
+/// Where QEMU listens that is told no address.
+const ANY_ADDRESS: &str = "";
+
 /// The ports on which one switch makes QEMU listen, as far as they are fixed: address, port, whether UDP.
 fn ports(switch: &str, value: &Options<'_>) -> Vec<(String, u16, bool)> {
-    let number = |key: &str| value.get(key).and_then(|n| n.parse().ok()).unwrap_or(0);
-    let host = |key: &str| value.get(key).unwrap_or_default().to_string();
+    let number = |key: &str| value.get(key).and_then(|n| n.parse().ok()).unwrap_or(NOT_FIXED);
+    let host = |key: &str| value.get(key).unwrap_or(ANY_ADDRESS).to_string();
     let pair = |key: &str, udp: bool| {
         let (host, port) = value.get(key)?.rsplit_once(':')?;
         Some((host.to_string(), port.parse().ok()?, udp))
@@ -109,7 +115,7 @@ fn ports(switch: &str, value: &Options<'_>) -> Vec<(String, u16, bool)> {
                 return Vec::new();
             };
             let display = display.parse::<u16>().ok().filter(|_| value.get("to").is_none());
-            let port = display.and_then(|d| VNC.checked_add(d)).unwrap_or(0);
+            let port = display.and_then(|d| VNC.checked_add(d)).unwrap_or(NOT_FIXED);
             vec![(host.to_string(), port, false), (host.to_string(), number("websocket"), false)]
         }
         "spice" => ["port", "tls-port"].map(|key| (host("addr"), number(key), false)).to_vec(),
@@ -208,7 +214,8 @@ impl<'a> Options<'a> {
     /// Reads `kind,key=value,…`, or the topmost members of a JSON object.
     fn of(text: &'a str) -> Options<'a> {
         if text.trim_start().starts_with('{') {
-            let members = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).unwrap_or_default();
+            // QEMU itself refuses what is no JSON.
+            let members = serde_json::from_str(text).unwrap_or(serde_json::Map::new());
             let plain = |value: serde_json::Value| match value {
                 serde_json::Value::String(text) => text,
                 serde_json::Value::Bool(on) => if on { "on" } else { "off" }.to_string(),
@@ -242,9 +249,9 @@ impl<'a> Options<'a> {
         self.get(key).is_some_and(|value| matches!(value, "on" | "yes" | "true" | "y"))
     }
 
-    /// What stands without a key, or its key in this switch.
+    /// What stands without a key, or its key in this switch; empty for a value that has neither.
     fn kind(&self) -> &str {
-        ["", "driver", "type", "backend", "qom-type"].iter().find_map(|key| self.get(key)).unwrap_or_default()
+        ["", "driver", "type", "backend", "qom-type"].iter().find_map(|key| self.get(key)).unwrap_or("")
     }
 }
 

@@ -5,6 +5,7 @@
 use super::{Options, WHAT};
 use crate::plan::{PathKind, Use};
 use crate::stage::{Grant, Lower};
+use crate::vocab::before;
 use crate::vocab::nodes::is_node;
 use crate::xml::Site;
 
@@ -105,7 +106,7 @@ pub fn relative(switch: &str, value: &str) -> Vec<String> {
     let options = Options::of(value);
     let found = named(switch, &options).filter(|(path, usage, _)| {
         let own = matches!(usage, Use::OptionRom | Use::Firmware) && !path.contains('/');
-        let scheme = path.split('/').next().unwrap_or_default().contains(':');
+        let scheme = before(path, '/').contains(':');
         !path.is_empty() && !path.starts_with('/') && !own && !scheme && *path != "none"
     });
     found.map(|(path, ..)| path.to_string()).collect()

@@ -82,7 +82,7 @@ pub fn check(lx: &mut Lower<'_>) {
         let fits = !name.starts_with(|c: char| c.is_ascii_digit())
             && !name.is_empty()
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        let value = env.value.as_deref().unwrap_or_default();
+        let value = env.value.as_deref().unwrap_or("");
         if !fits {
             faults.push((env.site, format!("'{name}' is no name of an environment variable")));
         } else if LOADERS.contains(&name) || LOADER_FRONTS.iter().any(|front| name.starts_with(front)) {
@@ -101,7 +101,8 @@ pub fn check(lx: &mut Lower<'_>) {
     }
     let args = &lx.domain.qemu.args;
     for (i, arg) in args.iter().enumerate() {
-        let next = args.get(i + 1).map(|a| a.value.as_str()).unwrap_or_default();
+        // The last switch has no value.
+        let next = args.get(i + 1).map_or("", |a| a.value.as_str());
         // QEMU takes two hyphens for one.
         let switch = arg.value.strip_prefix('-').filter(|s| s.starts_with('-')).unwrap_or(&arg.value);
         let Some(why) = refused(switch, next) else { continue };
@@ -163,7 +164,8 @@ pub fn programs(lx: &Lower<'_>) -> Vec<(Site, String)> {
     });
     let named = |value: &str| -> Vec<String> {
         if value.trim_start().starts_with('{') {
-            let json: serde_json::Value = serde_json::from_str(value).unwrap_or_default();
+            // QEMU itself refuses what is no JSON.
+            let Ok(json) = serde_json::from_str::<serde_json::Value>(value) else { return Vec::new() };
             let text = |key: &&str| json.get(*key).and_then(|v| v.as_str()).map(str::to_string);
             let is_passt = json.get("type").and_then(|kind| kind.as_str()) == Some("passt");
             return RUN.iter().chain(is_passt.then_some(&"path")).filter_map(text).collect();

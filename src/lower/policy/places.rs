@@ -3,6 +3,7 @@
 
 use super::{devices, secrets};
 use crate::plan::{Access, Cause, PathKind, Plan, Sharing, Use};
+use crate::vocab::before;
 
 /// How far a place is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -351,10 +352,10 @@ fn of_machines(path: &str, usage: &Usage<'_>) -> bool {
         return of_run(inner, usage);
     }
     let words = ["virt", "vm", "qemu", "kvm", "guest", "image", "disk", "vhost", "swtpm"];
-    let inner = ["/var/lib/", "/var/log/", "/var/"].iter().find_map(|r| path.strip_prefix(r)).unwrap_or_default();
-    let folder = inner.split('/').next().unwrap_or_default();
+    let inner = ["/var/lib/", "/var/log/", "/var/"].iter().find_map(|r| path.strip_prefix(r));
+    let folder = inner.map(|inner| before(inner, '/'));
     // virtc's own has a line of its own.
-    let named = folder != "virtc" && words.iter().any(|word| folder.contains(word));
+    let named = folder.is_some_and(|folder| folder != "virtc" && words.iter().any(|word| folder.contains(word)));
     let of_var = path.strip_prefix("/var/").and_then(|inner| inner.split('/').next());
     let unknown = of_var.is_some_and(|folder| !OF_VAR.contains(&folder));
     let log = usage.of == Use::Log
@@ -364,7 +365,7 @@ fn of_machines(path: &str, usage: &Usage<'_>) -> bool {
 
 /// The same below `/run`: sockets that somebody has put into it itself are open; those of the system's programs are known.
 fn of_run(inner: &str, usage: &Usage<'_>) -> bool {
-    let folder = inner.split('/').next().unwrap_or_default();
+    let folder = before(inner, '/');
     if folder == inner {
         return usage.kind == PathKind::Socket && inner.contains("sock") && !secrets::LISTENING.contains(&inner);
     }
@@ -415,7 +416,7 @@ fn is_log_of_the_host(name: &str) -> bool {
         "boot", "btmp", "cron", "debug", "dmesg", "dracut", "error", "faillog", "journal", "kern", "lastlog", "mail",
         "maillog", "messages", "secure", "spooler", "syslog", "tallylog", "utmp", "warn", "wtmp", "yum", "zypper",
     ];
-    let stem = name.split(['.', '-']).next().unwrap_or_default();
+    let stem = name.split_once(['.', '-']).map_or(name, |(stem, _)| stem);
     name.ends_with(".log") || name.ends_with(".gz") || known.contains(&stem)
 }
 

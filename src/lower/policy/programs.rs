@@ -8,6 +8,7 @@ use super::Lower;
 use super::places::{is_below, plain};
 use crate::diag::codes::security as codes;
 use crate::host::Host;
+use crate::vocab::file_name;
 use crate::xml::Site;
 
 /// Where only root installs programs: `/usr`, and what is a link into it; and where NixOS has them.
@@ -117,7 +118,7 @@ fn refused(program: &Named) -> Option<String> {
     if !INSTALLED.iter().any(|place| path != *place && is_below(&path, place)) {
         return Some("it is not below /usr, where only root installs programs".to_string());
     }
-    let name = path.rsplit('/').next().unwrap_or_default();
+    let name = file_name(&path);
     let fits = program.words.is_empty() || program.words.iter().any(|word| name.contains(word));
     (!fits).then(|| {
         format!("it is another program by its name: that of such a one holds '{}'", program.words.join("' or '"))

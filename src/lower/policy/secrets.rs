@@ -2,6 +2,7 @@
 
 use super::places::{Usage, is_below};
 use crate::plan::{PathKind, Use};
+use crate::vocab::file_name;
 
 /// Hidden folders and files in which keys, logins and what a shell starts are.
 const SECRET: &[&str] = &[
@@ -132,7 +133,7 @@ fn of_root(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
 pub fn is_image(path: &str) -> bool {
     const ENDS: &[&str] =
         &["qcow2", "qcow", "img", "iso", "raw", "vmdk", "vdi", "vhd", "vhdx", "qed", "fd", "rom", "dtb", "rawdisk"];
-    let file = path.rsplit('/').next().unwrap_or_default();
+    let file = file_name(path);
     let end = file.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, end)| end.to_ascii_lowercase());
     end.is_some_and(|end| ENDS.contains(&end.as_str()))
 }

@@ -9,6 +9,7 @@ use crate::diag::codes::{emit, security as codes};
 use crate::domain::qemu::OverrideType;
 use crate::plan::{PathKind, Use};
 use crate::stage::Lower;
+use crate::vocab::before;
 use crate::vocab::nodes::is_node;
 use crate::vocab::options::parts;
 use crate::xml::Site;
@@ -140,9 +141,11 @@ fn use_of(switch: &str, key: &str) -> Use {
 fn options(value: &str) -> Vec<(String, String)> {
     let json = value.trim_start().trim_start_matches("json:");
     if json.starts_with('{') {
-        let value: serde_json::Value = serde_json::from_str(json).unwrap_or_default();
         let mut out = Vec::new();
-        members("", &value, &mut out);
+        // QEMU itself refuses what is no JSON.
+        if let Ok(value) = serde_json::from_str::<serde_json::Value>(json) {
+            members("", &value, &mut out);
+        }
         return out;
     }
     let mut out = Vec::new();
@@ -274,7 +277,7 @@ fn sound_cards(lx: &mut Lower<'_>) {
             return true;
         }
         let fits = |b: u8| b.is_ascii_alphanumeric() || b"_.,:=+-".contains(&b);
-        let plugin = name.split(':').next().unwrap_or_default();
+        let plugin = before(name, ':');
         name.bytes().all(fits) && !["file", "tee"].contains(&plugin)
     };
     let alsa = lx.devices.audios.iter().filter(|a| a.kind() == AudioType::Alsa);

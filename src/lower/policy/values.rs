@@ -136,7 +136,7 @@ fn sockets(lx: &mut Lower<'_>) {
 fn fw_cfg(lx: &mut Lower<'_>) {
     let mut faults: Vec<(Site, String)> = Vec::new();
     for entry in lx.domain.sysinfo.iter().flat_map(|s| &s.entries) {
-        let name = entry.name.as_deref().unwrap_or_default();
+        let name = entry.name.as_deref().unwrap_or("");
         if name.len() > LONGEST_FW_CFG || !name.bytes().all(|b| b.is_ascii_graphic()) {
             faults.push((entry.site, format!("'{name}' is no name of a fw_cfg file")));
         }

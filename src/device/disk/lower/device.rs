@@ -3,7 +3,7 @@
 use crate::caps::Cap;
 use crate::device::address::{Address, DriveAddress};
 use crate::device::controller::{ControllerKind, ControllerModel};
-use crate::device::disk::driver::{ErrorPolicy, ReadErrorPolicy, ThreadQueues};
+use crate::device::disk::driver::{ErrorPolicy, ReadErrorPolicy};
 use crate::device::disk::{Disk, DiskBus, DiskDevice, DiskModel, Translation};
 use crate::plan::{Prop, Props};
 use crate::stage::Lower;
@@ -137,7 +137,7 @@ fn serial(disk: &Disk, lx: &Lower<'_>) -> Option<String> {
     Some(if escaped { serial.replace(' ', "\\ ") } else { serial.to_string() })
 }
 
-fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
+fn virtio(disk: &Disk, backend: &Backend, lx: &mut Lower<'_>) -> Props {
     let base = if matches!(backend, Backend::Chardev(_)) { "vhost-user-blk" } else { "virtio-blk" };
     let variant = disk.virtio_model().suffix();
     let mut props = Props::driver(lx.virtio_driver(base, &disk.info, variant));
@@ -153,23 +153,8 @@ fn virtio(disk: &Disk, backend: &Backend, lx: &Lower<'_>) -> Props {
     }
     props.maybe("num-queues", driver.queues.filter(|q| *q > 0));
     props.maybe("queue-size", driver.queue_size.filter(|q| *q > 0));
-    if !driver.iothreads.is_empty() {
-        props.set("iothread-vq-mapping", queue_mapping(&driver.iothreads));
-    }
+    props.maybe("iothread-vq-mapping", lx.queues_of_iothreads(&driver.iothreads));
     props
-}
-
-/// QEMU's `IOThreadVirtQueueMapping` list.
-pub fn queue_mapping(threads: &[ThreadQueues]) -> Vec<Prop> {
-    let one = |thread: &ThreadQueues| {
-        let mut entry = Props::with("iothread", format!("iothread{}", thread.id.unwrap_or(0)));
-        if !thread.queues.is_empty() {
-            let queues: Vec<Prop> = thread.queues.iter().map(|q| Prop::from(q.id.unwrap_or(0))).collect();
-            entry.set("vqs", queues);
-        }
-        Prop::from(entry)
-    };
-    threads.iter().map(one).collect()
 }
 
 fn geometry(props: &mut Props, disk: &Disk) {

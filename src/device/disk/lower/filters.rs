@@ -26,8 +26,10 @@ pub fn add(disk: &Disk, node: String, number: u32, options: &ChainOptions<'_>, l
         lx.blockdev(props, disk.site, "disk");
         node = name;
     }
-    let mut groups: Vec<String> =
-        disk.throttle_filters.iter().map(|f| group_id(f.group.as_deref().unwrap_or(""))).collect();
+    let mut groups: Vec<String> = Vec::new();
+    for filter in &disk.throttle_filters {
+        groups.push(group_id(&lx.must(filter.group.clone(), "the group of a <throttlefilter>", filter.site)));
+    }
     if tunes(disk, &lx.env)
         && let Some(limits) = &disk.iotune
     {
@@ -73,6 +75,9 @@ pub fn throttle_groups(lx: &mut Lower<'_>) {
     }
 }
 
+/// What QEMU takes for no limit.
+const NOT_LIMITED: u64 = 0;
+
 /// The limits as QEMU's `ThrottleLimits`. Limits that libvirt always names are there with 0.
 fn throttle_limits(limits: &Limits) -> Props {
     let mut props = Props::new();
@@ -92,7 +97,7 @@ fn throttle_limits(limits: &Limits) -> Props {
         ("iops-size", limits.size_iops_sec),
     ];
     for (name, value) in always {
-        props.set(name, value.unwrap_or(0));
+        props.set(name, value.unwrap_or(NOT_LIMITED));
     }
     props.maybe("bps-total-max-length", limits.total_bytes_sec_max_length);
     props.maybe("bps-read-max-length", limits.read_bytes_sec_max_length);

@@ -36,7 +36,10 @@ fn boot(disk: &Disk) -> Option<(&'static str, u32, Site)> {
 
 /// Boards of the Q35 kind have had none since 2.4.
 fn has_no_controller(lx: &Lower<'_>) -> bool {
-    let version = lx.machine.name.strip_prefix("pc-q35-").unwrap_or("");
-    let old = version.starts_with("1.") || ["2.0", "2.1", "2.2", "2.3"].contains(&version);
+    let old = lx
+        .machine
+        .name
+        .strip_prefix("pc-q35-")
+        .is_some_and(|version| version.starts_with("1.") || ["2.0", "2.1", "2.2", "2.3"].contains(&version));
     lx.machine.board == Board::Q35 && !old
 }

@@ -35,7 +35,8 @@ pub fn drive(disk: &Disk, chain: &Chain<'_>, options: &ChainOptions<'_>, lx: &mu
         Some(path) if chain.source.kind != StorageKind::Dir => props.set("file", path.to_string()),
         _ => props.set("file", file),
     };
-    props.set("format", chain.format.as_str()).set("if", "sd").set("index", disk.number().unwrap_or(0));
+    let index = lx.must(disk.number(), "the number in the name of the disk", disk.site);
+    props.set("format", chain.format.as_str()).set("if", "sd").set("index", index);
     if options.readonly {
         props.set("readonly", true);
     }

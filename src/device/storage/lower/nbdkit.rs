@@ -87,7 +87,7 @@ impl Fetched<'_> {
         let id = format!("nbdkit-{}", self.node);
         let mut plugin = Plugin { env: vec![("LC_ALL".into(), "C".to_string())], ..Plugin::default() };
         match protocol {
-            Protocol::Ssh => self.ssh(network, &mut plugin),
+            Protocol::Ssh => self.ssh(network, &mut plugin, lx),
             _ => self.curl(network, protocol, &mut plugin, lx),
         }
         if let Some(secret) = self.auth.and_then(|a| a.secret.as_ref()) {
@@ -117,12 +117,13 @@ impl Fetched<'_> {
         });
     }
 
-    fn ssh(&self, network: &Network, plugin: &mut Plugin) {
+    fn ssh(&self, network: &Network, plugin: &mut Plugin, lx: &mut Lower<'_>) {
         let parts = &network.parts;
         let host = parts.hosts.first();
-        plugin.say("host", host.and_then(|h| h.name.as_deref()).unwrap_or_default());
-        plugin.say("port", host.and_then(|h| h.port).unwrap_or(22));
-        plugin.say("path", network.name.as_deref().unwrap_or_default());
+        let name = host.and_then(|h| h.name.as_deref());
+        plugin.say("host", lx.must(name, "the name of a server", network.site));
+        plugin.say("port", host.and_then(|h| h.port).or(Protocol::Ssh.default_port()).unwrap_or(22));
+        plugin.say("path", lx.must(network.name.as_deref(), "the name of an image on the network", network.site));
         let identity = parts.identity.as_ref();
         let user = self.auth.and_then(|a| a.username.as_ref()).or(identity.and_then(|i| i.username.as_ref()));
         user.into_iter().for_each(|user| plugin.say("user", user));

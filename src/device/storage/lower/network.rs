@@ -27,40 +27,54 @@ pub fn node(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<
     }
     Some(match network.protocol? {
         Protocol::Nbd => nbd(how, network, lx),
-        Protocol::Rbd => rbd(how, network, !lx.env.behaves(Quirk::RbdNamesUnchecked)),
+        Protocol::Rbd => rbd(how, network, lx),
         Protocol::Gluster => gluster(network, lx),
         Protocol::Iscsi => return iscsi(how, network, lx),
-        Protocol::Ssh => ssh(how, network),
+        Protocol::Ssh => ssh(how, network, lx),
         Protocol::Nfs => return nfs(network, lx),
-        Protocol::Vxhs => vxhs(how, network),
-        Protocol::Http | Protocol::Https | Protocol::Ftp | Protocol::Ftps | Protocol::Tftp => curl(how, network),
+        Protocol::Vxhs => vxhs(how, network, lx),
+        Protocol::Http | Protocol::Https | Protocol::Ftp | Protocol::Ftps | Protocol::Tftp => curl(how, network, lx),
         Protocol::Sheepdog => return None,
     })
 }
 
 /// QEMU's `SocketAddress` of a server.
-fn server(host: &StorageHost) -> Props {
+fn server(host: &StorageHost, lx: &mut Lower<'_>) -> Props {
     let mut props = Props::new();
     if host.transport == Some(Transport::Unix) {
-        props.set("type", "unix").set("path", host.socket.clone().unwrap_or_default());
+        props.set("type", "unix").set("path", lx.must(host.socket.clone(), "the socket of a server", host.site));
     } else {
-        props.set("type", "inet").set("host", host.name.clone().unwrap_or_default());
-        props.set("port", host.port.unwrap_or(0).to_string());
+        props.set("type", "inet").set("host", name(host, lx)).set("port", port(host));
     }
     props
 }
 
 /// QEMU's `InetSocketAddress` of a server.
-fn inet(host: &StorageHost) -> Props {
-    let mut props = Props::with("host", host.name.clone().unwrap_or_default());
-    props.set("port", host.port.unwrap_or(0).to_string());
+fn inet(host: &StorageHost, lx: &mut Lower<'_>) -> Props {
+    let mut props = Props::with("host", name(host, lx));
+    props.set("port", port(host));
     props
 }
 
-fn nbd(how: &Backend<'_>, network: &Network, lx: &Lower<'_>) -> Props {
+/// The name or address of a server.
+fn name(host: &StorageHost, lx: &mut Lower<'_>) -> String {
+    lx.must(host.name.clone(), "the name of a server", host.site)
+}
+
+/// The port of a server; 0, as a libvirt writes it, for a protocol that has no port of its own.
+fn port(host: &StorageHost) -> String {
+    host.port.unwrap_or(0).to_string()
+}
+
+/// What the server calls the image.
+fn image(network: &Network, lx: &mut Lower<'_>) -> String {
+    lx.must(network.name.clone(), "the name of an image on the network", network.site)
+}
+
+fn nbd(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Props {
     let mut props = Props::driver("nbd");
     if let Some(host) = network.parts.hosts.first() {
-        props.set("server", server(host));
+        props.set("server", server(host, lx));
     }
     props.maybe("export", network.name.clone());
     if secrets::uses_tls(network, lx) {
@@ -74,7 +88,8 @@ fn nbd(how: &Backend<'_>, network: &Network, lx: &Lower<'_>) -> Props {
     props
 }
 
-fn rbd(how: &Backend<'_>, network: &Network, has_namespaces: bool) -> Props {
+fn rbd(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Props {
+    let has_namespaces = !lx.env.behaves(Quirk::RbdNamesUnchecked);
     let (pool, image) = network.split_name();
     let (namespace, image) = match image.split_once('/') {
         Some((namespace, image)) if has_namespaces => (Some(namespace), image),
@@ -87,7 +102,7 @@ fn rbd(how: &Backend<'_>, network: &Network, has_namespaces: bool) -> Props {
     props.maybe("snapshot", network.parts.snapshot.as_ref().and_then(|s| s.name.clone()));
     props.maybe("conf", network.parts.config.as_ref().and_then(|c| c.file.clone()));
     if !network.parts.hosts.is_empty() {
-        let monitors: Vec<Prop> = network.parts.hosts.iter().map(|h| Prop::from(inet(h))).collect();
+        let monitors: Vec<Prop> = network.parts.hosts.iter().map(|h| Prop::from(inet(h, lx))).collect();
         props.set("server", monitors);
     }
     if let Some(auth) = how.auth {
@@ -110,11 +125,11 @@ fn rbd(how: &Backend<'_>, network: &Network, has_namespaces: bool) -> Props {
     props
 }
 
-fn gluster(network: &Network, lx: &Lower<'_>) -> Props {
+fn gluster(network: &Network, lx: &mut Lower<'_>) -> Props {
     let (volume, path) = network.split_name();
     let mut props = Props::driver("gluster");
     props.set("volume", volume.to_string()).set("path", path.to_string());
-    let servers: Vec<Prop> = network.parts.hosts.iter().map(|h| Prop::from(server(h))).collect();
+    let servers: Vec<Prop> = network.parts.hosts.iter().map(|h| Prop::from(server(h, lx))).collect();
     props.set("server", servers);
     let debug = lx.env.host.instance.gluster_debug_level;
     if debug != 0 {
@@ -124,8 +139,8 @@ fn gluster(network: &Network, lx: &Lower<'_>) -> Props {
 }
 
 fn iscsi(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Props> {
-    let name = network.name.as_deref().unwrap_or("");
-    let (target, lun) = name.split_once('/').unwrap_or((name, "0"));
+    let image = image(network, lx);
+    let (target, lun) = image.split_once('/').unwrap_or((&image, "0"));
     let Ok(lun) = lun.parse::<u32>() else {
         lx.error(
             &codes::NETWORK,
@@ -136,9 +151,10 @@ fn iscsi(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Pro
         return None;
     };
     let host = network.parts.hosts.first()?;
-    let address = host.name.as_deref().unwrap_or("");
+    let address = name(host, lx);
     // The port of a host device is not filled in; libvirt writes 0 then.
-    let port = host.port.unwrap_or(if lx.env.behaves(Quirk::IscsiPortZero) { 0 } else { 3260 });
+    let port = if lx.env.behaves(Quirk::IscsiPortZero) { Some(0) } else { Protocol::Iscsi.default_port() };
+    let port = lx.must(host.port.or(port), "the port of a server", host.site);
     let portal = if address.contains(':') { format!("[{address}]:{port}") } else { format!("{address}:{port}") };
     let mut props = Props::driver("iscsi");
     props.set("portal", portal).set("target", target.to_string()).set("lun", lun).set("transport", "tcp");
@@ -151,11 +167,11 @@ fn iscsi(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Option<Pro
     Some(props)
 }
 
-fn ssh(how: &Backend<'_>, network: &Network) -> Props {
+fn ssh(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Props {
     let mut props = Props::driver("ssh");
-    props.set("path", network.name.clone().unwrap_or_default());
+    props.set("path", image(network, lx));
     if let Some(host) = network.parts.hosts.first() {
-        props.set("server", inet(host));
+        props.set("server", inet(host, lx));
     }
     let user = how.auth.and_then(|a| a.username.clone());
     props.maybe("user", user.or_else(|| network.parts.identity.as_ref().and_then(|i| i.username.clone())));
@@ -165,11 +181,11 @@ fn ssh(how: &Backend<'_>, network: &Network) -> Props {
 fn nfs(network: &Network, lx: &mut Lower<'_>) -> Option<Props> {
     let mut props = Props::driver("nfs");
     if let Some(host) = network.parts.hosts.first() {
-        let mut server = Props::with("host", host.name.clone().unwrap_or_default());
+        let mut server = Props::with("host", name(host, lx));
         server.set("type", "inet");
         props.set("server", server);
     }
-    props.set("path", network.name.clone().unwrap_or_default());
+    props.set("path", image(network, lx));
     if let Some(identity) = &network.parts.identity {
         for (key, name) in [("user", &identity.user), ("group", &identity.group)] {
             let Some(name) = name else { continue };
@@ -196,14 +212,14 @@ fn account(name: &str) -> Option<u32> {
     name.strip_prefix('+').unwrap_or(name).parse().ok()
 }
 
-fn vxhs(how: &Backend<'_>, network: &Network) -> Props {
+fn vxhs(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Props {
     let mut props = Props::driver("vxhs");
     if network.tls.is_some_and(|t| t.is_yes()) {
         props.set("tls-creds", secrets::tls_id(how.node));
     }
-    props.set("vdisk-id", network.name.clone().unwrap_or_default());
+    props.set("vdisk-id", image(network, lx));
     if let Some(host) = network.parts.hosts.first() {
-        props.set("server", inet(host));
+        props.set("server", inet(host, lx));
     }
     props
 }
@@ -214,21 +230,21 @@ fn url_path(path: &str) -> String {
     path.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
-/// The URL of a source that libcurl serves.
+/// The URL of a source that libcurl serves; none if it lacks what one has.
 pub fn url(network: &Network) -> Option<String> {
     let host = network.parts.hosts.first()?;
-    let name = host.name.as_deref().unwrap_or("");
+    let name = host.name.as_deref()?;
     let name = if name.contains(':') { format!("[{name}]") } else { name.to_string() };
-    let port = host.port.map(|p| format!(":{p}")).unwrap_or_default();
-    let path = url_path(network.name.as_deref().unwrap_or(""));
+    let port = host.port.map_or(String::new(), |p| format!(":{p}"));
+    let path = url_path(network.name.as_deref()?);
     let slash = if path.starts_with('/') { "" } else { "/" };
-    let query = network.query.as_ref().map(|q| format!("?{q}")).unwrap_or_default();
+    let query = network.query.as_ref().map_or(String::new(), |q| format!("?{q}"));
     Some(format!("{}://{name}{port}{slash}{path}{query}", network.protocol?))
 }
 
-fn curl(how: &Backend<'_>, network: &Network) -> Props {
+fn curl(how: &Backend<'_>, network: &Network, lx: &mut Lower<'_>) -> Props {
     let mut props = Props::driver(network.protocol.map_or("http", |p| p.as_str()));
-    props.maybe("url", url(network));
+    props.set("url", lx.must(url(network), "the host and the name of an image on the network", network.site));
     if let Some(auth) = how.auth {
         props.maybe("username", auth.username.clone());
         props.set("password-secret", secrets::auth_id(how.node));

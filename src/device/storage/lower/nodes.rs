@@ -231,7 +231,9 @@ fn image(image: &Image<'_>, below: Below, options: &ChainOptions<'_>, lx: &mut L
     if let Some(slice) = slice {
         let name = format!("libvirt-{}-slice-sto", image.number);
         let mut props = Props::driver("raw");
-        props.set("file", node).set("offset", slice.offset.unwrap_or(0)).set("size", slice.size.unwrap_or(0));
+        let offset = lx.must(slice.offset, "the offset of a <slice>", slice.site);
+        let size = lx.must(slice.size, "the size of a <slice>", slice.site);
+        props.set("file", node).set("offset", offset).set("size", size);
         props.set("node-name", name.clone());
         common(&mut props, image, options, if layered { Layered::Below } else { Layered::Top });
         lx.blockdev(props, site, "disk");

@@ -69,8 +69,17 @@ pub fn find(source: &StorageSource, lx: &mut Lower<'_>) -> Found {
     }
     let direct = volume.mode == Some(VolumeMode::Direct) || pool.kind == Some(PoolKind::IscsiDirect);
     if by_iscsi && direct {
+        let Some(target) = iscsi(pool, &volume.volume) else {
+            lx.error(
+                &codes::NO_VOLUME,
+                source.site,
+                format!("the storage pool '{}' does not say which target of which host it is", pool.name),
+            )
+            .help("say it in the host facts: storage-pool … { host \"…\"; device \"iqn.…\"; }");
+            return Found::Fault;
+        };
         real.kind = StorageKind::Network;
-        real.location = Location::Network(Box::new(iscsi(pool, &volume.volume)));
+        real.location = Location::Network(Box::new(target));
         real.auth = pool.auth.as_ref().map(|a| Auth {
             username: Some(a.username.clone()),
             secret: Some(SecretRef {
@@ -100,15 +109,14 @@ pub fn find(source: &StorageSource, lx: &mut Lower<'_>) -> Found {
     Found::Volume(Box::new(real))
 }
 
-/// The target of an iSCSI pool, with the logical unit that the name of a volume, `unit:0:0:2`, ends with.
-fn iscsi(pool: &StoragePool, volume: &str) -> Network {
-    let lun = volume.rsplit(':').next().unwrap_or("0");
-    let host = StorageHost { name: pool.host.clone(), port: Some(3260), ..StorageHost::default() };
-    let mut network = Network {
-        protocol: Some(Protocol::Iscsi),
-        name: Some(format!("{}/{lun}", pool.device.as_deref().unwrap_or(""))),
-        ..Network::default()
-    };
+/// The target of an iSCSI pool, with the logical unit that the name of a volume, `unit:0:0:2`, ends with; none if the pool does
+/// not say where it is.
+fn iscsi(pool: &StoragePool, volume: &str) -> Option<Network> {
+    let lun = volume.rsplit_once(':').map_or(volume, |(_, lun)| lun);
+    let name = Some(format!("{}/{lun}", pool.device.as_deref()?));
+    let port = Protocol::Iscsi.default_port();
+    let host = StorageHost { name: Some(pool.host.clone()?), port, ..StorageHost::default() };
+    let mut network = Network { protocol: Some(Protocol::Iscsi), name, ..Network::default() };
     network.parts.hosts.push(host);
-    network
+    Some(network)
 }
