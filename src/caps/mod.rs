@@ -6,6 +6,7 @@
 
 mod choice;
 pub mod compact;
+pub mod compact_write;
 pub mod distributions;
 mod flags;
 pub mod libvirt;

@@ -94,7 +94,7 @@ fn libvirts_form_is_read_and_written() {
 #[test]
 fn the_compact_form_holds_the_same() {
     let caps = good(XML);
-    let text = compact::write(&caps);
+    let text = compact_write::write(&caps);
     assert_eq!(good(&text), caps, "{text}");
     let line = "machine pc-q35-10.0 alias=q35 default max-cpus=4096 hotplug-cpus numa-mem deprecated acpi=yes";
     assert!(text.contains(line), "{text}");
@@ -130,7 +130,7 @@ fn what_a_newer_libvirt_writes_is_read_in_silence() {
 
 #[test]
 fn garbage_never_panics() {
-    let compact = compact::write(&good(XML));
+    let compact = compact_write::write(&good(XML));
     for text in [XML, compact.as_str()] {
         for end in 0..text.len() {
             read(&text.as_bytes()[..end], &mut Diagnostics::new());

@@ -1,7 +1,7 @@
 //! `virtc probe`: asks a QEMU or this machine, and writes what the compiler has to know.
 
 use super::{Exit, Shared, complain, print};
-use crate::caps::{Capabilities, compact, libvirt_write};
+use crate::caps::{Capabilities, compact_write, libvirt_write};
 use std::path::{Path, PathBuf};
 
 // Arguments of `virtc probe`.
@@ -54,7 +54,7 @@ pub enum CapsFormat {
 /// Capabilities in one of the two forms.
 pub fn write_caps(caps: &Capabilities, format: CapsFormat) -> String {
     match format {
-        CapsFormat::Virtc => compact::write(caps),
+        CapsFormat::Virtc => compact_write::write(caps),
         CapsFormat::Libvirt => libvirt_write::write(caps),
     }
 }

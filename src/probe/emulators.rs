@@ -2,7 +2,7 @@
 //! user's cache from one run to the next.
 
 use super::qemu::{binary_for, native_arch, probe};
-use crate::caps::{Capabilities, Chosen, Fit, Held, Wanted, compact, fitting};
+use crate::caps::{Capabilities, Chosen, Fit, Held, Wanted, compact, compact_write, fitting};
 use crate::diag::Diagnostics;
 use crate::host::Host;
 use crate::lower::policy::refused_emulator;
@@ -154,7 +154,7 @@ fn recall(file: &Path, key: &str) -> Option<Capabilities> {
 fn remember(file: &Path, key: &str, caps: &Capabilities) -> std::io::Result<()> {
     let folder = file.parent().unwrap_or(Path::new("/"));
     std::fs::create_dir_all(folder)?;
-    let text = compact::write(caps).replacen('\n', &format!("\n{key}\n"), 1);
+    let text = compact_write::write(caps).replacen('\n', &format!("\n{key}\n"), 1);
     let draft = file.with_extension(format!("{}.new", std::process::id()));
     std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, file)).inspect_err(|_| {
         let _ = std::fs::remove_file(&draft);
