@@ -86,7 +86,7 @@ pub fn environment(lx: &Lower<'_>) -> Vec<(Text, String)> {
     }
     env.extend(lx.variables.iter().cloned());
     // A variable without a value is an empty one.
-    let value = |e: &QemuEnv| e.value.clone().unwrap_or(String::new());
+    let value = |e: &QemuEnv| e.value.clone().unwrap_or_default();
     let own = lx.domain.qemu.env.iter().map(|e| (Text::Owned(e.name.clone()), value(e)));
     env.extend(own);
     env

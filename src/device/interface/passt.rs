@@ -119,7 +119,7 @@ fn forwarded(forward: &PortForward, process: &str, cause: &Cause, lx: &mut Lower
 
 /// passt's notation of forwarded ports (passt(1), `-t`): `address%dev/80:8080,~85`.
 fn port_option(forward: &PortForward) -> String {
-    let mut text = forward.address.clone().unwrap_or(String::new());
+    let mut text = forward.address.clone().unwrap_or_default();
     if let Some(dev) = &forward.dev {
         text.push('%');
         text.push_str(dev);
