@@ -5,7 +5,7 @@ set +e
 mkdir -p /run/systemd/system.conf.d; printf '[Manager]\nDefaultTimeoutStartSec=300s\n' >/run/systemd/system.conf.d/lab.conf; systemctl daemon-reload
 ok() { echo "ok $*"; }
 not() { echo "not ok $*"; }
-check() { name=$1; shift; if "$@" >/tmp/check.log 2>&1; then ok "$name"; else not "$name"; sed 's/^/# /' /tmp/check.log | tail -30; fi; }
+check() { name=$1; shift; if "$@" >/tmp/check.log 2>&1; then ok "$name"; else not "$name"; sed "s/^/# /" /tmp/check.log | tail -30; return 1; fi; }
 # What becomes true within so many seconds: seconds, command.
 soon() { local end=$((SECONDS + $1)); shift; until "$@" >/tmp/check.log 2>&1; do [ $SECONDS -lt $end ] || return 1; sleep 0.3; done; }
 denials() { dmesg | grep -E 'apparmor="DENIED"|avc: +denied'; }

@@ -3,7 +3,7 @@
 use super::conf::Conf;
 use super::libvirt::Found;
 use crate::host::qemu_conf::Said;
-use crate::plan::{Change, Plan, Role, Use, differences};
+use crate::plan::{Change, Plan, Use, differences};
 use crate::run::remote::quoted;
 use std::fmt::Write;
 
@@ -177,22 +177,23 @@ fn to_do(machines: &[&Machine], found: &Found, conf: &Conf, out: &mut String) {
     out.push_str("\nBack again:\n\n");
     for machine in machines {
         let name = quoted(&machine.name);
-        let _ = writeln!(out, "    systemctl disable --now {}; virsh start {name}", quoted(&machine.unit));
+        let _ = writeln!(out, "    systemctl disable --now {}", quoted(&machine.unit));
+        // The account of libvirt's file stays.
+        for inherited in machine.plan.iter().flat_map(|plan| &plan.inherited) {
+            let _ = writeln!(out, "    cp {} {}", quoted(&inherited.path), quoted(&inherited.from));
+        }
+        let _ = writeln!(out, "    virsh start {name}");
     }
 }
 
-/// Commands that move what a guest has left on the host besides its disks.
+/// Looks at what a guest has left on the host besides its disks.
 fn state(machine: &Machine) -> Vec<String> {
     let mut out = Vec::new();
     let Some(plan) = &machine.plan else { return out };
-    let is_tpm = |id: &str| plan.processes.iter().any(|p| p.role == Role::Swtpm && p.id == id);
-    // libvirt has the state of an emulated TPM in a folder of the UUID.
-    let theirs = format!("/var/lib/libvirt/swtpm/{}/", plan.uuid);
-    let tpm = plan.access.iter().find(|a| is_tpm(&a.process) && a.perms.write && a.path.contains("/tpm"));
-    if let Some(access) = tpm.filter(|a| !a.path.starts_with(&theirs)) {
-        let folder = access.path.rsplit('/').next().unwrap_or("tpm2");
-        let (from, to) = (quoted(&format!("{theirs}{folder}/.")), quoted(&access.path));
-        out.push(format!("install -d -m 0700 {to} && cp -a {from} {to}/"));
+    // systemd-tmpfiles copies them, with the rights of the machine's account.
+    for inherited in &plan.inherited {
+        let what = "# the state of its TPM: the unit takes a copy at its first start";
+        out.push(format!("test -s {} {what}", quoted(&inherited.from)));
     }
     let nvram = plan.access.iter().find(|a| a.usage == Use::Nvram && a.perms.write);
     if let Some(access) = nvram {
