@@ -73,7 +73,7 @@ check "the TPM is taken back" bash -ec "$(told 'cp ')"
 check "no QEMU runs" bash -c '! pgrep qemu-system'
 rm -f $S/*.serial
 check "libvirt runs again" libvirt
-v net-start lab
+check "the network is libvirt's again" bash -ec "$(told 'ip link delete')"
 for n in $MACHINES; do
   check "back in libvirt: $n starts" v start $n
   check "back in libvirt: guest $n is ready" soon 150 ready $n

@@ -176,8 +176,17 @@ fn to_do(machines: &[&Machine], found: &Found, conf: &Conf, out: &mut String) {
     }
     out.push_str("\nBack again:\n\n");
     for machine in machines {
-        let name = quoted(&machine.name);
         let _ = writeln!(out, "    systemctl disable --now {}", quoted(&machine.unit));
+    }
+    for network in &found.networks {
+        // A bridge that a unit has made stays, and libvirt makes its own.
+        if let Some(bridge) = &network.value.bridge {
+            let (bridge, name) = (quoted(bridge), quoted(&network.value.name));
+            let _ = writeln!(out, "    ip link delete dev {bridge} type bridge 2>/dev/null; virsh net-start {name}");
+        }
+    }
+    for machine in machines {
+        let name = quoted(&machine.name);
         // The account of libvirt's file stays.
         for inherited in machine.plan.iter().flat_map(|plan| &plan.inherited) {
             let _ = writeln!(out, "    cp {} {}", quoted(&inherited.path), quoted(&inherited.from));
