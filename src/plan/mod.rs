@@ -11,6 +11,7 @@ mod claims;
 mod confinement;
 mod differences;
 mod files;
+mod histograms;
 mod lent;
 mod limits;
 mod links;
@@ -29,6 +30,7 @@ pub use claims::{Claim, ClaimKind, Connection, Listen};
 pub use confinement::{Apparmor, Confinement, Selinux};
 pub use differences::{Change, Difference, differences, properties, subject};
 pub use files::{Directory, DirectoryRole, Inherited, NewFile, Overlay, Secret, Setup};
+pub use histograms::{Histogram, Requests};
 pub use lent::{Lent, LentDevice};
 pub use limits::{BlockDeviceLimit, Limits, MemoryPolicy, ThreadCpus, ThreadSchedule};
 pub use links::{Bridge, Dhcp, DhcpHost, Link, LinkKind};
@@ -146,6 +148,9 @@ pub struct Plan {
     /// Machines of the same host that have one of its devices, too, and so cannot run at the same time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rivals: Vec<String>,
+    /// What QEMU is asked to count of its disks once it runs, in this order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub histograms: Vec<Histogram>,
     /// Whether QEMU waits with the guest's CPUs until it is told to go on (`-S`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub starts_paused: bool,

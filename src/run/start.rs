@@ -192,6 +192,7 @@ pub fn start(plan: &Plan, options: &Options, say: &mut dyn FnMut(&str)) -> Resul
         return Ok(machine);
     }
     machine.place_threads(plan, groups.as_ref(), say);
+    machine.count_requests(plan, say);
     if let Some(qemu) = &machine.qemu {
         qemu.messages.go_live();
     }
@@ -577,6 +578,16 @@ impl Machine {
         match error {
             QmpError::Closed => self.qemu_fault("before it was ready"),
             other => fault(&codes::MONITOR, format!("the machine '{}': {other}", self.name)),
+        }
+    }
+
+    /// Has QEMU count how long requests to disks take.
+    fn count_requests(&mut self, plan: &Plan, say: &mut dyn FnMut(&str)) {
+        for histogram in &plan.histograms {
+            let arguments = json!({ "id": histogram.device, histogram.argument(): histogram.boundaries });
+            if let Err(fault) = self.command(plan::Histogram::COMMAND, arguments) {
+                say(&format!("the times of requests are not counted ({}): {}", histogram.cause, fault.message));
+            }
         }
     }
 

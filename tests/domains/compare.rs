@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
-use virtc::plan::{Arg, ArgValue, Plan, Prop, Props};
+use virtc::plan::{Arg, ArgValue, Plan, Prop, Props, Requests};
 use virtc::run::qmp::Qmp;
 
 pub type Monitor = Qmp<UnixStream>;
@@ -45,7 +45,33 @@ pub fn compare(plan: &Plan, qmp: &mut Monitor, faults: &mut Vec<String>) -> Coun
         }
     }
     memory(plan, qmp, faults);
+    histograms(plan, qmp, faults);
     count
+}
+
+/// What QEMU counts of the times of requests, by the bins of the Plan.
+fn histograms(plan: &Plan, qmp: &mut Monitor, faults: &mut Vec<String>) {
+    let reply = qmp.execute("query-blockstats", Value::Null).unwrap_or_default();
+    let disks = reply.as_array().map(Vec::as_slice).unwrap_or_default();
+    for histogram in &plan.histograms {
+        let of_disk = disks.iter().find(|d| d["qdev"].as_str().is_some_and(|q| q.ends_with(&histogram.device)));
+        let kinds: &[&str] = match histogram.requests {
+            // A histogram of its own goes before that of all.
+            Requests::All if plan.histograms.iter().filter(|h| h.device == histogram.device).count() > 1 => &["wr"],
+            Requests::All => &["rd", "wr", "flush"],
+            Requests::Read => &["rd"],
+            Requests::Write => &["wr"],
+            Requests::Zone => &["zap"],
+            Requests::Flush => &["flush"],
+        };
+        for kind in kinds {
+            let counted = of_disk.map(|d| d["stats"][format!("{kind}_latency_histogram")]["boundaries"].clone());
+            if counted != Some(json!(histogram.boundaries)) {
+                faults
+                    .push(format!("{} counts {kind} by {counted:?}, not {:?}", histogram.device, histogram.boundaries));
+            }
+        }
+    }
 }
 
 fn names(list: &Value, key: &str) -> BTreeSet<String> {

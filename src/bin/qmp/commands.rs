@@ -4,7 +4,7 @@ use crate::main_process::MainProcess;
 use crate::monitor::Monitor;
 use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -101,6 +101,17 @@ pub fn pin(socket: &str, pins: &[&str]) -> Result<(), String> {
     }
     faults.dedup();
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+}
+
+/// Has QEMU count how long requests to a disk take. Without boundaries there is one bin.
+pub fn histogram(socket: &str, disk: &str, bins: &str) -> Result<(), String> {
+    let (argument, starts) = bins.split_once('=').ok_or(format!("'{bins}' is not ARGUMENT=NANOSECONDS,..."))?;
+    let starts: Result<Vec<u64>, _> = starts.split(',').filter(|s| !s.is_empty()).map(str::parse).collect();
+    let starts = starts.map_err(|_| format!("'{bins}' has something that is no number"))?;
+    let process = MainProcess::find()?;
+    let mut monitor = Monitor::connect(socket, &process, Instant::now() + SOON)?;
+    monitor.ask_with("block-latency-histogram-set", json!({ "id": disk, argument: starts }))?;
+    Ok(())
 }
 
 /// All threads of QEMU, by name. The kernel decides which of them an account may touch.

@@ -23,6 +23,8 @@ usage: qmp wait SOCKET SECONDS [--paused]   wait until the guest runs, or until 
        qmp socket SOCKET SECONDS            wait until a helper has made its socket
        qmp powerdown SOCKET SECONDS         press the power button, and wait for QEMU to end
        qmp pin SOCKET THREAD=CPUS...        put threads on CPUs: vcpu0=2-3 iothread1=0 emulator=0-1
+       qmp histogram SOCKET DISK boundaries[-read|-write|-zap|-flush]=NANOSECONDS,...
+                                            count how long requests to a disk take
        qmp usb VENDOR:PRODUCT|BUS-PORT      fail if no such USB device is plugged in
        qmp remove FILE|FOLDER...            remove files, and the files in folders
        qmp links PLAN                       as root: give the machine what its files are that lie behind links";
@@ -51,6 +53,7 @@ fn run(words: &[&str]) -> Option<Result<(), String>> {
         ["socket", socket, seconds] => commands::socket(socket, until(seconds)?),
         ["powerdown", socket, seconds] => commands::power_down(socket, until(seconds)?),
         ["pin", socket, pins @ ..] if !pins.is_empty() => commands::pin(socket, pins),
+        ["histogram", socket, disk, bins] => commands::histogram(socket, disk, bins),
         ["usb", name] => commands::usb(Path::new(USB_DEVICES), name, until("5")?),
         ["remove", paths @ ..] if !paths.is_empty() => commands::remove(paths),
         ["links", plan] => links::follow(plan),

@@ -39,7 +39,12 @@ impl<'a> Monitor<'a> {
 
     /// Sends a command; gives what it returned.
     pub fn ask(&mut self, command: &str) -> Result<Value, String> {
-        let line = format!("{}\n", json!({ "execute": command }));
+        self.ask_with(command, json!({}))
+    }
+
+    /// Sends a command with arguments; gives what it returned.
+    pub fn ask_with(&mut self, command: &str, arguments: Value) -> Result<Value, String> {
+        let line = format!("{}\n", json!({ "execute": command, "arguments": arguments }));
         // A socket that is full belongs to a QEMU that reads nothing: there is nothing to wait for.
         let sent = send(&self.socket, line.as_bytes(), SendFlags::NOSIGNAL);
         if sent != Ok(line.len()) {

@@ -115,6 +115,11 @@ pub fn started(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
         let words = ["pin", &*control.path].into_iter().chain(pins.iter().map(String::as_str));
         post.run("-", HELPER, &Vec::from_iter(words), &first.cause);
     }
+    for histogram in &plan.histograms {
+        let starts = Vec::from_iter(histogram.boundaries.iter().map(u64::to_string)).join(",");
+        let what = format!("{}={starts}", histogram.argument());
+        post.run("-", HELPER, &["histogram", &control.path, &histogram.device, &what], &histogram.cause);
+    }
 }
 
 /// `vcpu0=2-3`: the threads that have CPUs of their own.

@@ -3,9 +3,9 @@
 use crate::caps::Cap;
 use crate::device::address::{Address, DriveAddress};
 use crate::device::controller::{ControllerKind, ControllerModel};
-use crate::device::disk::driver::{ErrorPolicy, ReadErrorPolicy};
+use crate::device::disk::driver::{ErrorPolicy, HistogramKind, ReadErrorPolicy};
 use crate::device::disk::{Disk, DiskBus, DiskDevice, DiskModel, Translation};
-use crate::plan::{Prop, Props};
+use crate::plan::{Histogram, Prop, Props, Requests};
 use crate::stage::Lower;
 use crate::stage::mapping;
 use crate::stage::{Board, Quirk};
@@ -88,6 +88,38 @@ pub fn add(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
     props.maybe("dpofua", target.and_then(|t| t.dpofua).map(OnOff::is_on));
     tail(&mut props, disk);
     lx.device(props, disk);
+    histograms(disk, lx);
+}
+
+/// What QEMU counts of the time that requests take. No property says it: the monitor does, so that a parent looks after it itself.
+fn histograms(disk: &Disk, lx: &mut Lower<'_>) {
+    if lx.env.has_parent() {
+        return;
+    }
+    let id = &disk.info.id;
+    // What serves the requests is behind the device that has the name.
+    let device = match disk.bus() {
+        Some(DiskBus::Virtio) => format!("/machine/peripheral/{id}/virtio-backend"),
+        Some(DiskBus::Usb) if disk.model == Some(DiskModel::UsbBot) => format!("{id}-device"),
+        Some(DiskBus::Usb) => format!("/machine/peripheral/{id}/{id}.0/legacy[0]"),
+        _ => id.clone(),
+    };
+    let mut all = Vec::new();
+    for histogram in disk.driver.iter().flat_map(|d| &d.statistics).flat_map(|s| &s.histograms) {
+        let requests = match histogram.kind {
+            None => Requests::All,
+            Some(HistogramKind::Read) => Requests::Read,
+            Some(HistogramKind::Write) => Requests::Write,
+            Some(HistogramKind::Zone) => Requests::Zone,
+            Some(HistogramKind::Flush) => Requests::Flush,
+        };
+        let boundaries = histogram.bins.iter().skip(1).filter_map(|b| b.start).collect();
+        let cause = lx.cause(histogram.site, "latency histogram");
+        all.push(Histogram { device: device.clone(), requests, boundaries, cause });
+    }
+    // One of all requests would replace those that come before it.
+    all.sort_by_key(|h| h.requests != Requests::All);
+    lx.plan.histograms.append(&mut all);
 }
 
 /// What every device has at the end.
@@ -128,6 +160,7 @@ fn usb_bot(disk: &Disk, backend: Backend, lx: &mut Lower<'_>) {
     props.maybe("write-cache", disk.write_cache()).maybe("serial", serial(disk, lx));
     tail(&mut props, disk);
     lx.device(props, disk);
+    histograms(disk, lx);
 }
 
 /// The serial number as the guest sees it.

@@ -1,11 +1,11 @@
 //! Options that only some disks have: of a bus, of a device, of a kind of source.
 
-use crate::caps::Cap;
-use crate::device::disk::driver::{Driver, Histogram, Statistics};
+use crate::caps::{Cap, Version};
+use crate::device::disk::driver::{Driver, Histogram, HistogramKind, Statistics};
 use crate::device::disk::{Cache, Disk, DiskBus, DiskDevice, DiskModel, IoMode, Target};
 use crate::device::storage::StorageKind;
 use crate::device::virtio::VirtioOptions;
-use crate::diag::codes::{general, storage as codes};
+use crate::diag::codes::storage as codes;
 use crate::stage::{Cx, Quirk};
 use crate::xml::Site;
 
@@ -295,7 +295,22 @@ impl<'d> Checked<'d, '_, '_> {
         }
     }
 
-    /// What this QEMU lacks, and virtc.
+    /// Histograms that QEMU would refuse when the machine runs.
+    fn histograms(&mut self) {
+        let Some(statistics) = self.statistics_of().filter(|s| !s.histograms.is_empty()) else { return };
+        self.refuse(
+            self.disk.kind == Some(StorageKind::Vhostuser),
+            self.at_driver("statistics"),
+            "<latency-histogram>: the requests of a vhost-user disk do not pass through QEMU",
+        );
+        let zone = statistics.histograms.iter().find(|h| h.kind == Some(HistogramKind::Zone));
+        if let Some(histogram) = zone.filter(|_| self.cx.env.caps.version < Version::new(8, 1, 0)) {
+            let message = "<latency-histogram type='zone'>: QEMU counts appends to zones since 8.1";
+            self.cx.error(&codes::NEEDS_QEMU, histogram.site, message);
+        }
+    }
+
+    /// What this QEMU lacks.
     fn qemu(&mut self) {
         let (disk, driver, site) = (self.disk, self.driver_of(), self.disk.site);
         let statistics = self.statistics_of();
@@ -310,10 +325,8 @@ impl<'d> Checked<'d, '_, '_> {
                 self.cx.error(&codes::NEEDS_QEMU, site, format!("this QEMU binary has no {what}"));
             }
         }
-        if statistics.is_some_and(|s| !s.histograms.is_empty()) && self.cx.env.is_guardian() {
-            let message =
-                "<latency-histogram> is set over the monitor once the machine runs: virtc does not do that yet";
-            self.cx.error(&general::NOT_YET, site, message);
+        if self.cx.env.is_guardian() {
+            self.histograms();
         }
         let uring = driver.is_some_and(|d| d.io == Some(IoMode::IoUring));
         if uring && !self.cx.has(Cap::AioIoUring) {
