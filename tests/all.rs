@@ -26,6 +26,7 @@ mod import_words;
 mod incomplete;
 mod intruders;
 mod kinds;
+mod known;
 mod life;
 mod lints;
 mod locks;

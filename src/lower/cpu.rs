@@ -196,7 +196,7 @@ fn model(lx: &mut Lower<'_>, cpu: Option<&Cpu>, props: &mut Props) -> bool {
             if lx.machine.arch == Arch::Armv7l && lx.env.caps.arch == Arch::Aarch64 {
                 props.set("aarch64", false);
             }
-            props.maybe("migratable", cpu.migratable);
+            props.maybe("migratable", cpu.migratable.filter(|_| lx.has(Cap::CpuMigratable)));
         }
         CpuMode::HostModel if lx.machine.arch.is_ppc64() => {
             props.bare("host");

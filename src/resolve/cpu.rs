@@ -27,6 +27,8 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         numa.cells.sort_by_key(|c| c.id);
     }
     if !cpu.names_a_cpu() {
+        // Which of QEMU's CPUs it is stays open: there is nothing to choose among, nor to compare with.
+        (cpu.mode, cpu.matching) = (None, None);
         return;
     }
     let mode = *cpu.mode.get_or_insert(CpuMode::Custom);
@@ -51,8 +53,8 @@ pub fn defaults(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
         CpuMode::HostPassthrough | CpuMode::Maximum => {
             cpu.model = None;
             cpu.vendor = None;
-            if mode == CpuMode::HostPassthrough && machine.arch.is_x86() && cx.has(Cap::CpuMigratable) {
-                cpu.migratable.get_or_insert(OnOff::On);
+            if mode == CpuMode::HostPassthrough && machine.arch.is_x86() {
+                cpu.migratable.get_or_insert(if cx.has(Cap::CpuMigratable) { OnOff::On } else { OnOff::Off });
             }
         }
     }
@@ -110,8 +112,9 @@ fn default_model(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     cpu.mode = Some(CpuMode::Custom);
     cpu.matching = Some(CpuMatch::Exact);
     cpu.check = Some(CpuCheck::None);
-    cpu.model =
-        Some(CpuModel { fallback: Some(CpuFallback::Forbid), name: Some(model.to_string()), ..CpuModel::default() });
+    // A model without a name may say the vendor all the same.
+    let named = cpu.model.get_or_insert_with(CpuModel::default);
+    (named.fallback, named.name) = (Some(CpuFallback::Forbid), Some(model.to_string()));
 }
 
 /// Lengths of SVE vectors (`sve512`) ask for SVE itself.

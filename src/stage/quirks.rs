@@ -145,7 +145,7 @@ quirks! {
     #[until(12, 0)]
     RomBesideNvram = "rom-beside-nvram" "Firmware in read-only memory is chosen for a domain with a variable store, if no other fits.";
     TeardownByRunWith = "teardown-by-run-with" "Asynchronous teardown is asked for with -run-with only, not with the older -async-teardown.";
-    TransientFilesOnly = "transient-files-only" "A transient disk is a file.";
+    TransientFilesOnly = "transient-files-only" "A transient disk is a file, and no floppy.";
     UsbAddressUnchecked = "usb-address-unchecked" "A USB device may have an address of another bus, unless it is an input device or a redirection.";
     #[until(12, 8)]
     ClosedTrayAnywhere = "closed-tray-anywhere" "tray='closed' is passed over for disks that have no tray.";

@@ -2,6 +2,7 @@
 
 use super::{Controller, ControllerKind, ControllerModel};
 use crate::caps::Cap;
+use crate::device::info::DeviceInfo;
 use crate::stage::{Board, Cx, Machine, Quirk};
 use crate::vocab::Arch;
 
@@ -23,6 +24,10 @@ pub fn model(controller: &mut Controller, machine: &Machine, cx: &mut Cx<'_>) {
         Some(ControllerKind::Pci) if controller.index() == 0 => root(machine),
         _ => None,
     };
+    // No USB is at no place.
+    if controller.kind == Some(ControllerKind::Usb) && controller.model == Some(ControllerModel::None) {
+        controller.info = DeviceInfo { site: controller.info.site, ..DeviceInfo::default() };
+    }
 }
 
 /// The root bus of the machine.

@@ -13,7 +13,7 @@ pub fn assign(domain: &mut Domain, machine: &Machine, cx: &mut Cx<'_>) {
     devices.each(&mut |d| {
         let site = d.info().address_site();
         let given = match &d.info().address.address {
-            Some(Address::Pci(at)) => at.zpci,
+            Some(Address::Pci(at)) => at.zpci.or(d.info().address.zpci),
             _ => d.info().address.zpci,
         };
         let Some(zpci) = given else { return };

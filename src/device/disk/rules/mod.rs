@@ -155,7 +155,12 @@ fn content(disk: &Disk, cx: &mut Cx<'_>) {
             let message = format!("<transient shareBacking>: a disk on the bus '{bus}' cannot share its backing image");
             cx.error_at(&codes::TRANSIENT, site, "shareBacking", message);
         }
-        let by_libvirt = cx.env.behaves(Quirk::TransientFilesOnly) && disk.kind() != StorageKind::File;
+        let files = cx.env.behaves(Quirk::TransientFilesOnly);
+        if files && disk.device() != DiskDevice::Disk {
+            let message = format!("<transient/>: a disk is transient, and '{dev}' is a {}", disk.device());
+            cx.error(&codes::TRANSIENT, site, message);
+        }
+        let by_libvirt = files && disk.kind() != StorageKind::File;
         if by_libvirt || matches!(disk.kind(), StorageKind::Vhostuser | StorageKind::Dir) {
             cx.error(
                 &codes::TRANSIENT,
