@@ -64,7 +64,7 @@ fn told(machine: &Value) -> BTreeMap<(String, String), String> {
 #[test]
 fn the_tables_are_what_qemu_says() {
     let mut compared = 0;
-    for binary in ["qemu-system-x86_64", "qemu-system-aarch64"] {
+    for binary in ["qemu-system-x86_64", "qemu-system-aarch64", "qemu-system-s390x", "qemu-system-ppc64"] {
         let Some(mut qemu) = Asked::new(binary) else { continue };
         let version = qemu.ask(&json!({ "execute": "query-version" })).expect("each tells its version");
         let question = json!({ "execute": "query-machines", "arguments": { "compat-props": true } });

@@ -1,10 +1,13 @@
-//! What a version of a machine type sets differently, from what QEMU itself says (`compat-x86_64.txt`, `compat-aarch64.txt`).
+//! What a version of a machine type sets differently, from what QEMU itself says (`compat-x86_64.txt` and
+//! those of other architectures).
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::OnceLock;
 
 const X86_64: &str = include_str!("compat-x86_64.txt");
 const AARCH64: &str = include_str!("compat-aarch64.txt");
+const S390X: &str = include_str!("compat-s390x.txt");
+const PPC64: &str = include_str!("compat-ppc64.txt");
 
 /// A property of a type of device.
 type Property<'d> = (&'d str, &'d str);
@@ -36,9 +39,26 @@ impl Compat {
         ARM.get_or_init(|| Compat::read(AARCH64, "arm-cpu"))
     }
 
+    /// What is known of IBM's mainframes.
+    pub fn s390x() -> &'static Compat {
+        static S390: OnceLock<Compat> = OnceLock::new();
+        S390.get_or_init(|| Compat::read(S390X, "s390x-cpu"))
+    }
+
+    /// What is known of pSeries.
+    pub fn pseries() -> &'static Compat {
+        static PSERIES: OnceLock<Compat> = OnceLock::new();
+        PSERIES.get_or_init(|| Compat::read(PPC64, "powerpc64-cpu"))
+    }
+
     /// What is known of machines of this kind: of those with versions, `virt` is ARM's.
     pub fn about(machine: &str) -> &'static Compat {
-        if of_family(machine) == Some("virt") { Compat::arm() } else { Compat::pc() }
+        match of_family(machine) {
+            Some("virt") => Compat::arm(),
+            Some("s390-ccw-virtio") => Compat::s390x(),
+            Some("pseries") => Compat::pseries(),
+            _ => Compat::pc(),
+        }
     }
 
     /// The type of a CPU model.
@@ -107,7 +127,8 @@ impl Compat {
         let mut out = vec![device.to_string()];
         let card = device.strip_suffix("-transitional").unwrap_or(device);
         let card = card.strip_suffix("-non").unwrap_or(card);
-        if let Some(inner) = card.strip_suffix("-pci").filter(|c| c.starts_with("virtio-") || c.starts_with("vhost-")) {
+        let card = card.strip_suffix("-pci").or(card.strip_suffix("-ccw"));
+        if let Some(inner) = card.filter(|c| c.starts_with("virtio-") || c.starts_with("vhost-")) {
             out.push(format!("{inner}-device"));
         } else if let Some(inner) = device.strip_prefix("virtio-vga") {
             out.push(format!("virtio-gpu{inner}-device"));
@@ -132,7 +153,7 @@ impl Compat {
     pub fn board(&self, machine: &str) -> &[&'static str] {
         let board = match of_family(machine) {
             Some("pc-q35") => "q35",
-            Some("virt") => "virt",
+            Some(family @ ("virt" | "s390-ccw-virtio" | "pseries")) => family,
             _ => "pc",
         };
         self.boards.get(board).map_or(&[], Vec::as_slice)

@@ -67,3 +67,20 @@ fn arm_has_versions_too() {
     let cpu = Compat::arm().lineage(&Compat::arm().cpu("cortex-a72"));
     assert!(cpu.iter().any(|name| name == "arm-cpu"), "{cpu:?}");
 }
+
+#[test]
+fn mainframes_and_pseries_have_versions_too() {
+    let changed = |plan: &Plan, from: &str, to: &str| {
+        let changes = changes(plan, from, to).expect("known machine types");
+        changes.into_iter().map(|c| format!("{}.{}", c.device, c.property)).collect::<Vec<_>>()
+    };
+    // The card of a mainframe carries the same device as one of PCI.
+    let disk = plan(&["virtio-blk-ccw"]);
+    let found = changed(&disk, "s390-ccw-virtio-7.1", "s390-ccw-virtio-7.2");
+    assert_eq!(found, ["virtio-device.queue_reset"]);
+    let found = changed(&plan(&["virtio-net-pci"]), "pseries-10.0", "pseries-11.1");
+    assert!(found.contains(&"virtio-net-device.host_tunnel".to_string()), "{found:?}");
+    assert_eq!(newest("s390-ccw-virtio-7.2", Version::new(10, 2, 0)), Some("s390-ccw-virtio-10.2"));
+    assert_eq!(newest("pseries-7.2", Version::new(11, 1, 0)), Some("pseries-11.1"));
+    assert_eq!(super::changes(&disk, "s390-ccw-virtio-7.1", "pc-q35-7.2"), None);
+}
