@@ -2,9 +2,11 @@
 
 use super::Import;
 use super::element::Element;
+use super::machine::Machine;
 use super::options::{Options, is_on};
 use super::places::Made;
 use super::secrets::Password;
+use crate::diag::Span;
 
 impl Import {
     /// All displays, video devices, sound devices and audio backends.
@@ -63,6 +65,13 @@ impl Import {
 
     fn display(&mut self, argument: &super::Argument) {
         let mut options = argument.options("type");
+        if options.get("vnc").is_some() {
+            match self.vnc(options) {
+                Some(vnc) => self.devices.push(vnc),
+                None => self.through(argument),
+            }
+            return;
+        }
         let kind = options.take("type").unwrap_or_default();
         let mut graphics = Element::new("graphics").attr("type", &kind);
         match kind.as_str() {
@@ -103,7 +112,12 @@ impl Import {
                     graphics.push(Element::new("audio").attr("id", number));
                 }
             }
+            "spice-app" => return self.spice_app(argument.span, options),
             _ => {
+                if options.take_if("gl", |gl| Some(gl != "off")) == Some(true) {
+                    // Cards that draw with OpenGL do not start without.
+                    self.devices.push(Element::new("graphics").attr("type", "egl-headless"));
+                }
                 self.left_out(
                     argument.span,
                     format!(
@@ -116,6 +130,37 @@ impl Import {
         }
         self.devices.push(graphics);
         self.leave(&format!("-display {kind}"), options);
+    }
+
+    /// `-display spice-app`: SPICE on a socket of the machine's own, and a viewer that QEMU starts.
+    fn spice_app(&mut self, span: Span, mut options: Options) {
+        let is_spice = |d: &Element| d.name() == "graphics" && d.get("type") == Some("spice");
+        if !self.devices.iter().any(is_spice) {
+            let listen = Element::new("listen").attr("type", "socket");
+            self.devices.push(Element::new("graphics").attr("type", "spice").child(listen));
+        }
+        let gl = options.take_if("gl", |gl| Some(gl != "off"));
+        for spice in self.devices.iter_mut().filter(|d| is_spice(d)) {
+            spice.push_all(gl.map(|gl| Element::new("gl").attr("enable", if gl { "yes" } else { "no" })));
+        }
+        self.changed(span, "-display spice-app: SPICE on a socket of the machine; start the viewer yourself");
+        self.leave("-display spice-app", options);
+    }
+
+    /// Memory that a graphics card shares with the host has to be of the kind that can be shared.
+    pub fn shared_graphics(&mut self, machine: &mut Machine) {
+        let shares = |d: &Element| d.name() == "video" && d.find("model").is_some_and(|m| m.get("blob") == Some("on"));
+        if !self.devices.iter().any(shares) {
+            return;
+        }
+        if !machine.children.iter().any(|c| c.name() == "memoryBacking") {
+            machine.children.push(Element::new("memoryBacking"));
+        }
+        let Some(backing) = machine.children.iter_mut().find(|c| c.name() == "memoryBacking") else { return };
+        if !backing.has("source") {
+            backing.push(Element::new("source").attr("type", "memfd"));
+            self.changed(self.program_span, "blob=on: the memory becomes a memfd, for only such memory can be shared");
+        }
     }
 
     fn vnc(&mut self, mut options: Options) -> Option<Element> {
@@ -178,7 +223,7 @@ impl Import {
     }
 
     fn video(&mut self) {
-        let mut found = false;
+        let (mut found, mut second) = (false, None);
         for (place, mut device) in self.command.find("device", "driver") {
             let Some((model, primary)) = device.get("driver").and_then(video) else { continue };
             let apart = device.get("driver").is_some_and(|d| d.starts_with("vhost-user-"));
@@ -237,9 +282,13 @@ impl Import {
             if !settings.is_empty() {
                 video.push(settings);
             }
+            if !primary {
+                second = Some((device.span, driver.clone()));
+            }
             self.frontend(&mut video, &driver, device);
             self.devices.push(video);
-            self.has_video = true;
+            // Beside a card that is no VGA, QEMU still adds its own to a PC.
+            self.has_video |= primary || !self.is_x86();
         }
         let named = self.last("vga");
         let kind = match named.as_ref().and_then(|a| a.value.as_deref()) {
@@ -264,6 +313,12 @@ impl Import {
             let span = named.as_ref().map_or(crate::diag::Span::NONE, |a| a.span);
             self.frontend(&mut video, screen_of(kind), Options::at(span).made(Made::Screen));
             self.devices.push(video);
+            self.has_video = true;
+        }
+        if let Some((span, driver)) = second {
+            if !self.has_video {
+                self.changed(span, format!("{driver} becomes a VGA: in the format, the first screen of a PC is one"));
+            }
             self.has_video = true;
         }
         if !self.has_video && self.devices.iter().any(|d| d.name() == "graphics") {

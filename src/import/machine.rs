@@ -359,7 +359,15 @@ impl Import {
         if stateless {
             os.inside("loader").set("stateless", "yes");
         }
-        let bios = self.last("bios").and_then(|a| a.value).or_else(|| options.take("firmware"));
+        let bios = match self.last("bios") {
+            // RISC-V starts without: that is no file.
+            Some(argument) if argument.value.as_deref() == Some("none") => {
+                self.through(&argument);
+                None
+            }
+            Some(argument) => argument.value,
+            None => options.take("firmware"),
+        };
         match bios {
             // With flash, the firmware is there.
             Some(path) if path != "default" => os.push(Element::leaf("loader", self.path(&path)).attr("type", "rom")),

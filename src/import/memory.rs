@@ -4,6 +4,7 @@ use super::Import;
 use super::element::Element;
 use super::machine::Pieces;
 use super::options::{Options, is_on};
+use crate::diag::Span;
 use crate::vocab::{NumberSet, Value};
 use std::collections::BTreeMap;
 
@@ -32,10 +33,15 @@ pub struct Backend {
     pub align: Option<u64>,
     /// Whether it is persistent memory.
     pub pmem: bool,
+    /// Where the command line says it.
+    pub span: Option<Span>,
 }
 
 /// `memory-backend-memfd` of other names; what a RAM disk holds is memory, too.
 const RAM_DISKS: &[&str] = &["/dev/shm", "/dev/shm/"];
+
+/// KiB that virtio-mem adds at a time unless it is told: a huge page of the kernel's own (`virtio_mem_default_block_size`).
+const BLOCK: u64 = 2048;
 
 impl Import {
     /// `<maxMemory>`, `<memory>`, and what the memory is made of.
@@ -175,12 +181,13 @@ impl Import {
         self.command.mark(place);
         object.take("qom-type");
         object.take("id");
+        let span = Some(object.span);
         // An old name of the block, for guests that come from older machines; it is told to QEMU as it was for them.
         object.same("x-use-canonical-path-for-ramblock-id", &["off"]);
         object.same("merge", &["on"]);
         object.same("dump", &["on"]);
         object.same("reserve", &["off"]);
-        let mut out = Backend { kib: object.take_if("size", |s| kib(s, 1)), kind, ..Backend::default() };
+        let mut out = Backend { kib: object.take_if("size", |s| kib(s, 1)), kind, span, ..Backend::default() };
         out.path = object.take("mem-path");
         out.access = object.take_switch("share").map(|on| if on { "shared" } else { "private" });
         out.prealloc = object.take_switch("prealloc") == Some(true);
@@ -224,6 +231,9 @@ impl Import {
         } else if backends.iter().any(|(_, b)| plain_file(b) && b.access.is_none()) {
             pieces.backing.push(Element::new("source").attr("type", "file"));
         }
+        for (_, backend) in backends.iter().filter(|(_, b)| plain_file(b)) {
+            self.tell_memory_file(backend, ram_disk(backend));
+        }
         if same(&|b| b.access == first.access) {
             pieces.backing.extend(first.access.map(|mode| Element::new("access").attr("mode", mode)));
         } else {
@@ -250,6 +260,20 @@ impl Import {
             }
         }
         pieces.numatune = numatune(backends);
+    }
+
+    /// The file of memory has its place by the rules of the host, or none.
+    fn tell_memory_file(&mut self, backend: &Backend, in_ram: bool) {
+        let (Some(path), Some(span)) = (&backend.path, backend.span) else { return };
+        if path.contains("/libvirt/qemu/ram/") || path.contains("/virtc/") {
+            return;
+        }
+        let text = if in_ram {
+            format!("memory in mem-path={path}: a memfd, which is the same without a name among files")
+        } else {
+            format!("memory in mem-path={path}: the host's own folder for it is used")
+        };
+        self.changed(span, text);
     }
 
     /// Plugged-in memory: all of it in KiB, and the devices.
@@ -324,8 +348,17 @@ impl Import {
         if device.take_switch("unarmed") == Some(true) {
             target.push(Element::new("readonly"));
         }
-        target.push_all(device.take_if("block-size", |s| kib(s, 1)).map(|kib| unit("block", kib)));
+        let block = device.take_if("block-size", |s| kib(s, 1));
+        target.push_all(block.map(|kib| unit("block", kib)));
         if model == "virtio-mem" {
+            if block.is_none() {
+                let kib = backend.page.unwrap_or(0).max(BLOCK);
+                self.changed(
+                    device.span,
+                    format!("virtio-mem without block-size=: {kib} KiB, as QEMU chooses by itself"),
+                );
+                target.push(unit("block", kib));
+            }
             target.push(unit("requested", device.take_if("requested-size", |s| kib(s, 1)).unwrap_or(0)));
             device.same("prealloc", &["on"]);
         }

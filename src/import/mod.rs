@@ -147,6 +147,8 @@ struct Import {
     groups: BTreeMap<usize, Element>,
     /// When devices are made whose address is still open, by the numbers of their addresses.
     open: Vec<places::Made>,
+    /// Whether PCI devices get other places than QEMU gives them.
+    moved: bool,
     /// Whether the machine brings a USB controller of its own.
     on_board_usb: bool,
     /// Numbers of PCI functions on IBM's mainframes by the id of their device.
@@ -193,6 +195,7 @@ impl Import {
             pci_indexes: BTreeMap::new(),
             groups: BTreeMap::new(),
             open: Vec::new(),
+            moved: false,
             on_board_usb: false,
             zpci: BTreeMap::new(),
         };
@@ -229,6 +232,7 @@ impl Import {
         self.ports();
         self.redirection();
         self.displays();
+        self.shared_graphics(&mut machine);
         self.other_devices();
         self.hand_the_rest_through();
         self.places();

@@ -179,6 +179,19 @@ impl Import {
                 self.interface(&mut interface, &kind, driver_of(&name), card);
                 self.devices.push(interface);
             }
+            None if super::is_pci(driver_of(&name)) && self.root_bus().is_some() => {
+                // As a device of its own, it can be given the place that QEMU gives it.
+                let mut device = format!("{},netdev={id}", driver_of(&name));
+                if let Some(id) = card.take_any(&["id", "name"]) {
+                    device.push_str(&format!(",id={id}"));
+                }
+                for (key, value, _) in card.into_rest() {
+                    device.push_str(&format!(",{key}={value}"));
+                }
+                self.notes.push(argument.span, Fate::Through, format!("{}, as -device", argument.shown()));
+                self.hand("device", Some(device), argument.span);
+                self.last_made(argument.made());
+            }
             None => self.through(argument),
         }
     }

@@ -30,6 +30,7 @@ const OPEN: &str = "virtc:made";
 impl Import {
     /// `<address>` of a device that QEMU puts where it likes. It is filled in when all devices are known.
     pub fn open_place(&mut self, made: Made) -> Option<Element> {
+        self.moved |= self.board.starts_with("pseries");
         if !self.has_slots() {
             return None;
         }
@@ -80,6 +81,10 @@ impl Import {
 
     /// Fills in the addresses that were left open, and gives what is handed through its place among them.
     pub fn places(&mut self) {
+        if self.moved {
+            let text = "PCI devices without addr=: QEMU counts the slots of pSeries from 0 and the format from 1, so that the guest finds them one slot further";
+            self.changed(self.program_span, text);
+        }
         if !self.has_slots() {
             return;
         }

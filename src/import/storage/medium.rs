@@ -101,9 +101,14 @@ impl Import {
         drive.same("media", &["disk", "cdrom"]);
         medium.transient = drive.take_switch("snapshot") == Some(true);
         drive.same("file.locking", &["auto"]);
-        let probed = medium.driver.get("type").map(str::to_string).filter(|_| !below);
-        let format =
-            drive.take_any(&["format", "driver"]).or(probed).unwrap_or_else(|| self.guess(&medium, drive.span));
+        // A folder is a disk of FAT, whatever is said of the format above it.
+        let folder = medium.kind == "dir";
+        let probed = medium.driver.get("type").map(str::to_string).filter(|_| !below || folder);
+        let format = drive
+            .take_any(&["format", "driver"])
+            .filter(|_| !folder)
+            .or(probed)
+            .unwrap_or_else(|| self.guess(&medium, drive.span));
         medium.driver.set("type", format);
         medium.readonly |= drive.take_any(&["readonly", "read-only"]).is_some_and(|v| is_on(&v));
         if let Some(cache) = drive.take("cache") {

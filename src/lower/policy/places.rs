@@ -324,8 +324,13 @@ fn forbidden(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
         Closed::Entirely if matches!(place, "/var" | "/run") => {
             (!of_machines(&path, usage)).then_some("the programs of the host keep their own files there")
         }
-        // Media that a package brings.
-        Closed::Entirely if place == "/usr/share" && !usage.writes && !usage.whole() && secrets::is_image(&path) => {
+        // Media that a package brings, and the picture behind the boot menu.
+        Closed::Entirely
+            if place == "/usr/share"
+                && !usage.writes
+                && !usage.whole()
+                && (secrets::is_image(&path) || is_picture(&path)) =>
+        {
             None
         }
         Closed::Entirely => Some("it belongs to the system"),
@@ -454,6 +459,11 @@ pub(super) fn plain(path: &str) -> String {
 /// Whether `path` is `place` or below it.
 pub(super) fn is_below(path: &str, place: &str) -> bool {
     place == "/" || path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Whether a file is, by its name, a picture that the boot menu shows.
+fn is_picture(path: &str) -> bool {
+    [".jpg", ".jpeg", ".bmp"].iter().any(|end| path.ends_with(end))
 }
 
 #[cfg(test)]

@@ -1,0 +1,1 @@
+qemu-system-x86_64 -cpu host -enable-kvm -m 2048 -smp 2 -drive file=/srv/vm/jammy.img,if=virtio,format=qcow2 -drive file=/srv/vm/seed.iso,if=virtio,format=raw,readonly=on -device virtio-net-pci,netdev=net00 -netdev id=net00,type=user,hostfwd=tcp::2222-:22,net=192.168.76.0/24,dhcpstart=192.168.76.9,dns=1.1.1.1 -nographic -pidfile /run/vm.pid

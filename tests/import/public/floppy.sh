@@ -1,0 +1,1 @@
+qemu-system-i386 -fda dos.img -hda c.img -boot a -m 16 -cpu pentium -vga cirrus -audiodev pa,id=snd0 -device sb16,audiodev=snd0 -device adlib,audiodev=snd0 -machine pc,pcspk-audiodev=snd0 -rtc base=localtime -device ne2k_isa,netdev=n,iobase=0x300,irq=9 -netdev user,id=n -device isa-cirrus-vga

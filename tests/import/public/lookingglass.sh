@@ -1,0 +1,3 @@
+qemu-system-x86_64 -machine q35,accel=kvm -cpu host -m 8192 -device ivshmem-plain,memdev=ivshmem,bus=pcie.0 -object memory-backend-file,id=ivshmem,share=on,mem-path=/dev/shm/looking-glass,size=32M \
+ -device vfio-pci,host=0000:0a:00.0,rombar=0 -spice port=5900,addr=127.0.0.1,disable-ticketing -device virtio-serial-pci -chardev spicevmc,id=vdagent,name=vdagent -device virtserialport,chardev=vdagent,name=com.redhat.spice.0 \
+ -object input-linux,id=kbd1,evdev=/dev/input/by-id/usb-Logi-event-kbd,grab_all=on,repeat=on -object input-linux,id=mouse1,evdev=/dev/input/by-id/usb-Logi-event-mouse -device virtio-keyboard-pci -device virtio-mouse-pci -vga none -drive file=/dev/nvme0n1p4,format=raw,if=virtio,aio=native,cache.direct=on

@@ -1,0 +1,1 @@
+qemu-system-loongarch64 -m 4G -cpu la464 -machine virt -smp 4 -bios ./QEMU_EFI.fd -serial stdio -device virtio-gpu-pci -net nic -net user -device nec-usb-xhci,id=xhci,addr=0x1b -device usb-tablet,id=tablet,bus=xhci.0,port=1 -device usb-kbd,id=keyboard,bus=xhci.0,port=2 -hda archloong.qcow2

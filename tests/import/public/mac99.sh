@@ -1,0 +1,1 @@
+qemu-system-ppc -M mac99,via=pmu -m 512 -hda macos9.qcow2 -cdrom os9.iso -boot d -g 1024x768x32 -device sungem,netdev=n0 -netdev user,id=n0 -prom-env 'vga-ndrv?=true' -device usb-mouse -device usb-kbd

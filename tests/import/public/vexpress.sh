@@ -1,0 +1,1 @@
+qemu-system-arm -M vexpress-a9 -cpu cortex-a9 -m 512M -kernel zImage -dtb vexpress-v2p-ca9.dtb -append "root=/dev/mmcblk0 console=ttyAMA0" -sd rootfs.ext2 -net nic -net user,hostfwd=tcp::2222-:22 -nographic

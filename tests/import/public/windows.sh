@@ -1,0 +1,12 @@
+exec qemu-system-x86_64 -name "Windows 11",process=win11 -machine q35,smm=on,vmport=off,kernel_irqchip=on -global kvm-pit.lost_tick_policy=discard -global ICH9-LPC.disable_s3=1 \
+ -enable-kvm -cpu host,+hypervisor,+invtsc,l3-cache=on,migratable=no,hv_passthrough -smp cores=4,threads=2,sockets=1 -m 8G -rtc base=localtime,clock=host,driftfix=slew \
+ -device virtio-balloon -vga none -device qxl-vga,ram_size=65536,vram_size=65536,vgamem_mb=64,xres=1280,yres=800 -display none -device intel-hda -device hda-micro,audiodev=audio0 -audiodev spice,id=audio0 \
+ -device virtio-rng-pci,rng=rng0 -object rng-random,id=rng0,filename=/dev/urandom -spice disable-ticketing=on,port=5930,addr=127.0.0.1 -device virtio-serial-pci \
+ -chardev socket,id=agent0,path=/srv/vm/win-agent.sock,server=on,wait=off -device virtserialport,chardev=agent0,name=org.qemu.guest_agent.0 \
+ -chardev spicevmc,id=vdagent0,name=vdagent -device virtserialport,chardev=vdagent0,name=com.redhat.spice.0 \
+ -device qemu-xhci,id=spicepass -chardev spicevmc,id=usbredirchardev1,name=usbredir -device usb-redir,chardev=usbredirchardev1,id=usbredirdev1 \
+ -chardev spicevmc,id=usbredirchardev2,name=usbredir -device usb-redir,chardev=usbredirchardev2,id=usbredirdev2 -device usb-ehci,id=input -device usb-kbd,bus=input.0 -k en-us -device usb-tablet,bus=input.0 \
+ -device virtio-net,netdev=nic -netdev user,hostname=win11,hostfwd=tcp::22220-:22,id=nic -global driver=cfi.pflash01,property=secure,value=on \
+ -drive if=pflash,format=raw,unit=0,file=/usr/share/OVMF/OVMF_CODE_4M.secboot.fd,readonly=on -drive if=pflash,format=raw,unit=1,file=/srv/vm/OVMF_VARS.fd \
+ -drive media=cdrom,index=0,file=/srv/vm/win11.iso -drive media=cdrom,index=1,file=/srv/vm/virtio-win.iso -device virtio-blk-pci,drive=SystemDisk -drive id=SystemDisk,if=none,format=qcow2,file=/srv/vm/disk.qcow2,cache=writeback \
+ -chardev socket,id=chrtpm,path=/srv/vm/swtpm-sock -tpmdev emulator,id=tpm0,chardev=chrtpm -device tpm-tis,tpmdev=tpm0 -monitor none -serial mon:stdio 2>/dev/null
