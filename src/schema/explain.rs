@@ -386,6 +386,13 @@ impl<'r, 'd> Explainer<'r, 'd> {
     }
 
     pub fn missing_attributes(&mut self, me: &Parent<'_, '_>, missing: &[&AttrSlot]) {
+        if me.el.is("address") && me.above.is_some_and(|above| has_its_address_outside(above.el)) {
+            let message = "the address of the host's device belongs into <source>";
+            self.out.report(&codes::WRONG_PLACE, me.el.span(), message.to_string()).help(
+                "write <source>, this <address>, </source>; an <address> beside <source> is the device's place in the guest",
+            );
+            return;
+        }
         let el = tag(me.el);
         let mut names: Vec<&str> = missing.iter().map(|s| name_text(s.name)).collect();
         names.dedup();
@@ -427,6 +434,10 @@ impl<'r, 'd> Explainer<'r, 'd> {
     }
 
     pub fn missing_elements(&mut self, me: &Parent<'_, '_>, missing: &[&ChildSlot]) {
+        // Told at the address.
+        if has_its_address_outside(me.el) && matches!(missing, [one] if name_text(one.name) == "source") {
+            return;
+        }
         let name = |s: &&ChildSlot| match (name_text(s.name), s.min) {
             (name, 0 | 1) => format!("<{name}>"),
             (name, times) => format!("<{name}>, of which there are {times}"),
@@ -481,6 +492,12 @@ impl<'r, 'd> Explainer<'r, 'd> {
             let takes = |n: &&str| above.def.children().iter().any(|s| name_text(s.name) == *n && holds(s, text));
             meant(name, open_children(above).into_iter().filter(takes)).first().copied()
         });
+        // The value of the one element that has to be in it: `<vlan>10</vlan>`.
+        let needed = me.def.children().iter().filter(|s| s.min > 0 && me.states.of(s.guard) == State::Yes);
+        let inner = needed.filter(|s| me.el.child(name_text(s.name)).is_none()).find_map(|s| {
+            let takes = |a: &&AttrSlot| a.required && a.guard == 0 && !a.ty().is_free() && a.ty().accepts(text);
+            Some((name_text(s.name), name_text(s.element().attrs().iter().find(takes)?.name)))
+        });
         // `<os><firmware>efi</firmware>` for `<os firmware='efi'>`.
         let above = me.above.filter(|_| is_attribute_of(me));
         let help = match (attrs.as_slice(), children.as_slice(), fitting.as_slice()) {
@@ -489,6 +506,10 @@ impl<'r, 'd> Explainer<'r, 'd> {
                 format!("write <{above} {name}='{shown}'>, and remove <{name}>")
             }
             (.., [one]) => format!("write <{name} {}='{shown}'/>", name_text(one.name)),
+            _ if inner.is_some() => {
+                let (child, attr) = inner.unwrap_or_default();
+                format!("write <{name}><{child} {attr}='{shown}'/></{name}>")
+            }
             _ if sibling.is_some_and(|s| !s.is_empty()) => {
                 let sibling = sibling.unwrap_or_default();
                 format!("did you mean <{sibling}>{shown}</{sibling}>?")
@@ -627,4 +648,10 @@ impl<'r, 'd> Explainer<'r, 'd> {
         self.out.report(&codes::UNKNOWN_ELEMENT, el.span(), format!("{parent} has no element {child}")).help(help);
         None
     }
+}
+
+/// Whether a host device has the address that belongs into its `<source>` beside it: the guest's address has a type.
+fn has_its_address_outside(el: El<'_>) -> bool {
+    let untyped = || el.child("address").is_some_and(|address| address.peek("type").is_none());
+    el.is("hostdev") && el.child("source").is_none() && untyped()
 }

@@ -106,9 +106,11 @@ fn netdev(interface: &Interface, lx: &mut Lower<'_>) -> Option<Props> {
             let name = lx.must(source.network.clone(), "the network of the interface", interface.site);
             let Some(network) = network(&name, lx.env) else {
                 // A host of our own refuses this; libvirt would ask its networks.
-                let message =
-                    format!("the host facts hold no network '{name}': the command line has no such network card");
-                lx.warning(&network_codes::NO_NETWORK, interface.source.site, message).help(network_wanted(&name));
+                if !name.is_empty() {
+                    let message =
+                        format!("the host facts hold no network '{name}': the command line has no such network card");
+                    lx.warning(&network_codes::NO_NETWORK, interface.source.site, message).help(network_wanted(&name));
+                }
                 return None;
             };
             let bridge = network.port.as_ref().and_then(|p| p.bridge.clone()).or_else(|| network.bridge.clone());

@@ -148,6 +148,7 @@ fn format(source: &StorageSource, format: Format, readonly: bool, cx: &mut Cx<'_
         let help = match format {
             Format::Iso => "write type='raw'",
             Format::Dir | Format::Fat => "see `virtc schema disk/driver`",
+            _ if source.kind == StorageKind::Dir => "write <driver name='qemu' type='fat'/>",
             _ => "write type='raw' or type='qcow2', as the image is",
         };
         let span = of_format(source, cx);

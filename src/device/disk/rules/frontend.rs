@@ -254,7 +254,8 @@ pub fn iothreads(disk: &Disk, domain: &Domain, cx: &mut Cx<'_>) {
     }
     let address = disk.info.address_kind();
     if disk.bus() != Some(DiskBus::Virtio) || !matches!(address, Some(AddressKind::Pci | AddressKind::Ccw) | None) {
-        cx.error(&codes::IOTHREAD, site, "IOThreads serve a virtio disk on pci or ccw; this one is elsewhere");
+        cx.error(&codes::IOTHREAD, site, "IOThreads serve a virtio disk on pci or ccw; this one is elsewhere")
+            .help("take bus='virtio', or give the thread to the <driver> of a virtio-scsi controller");
     }
     if !driver.iothreads.is_empty() && !cx.has(Cap::VirtioBlkIothreadMapping) {
         cx.error(
