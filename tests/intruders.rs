@@ -2,6 +2,7 @@
 //! come to was decided before it was run.
 
 use crate::attacks::{QEMU, domain, errors};
+use crate::common::virtc;
 
 /// Tries each device against what is expected of it.
 fn try_all(attempts: &[(&str, &str)]) {
@@ -455,4 +456,97 @@ fn arguments_are_no_way_around() {
     }
     let all: Vec<(&str, &str)> = all.iter().map(|(end, expected)| (end.as_str(), *expected)).collect();
     try_ends(&all);
+}
+
+/// A script of thirty lines can name more text than the host has memory.
+#[test]
+fn scripts_that_double_themselves_come_to_an_end() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let text = |item: &dyn Fn(usize) -> String| (1..40).map(item).collect::<String>();
+    let doubled = text(&|i| format!("A{i}=\"$A{}$A{}\"\n", i - 1, i - 1));
+    let listed = "A=(x)\n".to_string() + &"A=(\"${A[@]}\" \"${A[@]}\")\n".repeat(40);
+    let repeated = format!("A={}\n", "x".repeat(1 << 20)) + &"B=\"$A$A$A$A$A$A$A$A\"\n".repeat(200);
+    for script in [format!("A0=x\n{doubled}"), listed, repeated] {
+        let file = dir.path().join("start.sh");
+        std::fs::write(&file, format!("{script}qemu-system-x86_64 -append \"$A39$A$B\"\n")).expect("written");
+        let began = std::time::Instant::now();
+        let out = virtc().args(["import", "argv"]).arg(&file).output().expect("virtc");
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(1) && said.contains("longer than 32 MiB"), "{:?} {said:.300}", out.status);
+        assert!(began.elapsed() < std::time::Duration::from_secs(60));
+    }
+}
+
+/// Whose account a label may name: nobody's whose files the guest is not to have.
+#[test]
+fn accounts_of_others_are_not_lent() {
+    let labelled = |label: &str| {
+        domain(QEMU, "", &format!("<seclabel type='static' model='dac'><label>{label}</label></seclabel>"))
+    };
+    for label in
+        ["virtc-bob:virtc-bob", "qemu:virtc-bob", "postgres:postgres", "www-data:www-data", "systemd-network:kvm"]
+    {
+        assert_eq!(errors("", &labelled(label)), ["VC1403"], "{label}");
+        assert_eq!(errors_with_consent(&labelled(label)), [""; 0], "{label}");
+    }
+    for label in ["virtc-vm:virtc-vm", "qemu:kvm", "libvirt-qemu:kvm", "+64055:+64055", "alice:alice", "nobody:users"] {
+        assert_eq!(errors("", &labelled(label)), [""; 0], "{label}");
+    }
+}
+
+fn errors_with_consent(text: &str) -> Vec<&'static str> {
+    errors("security { allow-unconfined #true; }", text)
+}
+
+/// A template is read by root, and its contents are the guest's: what a tenant has made is copied at the start, by who looks for links.
+#[test]
+fn templates_of_tenants_are_copied_with_care() {
+    use std::os::unix::fs::{chown, symlink};
+    let dir = tempfile::tempdir().expect("a folder");
+    let at = |name: &str| dir.path().join(name);
+    let built = |template: &str, store: &str| {
+        let nvram = format!(
+            "<loader readonly='yes' type='pflash'>/usr/share/OVMF/OVMF_CODE.fd</loader><nvram template='{template}'>{store}</nvram></os>"
+        );
+        let text = domain(QEMU, "", "<features><acpi/></features>").replace("</os>", &nvram);
+        std::fs::write(at("vm.xml"), text).expect("written");
+        let _ = std::fs::remove_dir_all(at("out"));
+        let out = virtc().current_dir(dir.path()).args(["build", "vm.xml", "-o", "out"]).output().expect("virtc");
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let text = |name: &str| std::fs::read_to_string(at("out/usr").join(name)).expect("a file of the tree");
+        (text("lib/tmpfiles.d/virtc-vm.conf"), text("lib/systemd/system/virtc-vm.service"))
+    };
+    let line = "ExecStartPre=+/usr/lib/virtc/qmp copy /usr/share/virtc/vm/plan.json\n";
+    let (files, unit) = built("/usr/share/OVMF/OVMF_VARS.fd", "/srv/vm_VARS.fd");
+    assert!(files.contains("\nC /srv/vm_VARS.fd ") && !unit.contains("qmp copy"), "{files}{unit}");
+    let (files, unit) = built("/srv/tenant/vars.fd", "/srv/vm_VARS.fd");
+    assert!(!files.contains("C /srv") && unit.contains(line), "{files}{unit}");
+    if !crate::common::is_root() {
+        return;
+    }
+    std::fs::create_dir_all(at("host")).expect("made");
+    std::fs::create_dir_all(at("tenant")).expect("made");
+    std::fs::write(at("host/shadow"), "a secret").expect("written");
+    std::fs::write(at("tenant/vars.fd"), "variables").expect("written");
+    symlink(at("host"), at("tenant/link")).expect("planted");
+    chown(at("tenant"), Some(64_999), None).expect("given away");
+    let text = |path: std::path::PathBuf| path.to_str().expect("text").to_string();
+    let copied = |template: &str, store: &str| {
+        built(&text(at(template)), &text(at(store)));
+        let plan = at("out/usr/share/virtc/vm/plan.json");
+        // The account is one that every host has.
+        let json = std::fs::read_to_string(&plan).expect("a plan");
+        std::fs::write(&plan, json.replace("\"virtc-vm\"", "\"+64998\"")).expect("written");
+        let out = std::process::Command::new(env!("CARGO_BIN_EXE_virtc-qmp")).arg("copy").arg(&plan).output();
+        let out = out.expect("the helper");
+        (out.status.success(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let (done, said) = copied("tenant/link/shadow", "state/a.fd");
+    assert!(!done && said.contains("symbolic link") && !at("state/a.fd").exists(), "{said}");
+    let (done, said) = copied("tenant/vars.fd", "tenant/link/b.fd");
+    assert!(!done && said.contains("symbolic link") && !at("host/b.fd").exists(), "{said}");
+    let (done, said) = copied("tenant/vars.fd", "state/c.fd");
+    assert!(done, "{said}");
+    assert_eq!(std::fs::read_to_string(at("state/c.fd")).expect("the store"), "variables");
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&at("state/c.fd").metadata().expect("the store")), 64_998);
 }

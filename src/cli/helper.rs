@@ -11,7 +11,7 @@ pub const PACKAGE: &str = "virtc-common";
 
 /// Whether a unit calls it.
 pub fn is_called(text: &str) -> bool {
-    text.contains("=/usr/lib/virtc/qmp ") || text.contains("=-/usr/lib/virtc/qmp ")
+    ["=", "=-", "=+", "=-+"].iter().any(|prefix| text.contains(&format!("{prefix}/usr/lib/virtc/qmp ")))
 }
 
 /// The helper beside this virtc, or the one that is installed with it.

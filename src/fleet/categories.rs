@@ -119,7 +119,7 @@ fn replace(plan: &mut Plan, wanted: &str, found: &str) {
 }
 
 /// The pair of categories of a context: `c1,c2`, the lower one first; none if it has no pair.
-pub(super) fn pair(context: &str) -> Option<String> {
+pub fn pair(context: &str) -> Option<String> {
     let (_, set) = context.splitn(4, ':').nth(3)?.split_once(':')?;
     let (a, b) = set.split_once(',')?;
     let number = |c: &str| c.strip_prefix('c')?.parse::<u32>().ok();

@@ -157,8 +157,60 @@ const MIGHTY_GROUPS: &[&str] = &[
 /// programs, adm, disk, kmem, wheel, sudo, backup, shadow, staff.
 const MIGHTY_NUMBERS: &[u32] = &[0, 1, 2, 3, 4, 6, 9, 10, 15, 27, 34, 42, 50];
 
-/// Refuses root, unless the host allows it.
+/// Accounts of the programs of a host, whose files a guest would have.
+const OF_PROGRAMS: &[&str] = &[
+    "_apt",
+    "apache",
+    "backup",
+    "bin",
+    "chrony",
+    "daemon",
+    "dbus",
+    "ftp",
+    "games",
+    "irc",
+    "list",
+    "lp",
+    "mail",
+    "man",
+    "messagebus",
+    "mysql",
+    "named",
+    "news",
+    "nginx",
+    "ntp",
+    "polkitd",
+    "postfix",
+    "postgres",
+    "proxy",
+    "redis",
+    "rpc",
+    "sshd",
+    "sync",
+    "sys",
+    "syslog",
+    "tss",
+    "uucp",
+    "uuidd",
+    "www-data",
+];
+
+/// Refuses the accounts of others, unless the host allows it.
 fn allowed_owner(lx: &mut Lower<'_>, user: &str, group: &str, label: &Seclabel) -> bool {
+    let own = account::of(&lx.plan.name);
+    let other = |name: &str| name.starts_with("virtc-") && name != own;
+    let program = |name: &str| OF_PROGRAMS.contains(&name) || name.starts_with("systemd-");
+    let whose = match () {
+        () if other(user) || other(group) => Some("another machine"),
+        () if program(user) => Some("a program of the host"),
+        () => None,
+    };
+    if let Some(whose) = whose.filter(|_| !lx.env.host.security.allow_unconfined && lx.env.is_guardian()) {
+        let message = format!("the label '{user}:{group}' of model 'dac' would give the guest the files of {whose}");
+        lx.error(&codes::FORBIDDEN_LABEL, label.site, message)
+            .help("leave the <seclabel> out: the machine gets an account of its own; or allow it in the host facts: security { allow-unconfined #true; }");
+        return false;
+    }
     let number = |name: &str| name.trim_start_matches('+').parse::<u32>().ok();
     let root = |name: &str| name == "root" || number(name) == Some(0);
     let mighty = MIGHTY_GROUPS.contains(&group) || number(group).is_some_and(|n| MIGHTY_NUMBERS.contains(&n));

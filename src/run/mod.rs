@@ -41,6 +41,7 @@ mod trampoline;
 mod view;
 
 pub use errors::{Fault, fault};
+pub use prepare::copy_templates;
 pub use start::{Machine, debian_package, start};
 pub use supervise::Outcome;
 pub use trampoline::{EXEC, exec};

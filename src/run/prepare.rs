@@ -7,6 +7,7 @@ use super::process::{self, ProcessRef};
 use super::registry::Registry;
 use super::{Options, groups, links, profiles, shaping};
 use crate::diag::codes::run as codes;
+use crate::emit::tmpfiles::is_copied_at_start;
 use crate::plan::{DirectoryRole, Overlay, Plan, Secret};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -56,6 +57,16 @@ pub(super) fn prepare(
     }
     for socket in &plan.sockets {
         free_socket(Path::new(&socket.path), journal)?;
+    }
+    Ok(())
+}
+
+/// Makes the files of a plan that are copied from a template which others than root can have made, for the account of the
+/// machine. Those that are there stay.
+pub fn copy_templates(plan: &Plan) -> Result<(), Fault> {
+    let account = own::account(plan)?;
+    for file in plan.files.iter().filter(|file| is_copied_at_start(file)) {
+        make_file(Path::new(&file.path), file.template.as_deref().map(Path::new), account.as_ref())?;
     }
     Ok(())
 }

@@ -1,11 +1,13 @@
 //! `/usr/lib/virtc/qmp`: what the unit of a machine asks of its QEMU, through a monitor that is the unit's alone.
 //!
 //! systemd runs it as the account of the machine, under the same confinement, with `$MAINPID` in the environment. It sends
-//! no signal and needs no capability: what it cannot do by asking, systemd does. Only `links` is root's: it speaks with nobody.
+//! no signal and needs no capability: what it cannot do by asking, systemd does. Only `alone`, `copy` and `links` are root's: they
+//! speak with nobody.
 
 // A program of the rim.
 #![allow(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod alone;
 mod commands;
 mod links;
 mod main_process;
@@ -27,6 +29,8 @@ usage: qmp wait SOCKET SECONDS [--paused]   wait until the guest runs, or until 
                                             count how long requests to a disk take
        qmp usb VENDOR:PRODUCT|BUS-PORT      fail if no such USB device is plugged in
        qmp remove FILE|FOLDER...            remove files, and the files in folders
+       qmp alone PLAN                       as root: fail if another machine of the host has the identity of this one
+       qmp copy PLAN                        as root: make the files that are copied from templates
        qmp links PLAN                       as root: give the machine what its files are that lie behind links";
 
 fn main() -> ExitCode {
@@ -56,6 +60,8 @@ fn run(words: &[&str]) -> Option<Result<(), String>> {
         ["histogram", socket, disk, bins] => commands::histogram(socket, disk, bins),
         ["usb", name] => commands::usb(Path::new(USB_DEVICES), name, until("5")?),
         ["remove", paths @ ..] if !paths.is_empty() => commands::remove(paths),
+        ["alone", plan] => alone::check(plan),
+        ["copy", plan] => commands::copy(plan),
         ["links", plan] => links::follow(plan),
         _ => return None,
     })

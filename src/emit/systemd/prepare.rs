@@ -34,6 +34,11 @@ pub fn before(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_
         return;
     }
     let mut pre = Commands { key: "ExecStartPre", fit, lines };
+    // Before the first of its processes, and before its profile replaces one of the same name.
+    let confined = plan.confinement.apparmor.is_some() || plan.confinement.selinux.is_some();
+    if confined || !plan.confinement.own_account {
+        pre.run("+", HELPER, &["alone", &format!("/{}", names.share("plan.json"))], &Cause::default());
+    }
     if plan.access.iter().any(|a| a.process == process.id && a.may_be_behind_link()) {
         pre.run("-+", HELPER, &["links", &format!("/{}", names.share("plan.json"))], &Cause::default());
     }
@@ -44,6 +49,10 @@ pub fn before(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_
         // Fails where there is no AppArmor; where there is, AppArmorProfile= fails when this has.
         let file = format!("/etc/apparmor.d/libvirt/{name}");
         pre.run("-+", "/usr/sbin/apparmor_parser", &["--replace", &file], &apparmor.cause);
+    }
+    let copied = plan.files.iter().find(|file| tmpfiles::is_copied_at_start(file));
+    if let Some(file) = copied.filter(|_| process.role == Role::Qemu) {
+        pre.run("+", HELPER, &["copy", &format!("/{}", names.share("plan.json"))], &file.cause);
     }
     if tmpfiles::is_needed(plan) {
         // A file that cannot be prepared may be usable as it is; if it is not, QEMU says so.

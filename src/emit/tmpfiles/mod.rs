@@ -14,7 +14,9 @@ use super::selinux;
 use super::template::{Fields, Templates};
 use crate::diag::Diagnostics;
 use crate::escape::{AccountName, Escaped, TmpfilesLine, TmpfilesPath, TmpfilesPattern, TmpfilesSource, UnitText};
-use crate::plan::{Access, Cause, Directory, DirectoryRole, Instance, OwnerRule, PathKind, Plan, Role, Sharing};
+use crate::plan::{
+    Access, Cause, Directory, DirectoryRole, Instance, NewFile, OwnerRule, PathKind, Plan, Role, Sharing,
+};
 use crate::vocab::nodes::is_node;
 use std::collections::BTreeSet;
 
@@ -59,6 +61,19 @@ pub fn lines(plan: &Plan, diags: &mut Diagnostics) -> Vec<String> {
     Writer::new(plan, diags).write().into_iter().map(|(_, line)| format!("{line}\n")).collect()
 }
 
+/// Where only root puts files.
+const OF_ROOT: &[&str] = &["/usr/share", "/usr/lib", "/nix/store", "/gnu/store"];
+
+/// Whether a file is copied at the start by virtc's own helper: somebody else than root may have put links on the way to its
+/// template, and systemd-tmpfiles would read what they lead to.
+pub fn is_copied_at_start(file: &NewFile) -> bool {
+    let of_root = |path: &str| {
+        let plain = !path.split('/').any(|part| part == "..");
+        plain && OF_ROOT.iter().any(|place| path.strip_prefix(place).is_some_and(|rest| rest.starts_with('/')))
+    };
+    file.template.as_deref().is_some_and(|template| !of_root(template))
+}
+
 type Line = Escaped<TmpfilesLine>;
 
 struct Writer<'a, 'b> {
@@ -85,7 +100,7 @@ impl<'a, 'b> Writer<'a, 'b> {
         }
         for file in &plan.files {
             self.parents(&file.path, &file.cause);
-            if let Some(template) = &file.template {
+            if let Some(template) = file.template.as_ref().filter(|_| !is_copied_at_start(file)) {
                 self.copy(&file.path, template, &file.cause);
             }
         }

@@ -5,6 +5,10 @@ use super::{Shell, Value};
 use crate::diag::Span;
 use crate::import::source::line::PROCESS;
 
+/// How much text variables may become in one script, in bytes: a command line has two million at most, and a variable that doubles
+/// itself is soon larger than the memory.
+const MOST: usize = 32 << 20;
+
 impl Shell<'_> {
     /// The fields that a word becomes.
     pub(super) fn fields(&self, word: &Raw) -> Result<Vec<String>, Fault> {
@@ -56,8 +60,24 @@ impl Shell<'_> {
             && !matches!(name, "0" | "PWD" | "BASH_SOURCE" | "#" | "@" | "*" | "?" | "$" | "!")
     }
 
-    /// The values of a variable: more than one if it is an array.
+    /// The values of a variable, as long as the script is not out to fill the memory.
     fn variable(&self, variable: &Variable) -> Result<Vec<String>, Fault> {
+        let values = if self.spent.get() > MOST { Vec::new() } else { self.values(variable)? };
+        // A value takes some memory, whatever it is.
+        let length: usize = values.iter().map(|value| value.len() + 64).sum();
+        self.spent.set(self.spent.get().saturating_add(length));
+        if self.spent.get() <= MOST {
+            return Ok(values);
+        }
+        Err(Fault {
+            span: variable.span,
+            what: format!("'${}' makes the text of the script longer than {} MiB", variable.name, MOST >> 20),
+            help: format!("take out what repeats a variable, or {PROCESS}"),
+        })
+    }
+
+    /// The values of a variable: more than one if it is an array.
+    fn values(&self, variable: &Variable) -> Result<Vec<String>, Fault> {
         let name = variable.name.as_str();
         let values = match self.variables.get(name) {
             Some(Value::One(text)) => Some(vec![text.clone()]),

@@ -10,6 +10,7 @@ use super::program;
 use crate::diag::codes::inputs::{ARGV, ARGV_LEFT_OUT};
 use crate::diag::{Diagnostics, Span};
 use lex::{Raw, Token};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a variable holds.
@@ -59,6 +60,8 @@ pub(super) struct Shell<'a> {
     unset: BTreeSet<String>,
     faults: Vec<Fault>,
     notes: Vec<(Span, String)>,
+    /// How much text variables have become so far, in bytes.
+    spent: Cell<usize>,
 }
 
 /// The QEMU command lines of a script that stands at `span` of the source.
@@ -86,6 +89,7 @@ impl<'a> Shell<'a> {
             unset: BTreeSet::new(),
             faults: Vec::new(),
             notes: Vec::new(),
+            spent: Cell::new(0),
         }
     }
 
