@@ -121,7 +121,7 @@ fn variables(lx: &Lower<'_>) -> Vec<Text> {
 fn use_of_variable(name: &str) -> Use {
     let has = |words: &[&str]| words.iter().any(|word| name.contains(word));
     match () {
-        () if has(&["PULSE", "PIPEWIRE", "AUDIO", "JACK"]) => Use::Audio,
+        () if has(&["PULSE", "PIPEWIRE", "AUDIO", "JACK", "QEMU_PA_"]) => Use::Audio,
         () if has(&["DISPLAY", "XAUTHORITY", "XDG_RUNTIME"]) => Use::Display,
         () => Use::Disk,
     }
