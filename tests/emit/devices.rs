@@ -35,7 +35,7 @@ const FOUND_IN_THE_LAB: &[(&str, &str, &str)] = &[
     ("nvme", "usr/lib/systemd", "LimitMEMLOCK=1140850688\n"),
     ("nvme", "usr/lib/systemd", "DeviceAllow=char-vfio rw\n"),
     ("nvme", "usr/lib/udev", "devices/0000:00:12.0\", OWNER=\"virtc-nvme\", MODE=\"0600\""),
-    ("link", "usr/lib/systemd", "ExecStartPre=-+/usr/lib/virtc/qmp links /usr/share/virtc/link/plan.json\n"),
+    ("link", "usr/lib/systemd", "ExecStartPre=+/usr/lib/virtc/qmp alone /usr/share/virtc/link/plan.json links\n"),
     ("link", "usr/lib/systemd", "BindPaths=-/srv/near/link.img\n"),
     ("pty", "etc/apparmor.d", "  /dev/pts/[0-9]* rw,\n"),
     ("hugepages-memfd", "etc/apparmor.d", "  / rw,\n"),

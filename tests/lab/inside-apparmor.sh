@@ -60,9 +60,10 @@ if virtc=/mnt/share/virtc; "$virtc" --version >/tmp/check.log 2>&1; then
   check "virtc stop" "$virtc" stop lab-r
   check "it was shut down by ACPI" grep -aq 'powering off' $R/serial
   check "its profile has gone with it" bash -c "! grep -q '^$profile ' /sys/kernel/security/apparmor/profiles"
-  chmod 0666 /dev/hpet
-  sed 's#</domain>#<qemu:commandline><qemu:arg value="-object"/><qemu:arg value="rng-random,id=x,filename=/dev/hpet"/></qemu:commandline></domain>#' /mnt/share/runner.xml >$R/more.xml
-  check "a device that nobody asked for is refused" bash -c "! $virtc run -d $R/more.xml >$R/said 2>&1 && cat $R/said && tr -d '\n │' <$R/said | grep -q '/dev/hpet.*Operationnotpermitted'"
+  # The timer of the board, by a name that says nothing.
+  mknod -m 0666 /dev/lab-timer c 10 228
+  sed 's#</domain>#<qemu:commandline><qemu:arg value="-object"/><qemu:arg value="rng-random,id=x,filename=/dev/lab-timer"/></qemu:commandline></domain>#' /mnt/share/runner.xml >$R/more.xml
+  check "a device that nobody asked for is refused" bash -c "! $virtc run -d $R/more.xml >$R/said 2>&1 && cat $R/said && tr -d '\n │' <$R/said | grep -q '/dev/lab-timer.*Operationnotpermitted'"
   check "nothing is left of it" bash -c '! ls -d /run/virtc/lab-r /run/virtc/.machines/lab-r* && ! systemctl list-units --no-legend "virtc-run-*" | grep .'
 else
   echo "SKIP: the runner: this virtc does not run in the lab: $(tail -1 /tmp/check.log)"

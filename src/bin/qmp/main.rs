@@ -29,7 +29,8 @@ usage: qmp wait SOCKET SECONDS [--paused]   wait until the guest runs, or until 
                                             count how long requests to a disk take
        qmp usb VENDOR:PRODUCT|BUS-PORT      fail if no such USB device is plugged in
        qmp remove FILE|FOLDER...            remove files, and the files in folders
-       qmp alone PLAN                       as root: fail if another machine of the host has the identity of this one
+       qmp alone PLAN [links]               as root: fail if another machine of the host has the identity of this one;
+                                            do what `links` does
        qmp copy PLAN                        as root: make the files that are copied from templates
        qmp links PLAN                       as root: give the machine what its files are that lie behind links";
 
@@ -61,6 +62,10 @@ fn run(words: &[&str]) -> Option<Result<(), String>> {
         ["usb", name] => commands::usb(Path::new(USB_DEVICES), name, until("5")?),
         ["remove", paths @ ..] if !paths.is_empty() => commands::remove(paths),
         ["alone", plan] => alone::check(plan),
+        ["alone", plan, "links"] => alone::check(plan).inspect(|()| {
+            // A file that cannot be given may be usable as it is; if it is not, QEMU says so.
+            let _ = links::follow(plan).inspect_err(|why| eprintln!("qmp: {}", printable(why)));
+        }),
         ["copy", plan] => commands::copy(plan),
         ["links", plan] => links::follow(plan),
         _ => return None,

@@ -36,11 +36,14 @@ pub fn before(plan: &Plan, process: &Process, names: &Names, fit: &mut Fitter<'_
     let mut pre = Commands { key: "ExecStartPre", fit, lines };
     // Before the first of its processes, and before its profile replaces one of the same name.
     let confined = plan.confinement.apparmor.is_some() || plan.confinement.selinux.is_some();
-    if confined || !plan.confinement.own_account {
-        pre.run("+", HELPER, &["alone", &format!("/{}", names.share("plan.json"))], &Cause::default());
-    }
-    if plan.access.iter().any(|a| a.process == process.id && a.may_be_behind_link()) {
-        pre.run("-+", HELPER, &["links", &format!("/{}", names.share("plan.json"))], &Cause::default());
+    let alone = confined || !plan.confinement.own_account;
+    let links = plan.access.iter().any(|a| a.process == process.id && a.may_be_behind_link());
+    let file = format!("/{}", names.share("plan.json"));
+    match (alone, links) {
+        (true, true) => pre.run("+", HELPER, &["alone", &file, "links"], &Cause::default()),
+        (true, false) => pre.run("+", HELPER, &["alone", &file], &Cause::default()),
+        (false, true) => pre.run("-+", HELPER, &["links", &file], &Cause::default()),
+        (false, false) => {}
     }
     // Helpers start first, under child profiles of the same file.
     if let Some(apparmor) = plan.confinement.apparmor.as_ref().filter(|a| a.generated)

@@ -86,13 +86,14 @@ fn handed(lx: &Lower<'_>) -> Vec<Text> {
         if FREE.contains(&switch) {
             continue;
         }
-        for (key, text) in options(&arg.value) {
+        let unix = arg.value.contains("unix");
+        for (place, (key, text)) in options(&arg.value).into_iter().enumerate() {
             // The guest finds a file of fw_cfg by its name, which only looks like a path.
-            let name = switch == "fw_cfg" && matches!(key.as_str(), "" | "name");
+            let name = switch == "fw_cfg" && (key == "name" || (place == 0 && key.is_empty()));
             if name || WORDS.contains(&key.as_str()) || PROGRAMS.contains(&key.as_str()) {
                 continue;
             }
-            let socket = arg.value.contains("unix") || key.contains("sock");
+            let socket = unix || key.contains("sock");
             out.push(Text { site: arg.site, what: "qemu:commandline", text, of: use_of(switch, &key), socket });
         }
     }
