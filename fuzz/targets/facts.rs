@@ -19,9 +19,9 @@ fuzz_target!(|text: &str| {
     }
     host::qemu_conf::import(text, Host::default(), &|_| true, &mut diags());
     if let Some(caps) = virtc::caps::read(text.as_bytes(), &mut diags()) {
-        let written = virtc::caps::compact::write(&caps);
+        let written = virtc::caps::compact_write::write(&caps);
         let again = virtc::caps::compact::read(&written, &mut diags()).expect("what was written can be read");
-        assert_eq!(virtc::caps::compact::write(&again), written);
+        assert_eq!(virtc::caps::compact_write::write(&again), written);
     }
     virtc::denial::records(text);
 });
