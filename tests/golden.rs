@@ -57,7 +57,6 @@ fn systemd_verifies_every_unit_without_a_word() {
 fn a_person_can_read_the_unit_of_a_server() {
     let unit =
         std::fs::read_to_string(root().join("golden/usr/lib/systemd/system/virtc-server.service")).expect("a unit");
-    // One line of them looks whether another machine has this one's identity.
     assert!(unit.lines().count() <= 90, "{} lines", unit.lines().count());
     let long: Vec<&str> = unit.lines().filter(|l| l.chars().count() > 160 && !l.contains("'{")).collect();
     assert!(long.is_empty(), "{long:?}");

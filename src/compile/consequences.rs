@@ -223,13 +223,12 @@ fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
     // What an element lacks that is one too many is in the first one.
     let twice: Vec<Span> = errors.iter().filter(|(_, c)| **c == schema::DUPLICATE).map(|(s, _)| *s).collect();
     let lacks = [&schema::MISSING_ELEMENT, &schema::MISSING_ATTRIBUTE];
-    // What stands in an element and does not belong there was meant for what it lacks, and its help says what that is.
-    let instead = stands_instead(doc, diags);
+    let with_text = with_text(doc, diags);
     diags.retain(|_, d| {
         let second = lacks.contains(&d.code) && twice.iter().any(|s| s.start <= d.span.start && d.span.end <= s.end);
         let device = |s: &Span| s.start <= d.span.start && d.span.end <= s.end;
         let follows = second
-            || instead.contains(&(d.span.start, d.code == &schema::MISSING_ELEMENT)) && lacks.contains(&d.code)
+            || with_text.contains(&d.span.start) && lacks.contains(&d.code)
             || d.code == &NOT_BY_QEMU && unsuitable.iter().any(device)
             || OF_ONE_PLACE.iter().any(|(one, other)| d.code == *one && errors.contains(&(d.span, *other)));
         let missed = strange && d.code == &machine_codes::MEMORY && d.span == root.span();
@@ -238,29 +237,14 @@ fn once(doc: &Document<'_>, diags: &mut Diagnostics) {
     });
 }
 
-/// The elements, by where they begin, of which something stands where it does not belong: text, or an attribute of which nobody
-/// knows what was meant. Whether elements that they lack (or attributes) may have been meant.
-fn stands_instead(doc: &Document<'_>, diags: &Diagnostics) -> BTreeSet<(u32, bool)> {
-    let mut found = BTreeSet::new();
-    let strange = |d: &&Diagnostic| {
-        // With a fix, it is another attribute, or belongs elsewhere.
-        let open = d.code == &schema::UNKNOWN_ATTRIBUTE && d.edits.is_empty();
-        d.severity == Severity::Error && (open || [&schema::WRONG_VARIANT, &schema::UNEXPECTED_TEXT].contains(&d.code))
-    };
-    for d in diags.iter().filter(strange) {
-        let holds = |of: Span| of.start <= d.span.start && d.span.end <= of.end;
-        // The innermost is the last to begin.
-        let Some(el) = doc.elements().filter(|e| holds(e.whole())).max_by_key(|e| e.whole().start) else { continue };
-        let text = d.code == &schema::UNEXPECTED_TEXT;
-        let attribute = !text && holds(el.span()) && el.span() != d.span;
-        if text || attribute {
-            found.insert((el.span().start, false));
-        }
-        if text || attribute && d.code == &schema::WRONG_VARIANT && el.children().next().is_none() {
-            found.insert((el.span().start, true));
-        }
-    }
-    found
+/// The elements, by where they begin, in which text stands that was meant for what they lack: the help of that fault says how it
+/// is written. (What an attribute that does not belong was meant for, nobody knows: what the element lacks is told beside it.)
+fn with_text(doc: &Document<'_>, diags: &Diagnostics) -> BTreeSet<u32> {
+    let texts = diags.iter().filter(|d| d.severity == Severity::Error && d.code == &schema::UNEXPECTED_TEXT);
+    let holds = |of: Span, d: &Diagnostic| of.start <= d.span.start && d.span.end <= of.end;
+    // The innermost is the last to begin.
+    let element = |d| doc.elements().filter(|e| holds(e.whole(), d)).max_by_key(|e| e.whole().start);
+    texts.filter_map(element).map(|el| el.span().start).collect()
 }
 
 /// Makes the report of a domain that does not compile worth reading: nothing twice, no remarks that only matter to one that does,

@@ -94,7 +94,7 @@ pub const LISTENING: &[&str] = &[
 ];
 
 /// Folders of users that are hidden, and open.
-const OPEN: &[&str] = &[".local", ".cache", ".var", ".libvirt"];
+const OPEN: &[&str] = &[".local", ".cache", ".var"];
 
 /// Why the path is closed for its name; none if it is not.
 pub fn closed(path: &str, usage: &Usage<'_>) -> Option<&'static str> {
