@@ -21,6 +21,7 @@ use super::deploy::{changes, tree_of};
 use super::installed::{OWNER, Tree};
 use super::{Exit, Shared, complain, helper};
 use crate::emit::manifest::SHARE;
+use crate::emit::selinux;
 use crate::emit::systemd;
 use crate::emit::{Artifact, Templates};
 use crate::fleet::inventory::Present;
@@ -91,8 +92,7 @@ fn with_owner(args: &Args, tree: &Tree) -> Vec<Artifact> {
 fn contexts(files: &[Artifact]) -> Vec<(String, String)> {
     let of = |file: &Artifact| {
         let folder = file.path.strip_prefix(SHARE)?.strip_prefix('/')?.strip_suffix("/selinux/labels")?;
-        let line = file.contents.lines().find(|line| line.contains("\t(the processes)\t"))?;
-        Some((folder.to_string(), line.split('\t').next()?.to_string()))
+        Some((folder.to_string(), selinux::process_context(&file.contents)?.to_string()))
     };
     files.iter().filter_map(of).collect()
 }

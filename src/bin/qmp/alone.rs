@@ -3,14 +3,13 @@
 //! and at what another manager of machines runs.
 
 use std::path::Path;
-use virtc::emit::manifest;
+use virtc::emit::{manifest, selinux};
 use virtc::fleet::categories::pair;
 use virtc::plan::Plan;
 
 /// Looks at the machines whose folders lie beside that of the plan, and at the processes of the host.
 pub fn check(file: &str) -> Result<(), String> {
-    let text = std::fs::read(file).map_err(|e| format!("{file}: {e}"))?;
-    let plan = Plan::read(&text).map_err(|e| format!("{file}: {e}"))?;
+    let plan = crate::plan(file)?;
     let mut faults = Vec::new();
     if let Some(own) = Path::new(file).parent() {
         installed(&plan, own, &mut faults);
@@ -29,14 +28,12 @@ fn installed(plan: &Plan, own: &Path, faults: &mut Vec<String>) {
     for folder in beside.map(|entry| entry.path()).filter(|path| path != own) {
         let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let Ok(other) = std::fs::read(folder.join(manifest::FILE)) else { continue };
-        let Ok(other) = serde_json::from_slice::<manifest::Manifest>(&other) else { continue };
+        let Ok(other) = manifest::Manifest::read(&other) else { continue };
         if other.uuid == plan.uuid {
             faults.push(format!("{name}, which is on this host, has the same UUID {}", plan.uuid));
         }
         let labels = std::fs::read_to_string(folder.join("selinux/labels")).unwrap_or_default();
-        let context =
-            labels.lines().filter(|line| line.ends_with("(the processes)")).find_map(|l| l.split('\t').next());
-        if let (Some(own), Some(other)) = (categories(plan), context.and_then(pair))
+        if let (Some(own), Some(other)) = (categories(plan), selinux::process_context(&labels).and_then(pair))
             && own == other
         {
             faults.push(format!("{name}, which is on this host, has the same SELinux categories {own}"));
@@ -115,7 +112,8 @@ mod tests {
         plan.confinement.own_account = true;
         let process = "system_u:system_r:svirt_t:s0:c1,c2".to_string();
         plan.confinement.selinux = Some(Selinux { process, ..Selinux::default() });
-        let manifest = |uuid: &str| manifest::Manifest { uuid: uuid.into(), ..manifest::Manifest::default() };
+        let version = manifest::Manifest::VERSION;
+        let manifest = |uuid: &str| manifest::Manifest { version, uuid: uuid.into(), ..manifest::Manifest::default() };
         let found = |plan: &Plan, uuid: &str, labels: &str, owner: &str| {
             std::fs::write(other.join(manifest::FILE), serde_json::to_vec(&manifest(uuid)).unwrap()).unwrap();
             std::fs::write(other.join("selinux/labels"), labels).unwrap();
@@ -127,9 +125,12 @@ mod tests {
             installed(plan, &own, &mut faults);
             faults.join("\n")
         };
-        assert_eq!(found(&plan, "v", "svirt:x:y:s0:c1,c3\t-\t(the processes)\n", "virtc-other"), "");
+        assert_eq!(found(&plan, "v", "svirt:x:y:s0:c1,c3\t-\t(the processes)\tseclabel (line 9)\n", "virtc-other"), "");
         assert!(found(&plan, "u", "", "virtc-other").contains("same UUID"));
-        assert!(found(&plan, "v", "a:b:c:s0:c1,c2\t-\t(the processes)\n", "virtc-other").contains("categories c1,c2"));
+        assert!(
+            found(&plan, "v", "a:b:c:s0:c1,c2\t-\t(the processes)\tseclabel (line 9)\n", "virtc-other")
+                .contains("categories c1,c2")
+        );
         plan.confinement.user = Some("virtc-other".into());
         plan.confinement.own_account = false;
         assert!(found(&plan, "v", "", "virtc-other").contains("the account virtc-other"));

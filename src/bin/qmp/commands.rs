@@ -8,13 +8,10 @@ use serde_json::{Value, json};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use virtc::plan::Plan;
 
 /// Makes the files of a machine that are copied from templates.
 pub fn copy(file: &str) -> Result<(), String> {
-    let text = std::fs::read(file).map_err(|e| format!("{file}: {e}"))?;
-    let plan = Plan::read(&text).map_err(|e| format!("{file}: {e}"))?;
-    virtc::run::copy_templates(&plan).map_err(|fault| fault.message.clone())
+    virtc::run::copy_templates(&crate::plan(file)?).map_err(|fault| fault.message.clone())
 }
 
 /// How long QEMU has for an answer that needs no work.

@@ -20,8 +20,7 @@ const MOST: usize = 40;
 
 /// Finds what lies behind links, and gives it to the machine.
 pub fn follow(file: &str) -> Result<(), String> {
-    let text = std::fs::read(file).map_err(|e| format!("{file}: {e}"))?;
-    let mut plan: Plan = Plan::read(&text).map_err(|e| format!("{file}: {e}"))?;
+    let mut plan = crate::plan(file)?;
     let (mut found, mut faults) = (Vec::new(), Vec::new());
     for access in plan.access.iter().filter(|a| a.may_be_behind_link()) {
         match target(Path::new(&access.path)) {

@@ -16,6 +16,7 @@ mod monitor;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+use virtc::plan::Plan;
 
 /// Where the kernel lists USB devices.
 const USB_DEVICES: &str = "/sys/bus/usb/devices";
@@ -70,6 +71,12 @@ fn run(words: &[&str]) -> Option<Result<(), String>> {
         ["links", plan] => links::follow(plan),
         _ => return None,
     })
+}
+
+/// The plan of a machine.
+fn plan(file: &str) -> Result<Plan, String> {
+    let text = std::fs::read(file).map_err(|e| format!("{file}: {e}"))?;
+    Plan::read(&text).map_err(|e| format!("{file}: {e}"))
 }
 
 fn until(seconds: &str) -> Option<Instant> {

@@ -25,6 +25,15 @@ pub fn context_of<'a>(selinux: &'a Selinux, access: &'a Access) -> Option<&'a st
     }
 }
 
+/// What stands for a path in the row of the processes in the table of labels.
+const OF_PROCESSES: &str = "(the processes)";
+
+/// The context of a machine's processes, as its table of labels (`selinux/labels`) has it.
+pub fn process_context(labels: &str) -> Option<&str> {
+    let columns = labels.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    columns.filter(|columns| columns.get(2) == Some(&OF_PROCESSES)).find_map(|columns| columns.first().copied())
+}
+
 /// All SELinux artifacts; nothing when the domain is not confined by it.
 pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagnostics) -> Vec<Artifact> {
     let Some(selinux) = &plan.confinement.selinux else { return Vec::new() };
@@ -33,7 +42,7 @@ pub fn emit(plan: &Plan, names: &Names, templates: &Templates, diags: &mut Diagn
     let Some(process) = fit.fit::<SelinuxContext>(&selinux.process, &selinux.cause) else { return out };
 
     let mut labels = Traced::plain("# context\trestore\tpath\treason\n");
-    let of_processes = format!("{process}\t-\t(the processes)\t{}", cause_text(&selinux.cause, &mut fit));
+    let of_processes = format!("{process}\t-\t{OF_PROCESSES}\t{}", cause_text(&selinux.cause, &mut fit));
     labels.push(&of_processes, &selinux.cause);
     labels.push_str("\n");
     let mut files: BTreeMap<&str, (&Access, &str)> = BTreeMap::new();
