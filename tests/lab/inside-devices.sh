@@ -9,7 +9,7 @@
 #   unproved: it is only tried when it is named
 #   fails:    it does not start, and what is said about it
 #   quit:     the guest cannot hear the power button: it is ended before (yes), or by the stop (no)
-#   after:    a command that succeeds when it has stopped
+#   after:    a command that succeeds when it has stopped, or has not started
 #   denied:   what may be denied
 #   run:      why it does not run by `virtc run`, where it does not
 #   session:  yes, where a user may have it as well as root
@@ -97,7 +97,8 @@ batch() {
     if [ -n "$(said $n fails)" ]; then
       check "$n: does not start" [ "$(cat /tmp/started.$n)" != 0 ]
       (cat /tmp/start.$n; words $n) >/tmp/words
-      check "$n: says $(said $n fails)" grep -Eq "$(said $n fails)" /tmp/words 
+      check "$n: says $(said $n fails)" grep -Eq "$(said $n fails)" /tmp/words
+      each $n after
       continue
     fi
     if [ "$(cat /tmp/started.$n)" = 0 ]; then ok "$n: starts"; else not "$n: starts"; sed 's/^/# /' /tmp/start.$n; journal $n; [ ! -e $L/$n.serial ] || tail -3 $L/$n.serial | cut -c1-120 | sed "s/^/# $n: /"; denials | tail -5 | cut -c1-400 | sed 's/^/# /'; continue; fi

@@ -38,5 +38,10 @@ check "the kernel says that SELinux denied the ptrace" bash -c 'dmesg | grep -E 
 denials | tail -30 | sed 's/^.*avc/# avc/'
 stop_guests
 denials | tail -30 | sed 's/^.*avc/# avc/'
+# A machine that was copied by hand, with another UUID and the categories of guest a.
+c=/usr/share/virtc/lab-c; mkdir -p $c/selinux; cp /usr/share/virtc/lab-a/selinux/labels $c/selinux/
+sed 's/"uuid": "[^"]*"/"uuid": "0a1b2c3d-0000-4000-8000-0000000000cc"/' /usr/share/virtc/lab-a/manifest.json >$c/manifest.json
+check "a machine with the categories of another does not start" bash -c '! systemctl start virtc-lab-a'
+check "it says whose they are" bash -c 'journalctl -q -o cat -u virtc-lab-a | grep -q "lab-c, which is on this host, has the same SELinux categories"'
 check "the disk keeps the label of its machine" bash -c "stat -c %C $L/a.img | grep -q svirt_image_t"
 echo done
