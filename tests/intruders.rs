@@ -5,9 +5,10 @@ use crate::attacks::{QEMU, domain, errors};
 use crate::common::virtc;
 
 /// Tries each device against what is expected of it.
-fn try_all(attempts: &[(&str, &str)]) {
+fn try_all<S: AsRef<str>>(attempts: &[(S, &str)]) {
     let mut wrong = Vec::new();
     for (device, expected) in attempts {
+        let device = device.as_ref();
         let found = errors("", &domain(QEMU, device, ""));
         let fits = if expected.is_empty() { found.is_empty() } else { found.contains(expected) };
         if !fits {
@@ -199,7 +200,6 @@ fn every_name_of_a_disk_is_judged() {
     .into_iter()
     .map(|(source, more, expected)| (disk(source, more), expected))
     .collect();
-    let all: Vec<(&str, &str)> = all.iter().map(|(device, expected)| (device.as_str(), *expected)).collect();
     try_all(&all);
     let named = |kind: &str, source: &str| {
         let format = if kind == "dir" { "fat" } else { "raw" };
@@ -225,7 +225,6 @@ fn every_name_of_a_disk_is_judged() {
     .into_iter()
     .map(|(kind, source, expected)| (named(kind, source), expected))
     .collect();
-    let all: Vec<(&str, &str)> = all.iter().map(|(device, expected)| (device.as_str(), *expected)).collect();
     try_all(&all);
 }
 
