@@ -12,6 +12,10 @@ use virtc::vocab::Arch;
 
 /// A domain with these devices, compiled for a standalone machine or as libvirt would.
 fn compiled(devices: &str, target: Target) -> Compiled {
+    compiled_on(&Host::default(), devices, target)
+}
+
+fn compiled_on(host: &Host, devices: &str, target: Target) -> Compiled {
     let text = format!(
         "<domain type='qemu'><name>vm</name><memory unit='MiB'>64</memory>\
          <memoryBacking><source type='memfd'/><access mode='shared'/></memoryBacking>\
@@ -19,7 +23,7 @@ fn compiled(devices: &str, target: Target) -> Compiled {
     );
     let caps = profiles::named("qemu-7.2", Arch::X86_64).expect("an embedded profile");
     let options = Options { target, ..Options::default() };
-    compile(text.as_bytes(), &Host::default(), &caps, &options, Until::Planned)
+    compile(text.as_bytes(), host, &caps, &options, Until::Planned)
 }
 
 fn plan(devices: &str) -> Plan {
@@ -215,4 +219,30 @@ fn the_helper_of_reservations_may_give_up_rights() {
     let unit = std::fs::read_to_string(out.join("usr/lib/systemd/system/virtc-lun-pr-helper0.service")).unwrap();
     assert!(unit.contains("\nUser=root\n") && unit.contains("CapabilityBoundingSet=CAP_DAC_OVERRIDE "), "{unit}");
     assert!(!unit.contains("AmbientCapabilities"), "{unit}");
+}
+
+#[test]
+fn an_iscsi_pool_says_where_it_is() {
+    let on = |inner: &str| {
+        let facts = format!(
+            "host-facts version=1\nmachine {{\n arch \"x86_64\"\n}}\nstorage-pool \"san\" type=\"iscsi\" {{\n{inner}\n volume \"unit:0:0:2\" type=\"block\" path=\"/dev/sdz\"\n}}\n"
+        );
+        let mut diags = virtc::diag::Diagnostics::new();
+        let host = virtc::host::read(&facts, &mut diags);
+        assert!(diags.iter().next().is_none(), "{facts}");
+        let disk = "<disk type='volume'><driver name='qemu' type='raw'/><source pool='san' volume='unit:0:0:2' mode='direct'/>\
+            <target dev='vda' bus='virtio'/></disk>";
+        compiled_on(&host, disk, Target::Standalone)
+    };
+    let whole = on(" host \"h.example\"\n device \"iqn.2026-01.example:a\"").plan.expect("a plan");
+    let line = argv(&whole);
+    assert!(line.contains("h.example:3260") && line.contains("iqn.2026-01.example:a"), "{line}");
+    for part in [" host \"h.example\"", " device \"iqn.2026-01.example:a\""] {
+        let told = on(part);
+        let messages: Vec<&str> = told.diags.iter().map(|d| d.message.as_str()).collect();
+        assert!(
+            told.plan.is_none() && messages.iter().any(|m| m.contains("which target of which host")),
+            "{messages:?}"
+        );
+    }
 }
