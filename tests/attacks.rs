@@ -442,7 +442,6 @@ fn no_input_keeps_the_compiler() {
 /// Twice as much takes about twice as long: what once grew with the square.
 #[test]
 fn time_grows_with_the_input() {
-    use std::time::{Duration, Instant};
     type Shape = fn(usize) -> String;
     let shapes: [(&str, Shape); 24] = [
         ("namespaces", |n| {
@@ -534,15 +533,40 @@ fn time_grows_with_the_input() {
         ("labels", |n| domain(QEMU, "", &"<seclabel type='none' model='m'/>".repeat(n / 4))),
     ];
     for (name, shape) in shapes {
-        let time = |n: usize| {
-            let text = shape(n);
-            let began = Instant::now();
-            on("", &text);
-            began.elapsed()
-        };
-        let (small, large) = (time(4000), time(16_000));
-        assert!(large < small * 12 + Duration::from_millis(1500), "{name}: {small:?}, then {large:?}");
+        grows(name, shape, |text| drop(on("", text)));
     }
+}
+
+/// Four times as much takes four times as long, or hardly any time.
+fn grows(name: &str, shape: impl Fn(usize) -> String, run: impl Fn(&str)) {
+    use std::time::{Duration, Instant};
+    let time = |n: usize| {
+        let text = shape(n);
+        let began = Instant::now();
+        run(&text);
+        began.elapsed()
+    };
+    let (small, large) = (time(4000), time(16_000));
+    assert!(large < small * 12 + Duration::from_millis(1500), "{name}: {small:?}, then {large:?}");
+}
+
+#[test]
+fn time_of_import_grows_with_the_command() {
+    let line = |one: fn(usize) -> String| {
+        move |n: usize| format!("qemu-system-x86_64 -m 64 {}\n", (0..n / 16).map(one).collect::<String>())
+    };
+    let import = |text: &str| {
+        let mut diags = virtc::diag::Diagnostics::new();
+        let lines = virtc::import::command_lines(text.as_bytes(), &Default::default(), &mut diags);
+        let imported = lines.first().map(|line| virtc::import::domain(line, "/", &|_| None));
+        assert!(imported.is_some_and(|i| !i.xml.is_empty()));
+    };
+    let drive = |i| format!(" -drive file=/srv/d{i},if=none,id=d{i} -device virtio-blk-pci,drive=d{i}");
+    let card = |i| format!(" -netdev user,id=n{i} -device e1000,netdev=n{i}");
+    let serial = |i| format!(" -chardev pty,id=c{i} -device isa-serial,chardev=c{i}");
+    grows("drives", line(drive), import);
+    grows("cards", line(card), import);
+    grows("serial ports", line(serial), import);
 }
 
 /// A built tree of one machine in a folder.

@@ -34,6 +34,13 @@ impl Argument {
         Options::of(&Word::new(text, self.value_span), implied).made(self.made())
     }
 
+    /// Whether one of its options can have this value. It is asked of each argument before its options are read, because there may
+    /// be thousands; a value with what options and JSON write otherwise is not looked for.
+    fn may_hold(&self, value: &str) -> bool {
+        let text = self.value.as_deref().unwrap_or_default();
+        value.contains([',', '"', '\\']) || text.contains('\\') || text.contains(value)
+    }
+
     /// When QEMU makes a device of it.
     pub fn made(&self) -> Option<Made> {
         let json = self.value.as_deref().is_some_and(|v| v.trim_start().starts_with('{'));
@@ -130,19 +137,29 @@ impl Command {
 
     /// The places of the arguments of a switch that are not used yet, with their options.
     pub fn find(&self, switch: &str, implied: &str) -> Vec<(usize, Options)> {
-        let open = self.0.iter().enumerate().filter(|(_, a)| !a.used && a.switch == switch && a.value.is_some());
-        open.map(|(i, a)| (i, a.options(implied))).collect()
+        self.search(switch, implied, |a| !a.used).collect()
     }
 
     /// The place and options of the argument of a switch whose option `key` has this value.
     pub fn find_by(&self, switch: &str, implied: &str, key: &str, value: &str) -> Option<(usize, Options)> {
-        self.find(switch, implied).into_iter().find(|(_, options)| options.get(key) == Some(value))
+        let open = |a: &Argument| !a.used && a.may_hold(value);
+        self.search(switch, implied, open).find(|(_, options)| options.get(key) == Some(value))
     }
 
     /// The same of all arguments, whether they are used or not.
     pub fn any_by(&self, switch: &str, implied: &str, key: &str, value: &str) -> Option<(usize, Options)> {
-        let all = self.0.iter().enumerate().filter(|(_, a)| a.switch == switch && a.value.is_some());
-        all.map(|(i, a)| (i, a.options(implied))).find(|(_, options)| options.get(key) == Some(value))
+        self.search(switch, implied, |a| a.may_hold(value)).find(|(_, options)| options.get(key) == Some(value))
+    }
+
+    /// The places and options of those arguments of a switch that have some and come into question.
+    fn search<'a>(
+        &'a self,
+        switch: &'a str,
+        implied: &'a str,
+        fits: impl Fn(&Argument) -> bool + 'a,
+    ) -> impl Iterator<Item = (usize, Options)> + 'a {
+        let all = self.0.iter().enumerate().filter(move |(_, a)| a.switch == switch && a.value.is_some() && fits(a));
+        all.map(move |(i, a)| (i, a.options(implied)))
     }
 
     /// An argument by its place.

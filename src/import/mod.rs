@@ -40,7 +40,7 @@ use command::{Argument, Command};
 use element::Element;
 use note::{Fate, Notes};
 use options::Options;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use through::Through;
 
 /// What an import gives.
@@ -98,8 +98,8 @@ struct Import {
     pci: BTreeMap<String, u32>,
     /// Indexes of other controllers by `type id`.
     controllers: BTreeMap<(&'static str, String), u32>,
-    /// How many targets of a prefix are in use (`vd`, `sd`, `hd`, `fd`).
-    targets: BTreeMap<&'static str, Vec<String>>,
+    /// The targets of a prefix that are in use (`vd`, `sd`, `hd`, `fd`).
+    targets: BTreeMap<&'static str, Targets>,
     /// Whether any device has a boot index; `<boot>` of the whole domain is then not allowed.
     boot_order: bool,
     /// What is added to a boot index: the format counts from 1.
@@ -456,16 +456,26 @@ impl Import {
 
     /// A name for the guest's view of a disk that nobody else has: `vda`, `sdb`. Some places are fixed by name.
     fn target(&mut self, prefix: &'static str, wanted: Option<usize>) -> String {
-        let used = self.targets.entry(prefix).or_default();
-        let mut index = wanted.unwrap_or(0);
+        let targets = self.targets.entry(prefix).or_default();
+        let mut index = wanted.unwrap_or(targets.free);
         let mut name = format!("{prefix}{}", letters(index));
-        while used.contains(&name) {
+        while !targets.used.insert(name.clone()) {
             index += 1;
             name = format!("{prefix}{}", letters(index));
         }
-        used.push(name.clone());
+        if wanted.is_none() {
+            targets.free = index + 1;
+        }
         name
     }
+}
+
+/// Names for the guest's view of disks with one prefix.
+#[derive(Default)]
+struct Targets {
+    used: BTreeSet<String>,
+    /// Those before this one are in use.
+    free: usize,
 }
 
 /// `a` to `z`, `aa` to `zz`, … for 0 and up.

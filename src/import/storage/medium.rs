@@ -74,8 +74,7 @@ const FORMATS: &[&str] =
 
 impl Import {
     pub(super) fn medium(&mut self, id: &str) -> Option<Medium> {
-        let drives = self.command.find("drive", "");
-        match drives.into_iter().find(|(_, d)| d.get("id") == Some(id)) {
+        match self.command.find_by("drive", "", "id", id) {
             Some((place, mut drive)) => {
                 ["if", "id", "index", "bus", "unit"].iter().for_each(|key| drop(drive.take(key)));
                 self.drive(&mut drive, place)

@@ -136,10 +136,10 @@ impl Import {
     fn namespace(&mut self, device: &mut Options) -> String {
         let bus = device.take("bus").unwrap_or_default();
         let controller = self.controllers.get(&("nvme", bus)).copied().unwrap_or(0);
-        let used = self.targets.entry("nvme").or_default();
+        let used = &mut self.targets.entry("nvme").or_default().used;
         let name = |n: u64| format!("nvme{controller}n{n}");
         let number = device.take_number("nsid").or_else(|| (1..).find(|n| !used.contains(&name(*n)))).unwrap_or(1);
-        used.push(name(number));
+        used.insert(name(number));
         name(number)
     }
 
