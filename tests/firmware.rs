@@ -3,7 +3,7 @@
 use virtc::caps::profiles;
 use virtc::compile::{Compiled, Until, compile};
 use virtc::emit::argv::tokens;
-use virtc::host::{DescriptorFile, Host};
+use virtc::host::{DescriptorFile, Host, InstanceMode};
 use virtc::plan::{Plan, Target};
 use virtc::stage::Options;
 use virtc::vocab::{Arch, Release};
@@ -46,13 +46,17 @@ fn compiled(os: &str, target: Target) -> Compiled {
 }
 
 fn compiled_as(os: &str, target: Target, define: bool) -> Compiled {
+    compiled_on(&host(), os, target, define)
+}
+
+fn compiled_on(host: &Host, os: &str, target: Target, define: bool) -> Compiled {
     let text = format!(
         "<domain type='qemu'><name>vm</name><memory unit='MiB'>64</memory><os{os}</os><features><acpi/></features></domain>"
     )
     .replace("TYPE", "<type arch='x86_64' machine='q35'>hvm</type>");
     let caps = profiles::named("qemu-10.0", Arch::X86_64).expect("an embedded profile");
     let options = Options { target, define, ..Options::default() };
-    compile(text.as_bytes(), &host(), &caps, &options, Until::Planned)
+    compile(text.as_bytes(), host, &caps, &options, Until::Planned)
 }
 
 fn plan(os: &str, target: Target) -> Plan {
@@ -117,4 +121,28 @@ fn what_keeps_no_variables_or_keeps_them_elsewhere_takes_no_store() {
             assert!(compiled(os, target).plan.is_none(), "compiles: {os}");
         }
     }
+}
+
+/// Nobody but root has the folder of the system's stores; libvirt's own answer is not this.
+#[test]
+fn a_machine_of_a_user_has_its_variables_in_the_home() {
+    let mut host = host();
+    host.instance.mode = InstanceMode::Session;
+    let of = |host: &Host, os: &str, target| compiled_on(host, os, target, true).plan.expect("a plan");
+    let unit = |plan: &Plan| {
+        let (mut diags, templates) = (virtc::diag::Diagnostics::new(), virtc::emit::Templates::built_in());
+        let tree = virtc::emit::all(plan, &virtc::emit::Extras::default(), &templates, &mut diags);
+        tree.into_iter().find(|a| a.path.ends_with("/virtc-vm.service")).expect("a unit").contents
+    };
+    let flash = unit(&of(&host, " firmware='efi'>TYPE<nvram format='raw'/>", Target::Standalone));
+    let made = "ExecStartPre=/bin/mkdir -p -m 0700 %h/.local/state/virtc/nvram\n";
+    assert!(flash.contains(made), "{flash}");
+    assert!(flash.contains("ExecStartPre=-/bin/cp -n -- /vars.fd %h/.local/state/virtc/nvram/vm_VARS.fd\n"), "{flash}");
+    let memory = unit(&of(&host, " firmware='efi'>TYPE<varstore/>", Target::Standalone));
+    assert!(memory.contains(made) && memory.contains("/vars.json %h/.local/state/virtc/nvram/vm.json\n"), "{memory}");
+    // Facts that name another folder hold.
+    host.directories.nvram = "/srv/vars".into();
+    let told = unit(&of(&host, " firmware='efi'>TYPE<nvram format='raw'/>", Target::Standalone));
+    assert!(told.contains("ExecStartPre=-/bin/cp -n -- /vars.fd /srv/vars/vm_VARS.fd\n"), "{told}");
+    assert!(argv(&of(&host, " firmware='efi'>TYPE<nvram format='raw'/>", TODAY)).contains("/srv/vars/vm_VARS.fd"));
 }

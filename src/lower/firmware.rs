@@ -5,7 +5,7 @@ use crate::device::storage::lower as storage;
 use crate::diag::codes::machine as codes;
 use crate::domain::os::{AcpiTableKind, FirmwareFormat, LoaderKind, Nvram, SmbiosMode};
 use crate::domain::sysinfo::{SysinfoKind, Table};
-use crate::plan::{Need, NewFile, Prop, Props, Use};
+use crate::plan::{Cause, Directory, DirectoryRole, Need, NewFile, Prop, Props, Use};
 use crate::stage::Quirk;
 use crate::stage::{Grant, Lower};
 use crate::vocab::YesNo;
@@ -78,12 +78,7 @@ pub fn pflash(lx: &mut Lower<'_>) {
             let path = path.to_string();
             lx.touch(&path, Grant::IMAGE, Use::Nvram, nvram.site, "nvram");
             let cause = lx.cause(nvram.site, "nvram");
-            lx.plan.files.push(NewFile {
-                path: path.clone(),
-                usage: Use::Nvram,
-                template: nvram.template.clone(),
-                cause,
-            });
+            store(&path, nvram.template.clone(), cause, lx);
             Some(file_node(&path))
         }
         (Some(source), None) => {
@@ -165,13 +160,25 @@ pub fn loader(lx: &mut Lower<'_>) {
     variables(lx);
 }
 
+/// A file of variables that is made at the first start, in a folder that virtc makes if it is its own.
+fn store(path: &str, template: Option<String>, cause: Cause, lx: &mut Lower<'_>) {
+    let folder = path.rsplit_once('/').map(|(folder, _)| folder).filter(|folder| folder.starts_with("/var/lib/virtc/"));
+    lx.plan.directories.extend(folder.map(|folder| Directory {
+        role: DirectoryRole::State,
+        path: folder.to_string(),
+        mode: 0o700,
+        cause: cause.clone(),
+    }));
+    lx.plan.files.push(NewFile { path: path.to_string(), usage: Use::Nvram, template, cause });
+}
+
 /// The device that keeps the variables of UEFI in a file of its own.
 fn variables(lx: &mut Lower<'_>) {
     let Some(store) = lx.domain.os.as_ref().and_then(|os| os.varstore.clone()) else { return };
     let Some(path) = store.path else { return };
     lx.touch(&path, Grant::IMAGE, Use::Nvram, store.site, "varstore");
     let cause = lx.cause(store.site, "varstore");
-    lx.plan.files.push(NewFile { path: path.clone(), usage: Use::Nvram, template: store.template, cause });
+    self::store(&path, store.template, cause, lx);
     let driver = if lx.machine.arch.is_x86() { "uefi-vars-x64" } else { "uefi-vars-sysbus" };
     let mut props = Props::driver(driver);
     props.set("jsonfile", path);

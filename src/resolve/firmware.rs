@@ -11,7 +11,7 @@ use crate::domain::os::{
     FirmwareFeature, FirmwareFeatureName, FirmwareFormat, FirmwareKind, Loader, LoaderKind, Nvram, Os,
 };
 use crate::domain::security::LaunchKind;
-use crate::host::{Distribution, Fact, Host};
+use crate::host::{Directories, Distribution, Fact, Host, InstanceMode};
 use crate::stage::{Cx, Machine, Quirk};
 use crate::vocab::{OnOff, YesNo};
 use crate::xml::Site;
@@ -451,13 +451,22 @@ fn by_custom(os: &mut Os, how: Choice, cx: &Cx<'_>) {
     loader.format.get_or_insert(FirmwareFormat::Raw);
 }
 
+/// The folder of variable stores. Nobody but root has the one that is usual; in a session virtc's own stands for it, which is in
+/// the user's home.
+fn stores(cx: &Cx<'_>, of: fn(&Directories) -> &String) -> String {
+    let host = cx.env.host;
+    let usual = of(&host.directories) == of(&Directories::default());
+    let own = usual && host.instance.mode == InstanceMode::Session && !cx.env.has_parent();
+    if own { "/var/lib/virtc/nvram".to_string() } else { of(&host.directories).clone() }
+}
+
 /// Where QEMU keeps the variables itself.
 fn uefi_variables(os: &mut Os, name: &str, cx: &Cx<'_>) {
     let Some(loader) = &os.loader else { return };
     if let Some(store) = &mut os.varstore
         && loader.path.is_some()
     {
-        store.path.get_or_insert_with(|| format!("{}/{name}.json", cx.env.host.directories.varstore));
+        store.path.get_or_insert_with(|| format!("{}/{name}.json", stores(cx, |d| &d.varstore)));
     }
 }
 
@@ -496,7 +505,7 @@ fn variable_store(os: &mut Os, name: &str, how: Choice, cx: &Cx<'_>) {
         _ if format == FirmwareFormat::Qcow2 => "qcow2",
         _ => "fd",
     };
-    let path = format!("{}/{name}_VARS.{extension}", cx.env.host.directories.nvram);
+    let path = format!("{}/{name}_VARS.{extension}", stores(cx, |d| &d.nvram));
     match &mut nvram.source {
         Some(source) if source.kind == StorageKind::File => source.location = Location::Path(path),
         _ => nvram.path = Some(path),

@@ -29,9 +29,9 @@ cp /mnt/share/guest $L/
 [ -z "$(ls /mnt/share/root)" ] || { tar -C /mnt/share/root -c . | tar -C / -x --keep-directory-symlink --no-same-owner; ldconfig; }
 if ls /mnt/share/modules/*.ko >/dev/null 2>&1; then mkdir /lib/modules/$(uname -r)/extra; cp /mnt/share/modules/*.ko /lib/modules/$(uname -r)/extra/; depmod; fi
 # A user of his own, with a systemd of his own; the lab has no pam_systemd, which would say where his run-time directory is.
-R=/run S=/var/lib
+R=/run S=/var/lib INSTANCE=system
 if [ "$HOW" = session ] || [ "$HOW" = user ]; then
-  useradd -m -G kvm lab; uid=$(id -u lab); R=/run/user/$uid S=/home/lab/.local/state
+  useradd -m -G kvm lab; uid=$(id -u lab); R=/run/user/$uid S=/home/lab/.local/state INSTANCE=session
   mkdir -p /run/systemd/system/user@.service.d
   printf '[Service]\nEnvironment=XDG_RUNTIME_DIR=/run/user/%%i\n' >/run/systemd/system/user@.service.d/lab.conf
   systemctl daemon-reload; install -d -m 700 -o lab -g lab $R
@@ -70,7 +70,7 @@ said() { said_of "$@" | sed "s#/run/virtc/#$R/virtc/#g;s#/var/lib/virtc/#$S/virt
 said_of() { sed -n "/-->/q;s/^ *\(<!-- \)*$2: *//p" $D/$1.xml; sed -n "/-->/{s/^ *$2: *\(.*\) -->/\1/p;q}" $D/$1.xml; }
 each() { said $1 $2 | while IFS= read -r line; do check "$1: $line" timeout 120 bash -c "$line"; done; }
 journal() { words $1 | tail -15 | cut -c1-300 | sed 's/^/# /'; }
-facts() { /mnt/share/virtc probe host >/tmp/host.kdl && /mnt/share/virtc --quiet build --caps here --host /tmp/host.kdl --probe-backing "$@" -o /tmp/here; }
+facts() { /mnt/share/virtc probe host >/tmp/host.kdl && /mnt/share/virtc --quiet --connect "qemu:///$INSTANCE" build --caps here --host /tmp/host.kdl --probe-backing "$@" -o /tmp/here; }
 names=$(cat /mnt/share/names)
 without() { for n in $names; do why=$(said $n $1); [ -z "$why" ] && echo $n || echo "# $n: not by $1: $why" >&2; done; }
 ! runner || names=$(without run)

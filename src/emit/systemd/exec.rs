@@ -235,8 +235,25 @@ fn directories(plan: &Plan, process: &Process, fit: &mut Fitter<'_>, lines: &mut
     if plan.processes.len() > 1 {
         lines.set("RuntimeDirectoryPreserve", if process.role == Role::Qemu { "no" } else { "yes" });
     }
-    if plan.instance == Instance::Session && plan.directories.iter().any(|d| d.role != DirectoryRole::Runtime) {
+    if plan.instance == Instance::Session {
         state(plan, fit, lines);
+        if process.role == Role::Qemu {
+            copies(plan, fit, lines);
+        }
+    }
+}
+
+/// The files of a machine of a user that are copied from templates, where they are not there yet. (A cp that leaves one as it is may
+/// call that a failure.)
+fn copies(plan: &Plan, fit: &mut Fitter<'_>, lines: &mut Lines) {
+    for file in &plan.files {
+        let Some(template) = &file.template else { continue };
+        let paths = (fit.fit::<ExecArg>(template, &file.cause), fit.fit::<ExecArg>(&file.path, &file.cause));
+        if let (Some(template), Some(path)) = paths {
+            let words = [Escaped::literal("-n"), Escaped::literal("--"), template, path];
+            lines.from(&file.cause);
+            lines.push("ExecStartPre", Escaped::command("-", Escaped::<ExecProgram>::literal("/bin/cp"), words));
+        }
     }
 }
 
